@@ -1,0 +1,99 @@
+//! How a plugin says that something failed.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use nexus_plugin_abi::ErrorV1;
+
+/// A failure in a plugin: a stable code, a message for people, and whether to try again.
+///
+/// Any error converts into it with `?`, as retryable with code `failed`. Use
+/// [`PluginError::permanent`] for what trying again cannot mend. Messages end in logs and dead
+/// letters: never put a secret into one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginError {
+    /// Stable, `snake_case`.
+    pub code: Cow<'static, str>,
+    /// For people.
+    pub message: String,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+    /// The earliest time at which trying again makes sense, from now.
+    pub retry_after: Option<Duration>,
+}
+
+impl PluginError {
+    /// A failure that may pass.
+    pub fn retryable(code: impl Into<Cow<'static, str>>, message: impl Display) -> Self {
+        Self {
+            code: code.into(),
+            message: message.to_string(),
+            retryable: true,
+            retry_after: None,
+        }
+    }
+
+    /// A failure that trying again cannot mend.
+    pub fn permanent(code: impl Into<Cow<'static, str>>, message: impl Display) -> Self {
+        Self {
+            retryable: false,
+            ..Self::retryable(code, message)
+        }
+    }
+
+    /// Says when trying again makes sense, as a `Retry-After` header does.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.retryable = true;
+        self.retry_after = Some(delay);
+        self
+    }
+}
+
+impl Display for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl<E: std::error::Error> From<E> for PluginError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            let text = inner.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = inner.source();
+        }
+        Self::retryable("failed", message)
+    }
+}
+
+impl PluginError {
+    /// As it crosses the border.
+    pub fn into_abi(self) -> ErrorV1 {
+        ErrorV1 {
+            code: self.code.into_owned().into(),
+            message: self.message.into(),
+            retryable: self.retryable,
+            retry_after_ms: self.retry_after.map_or(0, |delay| {
+                u64::try_from(delay.as_millis()).unwrap_or(u64::MAX).max(1)
+            }),
+        }
+    }
+
+    /// As it came across the border.
+    pub fn from_abi(error: ErrorV1) -> Self {
+        Self {
+            code: Cow::Owned(error.code.into_string()),
+            message: error.message.into_string(),
+            retryable: error.retryable,
+            retry_after: (error.retry_after_ms > 0)
+                .then(|| Duration::from_millis(error.retry_after_ms)),
+        }
+    }
+}
