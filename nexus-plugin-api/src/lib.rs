@@ -77,7 +77,7 @@ pub use error::PluginError;
 pub use event::{Event, NewEvent, Priority, RawJson};
 pub use nexus_plugin_abi as abi;
 pub use nexus_plugin_macros::{ConfigSchema, export_plugin};
-pub use outcome::{Approval, Decision, Effect, Outcome, StateWrite};
+pub use outcome::{Decision, Effect, Outcome, StateWrite};
 pub use plugin::{Definition, Plugin};
 pub use schema::{ConfigSchema, NoConfig, Property, Schema};
 pub use wire::{Isolation, PublishStatus, Published};
@@ -85,7 +85,7 @@ pub use wire::{Isolation, PublishStatus, Published};
 /// Everything a plugin usually names.
 pub mod prelude {
     pub use crate::{
-        Approval, Component, ConfigSchema, Context, Contract, ContractInfo, Decision, Effect,
+        Component, ConfigSchema, Context, Contract, ContractInfo, Decision, Effect,
         Event, Health, HookReply, HookRequest, Integration, NewEvent, NoConfig, Outcome,
         PluginError, Priority, Processor, RawJson, Reply, Services, Setup, Source, Subscription,
         export_plugin,

@@ -96,7 +96,7 @@ impl Outcome {
 
 /// Something to happen because of an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Effect {
     /// Hand a request to an integration.
@@ -121,31 +121,6 @@ pub enum Effect {
         /// What then happens.
         effect: Box<Effect>,
     },
-    /// Ask a person. The answer, or the default on expiry, comes back as the event
-    /// `nexus.approval.answered`, with the same correlation.
-    Ask {
-        /// The question.
-        approval: Approval,
-    },
-}
-
-/// A question to a person.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Approval {
-    /// One line.
-    pub title: String,
-    /// Details; may be empty.
-    #[serde(default)]
-    pub body: String,
-    /// The answers to choose from. The last one is taken when nobody answers in time, so it
-    /// should be the harmless one.
-    pub choices: Vec<String>,
-    /// How long the question stands, in milliseconds.
-    pub expires_after_ms: u64,
-    /// Given back with the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<RawJson>,
 }
 
 impl Effect {
@@ -169,11 +144,6 @@ impl Effect {
         Self::Emit { event }
     }
 
-    /// Asks a person.
-    pub fn ask(approval: Approval) -> Self {
-        Self::Ask { approval }
-    }
-
     /// Performs this effect after `delay`.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
@@ -193,4 +163,29 @@ pub struct StateWrite {
     /// The new value; absent to delete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_crosses_the_border_as_json_and_keeps_its_payload_bytes() {
+        let outcome = Outcome::done()
+            .with(
+                Effect::Notify {
+                    integration: "toasty".to_owned(),
+                    target: None,
+                    request: RawJson::new(r#"{"show": {"title" : "1.0e2"}}"#).expect("JSON"),
+                }
+                .after(Duration::from_secs(2)),
+            )
+            .with(Effect::emit(
+                NewEvent::new("a.b", &serde_json::json!({"n": 1})).expect("serialises"),
+            ));
+        let text = serde_json::to_string(&outcome).expect("serialises");
+        assert!(text.contains(r#"{"show": {"title" : "1.0e2"}}"#), "{text}");
+        let back: Outcome = serde_json::from_str(&text).expect("parses");
+        assert_eq!(back, outcome);
+    }
 }

@@ -1,1 +1,5 @@
-//! Stub.
+//! The test harness: real parts for tests to run against.
+//!
+//! Hands processes, desktops and peers to the tests in `tests/`; tests nothing by itself.
+
+pub mod desktop;

@@ -1,0 +1,256 @@
+//! Every kind of mistake is told in one exact line, and all of them at once.
+
+use super::*;
+
+#[test]
+fn the_defaults_are_free_of_mistakes() {
+    assert_eq!(Config::default().check(), Ok(()));
+    assert_eq!(told(""), [""; 0]);
+}
+
+#[test]
+fn unknown_keys_and_sections() {
+    assert_eq!(
+        told("[queue]\n\ncapcity = 5\nzzz = 1\n[qeue]\n[policy]\n[queue.sqlite]\npath = \"x\"\n"),
+        [
+            "config:3: queue.capcity: unknown key; did you mean `capacity`?",
+            "config:4: queue.zzz: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `wait_timeout`, `when_full`",
+            "config:5: qeue: unknown section; did you mean `queue`?",
+            "config:6: policy: unknown section; known are `breaker`, `clients`, `dispatch`, `limits`, `observe`, `plugins`, `queue`, `retry`, `server`, `shutdown`",
+            "config:7: queue.sqlite: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `wait_timeout`, `when_full`",
+        ]
+    );
+}
+
+#[test]
+fn wrong_types() {
+    assert_eq!(
+        told(
+            "queue = 3\n[dispatch]\nconcurrency = \"ten\"\n[retry]\ndelays = [\"1s\", 2]\njitter = true\n[limits]\nmax_body = 1.5\nmax_keys = 5.0\n[shutdown]\ntimeout = 30\n[breaker]\nfailures = {}\n"
+        ),
+        [
+            "config:1: queue: expected a table, found an integer (3)",
+            "config:3: dispatch.concurrency: expected an integer, found a string (\"ten\")",
+            "config:5: retry.delays[1]: expected a string, found an integer (2)",
+            "config:6: retry.jitter: expected a number, found a boolean (true)",
+            "config:8: limits.max_body: expected a string or an integer, found a number with a fraction (1.5)",
+            "config:9: limits.max_keys: expected an integer, found a number with a fraction (5.0)",
+            "config:11: shutdown.timeout: expected a string, found an integer (30)",
+            "config:13: breaker.failures: expected an integer, found a table",
+        ]
+    );
+}
+
+#[test]
+fn out_of_range() {
+    assert_eq!(
+        told(
+            "[queue]\ncapacity = 0\nmax_parked = -1\n[dispatch]\nconcurrency = 5000\n[retry]\njitter = 1.5\nmax_retries = 101\n[limits]\nmax_body = -1\nmax_depth = 129\nmax_string = 0\n"
+        ),
+        [
+            "config:2: queue.capacity: must be from 1 to 100000000, found 0",
+            "config:3: queue.max_parked: must be from 0 to 100000000, found -1",
+            "config:5: dispatch.concurrency: must be from 1 to 4096, found 5000",
+            "config:7: retry.jitter: must be from 0 to 1, found 1.5",
+            "config:8: retry.max_retries: must be from 0 to 100, found 101",
+            "config:10: limits.max_body: must be from 0 to 1099511627776, found -1",
+            "config:11: limits.max_depth: must be from 1 to 128, found 129",
+            "config:12: limits.max_string: must be at least 1B; write a size such as \"256KiB\"",
+        ]
+    );
+}
+
+#[test]
+fn times_of_nothing() {
+    let told = told(
+        "[server]\nheader_timeout = \"0s\"\nbody_timeout = \"0s\"\nidle_timeout = \"0s\"\nack_timeout = \"0s\"\n\
+         [queue]\nwait_timeout = \"0s\"\ndedup_window = \"0s\"\n\
+         [dispatch]\nprocessor_timeout = \"0s\"\nintegration_timeout = \"0s\"\n\
+         [retry]\ndelays = [\"1s\", \"0s\"]\n[breaker]\nwindow = \"0s\"\nopen_for = \"0s\"\n\
+         [shutdown]\ntimeout = \"0s\"\ndrain_timeout = \"0s\"\n[plugins]\ninit_timeout = \"0s\"\n",
+    );
+    let lines: Vec<&str> = told
+        .iter()
+        .filter_map(|line| line.split(':').nth(1))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "2", "3", "4", "5", "7", "8", "10", "11", "13", "15", "16", "18", "21"
+        ],
+        "{told:#?}"
+    );
+    assert!(
+        told.iter().all(|line| line.contains("be more than 0s; ")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn bad_texts() {
+    let duration = "write a number with its unit, such as \"30s\", \"500ms\" or \"1h30m\" (d, h, m, s, ms, us, ns)";
+    assert_eq!(
+        told(
+            "[server]\nhttp = \"localhost\"\nheader_timeout = \"10\"\nbody_timeout = \"0s\"\nidle_timeout = \"1M\"\nack_timeout = \"1000d\"\n[limits]\nmax_body = \"big\"\nmax_string = \"2TiB\"\n[observe]\nlog_level = \"inof\"\nlog_format = \"prety\"\n"
+        ),
+        [
+            "config:2: server.http: \"localhost\" is not an address; write an IP address and a port, such as \"127.0.0.1:7070\" or \"[::]:7070\"".to_owned(),
+            format!("config:3: server.header_timeout: \"10\" is not a duration; {duration}"),
+            "config:4: server.body_timeout: must be more than 0s; write a duration such as \"10s\"".to_owned(),
+            format!("config:5: server.idle_timeout: \"1M\" is not a duration; {duration}"),
+            "config:6: server.ack_timeout: \"1000d\" is too long a duration; at most 366d".to_owned(),
+            "config:8: limits.max_body: \"big\" is not a size; write a number of bytes, or a text such as \"64KiB\" or \"1MiB\"".to_owned(),
+            "config:9: limits.max_string: \"2TiB\" is too large a size; at most 1TiB".to_owned(),
+            "config:11: observe.log_level: \"inof\" is not a log filter; write a level (off, error, warn, info, debug, trace) or a filter such as \"info,nexus_host=debug\"".to_owned(),
+            "config:12: observe.log_format: must be one of \"pretty\", \"json\", found \"prety\"; did you mean \"pretty\"?".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn choices() {
+    assert_eq!(
+        told(
+            "[queue]\nbackend = \"sqlite\"\nwhen_full = \"drop_oldes\"\n[dispatch]\nordering = 1\n"
+        ),
+        [
+            "config:2: queue.backend: must be \"memory\", found \"sqlite\"",
+            "config:3: queue.when_full: must be one of \"reject\", \"wait\", \"drop_oldest\", \"drop_lowest\", found \"drop_oldes\"; did you mean \"drop_oldest\"?",
+            "config:5: dispatch.ordering: must be one of \"lane\", \"none\", found 1",
+        ]
+    );
+}
+
+#[test]
+fn options_that_do_not_go_together() {
+    assert_eq!(
+        told(
+            "[shutdown]\ntimeout = \"10s\"\n[retry]\ndelays = []\n[queue]\nmax_bytes = \"1KiB\"\n[plugins.a]\nrequired = true\nenabled = false\n"
+        ),
+        [
+            "config:2: shutdown.timeout: drain_timeout (20s) must be less than timeout (10s); the rest is the time to persist and to close",
+            "config:4: retry.delays: delays must hold at least one when max_retries is 3; write delays such as [\"1s\", \"2s\"], or max_retries = 0",
+            "config:6: queue.max_bytes: queue.max_bytes (1KiB) must be at least limits.max_body (1MiB); an event of the largest size allowed would never fit",
+            "config:8: plugins.a.required: a plugin that is not enabled cannot be required; take one of the two out",
+        ]
+    );
+    assert_eq!(told("[retry]\nmax_retries = 0\ndelays = []\n"), [""; 0]);
+}
+
+#[test]
+fn a_wrong_value_is_not_blamed_twice() {
+    // Its default (20s) would be more than the timeout, but nobody chose it.
+    assert_eq!(
+        told("[shutdown]\ntimeout = \"10s\"\ndrain_timeout = 5\n"),
+        ["config:3: shutdown.drain_timeout: expected a string, found an integer (5)"]
+    );
+}
+
+#[test]
+fn clients() {
+    let (a, b) = (hash('a'), hash('b'));
+    let text = format!(
+        "[[clients]]\nid = \"one\"\nkey_sha256 = \"{a}\"\nsources = [\"a.*\", \"*.b\"]\nburst = 5\n\
+         [[clients]]\nid = \"one\"\nkey_sha256 = \"{a}\"\nrate = 0\n\
+         [[clients]]\nid = \"\"\nkey_sha256 = \"{b}0\"\nrole = \"x\"\n\
+         [[clients]]\nkey_sha256 = \"{b}\"\nrate = 1\nburst = 0\n"
+    );
+    assert_eq!(
+        told(&text),
+        [
+            "config:4: clients[0].sources[1]: the value is not a name, `*` or `prefix.*` (the only wildcards there are)",
+            "config:5: clients[0].burst: burst needs rate; give the events per second as `rate`, or leave `burst` out",
+            "config:7: clients[1].id: is the id of another client, at config:2; give each client its own",
+            "config:8: clients[1].key_sha256: is the key of another client, at config:3; make a key for each client",
+            "config:9: clients[1].rate: must be more than 0 and at most 1000000000",
+            "config:11: clients[2].id: must not be empty",
+            "config:12: clients[2].key_sha256: the value is not a sha256; write its 64 hexadecimal digits",
+            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `id`, `key_sha256`, `rate`, `sources`, `types`",
+            "config:14: clients[3].id: is missing",
+            "config:17: clients[3].burst: must be from 1 to 1000000000",
+        ]
+    );
+    let none = format!("[[clients]]\nid = \"x\"\nkey_sha256 = \"{}\"\n", hash('0'));
+    assert_eq!(
+        self::told(&none),
+        [
+            "config:3: clients[0].key_sha256: is the hash of no key; write what `nexus key new` prints"
+        ]
+    );
+    let good = format!("[[clients]]\nid = \"x\"\nkey_sha256 = \"{a}\"\nrate = 5\nburst = 1\n");
+    let config = loaded(Loader::text(good));
+    assert_eq!(config.clients[0].rate, Some(5.0));
+    assert!(!config.clients[0].admin);
+}
+
+#[test]
+fn plugin_sections() {
+    let text = "[plugins]\ndri = \"x\"\nother = 1\n[plugins.init_timeout]\n\
+         [plugins.a-b]\nisolation = \"process\"\nsha256 = [\"12\"]\n\
+         [plugins.a_b]\nisolation = \"thred\"\nrequred = true\nconfig = 1\n\
+         secrets = { token = \"x\", other = { env = \"A\", file = \"B\" }, none = {} }\n";
+    assert_eq!(
+        told(text),
+        [
+            "config:2: plugins.dri: unknown key; did you mean `dir`?",
+            "config:3: plugins.other: expected a table, found an integer",
+            "config:4: plugins.init_timeout: `init_timeout` is a setting here and cannot be the name of a table; choose another name",
+            "config:6: plugins.a-b.isolation: this version does not have \"process\" yet; use \"thread\" or \"inline\"",
+            "config:7: plugins.a-b.sha256[0]: the value is not a sha256; write its 64 hexadecimal digits",
+            "config:8: plugins.a_b: is the same plugin as `a-b`, at config:5; write one section for it",
+            "config:9: plugins.a_b.isolation: must be one of \"inline\", \"thread\", \"process\"; did you mean \"thread\"?",
+            "config:10: plugins.a_b.requred: unknown key; did you mean `required`?",
+            "config:11: plugins.a_b.config: expected a table, found an integer",
+            "config:12: plugins.a_b.secrets.token: expected a table, found a string; write { env = \"NAME\" } or { file = \"PATH\" }",
+            "config:12: plugins.a_b.secrets.other: must have exactly one key, `env` or `file`",
+            "config:12: plugins.a_b.secrets.none: must have exactly one key, `env` or `file`",
+        ]
+    );
+    let (a, b) = (hash('a'), hash('b'));
+    let config = loaded(Loader::text(format!(
+        "[plugins.x]\nsha256 = \"{a}\"\n[plugins.y]\nsha256 = [\"{a}\", \"{b}\"]\n"
+    )));
+    assert_eq!(config.plugins.named["x"].sha256.len(), 1);
+    assert_eq!(config.plugins.named["y"].sha256[1].to_string(), b);
+}
+
+#[test]
+fn body_sizes() {
+    let wrong = |found: &str| {
+        format!(
+            "config:2: limits.max_body: must be from 1B to 256MiB, found {found}; write a size such as \"1MiB\""
+        )
+    };
+    assert_eq!(told("[limits]\nmax_body = 0\n"), [wrong("0B")]);
+    assert_eq!(
+        told("[limits]\nmax_body = \"257MiB\"\n[queue]\nmax_bytes = \"1GiB\"\n"),
+        [wrong("257MiB")]
+    );
+}
+
+#[test]
+fn broken_toml() {
+    assert_eq!(
+        told("[queue]\ncapacity = 5\ncapacity = 6\n"),
+        ["config:3: not TOML: duplicate key"]
+    );
+}
+
+#[test]
+fn a_program_is_checked_like_a_file() {
+    let mut config = Config::default();
+    config.queue.capacity = 0;
+    config.shutdown.drain_timeout = config.shutdown.timeout;
+    config.breaker.window = std::time::Duration::ZERO.into();
+    config.server.idle_timeout = std::time::Duration::from_secs(1 << 40).into();
+    let errors = config.check().unwrap_err().to_string();
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "config: breaker.window: must be more than 0s; write a duration such as \"10s\"",
+            "config: queue.capacity: must be from 1 to 100000000, found 0",
+            "config: server.idle_timeout: \"12725829d36m16s\" is too long a duration; at most 366d",
+            "config: shutdown.drain_timeout: drain_timeout (30s) must be less than timeout (30s); the rest is the time to persist and to close",
+        ]
+    );
+}

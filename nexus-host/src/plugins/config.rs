@@ -1,0 +1,195 @@
+//! `[plugins]` and `[plugins.NAME]`: which plugins run and how. It holds the settings only, and
+//! never shows those that belong to a plugin.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::{HumanDuration, Secret, Section, Sha256};
+
+/// The keys of `[plugins]` itself, which no plugin's section can be called.
+pub(crate) const RESERVED: [&str; 2] = ["dir", "init_timeout"];
+
+/// Which plugins run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Config {
+    /// The folder the plugins lie in; a relative one starts at the config file's folder. Default
+    /// "plugins".
+    #[schemars(length(min = 1))]
+    pub dir: PathBuf,
+    /// How long a plugin may take to start. More than 0; default "10s".
+    pub init_timeout: HumanDuration,
+    /// The section of each plugin, `[plugins.NAME]`; `-` and `_` in a name are the same.
+    #[serde(flatten)]
+    pub named: BTreeMap<String, PluginConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("plugins"),
+            init_timeout: HumanDuration::from_secs(10),
+            named: BTreeMap::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The section of a plugin, if it has one.
+    pub fn get(&self, name: &str) -> Option<&PluginConfig> {
+        self.named.get(self.section_name(name)?)
+    }
+
+    /// How a plugin's section is called: an environment variable cannot write `-`.
+    pub fn section_name(&self, name: &str) -> Option<&str> {
+        if let Some((exact, _)) = self.named.get_key_value(name) {
+            return Some(exact);
+        }
+        let mut names = self.named.keys();
+        names
+            .find(|written| same_name(written, name))
+            .map(String::as_str)
+    }
+
+    pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
+        section.positive("init_timeout", self.init_timeout.get());
+        let names: Vec<&String> = self.named.keys().collect();
+        for (at, name) in names.iter().enumerate() {
+            if let Some(first) = names[..at].iter().find(|first| same_name(first, name)) {
+                let place = section.place_of(first);
+                let message = format!("is the same plugin as `{first}`, at {place}");
+                section.refuse(name, message, "write one section for it");
+            }
+        }
+        for (name, plugin) in &self.named {
+            plugin.check(&mut section.key(name));
+        }
+    }
+}
+
+fn same_name(one: &str, other: &str) -> bool {
+    one.replace('-', "_") == other.replace('-', "_")
+}
+
+/// How one plugin runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PluginConfig {
+    /// Where its code runs. Default "thread".
+    pub isolation: Isolation,
+    /// Whether the hub refuses to start without it. Default false.
+    pub required: bool,
+    /// Whether it is started. Default true.
+    pub enabled: bool,
+    /// The files it may be: their SHA-256, one or a list, as 64 hexadecimal digits. Default any.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(schema_with = "one_or_many_schema")]
+    pub sha256: Vec<Sha256>,
+    /// The plugin's own settings; it says which there are. Any text in them may be given as
+    /// `{ env = "NAME" }` or `{ file = "PATH" }`.
+    #[serde(skip_serializing)]
+    pub config: PluginSettings,
+    /// What the plugin gets only when it asks by name, each `{ env = "NAME" }` or
+    /// `{ file = "PATH" }`.
+    #[serde(skip_serializing)]
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Default for PluginConfig {
+    fn default() -> Self {
+        Self {
+            isolation: Isolation::Thread,
+            required: false,
+            enabled: true,
+            sha256: Vec::new(),
+            config: PluginSettings::default(),
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+impl PluginConfig {
+    fn check(&self, section: &mut Section<'_, '_>) {
+        if self.isolation == Isolation::Process {
+            section.refuse(
+                "isolation",
+                "this version does not have \"process\" yet",
+                "use \"thread\" or \"inline\"",
+            );
+        }
+        if self.required && !self.enabled {
+            section.refuse_together(
+                &["required", "enabled"],
+                "a plugin that is not enabled cannot be required",
+                "take one of the two out",
+            );
+        }
+    }
+}
+
+/// Where a plugin's code runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Isolation {
+    /// On the hub's own workers: the fastest, for code that is trusted.
+    Inline,
+    /// On threads of its own: a plugin that blocks holds nobody else up.
+    #[default]
+    Thread,
+    /// In a process of its own; not in this version.
+    Process,
+}
+
+/// A plugin's own settings. `Debug` does not show them: any may be a secret.
+#[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct PluginSettings(Map<String, Value>);
+
+impl PluginSettings {
+    /// The settings as JSON, secrets filled in.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+}
+
+impl From<Map<String, Value>> for PluginSettings {
+    fn from(settings: Map<String, Value>) -> Self {
+        Self(settings)
+    }
+}
+
+impl fmt::Debug for PluginSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PluginSettings({} keys)", self.0.len())
+    }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Sha256>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(Sha256),
+        Many(Vec<Sha256>),
+    }
+
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+fn one_or_many_schema(generator: &mut SchemaGenerator) -> Schema {
+    let one: Cow<'_, Schema> = Cow::Owned(generator.subschema_for::<Sha256>());
+    json_schema!({
+        "type": ["string", "array"],
+        "format": "nexus-sha256",
+        "items": one,
+    })
+}

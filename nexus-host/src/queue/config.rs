@@ -1,0 +1,89 @@
+//! `[queue]`: how many events wait, and what happens when no more can. It holds the settings only.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ByteSize, HumanDuration, Section};
+
+/// How events wait.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where events wait. Default "memory", the only one there is: they do not survive a restart.
+    pub backend: Backend,
+    /// How many events may wait to be processed, 1 to 100,000,000. Default 1000.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub capacity: usize,
+    /// How many more may be parked for later (retries, open breakers), 0 to 100,000,000.
+    /// Default 10000.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub max_parked: usize,
+    /// How many bytes all of these may hold together; at least `[limits] max_body`. Default "64MiB".
+    pub max_bytes: ByteSize,
+    /// What to do with an event that finds the queue full. Default "reject".
+    pub when_full: WhenFull,
+    /// How long a publisher waits for room with `when_full = "wait"`, before it is rejected. More
+    /// than 0; default "5s".
+    pub wait_timeout: HumanDuration,
+    /// For how long an event's id is remembered, to recognise it when it comes again. More than 0;
+    /// default "24h".
+    pub dedup_window: HumanDuration,
+    /// How many ids are remembered, 1 to 100,000,000; the oldest make room. Default 100000.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub dedup_capacity: usize,
+    /// How many events' journeys are kept for `nexus explain`, 1 to 100,000,000. Default 10000.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub journal_capacity: usize,
+    /// How many dead letters are kept, 1 to 100,000,000. Default 10000.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub dead_letter_capacity: usize,
+}
+
+/// Where events wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Backend {
+    /// In memory: fast, and gone with the process.
+    #[default]
+    Memory,
+}
+
+/// What to do with an event that finds the queue full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// Refuse it: the publisher is told to come back.
+    #[default]
+    Reject,
+    /// Let the publisher wait for room, at most `wait_timeout`.
+    Wait,
+    /// Make the oldest event a dead letter.
+    DropOldest,
+    /// Make the oldest event of the lowest priority a dead letter.
+    DropLowest,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Memory,
+            capacity: 1_000,
+            max_parked: 10_000,
+            max_bytes: ByteSize::from_mib(64),
+            when_full: WhenFull::Reject,
+            wait_timeout: HumanDuration::from_secs(5),
+            dedup_window: HumanDuration::from_secs(24 * 60 * 60),
+            dedup_capacity: 100_000,
+            journal_capacity: 10_000,
+            dead_letter_capacity: 10_000,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
+        section.positive("wait_timeout", self.wait_timeout.get());
+        section.positive("dedup_window", self.dedup_window.get());
+    }
+}
