@@ -134,6 +134,7 @@ struct Call {
     idempotency_key: String,
     correlation_id: Option<String>,
     traceparent: Option<String>,
+    target: Option<String>,
 }
 
 impl Context {
@@ -150,6 +151,7 @@ impl Context {
                 idempotency_key: call.idempotency_key.as_str().to_owned(),
                 correlation_id: owned(call.correlation_id.as_str()),
                 traceparent: owned(call.traceparent.as_str()),
+                target: None,
             },
             pending: buffered.then(Mutex::default),
         }
@@ -184,6 +186,16 @@ impl Context {
     /// W3C trace context of this call.
     pub fn traceparent(&self) -> Option<&str> {
         self.call.traceparent.as_deref()
+    }
+
+    /// For an integration that serves several systems: which one the effect means.
+    pub fn target(&self) -> Option<&str> {
+        self.call.target.as_deref()
+    }
+
+    pub(crate) fn aimed_at(mut self, target: Option<String>) -> Self {
+        self.call.target = target;
+        self
     }
 
     /// The host's services, to keep or to use outside of this call.

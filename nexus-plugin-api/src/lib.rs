@@ -66,6 +66,7 @@ mod outcome;
 mod plugin;
 mod schema;
 mod shim;
+pub mod testing;
 pub mod wire;
 
 pub use component::{
@@ -85,10 +86,9 @@ pub use wire::{Isolation, PublishStatus, Published};
 /// Everything a plugin usually names.
 pub mod prelude {
     pub use crate::{
-        Component, ConfigSchema, Context, Contract, ContractInfo, Decision, Effect,
-        Event, Health, HookReply, HookRequest, Integration, NewEvent, NoConfig, Outcome,
-        PluginError, Priority, Processor, RawJson, Reply, Services, Setup, Source, Subscription,
-        export_plugin,
+        Component, ConfigSchema, Context, Contract, ContractInfo, Decision, Effect, Event, Health,
+        HookReply, HookRequest, Integration, NewEvent, NoConfig, Outcome, PluginError, Priority,
+        Processor, RawJson, Reply, Services, Setup, Source, Subscription, export_plugin,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize, Serialize};

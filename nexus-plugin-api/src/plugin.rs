@@ -60,8 +60,13 @@ pub struct Definition {
     contracts: Vec<fn() -> ContractInfo>,
 }
 
-/// Builds one component out of what has been built before.
-pub(crate) type Factory = fn(&mut Built, &Setup) -> Result<Arc<dyn Shim>, PluginError>;
+/// Builds one component.
+pub(crate) struct Factory {
+    /// The author's type. Components of one type share one instance.
+    pub(crate) of: TypeId,
+    /// Builds it, or takes it from what has been built before.
+    pub(crate) build: fn(&mut Built, &Setup) -> Result<Arc<dyn Shim>, PluginError>,
+}
 
 impl Definition {
     /// Nothing yet.
@@ -79,24 +84,30 @@ impl Definition {
     /// Adds a source.
     #[must_use]
     pub fn source<S: Source>(mut self) -> Self {
-        self.factories
-            .push(|built, setup| Ok(Arc::new(SourceShim(built.get::<S>(setup)?))));
+        self.factories.push(Factory {
+            of: TypeId::of::<S>(),
+            build: |built, setup| Ok(Arc::new(SourceShim(built.get::<S>(setup)?))),
+        });
         self
     }
 
     /// Adds a processor.
     #[must_use]
     pub fn processor<P: Processor>(mut self) -> Self {
-        self.factories
-            .push(|built, setup| Ok(Arc::new(ProcessorShim(built.get::<P>(setup)?))));
+        self.factories.push(Factory {
+            of: TypeId::of::<P>(),
+            build: |built, setup| Ok(Arc::new(ProcessorShim(built.get::<P>(setup)?))),
+        });
         self
     }
 
     /// Adds an integration.
     #[must_use]
     pub fn integration<I: Integration>(mut self) -> Self {
-        self.factories
-            .push(|built, setup| Ok(Arc::new(IntegrationShim(built.get::<I>(setup)?))));
+        self.factories.push(Factory {
+            of: TypeId::of::<I>(),
+            build: |built, setup| Ok(Arc::new(IntegrationShim(built.get::<I>(setup)?))),
+        });
         self
     }
 

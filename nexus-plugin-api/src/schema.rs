@@ -80,6 +80,9 @@ impl ConfigSchema for f64 {
 impl ConfigSchema for f32 {
     const SCHEMA: &'static Schema = &Schema::Number;
 }
+impl ConfigSchema for crate::Priority {
+    const SCHEMA: &'static Schema = &Schema::Choice(&["low", "normal", "high", "critical"]);
+}
 impl<T: ConfigSchema> ConfigSchema for Option<T> {
     const SCHEMA: &'static Schema = &Schema::Optional(T::SCHEMA);
 }

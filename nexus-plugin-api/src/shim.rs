@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use nexus_plugin_abi::{
-    AnswerV1, CallV1, ErrorV1, EventV1, FutureV1, HostV1, PluginInstance, PluginV1, codes,
+    AnswerV1, CallV1, ErrorV1, EventV1, FutureV1, HostV1, PluginInstance, PluginV1, codes, guard,
     plugin_op,
 };
 
 use crate::context::{Context, Services, Setup};
-use crate::plugin::{Built, Definition};
+use crate::plugin::{Built, Definition, Factory};
 use crate::wire::Init;
 
 pub(crate) use component::{IntegrationShim, ProcessorShim, Shim, SourceShim};
@@ -38,22 +38,12 @@ pub(crate) fn start(
     let services = Services::new(host, id, init.config);
     let runtime = Runtime::new(id, init.isolation, init.linked)
         .map_err(|error| ErrorV1::permanent("no_runtime", error.to_string()))?;
-    let instance = Instance {
-        setup: Setup::new(services),
-        slots: Vec::new(),
-        definition,
-        runtime,
-    };
-    let slots = instance.build()?;
+    let setup = Setup::new(services);
+    let slots = Slot::all(definition, &setup, &runtime)?;
     Ok(PluginV1::new(Instance {
-        slots: slots
-            .into_iter()
-            .map(|component| Slot {
-                component: RwLock::new(component),
-                poisoned: Arc::new(AtomicBool::new(false)),
-            })
-            .collect(),
-        ..instance
+        slots,
+        setup,
+        runtime,
     }))
 }
 
@@ -62,53 +52,73 @@ struct Instance {
     // Dropped first: components may hold what lives in the runtime.
     slots: Vec<Slot>,
     setup: Setup,
-    definition: Definition,
     runtime: Runtime,
 }
 
 struct Slot {
+    factory: Factory,
     component: RwLock<Arc<dyn Shim>>,
+    /// Shared by all components of one type, as their instance is.
     poisoned: Arc<AtomicBool>,
 }
 
 impl Slot {
+    fn all(definition: Definition, setup: &Setup, runtime: &Runtime) -> Result<Vec<Self>, ErrorV1> {
+        let _inside = runtime.enter();
+        let mut built = Built::default();
+        let mut slots: Vec<Self> = Vec::new();
+        for factory in definition.factories {
+            let component = (factory.build)(&mut built, setup).map_err(|e| e.into_abi())?;
+            let sibling = slots.iter().find(|slot| slot.factory.of == factory.of);
+            slots.push(Self {
+                poisoned: sibling.map_or_else(Arc::default, |slot| slot.poisoned.clone()),
+                component: RwLock::new(component),
+                factory,
+            });
+        }
+        Ok(slots)
+    }
+
     fn component(&self) -> Arc<dyn Shim> {
         self.component
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+
+    fn replace(&self, component: Arc<dyn Shim>) {
+        let mut held = self
+            .component
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *held, component);
+        drop(held);
+        // A poisoned component may panic once more while it is dropped.
+        let _ = guard(move || drop(old));
+    }
 }
 
 impl Instance {
-    fn build(&self) -> Result<Vec<Arc<dyn Shim>>, ErrorV1> {
-        let mut built = Built::default();
-        let _inside = self.runtime.enter();
-        self.definition
-            .factories
-            .iter()
-            .map(|factory| factory(&mut built, &self.setup))
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.into_abi())
-    }
-
-    /// Builds everything anew and replaces the poisoned components: one of them may share its
-    /// type, and so its instance, with others.
+    /// Builds the poisoned components anew.
     fn rebuild(&self) -> Result<AnswerV1, ErrorV1> {
-        let fresh = self.build()?;
-        for (slot, component) in self.slots.iter().zip(fresh) {
+        let _inside = self.runtime.enter();
+        let mut built = Built::default();
+        let mut fresh = Vec::new();
+        for slot in &self.slots {
             if slot.poisoned.load(Ordering::Acquire) {
-                let old = std::mem::replace(
-                    &mut *slot
-                        .component
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner),
-                    component,
-                );
-                // A poisoned component may panic once more while it is dropped.
-                let _ = nexus_plugin_abi::guard(move || drop(old));
-                slot.poisoned.store(false, Ordering::Release);
+                let component = (slot.factory.build)(&mut built, &self.setup);
+                fresh.push((slot, component.map_err(|error| error.into_abi())?));
             }
+        }
+        let mended: Vec<_> = fresh
+            .iter()
+            .map(|(slot, _)| slot.poisoned.clone())
+            .collect();
+        for (slot, component) in fresh {
+            slot.replace(component);
+        }
+        for poisoned in mended {
+            poisoned.store(false, Ordering::Release);
         }
         Ok(AnswerV1::default())
     }
@@ -168,7 +178,7 @@ impl PluginInstance for Instance {
 
     fn call(&self, call: &CallV1<'_>, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
         if op == plugin_op::REBUILD {
-            let rebuilt = nexus_plugin_abi::guard(|| self.rebuild()).and_then(|done| done);
+            let rebuilt = guard(|| self.rebuild()).and_then(|done| done);
             return FutureV1::ready(rebuilt);
         }
         self.dispatch(

@@ -35,6 +35,14 @@ pub struct Description {
     pub contracts: Vec<crate::ContractInfo>,
 }
 
+/// Head of `DELIVER`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DeliverHead {
+    /// Which system behind the integration is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
 /// Head of `HOOK`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HookHead {

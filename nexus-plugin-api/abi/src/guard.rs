@@ -11,7 +11,7 @@ use crate::reply::{ErrorV1, codes};
 /// The panic, with its message. State that `work` borrowed may be half changed: the caller treats
 /// the component as poisoned.
 pub fn guard<T>(work: impl FnOnce() -> T) -> Result<T, ErrorV1> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panicked(payload))
+    catch_unwind(AssertUnwindSafe(work)).map_err(panicked)
 }
 
 /// Describes a caught panic. Dropping the payload may itself panic, which is swallowed too.

@@ -15,7 +15,7 @@ use crate::component::{Component, HookRequest, Integration, Processor, Source};
 use crate::context::Context;
 use crate::error::PluginError;
 use crate::event::{Event, Priority};
-use crate::wire::{HookHead, HookReplyHead};
+use crate::wire::{DeliverHead, HookHead, HookReplyHead};
 
 /// The asynchronous part of a call, owning all it needs.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<AnswerV1, ErrorV1>> + Send>>;
@@ -65,17 +65,19 @@ impl<I: Integration> Shim for IntegrationShim<I> {
         self: Arc<Self>,
         context: Context,
         op: u32,
-        _: &[u8],
+        head: &[u8],
         body: &[u8],
     ) -> Result<Work, ErrorV1> {
         if op != plugin_op::DELIVER {
             return common(&self.0, op);
         }
         let request = parse::<I::Request>(body, "invalid_request", "the request")?;
+        let head = parse::<DeliverHead>(head, codes::MALFORMED, "the delivery")?;
+        let context = context.aimed_at(head.target);
         let integration = self.0.clone();
         Ok(Box::pin(async move {
             let reply = integration.deliver(&context, request).await;
-            head(&reply.map_err(PluginError::into_abi)?)
+            self::head(&reply.map_err(PluginError::into_abi)?)
         }))
     }
 }
