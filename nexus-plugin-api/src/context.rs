@@ -1,7 +1,7 @@
 //! What a component is given: the circumstances of a call, and the host's services.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_plugin_abi::{CallV1, HostV1, RecordV1, host_op};
 use serde::Serialize;
@@ -130,7 +130,7 @@ pub struct Context {
 struct Call {
     event_id: Option<Uuid>,
     attempt: u32,
-    deadline: Option<Instant>,
+    time_limit: Option<Duration>,
     idempotency_key: String,
     correlation_id: Option<String>,
     traceparent: Option<String>,
@@ -145,9 +145,7 @@ impl Context {
             call: Call {
                 event_id: (call.event_id != [0; 16]).then(|| Uuid::from_bytes(call.event_id)),
                 attempt: call.attempt,
-                deadline: (call.deadline_ms > 0)
-                    .then(|| Instant::now().checked_add(Duration::from_millis(call.deadline_ms)))
-                    .flatten(),
+                time_limit: (call.deadline_ms > 0).then(|| Duration::from_millis(call.deadline_ms)),
                 idempotency_key: call.idempotency_key.as_str().to_owned(),
                 correlation_id: owned(call.correlation_id.as_str()),
                 traceparent: owned(call.traceparent.as_str()),
@@ -167,9 +165,9 @@ impl Context {
         self.call.attempt
     }
 
-    /// When the host gives this call up.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.call.deadline
+    /// How long the host waits for this call, from its beginning; `None` without a limit.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.call.time_limit
     }
 
     /// The same for every attempt of the same effect: hand it to the other system, so that a

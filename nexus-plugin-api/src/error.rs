@@ -97,3 +97,28 @@ impl PluginError {
         }
     }
 }
+
+/// The way out of this SDK: a program that calls plugins may use `?` with boxed errors.
+impl From<PluginError> for Box<dyn std::error::Error> {
+    fn from(error: PluginError) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
+impl From<PluginError> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(error: PluginError) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
+/// [`PluginError`] itself is no `Error`, or `?` could not convert every error into it.
+#[derive(Debug)]
+struct Boxed(PluginError);
+
+impl Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Boxed {}

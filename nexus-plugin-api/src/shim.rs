@@ -7,7 +7,6 @@ mod component;
 mod log;
 mod runtime;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use nexus_plugin_abi::{
@@ -19,9 +18,9 @@ use crate::context::{Context, Services, Setup};
 use crate::plugin::{Built, Definition, Factory};
 use crate::wire::Init;
 
-pub(crate) use component::{IntegrationShim, ProcessorShim, Shim, SourceShim};
+pub(crate) use component::{IntegrationShim, ProcessorShim, Seat, Shim, SourceShim};
 pub(crate) use log::abi_level;
-use runtime::Runtime;
+use runtime::{Home, Place, Runtime};
 
 /// Builds every component of a plugin.
 pub(crate) fn start(
@@ -59,7 +58,7 @@ struct Slot {
     factory: Factory,
     component: RwLock<Arc<dyn Shim>>,
     /// Shared by all components of one type, as their instance is.
-    poisoned: Arc<AtomicBool>,
+    home: Arc<Home>,
 }
 
 impl Slot {
@@ -71,19 +70,12 @@ impl Slot {
             let component = (factory.build)(&mut built, setup).map_err(|e| e.into_abi())?;
             let sibling = slots.iter().find(|slot| slot.factory.of == factory.of);
             slots.push(Self {
-                poisoned: sibling.map_or_else(Arc::default, |slot| slot.poisoned.clone()),
+                home: sibling.map_or_else(|| runtime.home(), |slot| slot.home.clone()),
                 component: RwLock::new(component),
                 factory,
             });
         }
         Ok(slots)
-    }
-
-    fn component(&self) -> Arc<dyn Shim> {
-        self.component
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     fn replace(&self, component: Arc<dyn Shim>) {
@@ -105,21 +97,16 @@ impl Instance {
         let mut built = Built::default();
         let mut fresh = Vec::new();
         for slot in &self.slots {
-            if slot.poisoned.load(Ordering::Acquire) {
+            if slot.home.is_poisoned() {
                 let component = (slot.factory.build)(&mut built, &self.setup);
                 fresh.push((slot, component.map_err(|error| error.into_abi())?));
             }
         }
-        let mended: Vec<_> = fresh
-            .iter()
-            .map(|(slot, _)| slot.poisoned.clone())
-            .collect();
+        let mended: Vec<_> = fresh.iter().map(|(slot, _)| slot.home.clone()).collect();
         for (slot, component) in fresh {
             slot.replace(component);
         }
-        for poisoned in mended {
-            poisoned.store(false, Ordering::Release);
-        }
+        mended.iter().for_each(|home| home.mend());
         Ok(AnswerV1::default())
     }
 
@@ -133,7 +120,7 @@ impl Instance {
                     format!("no component {}", call.component),
                 )
             })?;
-        if slot.poisoned.load(Ordering::Acquire) {
+        if slot.home.is_poisoned() {
             return Err(ErrorV1 {
                 retryable: true,
                 ..ErrorV1::permanent(codes::POISONED, "waiting to be rebuilt after a panic")
@@ -145,46 +132,39 @@ impl Instance {
     fn dispatch(
         &self,
         call: &CallV1<'_>,
-        work: impl FnOnce(Arc<dyn Shim>, Context) -> Result<component::Work, ErrorV1>,
         buffered: bool,
+        work: impl FnOnce(&dyn Shim, Seat) -> Result<FutureV1, ErrorV1>,
     ) -> FutureV1 {
         let slot = match self.slot(call) {
             Ok(slot) => slot,
             Err(error) => return FutureV1::ready(Err(error)),
         };
-        let context = Context::new(self.setup.services().clone(), call, buffered);
-        let component = slot.component();
-        let made = self
-            .runtime
-            .guarded(&slot.poisoned, || work(component, context))
-            .and_then(|made| made);
-        match made {
-            Ok(work) => self
-                .runtime
-                .drive(work, call.event_id, slot.poisoned.clone()),
-            Err(error) => FutureV1::ready(Err(error)),
-        }
+        let seat = Seat {
+            context: Context::new(self.setup.services().clone(), call, buffered),
+            place: Place::new(slot.home.clone(), call.event_id),
+        };
+        let component = slot
+            .component
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        slot.home
+            .guarded(|| work(&**component, seat))
+            .and_then(|made| made)
+            .unwrap_or_else(|error| FutureV1::ready(Err(error)))
     }
 }
 
 impl PluginInstance for Instance {
     fn process(&self, call: &CallV1<'_>, event: &EventV1<'_>) -> FutureV1 {
-        self.dispatch(
-            call,
-            |component, context| component.process(context, event),
-            true,
-        )
+        self.dispatch(call, true, |component, seat| component.process(seat, event))
     }
 
     fn call(&self, call: &CallV1<'_>, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
         if op == plugin_op::REBUILD {
-            let rebuilt = guard(|| self.rebuild()).and_then(|done| done);
-            return FutureV1::ready(rebuilt);
+            return FutureV1::ready(guard(|| self.rebuild()).and_then(|done| done));
         }
-        self.dispatch(
-            call,
-            |component, context| component.call(context, op, head, body),
-            false,
-        )
+        self.dispatch(call, false, |component, seat| {
+            component.call(seat, op, head, body)
+        })
     }
 }

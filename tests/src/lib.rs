@@ -2,4 +2,8 @@
 //!
 //! Hands processes, desktops and peers to the tests in `tests/`; tests nothing by itself.
 
+pub mod artifacts;
+pub mod conformance;
+pub mod events;
 pub mod desktop;
+pub mod hub;

@@ -1,39 +1,37 @@
 //! Typed components behind one untyped face.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use nexus_plugin_abi::{AnswerV1, ErrorV1, EventV1, codes, plugin_op};
+use nexus_plugin_abi::{AnswerV1, ErrorV1, EventV1, FutureV1, codes, plugin_op};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::runtime::Place;
 use crate::component::{Component, HookRequest, Integration, Processor, Source};
 use crate::context::Context;
 use crate::error::PluginError;
-use crate::event::{Event, Priority};
+use crate::event::{Event, Priority, RawJson};
+use crate::outcome::Outcome;
 use crate::wire::{DeliverHead, HookHead, HookReplyHead};
 
-/// The asynchronous part of a call, owning all it needs.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Result<AnswerV1, ErrorV1>> + Send>>;
+/// What a call is given: its circumstances, and where its asynchronous part is polled.
+pub(crate) struct Seat {
+    pub(crate) context: Context,
+    pub(crate) place: Place,
+}
 
 /// A component without its type. What it does not do answers `no_component` or `unsupported`.
 pub(crate) trait Shim: Send + Sync {
-    fn process(self: Arc<Self>, context: Context, event: &EventV1<'_>) -> Result<Work, ErrorV1> {
-        let _ = (context, event);
+    fn process(&self, seat: Seat, event: &EventV1<'_>) -> Result<FutureV1, ErrorV1> {
+        let _ = (seat, event);
         Err(ErrorV1::permanent(codes::NO_COMPONENT, "not a processor"))
     }
 
-    fn call(
-        self: Arc<Self>,
-        context: Context,
-        op: u32,
-        head: &[u8],
-        body: &[u8],
-    ) -> Result<Work, ErrorV1>;
+    fn call(&self, seat: Seat, op: u32, head: &[u8], body: &[u8]) -> Result<FutureV1, ErrorV1>;
 }
 
 pub(crate) struct ProcessorShim<P>(pub(crate) Arc<P>);
@@ -41,41 +39,36 @@ pub(crate) struct IntegrationShim<I>(pub(crate) Arc<I>);
 pub(crate) struct SourceShim<S>(pub(crate) Arc<S>);
 
 impl<P: Processor> Shim for ProcessorShim<P> {
-    fn process(self: Arc<Self>, context: Context, event: &EventV1<'_>) -> Result<Work, ErrorV1> {
+    fn process(&self, seat: Seat, event: &EventV1<'_>) -> Result<FutureV1, ErrorV1> {
         let event = typed_event::<P::Payload>(event)?;
         let processor = self.0.clone();
-        Ok(Box::pin(async move {
+        let context = seat.context;
+        Ok(seat.place.drive(async move {
             let outcome = processor.process(&context, event).await;
             let mut outcome = outcome.map_err(PluginError::into_abi)?;
             outcome.state.extend(context.take_state_writes());
-            if outcome == crate::Outcome::done() {
+            if outcome == Outcome::done() {
                 return Ok(AnswerV1::default());
             }
             head(&outcome)
         }))
     }
 
-    fn call(self: Arc<Self>, _: Context, op: u32, _: &[u8], _: &[u8]) -> Result<Work, ErrorV1> {
-        common(&self.0, op)
+    fn call(&self, seat: Seat, op: u32, _: &[u8], _: &[u8]) -> Result<FutureV1, ErrorV1> {
+        common(&self.0, seat, op)
     }
 }
 
 impl<I: Integration> Shim for IntegrationShim<I> {
-    fn call(
-        self: Arc<Self>,
-        context: Context,
-        op: u32,
-        head: &[u8],
-        body: &[u8],
-    ) -> Result<Work, ErrorV1> {
+    fn call(&self, seat: Seat, op: u32, head: &[u8], body: &[u8]) -> Result<FutureV1, ErrorV1> {
         if op != plugin_op::DELIVER {
-            return common(&self.0, op);
+            return common(&self.0, seat, op);
         }
         let request = parse::<I::Request>(body, "invalid_request", "the request")?;
         let head = parse::<DeliverHead>(head, codes::MALFORMED, "the delivery")?;
-        let context = context.aimed_at(head.target);
+        let context = seat.context.aimed_at(head.target);
         let integration = self.0.clone();
-        Ok(Box::pin(async move {
+        Ok(seat.place.drive(async move {
             let reply = integration.deliver(&context, request).await;
             self::head(&reply.map_err(PluginError::into_abi)?)
         }))
@@ -83,17 +76,12 @@ impl<I: Integration> Shim for IntegrationShim<I> {
 }
 
 impl<S: Source> Shim for SourceShim<S> {
-    fn call(
-        self: Arc<Self>,
-        context: Context,
-        op: u32,
-        request: &[u8],
-        body: &[u8],
-    ) -> Result<Work, ErrorV1> {
+    fn call(&self, seat: Seat, op: u32, head: &[u8], body: &[u8]) -> Result<FutureV1, ErrorV1> {
         let source = self.0.clone();
+        let context = seat.context;
         match op {
             plugin_op::HOOK => {
-                let head = parse::<HookHead>(request, codes::MALFORMED, "the hook")?;
+                let head = parse::<HookHead>(head, codes::MALFORMED, "the hook")?;
                 let request = HookRequest {
                     method: head.method,
                     path: head.path,
@@ -101,7 +89,7 @@ impl<S: Source> Shim for SourceShim<S> {
                     headers: head.headers,
                     body: Bytes::copy_from_slice(body),
                 };
-                Ok(Box::pin(async move {
+                Ok(seat.place.drive(async move {
                     let reply = source.hook(&context, request).await;
                     let reply = reply.map_err(PluginError::into_abi)?;
                     Ok(AnswerV1 {
@@ -113,17 +101,17 @@ impl<S: Source> Shim for SourceShim<S> {
                     })
                 }))
             }
-            plugin_op::RUN => Ok(Box::pin(async move {
+            plugin_op::RUN => Ok(seat.place.drive(async move {
                 source.run(&context).await.map_err(PluginError::into_abi)?;
                 Ok(AnswerV1::default())
             })),
-            _ => common(&source, op),
+            _ => common(&self.0, Seat { context, ..seat }, op),
         }
     }
 }
 
 /// What components of every kind answer.
-fn common<C: Component>(component: &Arc<C>, op: u32) -> Result<Work, ErrorV1> {
+fn common<C: Component>(component: &Arc<C>, seat: Seat, op: u32) -> Result<FutureV1, ErrorV1> {
     if op != plugin_op::HEALTH {
         return Err(ErrorV1::permanent(
             codes::UNSUPPORTED,
@@ -131,9 +119,9 @@ fn common<C: Component>(component: &Arc<C>, op: u32) -> Result<Work, ErrorV1> {
         ));
     }
     let component = component.clone();
-    Ok(Box::pin(
-        async move { head(&component.health_check().await) },
-    ))
+    Ok(seat
+        .place
+        .drive(async move { head(&component.health_check().await) }))
 }
 
 fn head<T: Serialize>(value: &T) -> Result<AnswerV1, ErrorV1> {
@@ -150,7 +138,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], code: &str, what: &str) -> Result<T,
         .map_err(|error| ErrorV1::permanent(code, format!("{what} does not parse: {error}")))
 }
 
-fn typed_event<T: DeserializeOwned>(event: &EventV1<'_>) -> Result<Event<T>, ErrorV1> {
+fn typed_event<T: DeserializeOwned + 'static>(event: &EventV1<'_>) -> Result<Event<T>, ErrorV1> {
     let bad = |field: &str| {
         ErrorV1::permanent(
             codes::MALFORMED,
@@ -176,8 +164,20 @@ fn typed_event<T: DeserializeOwned>(event: &EventV1<'_>) -> Result<Event<T>, Err
         expires_at: parse_text(event.expires_at.as_str()).ok_or_else(|| bad("expires_at"))?,
         traceparent: optional(event.traceparent.as_str()),
         tracestate: optional(event.tracestate.as_str()),
-        payload: parse(event.payload.as_slice(), "payload_mismatch", "the payload")?,
+        payload: payload(event.payload.as_slice())?,
     })
+}
+
+/// The typed payload. One that stays JSON text was checked by the host and is only copied.
+fn payload<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, ErrorV1> {
+    if TypeId::of::<T>() == TypeId::of::<RawJson>() {
+        let mut raw = Some(RawJson::from_checked(Bytes::copy_from_slice(bytes)));
+        let same_type = (&mut raw as &mut dyn Any).downcast_mut::<Option<T>>();
+        if let Some(payload) = same_type.and_then(Option::take) {
+            return Ok(payload);
+        }
+    }
+    parse(bytes, "payload_mismatch", "the payload")
 }
 
 /// `Some(None)` for an absent value, `None` for one that does not parse.

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use nexus_plugin_abi::{AnswerV1, ErrorV1, FutureV1, codes, guard};
+use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::component::Work;
 use super::log;
 use crate::wire::Isolation;
 
@@ -49,39 +49,14 @@ impl Runtime {
         self.handle.enter()
     }
 
-    /// Runs the synchronous part of a call; a panic poisons the component.
-    pub(crate) fn guarded<T>(
-        &self,
-        poisoned: &AtomicBool,
-        work: impl FnOnce() -> T,
-    ) -> Result<T, ErrorV1> {
-        let _inside = self.handle.enter();
-        guard(work).inspect_err(|_| poisoned.store(true, Ordering::Release))
-    }
-
-    /// Hands the asynchronous part to the host as one future.
-    pub(crate) fn drive(
-        &self,
-        work: Work,
-        event_id: [u8; 16],
-        poisoned: Arc<AtomicBool>,
-    ) -> FutureV1 {
-        let entered = Entered {
-            work: Some(work),
+    /// A home for the calls of one component.
+    pub(crate) fn home(&self) -> Arc<Home> {
+        Arc::new(Home {
             handle: self.handle.clone(),
-            event_id,
-            poisoned,
-            // A linked plugin shares the host's `tracing`: the host's span is carried along.
-            span: if self.linked {
-                Span::current()
-            } else {
-                Span::none()
-            },
-        };
-        match self.isolation {
-            Isolation::Inline => FutureV1::new(entered),
-            Isolation::Thread => FutureV1::new(Spawned(self.handle.spawn(entered))),
-        }
+            isolation: self.isolation,
+            linked: self.linked,
+            poisoned: AtomicBool::new(false),
+        })
     }
 }
 
@@ -94,65 +69,119 @@ impl Drop for Runtime {
     }
 }
 
-/// The author's future, polled and dropped inside the plugin's runtime, guarded.
-struct Entered {
-    work: Option<Work>,
+/// Where the calls of one component are polled, and whether a panic has poisoned it. One
+/// allocation shared by all its calls, so that a call costs one count.
+pub(crate) struct Home {
     handle: Handle,
+    isolation: Isolation,
+    linked: bool,
+    poisoned: AtomicBool,
+}
+
+impl Home {
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn mend(&self) {
+        self.poisoned.store(false, Ordering::Release);
+    }
+
+    /// Runs author's code; a panic poisons the component.
+    pub(crate) fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, ErrorV1> {
+        guard(work).inspect_err(|_| self.poisoned.store(true, Ordering::Release))
+    }
+}
+
+/// Where one call is polled.
+pub(crate) struct Place {
+    home: Arc<Home>,
     event_id: [u8; 16],
-    poisoned: Arc<AtomicBool>,
     span: Span,
 }
 
-impl Future for Entered {
+impl Place {
+    pub(crate) fn new(home: Arc<Home>, event_id: [u8; 16]) -> Self {
+        Self {
+            // A linked plugin shares the host's `tracing`: the host's span is carried along.
+            span: if home.linked {
+                Span::current()
+            } else {
+                Span::none()
+            },
+            home,
+            event_id,
+        }
+    }
+
+    /// Hands the author's future to the host.
+    pub(crate) fn drive<F>(self, work: F) -> FutureV1
+    where
+        F: Future<Output = Result<AnswerV1, ErrorV1>> + Send + 'static,
+    {
+        let home = &self.home;
+        match home.isolation {
+            Isolation::Inline => FutureV1::new(Entered {
+                work: Some(work),
+                place: self,
+            }),
+            Isolation::Thread => {
+                let handle = home.handle.clone();
+                FutureV1::new(Spawned(handle.spawn(Entered {
+                    work: Some(work),
+                    place: self,
+                })))
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The author's future, polled and dropped inside the plugin's runtime, guarded.
+    struct Entered<F> {
+        #[pin]
+        work: Option<F>,
+        place: Place,
+    }
+
+    impl<F> PinnedDrop for Entered<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.work.is_some() {
+                let _inside = this.place.home.handle.enter();
+                let _tagged = log::tag(this.place.event_id);
+                let _ = this.place.home.guarded(|| this.work.set(None));
+            }
+        }
+    }
+}
+
+impl<F> Future for Entered<F>
+where
+    F: Future<Output = Result<AnswerV1, ErrorV1>>,
+{
     type Output = Result<AnswerV1, ErrorV1>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let Some(work) = this.work.as_mut() else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(work) = this.work.as_mut().as_pin_mut() else {
             return Poll::Ready(Err(ErrorV1::permanent(
                 codes::MALFORMED,
                 "a finished call was polled again",
             )));
         };
-        let _inside = this.handle.enter();
-        let _tagged = log::tag(this.event_id);
-        let _span = this.span.enter();
-        match guard(|| work.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => {
-                // The author's locals are gone by now; what is left of the future goes here, so
-                // that a panic in it is an error of this call.
-                let rest = this.work.take();
-                match guard(move || drop(rest)) {
-                    Ok(()) => Poll::Ready(result),
-                    Err(panic) => Poll::Ready(Err(this.poison(panic))),
-                }
-            }
-            Err(panic) => {
-                let rest = this.work.take();
-                let _ = guard(move || drop(rest));
-                Poll::Ready(Err(this.poison(panic)))
-            }
-        }
-    }
-}
-
-impl Entered {
-    fn poison(&self, panic: ErrorV1) -> ErrorV1 {
-        self.poisoned.store(true, Ordering::Release);
-        panic
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            let _inside = self.handle.enter();
-            let _tagged = log::tag(self.event_id);
-            if guard(move || drop(work)).is_err() {
-                self.poisoned.store(true, Ordering::Release);
-            }
-        }
+        let _inside = this.place.home.handle.enter();
+        let _tagged = log::tag(this.place.event_id);
+        let _span = this.place.span.enter();
+        let answer = match this.place.home.guarded(|| work.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(answer)) => answer,
+            Err(panic) => Err(panic),
+        };
+        // The author's locals are gone by now; what is left of the future goes here, so that a
+        // panic in it is an error of this call.
+        let dropped = this.place.home.guarded(|| this.work.set(None));
+        Poll::Ready(dropped.and(answer))
     }
 }
 

@@ -2,4 +2,8 @@
 // A test's helper may unwrap as the test itself does: its panic is the failure.
 #![allow(clippy::unwrap_used)]
 
+mod bad_plugins;
 mod desktop_toast;
+mod plugin_calls;
+mod plugin_new;
+mod queue_conformance;

@@ -1,0 +1,60 @@
+//! The product's own binaries and libraries, built once for all tests of a run.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Packages whose binaries and libraries tests use as a user would.
+const PACKAGES: [&str; 7] = [
+    "nexus",
+    "toasty-server",
+    "embed",
+    "parrot",
+    "toasty",
+    "probe",
+    "second",
+];
+
+/// The folder of the build, such as `target/debug`, with everything in it up to date.
+///
+/// # Panics
+/// When the build fails.
+pub fn build_dir() -> &'static PathBuf {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let test = std::env::current_exe().expect("a test has a path");
+        let dir = test
+            .ancestors()
+            .nth(2)
+            .expect("tests lie two folders below the build folder")
+            .to_owned();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.arg("build").arg("--quiet");
+        cargo.args(PACKAGES.iter().flat_map(|package| ["--package", *package]));
+        if dir.ends_with("release") {
+            cargo.arg("--release");
+        }
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.env("CARGO_TARGET_DIR", dir.parent().expect("the target folder"));
+        let built = cargo.status().expect("cargo runs");
+        assert!(built.success(), "the product does not build");
+        dir
+    })
+}
+
+/// An executable of the workspace.
+///
+/// # Panics
+/// When the build fails.
+pub fn executable(name: &str) -> PathBuf {
+    build_dir().join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// A plugin library of the workspace.
+///
+/// # Panics
+/// When the build fails.
+pub fn library(name: &str) -> PathBuf {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    build_dir().join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}"))
+}

@@ -1,0 +1,127 @@
+//! A load generator that costs little itself: raw requests over kept connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::serve::{KEY, noop::now_us};
+
+/// One connection, one request at a time.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(4_096),
+        })
+    }
+
+    /// Sends a request and reads its whole answer. Says whether it was 202.
+    async fn exchange(&mut self, request: &[u8]) -> io::Result<bool> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(whole) = answer_len(&self.buffer)
+                && self.buffer.len() >= whole
+            {
+                return Ok(self.buffer.starts_with(b"HTTP/1.1 202"));
+            }
+        }
+    }
+}
+
+/// Length of the answer at the front, once its head is complete.
+fn answer_len(buffer: &[u8]) -> Option<usize> {
+    let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&buffer[..head]).ok()?.to_ascii_lowercase();
+    let length = text.split("content-length:").nth(1)?.split("\r\n").next()?;
+    Some(head + length.trim().parse::<usize>().ok()?)
+}
+
+/// A POST of one event.
+pub(crate) fn request(body: &str) -> Vec<u8> {
+    format!(
+        "POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// As fast as the answers come: answers per second.
+pub(crate) async fn closed_loop(
+    to: SocketAddr,
+    connections: usize,
+    length: Duration,
+    request: Vec<u8>,
+) -> io::Result<f64> {
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections {
+        let request = request.clone();
+        tasks.spawn(async move {
+            let mut connection = Connection::open(to).await?;
+            let mut done = 0_u64;
+            while started.elapsed() < length {
+                done += u64::from(connection.exchange(&request).await?);
+            }
+            Ok::<u64, io::Error>(done)
+        });
+    }
+    let mut total = 0;
+    while let Some(done) = tasks.join_next().await {
+        total += done.map_err(io::Error::other)??;
+    }
+    Ok(total as f64 / started.elapsed().as_secs_f64())
+}
+
+/// At a fixed rate, whatever the answers do: microseconds from when each request was due to its
+/// answer, sorted. `body` is given the due time in microseconds since the epoch.
+pub(crate) async fn open_loop(
+    to: SocketAddr,
+    connections: u32,
+    rate: u32,
+    length: Duration,
+    body: fn(u64) -> String,
+) -> io::Result<Vec<u64>> {
+    let begin = tokio::time::Instant::now() + Duration::from_millis(50);
+    let begin_us = now_us() + 50_000;
+    let mut tasks = JoinSet::new();
+    let gap = Duration::from_secs(1) / rate;
+    for number in 0..connections {
+        tasks.spawn(async move {
+            let mut connection = Connection::open(to).await?;
+            let mut latencies = Vec::new();
+            for turn in (number..).step_by(connections as usize) {
+                let offset = gap * turn;
+                if offset >= length {
+                    return Ok::<Vec<u64>, io::Error>(latencies);
+                }
+                tokio::time::sleep_until(begin + offset).await;
+                let due_us = begin_us + u64::try_from(offset.as_micros()).unwrap_or(u64::MAX);
+                connection.exchange(&request(&body(due_us))).await?;
+                latencies.push(now_us().saturating_sub(due_us));
+            }
+            Ok(latencies)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(latencies) = tasks.join_next().await {
+        all.extend(latencies.map_err(io::Error::other)??);
+    }
+    all.sort_unstable();
+    Ok(all)
+}

@@ -1,0 +1,174 @@
+//! The two servers that are compared: a bare one that only parses, and the hub with everything on.
+//! Each runs in a process of its own, says its address in its first line and stops when its
+//! standard input ends. A line `latencies` is answered with those gathered since the last one.
+
+use std::error::Error;
+use std::io::{BufRead, Write, stdin, stdout};
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::post;
+use nexus_host::Host;
+use nexus_host::config::Config;
+use sha2::{Digest, Sha256};
+
+/// The key of the one client.
+pub(crate) const KEY: &str = "nxk_bench";
+
+pub(crate) mod noop {
+    //! Processors that do nothing, so that only the hub is measured.
+
+    use std::sync::Mutex;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use nexus_plugin_api::prelude::*;
+
+    /// Latencies of [`Timed`], in microseconds.
+    pub(crate) static LATENCIES: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+    /// A kilobyte of nothing in particular.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Noted {
+        note: String,
+        tags: Vec<String>,
+        count: u32,
+    }
+
+    impl Contract for Noted {
+        const TYPE: &'static str = "bench.noted";
+        const VERSION: &'static str = "1.0.0";
+    }
+
+    /// The same, with the time at which it was to be sent.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Sent {
+        note: String,
+        sent_us: u64,
+    }
+
+    impl Contract for Sent {
+        const TYPE: &'static str = "bench.sent";
+        const VERSION: &'static str = "1.0.0";
+    }
+
+    /// Does nothing.
+    pub(crate) struct Noop;
+
+    impl Component for Noop {
+        type Config = NoConfig;
+        fn new(_: NoConfig, _: &Setup) -> Result<Self, PluginError> {
+            Ok(Self)
+        }
+    }
+
+    impl Processor for Noop {
+        const NAME: &'static str = "noop";
+        const SUBSCRIPTIONS: &'static [Subscription] = &[Subscription::to(Noted::TYPE)];
+        type Payload = RawJson;
+
+        async fn process(&self, _: &Context, _: Event) -> Result<Outcome, PluginError> {
+            Ok(Outcome::done())
+        }
+    }
+
+    /// Notes how long an event was under way.
+    pub(crate) struct Timed;
+
+    impl Component for Timed {
+        type Config = NoConfig;
+        fn new(_: NoConfig, _: &Setup) -> Result<Self, PluginError> {
+            Ok(Self)
+        }
+    }
+
+    impl Processor for Timed {
+        const NAME: &'static str = "timed";
+        const SUBSCRIPTIONS: &'static [Subscription] = &[Subscription::to(Sent::TYPE)];
+        type Payload = Sent;
+
+        async fn process(&self, _: &Context, event: Event<Sent>) -> Result<Outcome, PluginError> {
+            let took = now_us().saturating_sub(event.payload.sent_us);
+            if let Ok(mut latencies) = LATENCIES.lock() {
+                latencies.push(took);
+            }
+            Ok(Outcome::done())
+        }
+    }
+
+    /// Microseconds since the epoch.
+    pub(crate) fn now_us() -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    export_plugin! {
+        id: "bench",
+        contracts: [Noted, Sent],
+        processors: [Noop, Timed],
+    }
+}
+
+/// An axum server that parses the body and answers 202.
+pub(crate) fn bare() -> Result<(), Box<dyn Error>> {
+    async fn parse(body: Bytes) -> (StatusCode, &'static str) {
+        match serde_json::from_slice::<serde_json::Value>(&body) {
+            Ok(value) if value.is_object() => (StatusCode::ACCEPTED, "{\"status\":\"accepted\"}"),
+            _ => (StatusCode::BAD_REQUEST, "{}"),
+        }
+    }
+    runtime()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let app = Router::new().route("/v1/events", post(parse));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        answer_until_the_end(address).await
+    })
+}
+
+/// The hub, with a key, a contract, the queue and a processor that does nothing.
+pub(crate) fn hub() -> Result<(), Box<dyn Error>> {
+    let hash = hex::encode(Sha256::digest(KEY.as_bytes()));
+    let config = Config::from_toml_str(&format!(
+        "[server]\nhttp = \"127.0.0.1:0\"\n[plugins.bench]\nisolation = \"inline\"\n\
+         [[clients]]\nid = \"bench\"\nkey_sha256 = \"{hash}\"\nsources = [\"bench\"]\n\
+         types = [\"bench.*\"]\n"
+    ))?;
+    runtime()?.block_on(async {
+        let host = Host::builder()
+            .config(config)
+            .plugins_dir("no-plugin-files")
+            .plugin(noop::plugin())
+            .build()?
+            .start()
+            .await?;
+        let address = host.http_addr().ok_or("the hub does not listen")?;
+        answer_until_the_end(address).await?;
+        host.shutdown().await?;
+        Ok(())
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}
+
+async fn answer_until_the_end(address: SocketAddr) -> Result<(), Box<dyn Error>> {
+    tokio::task::spawn_blocking(move || {
+        println!("{address}");
+        for line in stdin().lock().lines().map_while(Result::ok) {
+            if line == "latencies" {
+                let mut latencies = noop::LATENCIES.lock().map_or_else(|_| vec![], |mut l| std::mem::take(&mut *l));
+                latencies.sort_unstable();
+                println!("{}", serde_json::to_string(&latencies).unwrap_or_default());
+                let _ = stdout().flush();
+            }
+        }
+    })
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! What every queue backend must do: one suite, run against each of them.
+//!
+//! Receives a [`Backend`], which opens empty queues, and fails by panicking. Knows the queue's
+//! public interface only, so that a durable or distributed backend passes the very same functions.
+//! [`queue_conformance!`](crate::queue_conformance) makes one test of each case.
+
+pub mod bounds;
+pub mod endings;
+pub mod history;
+pub mod order;
+pub mod settling;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_host::config::HumanDuration;
+use nexus_host::queue::{
+    BoxFuture, Config, Delivery, Failure, FollowUp, PushError, Pushed, Queue, Settled, Settlement,
+    Verdict, Work,
+};
+use nexus_plugin_api::{Effect, Event, RawJson};
+use tokio::time::timeout;
+
+use crate::events::admitted;
+
+/// Makes one test of each case of the suite.
+///
+/// ```ignore
+/// queue_conformance!(#[tokio::test(start_paused = true)], memory());
+/// ```
+#[macro_export]
+macro_rules! queue_conformance {
+    (#[$test:meta], $backend:expr) => {
+        $crate::queue_conformance! { @cases #[$test], $backend,
+            order: [
+                first_in_first_out_within_a_priority
+                the_more_urgent_goes_first
+                the_lowest_gets_its_share_of_a_flood
+                no_class_is_passed_over_for_long
+                a_lane_is_worked_one_at_a_time
+                lanes_do_not_wait_for_each_other
+                the_partition_key_makes_the_lane
+                without_ordering_nothing_waits
+                a_lane_waits_for_the_immediate_follow_ups
+                what_is_tried_again_leaves_the_lane
+                a_lane_takes_its_most_urgent_event_first
+            ]
+            bounds: [
+                a_full_queue_refuses
+                a_producer_waits_for_room
+                a_producer_waits_no_longer_than_configured
+                producers_get_room_in_the_order_they_came
+                the_oldest_is_dropped
+                the_oldest_of_the_lowest_is_dropped
+                nothing_is_dropped_in_vain
+                bytes_are_bounded
+                an_event_larger_than_everything_fits_alone
+                what_waits_for_its_time_takes_no_place
+                what_waits_for_its_time_is_bounded
+            ]
+            settling: [
+                an_acknowledged_event_is_finished
+                a_failed_attempt_comes_again_after_its_delay
+                a_parked_delivery_burns_no_attempt
+                immediate_follow_ups_are_leased_to_who_settles
+                delayed_follow_ups_wait_for_their_time
+                a_follow_up_that_failed_already_is_a_second_attempt
+                emitted_events_are_taken_in
+                emitted_events_are_taken_in_even_if_full
+                a_lease_is_settled_once
+                dead_parts_make_a_dead_event
+                plugin_state_is_written_with_the_settlement
+                plugin_state_is_listed_by_prefix
+                an_endless_delay_is_no_accident
+            ]
+            history: [
+                a_duplicate_is_told_and_not_put_in
+                the_same_id_from_another_source_is_another_event
+                a_mark_is_forgotten_after_its_window
+                marks_are_bounded
+                a_journey_tells_what_happened
+                journeys_are_bounded
+                dead_letters_are_kept_in_order_and_bounded
+                dead_letters_are_bounded_in_bytes
+                an_outage_does_not_fill_the_journal
+            ]
+            endings: [
+                a_closed_intake_refuses
+                a_closed_intake_sends_waiting_producers_away
+                closed_leasing_ends_every_worker
+                drained_waits_for_what_is_leased
+                drained_waits_for_what_is_due_in_time
+                who_stops_waiting_loses_nothing
+                every_waiting_worker_gets_its_share
+                a_nearer_due_time_is_not_missed
+                the_duty_to_watch_the_clock_is_handed_on
+                a_lone_worker_with_delayed_work_sleeps
+                nothing_is_lost_between_producers_and_workers
+                the_figures_are_true
+            ]
+        }
+    };
+    (@cases #[$test:meta], $backend:expr, $($module:ident: [$($case:ident)*])*) => {
+        $($(
+            #[$test]
+            async fn $case() {
+                $crate::conformance::$module::$case(&$backend).await;
+            }
+        )*)*
+    };
+}
+
+/// Opens an empty queue.
+pub type Open = dyn Fn(Config, bool) -> BoxFuture<'static, Arc<dyn Queue>> + Send + Sync;
+
+/// A backend under test.
+pub struct Backend {
+    clock: Clock,
+    open: Box<Open>,
+}
+
+/// How time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Tokio's clock stands still and is put forward: for backends that wait on nothing else.
+    Paused,
+    /// As it does, in small portions.
+    Real,
+}
+
+impl Backend {
+    /// A backend. `open` gets the configuration and whether lanes are kept in order.
+    pub fn new<F>(clock: Clock, open: F) -> Self
+    where
+        F: Fn(Config, bool) -> BoxFuture<'static, Arc<dyn Queue>> + Send + Sync + 'static,
+    {
+        Self {
+            clock,
+            open: Box::new(open),
+        }
+    }
+
+    /// The span that cases count in: long against what a call takes, short for whoever waits.
+    pub fn unit(&self) -> Duration {
+        match self.clock {
+            Clock::Paused => Duration::from_secs(1),
+            Clock::Real => Duration::from_millis(300),
+        }
+    }
+
+    /// So many units, for a configuration.
+    pub fn span(&self, units: u32) -> HumanDuration {
+        let text = format!("{}ms", (self.unit() * units).as_millis());
+        text.parse().expect("a duration")
+    }
+
+    /// An empty queue with lanes.
+    pub async fn rig(&self, config: Config) -> Rig<'_> {
+        self.rig_with(config, true).await
+    }
+
+    /// An empty queue.
+    pub async fn rig_with(&self, config: Config, lanes: bool) -> Rig<'_> {
+        Rig {
+            queue: (self.open)(config, lanes).await,
+            backend: self,
+        }
+    }
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// A queue, and what a case does with it.
+pub struct Rig<'a> {
+    /// The queue under test.
+    pub queue: Arc<dyn Queue>,
+    backend: &'a Backend,
+}
+
+impl Rig<'_> {
+    /// Pushes one event.
+    pub async fn push(&self, event: Event) -> Result<Pushed, PushError> {
+        let mut results = self.queue.push(vec![admitted(event)]).await;
+        assert_eq!(results.len(), 1, "one answer for each event");
+        results.remove(0)
+    }
+
+    /// Pushes events that are accepted.
+    pub async fn put(&self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            assert_eq!(self.push(event).await, Ok(Pushed::Accepted));
+        }
+    }
+
+    /// The next delivery, which is ready.
+    pub async fn lease(&self) -> Delivery {
+        let patience = match self.backend.clock {
+            Clock::Paused => self.backend.unit() / 100,
+            Clock::Real => Duration::from_secs(10),
+        };
+        timeout(patience, self.queue.lease())
+            .await
+            .expect("something is ready")
+            .expect("leasing is open")
+    }
+
+    /// Asserts that nothing is ready. A hundredth of a unit passes.
+    pub async fn nothing(&self) {
+        let patience = match self.backend.clock {
+            Clock::Paused => self.backend.unit() / 100,
+            Clock::Real => self.backend.unit() / 6,
+        };
+        if let Ok(found) = timeout(patience, self.queue.lease()).await {
+            panic!("nothing should be ready, found {found:?}");
+        }
+    }
+
+    /// Settles a delivery that is held.
+    pub async fn settle(&self, delivery: &Delivery, with: Settlement) -> Settled {
+        self.queue.settle(delivery.lease, with).await.expect("it is held")
+    }
+
+    /// Settles a delivery as done.
+    pub async fn ack(&self, delivery: &Delivery) -> Settled {
+        self.settle(delivery, Settlement::default()).await
+    }
+
+    /// Lets so many tenths of a unit pass.
+    pub async fn pass(&self, tenths: u32) {
+        let span = self.backend.unit() * tenths / 10;
+        match self.backend.clock {
+            Clock::Paused => tokio::time::advance(span).await,
+            Clock::Real => tokio::time::sleep(span).await,
+        }
+    }
+
+    /// So many units.
+    pub fn units(&self, units: u32) -> Duration {
+        self.backend.unit() * units
+    }
+}
+
+impl std::fmt::Debug for Rig<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rig").field("stats", &self.queue.stats()).finish_non_exhaustive()
+    }
+}
+
+/// A configuration with room for so many events.
+pub fn room_for(capacity: usize) -> Config {
+    Config {
+        capacity,
+        ..Config::default()
+    }
+}
+
+/// A failed attempt.
+pub fn failure(code: &str) -> Failure {
+    Failure {
+        at: chrono::Utc::now(),
+        code: code.to_owned(),
+        message: format!("{code}, for a test"),
+    }
+}
+
+/// An effect to perform.
+pub fn effect(number: u32) -> Work {
+    Work::Perform {
+        number,
+        processor: "tests/any".to_owned(),
+        effect: Effect::Notify {
+            integration: "tests/any".to_owned(),
+            target: None,
+            request: RawJson::new("{}").expect("JSON"),
+        },
+    }
+}
+
+/// That work as a follow-up.
+pub fn follow_up(work: Work, after: Option<Duration>) -> FollowUp {
+    FollowUp {
+        work,
+        after,
+        failure: None,
+    }
+}
+
+/// Puts a delivery back.
+pub fn nack(after: Duration, failure: Option<Failure>) -> Settlement {
+    Settlement {
+        verdict: Verdict::Nack { after, failure },
+        ..Settlement::default()
+    }
+}

@@ -1,0 +1,221 @@
+//! What a queue remembers: marks against duplicates, journeys, dead letters. All of it is bounded.
+
+use nexus_host::config::ByteSize;
+use nexus_host::queue::{Config, EventStatus, Grave, Pushed, Settlement, Step};
+use uuid::Uuid;
+
+use super::{Backend, Rig, effect, failure, nack};
+use crate::events::{admitted, event, heavy, number};
+
+/// A duplicate is answered as one, whether its first is waiting, leased or finished.
+pub async fn a_duplicate_is_told_and_not_put_in(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    let one = event("a", 0);
+    let batch = vec![admitted(one.clone()), admitted(one.clone()), admitted(event("a", 1))];
+    let results = rig.queue.push(batch).await;
+    let expected = [Pushed::Accepted, Pushed::Duplicate, Pushed::Accepted].map(Ok);
+    assert_eq!(results, expected, "within one batch");
+    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate), "while it waits");
+    let delivery = rig.lease().await;
+    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate), "while it is leased");
+    rig.ack(&delivery).await;
+    assert_eq!(rig.push(one).await, Ok(Pushed::Duplicate), "when it is finished");
+    assert_eq!(number(&rig.lease().await.event), 1);
+    rig.nothing().await;
+    let stats = rig.queue.stats();
+    assert_eq!((stats.accepted, stats.depth), (2, 1));
+}
+
+/// Ids are unique within a source only.
+pub async fn the_same_id_from_another_source_is_another_event(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    let one = event("a", 0);
+    let mut other = event("b", 1);
+    other.event_id = one.event_id;
+    rig.put([one, other]).await;
+    let (first, second) = (rig.lease().await, rig.lease().await);
+    assert_eq!((number(&first.event), number(&second.event)), (0, 1));
+    rig.settle(&first, nack(rig.units(1), None)).await;
+    assert_eq!(rig.ack(&second).await.finished, Some(EventStatus::Processed));
+    assert_eq!(rig.queue.stats().depth, 1);
+}
+
+/// After `dedup_window` the same id is a new event, and marked anew.
+pub async fn a_mark_is_forgotten_after_its_window(backend: &Backend) {
+    let config = Config {
+        dedup_window: backend.span(2),
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let one = event("a", 0);
+    rig.put([one.clone()]).await;
+    rig.pass(15).await;
+    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate));
+    rig.pass(6).await;
+    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Accepted), "from the first time on");
+    rig.put([event("a", 1)]).await;
+    assert_eq!(rig.push(one).await, Ok(Pushed::Duplicate), "the new mark holds");
+}
+
+/// At most `dedup_capacity` marks are kept, the newest.
+pub async fn marks_are_bounded(backend: &Backend) {
+    let config = Config {
+        dedup_capacity: 3,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let events: Vec<_> = (0..4).map(|n| event("a", n)).collect();
+    rig.put(events.clone()).await;
+    for one in &events[1..] {
+        assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate));
+    }
+    assert_eq!(rig.push(events[0].clone()).await, Ok(Pushed::Accepted));
+}
+
+async fn status(rig: &Rig<'_>, id: Uuid) -> Option<EventStatus> {
+    rig.queue.journey(id).await.map(|journey| journey.status)
+}
+
+/// A journey has the event's head, its standing at any time, and its steps in order.
+pub async fn a_journey_tells_what_happened(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    assert!(rig.queue.journey(Uuid::now_v7()).await.is_none());
+    let mut one = event("a", 0).with_correlation("thread");
+    one.causation_id = Some(Uuid::now_v7());
+    let id = one.event_id;
+    rig.put([one.clone()]).await;
+    assert_eq!(status(&rig, id).await, Some(EventStatus::Queued));
+    let delivery = rig.lease().await;
+    assert_eq!(status(&rig, id).await, Some(EventStatus::Processing));
+    let retry = Settlement {
+        steps: vec![Step::Unrouted],
+        ..nack(rig.units(1), Some(failure("no")))
+    };
+    rig.settle(&delivery, retry).await;
+    assert_eq!(status(&rig, id).await, Some(EventStatus::Processing));
+    rig.pass(11).await;
+    let again = rig.lease().await;
+    rig.ack(&again).await;
+
+    let journey = rig.queue.journey(id).await.expect("it is kept");
+    assert_eq!(journey.status, EventStatus::Processed);
+    assert_eq!((journey.event_id, journey.event_type), (id, one.event_type));
+    assert_eq!((journey.source, journey.correlation_id), (one.source, one.correlation_id));
+    assert_eq!(journey.causation_id, one.causation_id);
+    assert_eq!(journey.accepted_at, delivery.accepted_at);
+    assert!(journey.finished_at.is_some_and(|at| at >= journey.accepted_at));
+    let steps: Vec<_> = journey.steps.iter().map(|line| line.step.clone()).collect();
+    let finished = Step::Finished { status: EventStatus::Processed };
+    assert_eq!(steps, [Step::Accepted, Step::Leased, Step::Unrouted, Step::Leased, finished]);
+    assert!(journey.steps.is_sorted_by_key(|line| line.at));
+}
+
+/// At most `journal_capacity` finished journeys are kept, the newest; unfinished ones all.
+pub async fn journeys_are_bounded(backend: &Backend) {
+    let config = Config {
+        journal_capacity: 2,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let events: Vec<_> = (0..6).map(|n| event(&format!("s{n}"), n)).collect();
+    let ids: Vec<_> = events.iter().map(|one| one.event_id).collect();
+    rig.put(events).await;
+    let held = rig.lease().await;
+    for _ in 0..4 {
+        let one = rig.lease().await;
+        rig.ack(&one).await;
+    }
+    let mut standing = Vec::new();
+    for id in ids {
+        standing.push(status(&rig, id).await);
+    }
+    let done = Some(EventStatus::Processed);
+    let (processing, queued) = (Some(EventStatus::Processing), Some(EventStatus::Queued));
+    assert_eq!(standing, [processing, None, None, done, done, queued]);
+    rig.ack(&held).await;
+}
+
+async fn kill(rig: &Rig<'_>) {
+    let delivery = rig.lease().await;
+    let with = Settlement {
+        dead: vec![Grave {
+            work: effect(0),
+            reason: "for_a_test".to_owned(),
+            errors: vec![failure("no")],
+        }],
+        ..Settlement::default()
+    };
+    rig.settle(&delivery, with).await;
+}
+
+async fn buried(rig: &Rig<'_>) -> Vec<u64> {
+    let letters = rig.queue.dead_letters().await;
+    assert!(letters.is_sorted_by_key(|letter| (letter.at, letter.id)));
+    assert_eq!(letters.len(), rig.queue.stats().dead_letters);
+    letters.iter().map(|letter| number(&letter.event)).collect()
+}
+
+/// Dead letters are kept oldest first, at most `dead_letter_capacity` of them, the newest.
+pub async fn dead_letters_are_kept_in_order_and_bounded(backend: &Backend) {
+    let config = Config {
+        dead_letter_capacity: 3,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    rig.put((0..5).map(|n| event("a", n))).await;
+    for _ in 0..3 {
+        kill(&rig).await;
+    }
+    assert_eq!(buried(&rig).await, [0, 1, 2]);
+    kill(&rig).await;
+    kill(&rig).await;
+    assert_eq!(buried(&rig).await, [2, 3, 4]);
+}
+
+/// Dead letters keep their events, and these together at most `max_bytes`.
+pub async fn dead_letters_are_bounded_in_bytes(backend: &Backend) {
+    let config = Config {
+        max_bytes: ByteSize::from_bytes(1_000),
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    for _ in 0..5 {
+        rig.put([heavy("a", 400)]).await;
+        kill(&rig).await;
+    }
+    assert_eq!(rig.queue.dead_letters().await.len(), 2);
+    assert_eq!(rig.queue.stats().dead_letters, 2);
+}
+
+/// Parked a thousand times, an event has one line for it.
+pub async fn an_outage_does_not_fill_the_journal(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    let one = event("a", 0);
+    let id = one.event_id;
+    rig.put([one]).await;
+    for n in 0..1_000 {
+        let delivery = rig.lease().await;
+        let parked = Settlement {
+            steps: vec![Step::Parked {
+                effect: 0,
+                integration: "tests/any".to_owned(),
+                retry_in_ms: n,
+            }],
+            ..nack(std::time::Duration::ZERO, None)
+        };
+        // Not a routing any more after the first time, so that only this is noted.
+        if n == 0 {
+            let with = Settlement {
+                follow_ups: vec![super::follow_up(effect(0), Some(std::time::Duration::ZERO))],
+                ..Settlement::default()
+            };
+            rig.settle(&delivery, with).await;
+        } else {
+            rig.settle(&delivery, parked).await;
+        }
+    }
+    let journey = rig.queue.journey(id).await.expect("it is known");
+    let last = journey.steps.last().map(|line| line.step.clone());
+    assert!(matches!(last, Some(Step::Parked { retry_in_ms: 999, .. })), "{last:?}");
+    assert_eq!(journey.steps.len(), 3, "{:?}", journey.steps);
+}

@@ -1,0 +1,53 @@
+//! Events for tests, let in by the real admission.
+
+use std::sync::{Arc, LazyLock};
+
+use nexus_host::admission::{Admission, Admitted, Contracts, Limits, Origin};
+use nexus_plugin_api::{ContractInfo, Event, RawJson};
+use semver::Version;
+use serde_json::json;
+
+/// The type of every event made here; its contract takes any object.
+pub const EVENT_TYPE: &str = "test.event";
+
+static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
+    let contracts = Contracts::default();
+    let contract = ContractInfo {
+        event_type: EVENT_TYPE.to_owned(),
+        version: Version::new(1, 0, 0),
+        schema: json!({"type": "object"}),
+    };
+    contracts.register("tests", contract).expect("a usable contract");
+    Admission::new(&Limits::default(), &[], Arc::new(contracts))
+});
+
+/// An admission that knows [`EVENT_TYPE`] and no client.
+pub fn admission() -> &'static Admission {
+    &ADMISSION
+}
+
+/// An event whose payload is `{"n": n}`.
+pub fn event(source: &str, n: u64) -> Event {
+    let payload = RawJson::of(&json!({ "n": n })).expect("serialises");
+    Event::new(EVENT_TYPE, source, payload)
+}
+
+/// The `n` of an event made by [`event`].
+pub fn number(event: &Event) -> u64 {
+    let payload: serde_json::Value = event.payload.parse().expect("JSON");
+    payload["n"].as_u64().expect("an event of this module")
+}
+
+/// An event whose payload has that many bytes, at least eight.
+pub fn heavy(source: &str, bytes: usize) -> Event {
+    let payload = format!(r#"{{"n":"{}"}}"#, "x".repeat(bytes - 8));
+    Event::new(EVENT_TYPE, source, RawJson::new(payload).expect("JSON"))
+}
+
+/// Lets an event in.
+///
+/// # Panics
+/// When admission refuses it.
+pub fn admitted(event: Event) -> Admitted {
+    admission().admit_event(event, Origin::Host).expect("in order")
+}
