@@ -1,2 +1,127 @@
-//! Stub.
-fn main() {}
+//! `cargo xtask`: receives the name of a chore, does it, and ends with 0, 1 (failed) or 2 (usage).
+//!
+//! Everything a maintainer or a newcomer runs by hand is here, so that it is the same on every
+//! machine and in CI. It is no part of the product, and the product never needs it.
+
+mod artifacts;
+mod bench;
+mod console;
+mod demo;
+mod failure;
+mod http;
+mod service;
+mod stage;
+mod stop;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use failure::Result;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  stage          build release and put hub, reference Toasty server and plugins into target/stage
+  demo           stage, start both, send notifications, show what happens, go on until Ctrl-C
+  demo --once    the same story, each step asserted; ends with 0 or 1
+  test           everything that must pass
+  bench [ARGS]   the benchmarks; ARGS go to them, for example --quick";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Chore {
+    Stage,
+    Demo { once: bool },
+    Test,
+    Bench { args: Vec<String> },
+    Help,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let chore = match parse(&args) {
+        Ok(chore) => chore,
+        Err(wrong) => {
+            console::warn(format_args!("xtask: {wrong}\n\n{USAGE}"));
+            return ExitCode::from(2);
+        }
+    };
+    match perform(chore) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            console::warn(format_args!("xtask: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(args: &[String]) -> std::result::Result<Chore, String> {
+    let (command, rest) = args.split_first().ok_or("no command")?;
+    let chore = match (command.as_str(), rest) {
+        ("bench", rest) => {
+            // `cargo xtask bench -- --quick` means the same as without the dashes.
+            let rest = match rest {
+                [dashes, rest @ ..] if dashes == "--" => rest,
+                all => all,
+            };
+            return Ok(Chore::Bench {
+                args: rest.to_vec(),
+            });
+        }
+        ("demo", [once, ..]) if once == "--once" => (Chore::Demo { once: true }, &rest[1..]),
+        ("demo", rest) => (Chore::Demo { once: false }, rest),
+        ("stage", rest) => (Chore::Stage, rest),
+        ("test", rest) => (Chore::Test, rest),
+        ("help" | "-h" | "--help", rest) => (Chore::Help, rest),
+        (other, _) => return Err(format!("no command `{other}`")),
+    };
+    match chore {
+        (chore, []) => Ok(chore),
+        (_, [extra, ..]) => Err(format!("`{command}` takes no `{extra}`")),
+    }
+}
+
+/// Whether all went well; a failure that has been reported already is `false`.
+fn perform(chore: Chore) -> Result<bool> {
+    match chore {
+        Chore::Stage => stage::stage(&Workspace::read()?).map(|_| true),
+        Chore::Demo { once } => demo::demo(&Workspace::read()?, once),
+        Chore::Test => test::test(&Workspace::read()?),
+        Chore::Bench { args } => bench::bench(&Workspace::read()?, &args),
+        Chore::Help => {
+            console::print(format_args!("{USAGE}"));
+            Ok(true)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> std::result::Result<Chore, String> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&args)
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        assert_eq!(parsed("demo"), Ok(Chore::Demo { once: false }));
+        assert_eq!(parsed("demo --once"), Ok(Chore::Demo { once: true }));
+        let quick = Chore::Bench {
+            args: vec!["--quick".to_owned()],
+        };
+        assert_eq!(parsed("bench --quick"), Ok(quick));
+        assert_eq!(parsed("bench -- --quick"), parsed("bench --quick"));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for line in ["", "dem", "demo --twice", "test fast", "stage --once"] {
+            assert!(parsed(line).is_err(), "{line:?}");
+        }
+    }
+}

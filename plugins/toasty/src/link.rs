@@ -4,7 +4,7 @@
 //! never queues: a call that cannot be made now fails now, and the host tries again.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_plugin_api::{Health, PluginError};
 use nexus_proto::toasty::v1::toasty_client::ToastyClient;
@@ -53,15 +53,14 @@ impl Link {
         self.client.clone()
     }
 
-    /// Waits for an answer until the configured timeout, or the caller's deadline if that is
+    /// Waits for an answer until the configured timeout, or the call's own limit if that is
     /// sooner, and notes how it went.
     pub(crate) async fn call<T>(
         &self,
-        deadline: Option<Instant>,
+        limit: Option<Duration>,
         answer: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Status> {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let within = left.map_or(self.timeout, |left| left.min(self.timeout));
+        let within = limit.map_or(self.timeout, |limit| limit.min(self.timeout));
         let answer = tokio::time::timeout(within, answer)
             .await
             .unwrap_or_else(|_| {

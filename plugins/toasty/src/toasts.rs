@@ -47,10 +47,9 @@ impl Component for Toasts {
         // The watch notices by itself when the server goes or comes back. Without it, ask.
         if !self.config.watch {
             let mut client = self.link.client();
-            let deadline = std::time::Instant::now() + HEALTH_WITHIN;
             let answer = client.get_capabilities(GetCapabilitiesRequest {});
             // How it went is noted by the link.
-            let _ = self.link.call(Some(deadline), answer).await;
+            let _ = self.link.call(Some(HEALTH_WITHIN), answer).await;
         }
         self.link.health()
     }
@@ -108,7 +107,7 @@ impl Toasts {
         let mut client = self.link.client();
         let reply = self
             .link
-            .call(ctx.deadline(), client.show(message))
+            .call(ctx.time_limit(), client.show(message))
             .await
             .map_err(|status| self.link.error(&status))?;
         let did = match reply.outcome() {
@@ -124,7 +123,7 @@ impl Toasts {
         let mut client = self.link.client();
         let reply: UpdateReply = self
             .link
-            .call(ctx.deadline(), client.update(update.into_message()))
+            .call(ctx.time_limit(), client.update(update.into_message()))
             .await
             .map_err(|status| self.link.error(&status))?;
         let did = match reply.outcome() {
@@ -137,7 +136,7 @@ impl Toasts {
     async fn dismiss(&self, ctx: &Context, target: Target) -> Result<Reply, PluginError> {
         let mut client = self.link.client();
         let answer = client.dismiss(target.into_message());
-        match self.link.call(ctx.deadline(), answer).await {
+        match self.link.call(ctx.time_limit(), answer).await {
             Ok(reply) => Ok(Reply::noted(format!(
                 "dismissed {}",
                 reply.toast_ids.join(", ")

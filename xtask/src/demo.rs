@@ -1,0 +1,333 @@
+//! The demonstration: the whole product on this machine, from an HTTP request to a toast.
+//!
+//! Receives the workspace, stages it, starts the reference Toasty server and a hub, sends a morning
+//! of notifications through the hub's real ingress and checks what became of each. Then it either
+//! ends (`--once`) or goes on showing what happens until Ctrl-C. It ends what it started, always.
+
+mod checks;
+mod journal;
+mod scene;
+mod setting;
+mod story;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::console::{heading, say};
+use crate::failure::{Failure, Result};
+use crate::http::Answer;
+use crate::service::Ended;
+use crate::stage::{Stage, stage};
+use crate::stop::{Seen, Stop};
+use crate::workspace::Workspace;
+use checks::Checks;
+use journal::Entry;
+use scene::{END_WITHIN, Hub, Toasty, ending};
+use setting::Folder;
+use story::{MORNING, Notification, malformed};
+
+/// Between two notifications, so that a person can follow.
+const PACE: Duration = Duration::from_millis(600);
+/// How often the journal is looked at while the demonstration goes on.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long the plugins may take once the hub is ready.
+const PLUGINS_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a demonstration found.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) passed: usize,
+    pub(crate) failed: Vec<String>,
+}
+
+/// Runs the chore; whether every check passed.
+pub(crate) fn demo(workspace: &Workspace, once: bool) -> Result<bool> {
+    let stop = Stop::listen()?;
+    let stage = stage(workspace)?;
+    if stop.asked() > 0 {
+        return Err(Failure::new("stopped"));
+    }
+    let verdict = perform(workspace, &stage, &stop, once)?;
+    heading("result");
+    for failed in &verdict.failed {
+        say!("  FAILED  {failed}");
+    }
+    say!(
+        "  {} checks passed, {} failed",
+        verdict.passed,
+        verdict.failed.len()
+    );
+    Ok(verdict.failed.is_empty())
+}
+
+/// The demonstration on a stage that is there.
+pub(crate) fn perform(
+    workspace: &Workspace,
+    stage: &Stage,
+    stop: &Stop,
+    once: bool,
+) -> Result<Verdict> {
+    heading("start");
+    let folder = Folder::take(stage)?;
+    let mut checks = Checks::default();
+    let shown = !once;
+    if let Some(mut toasty) = checks.note(
+        "the reference Toasty server listens",
+        Toasty::start(stage, &folder, stop, shown),
+    ) {
+        say!("          {} (display: {})", toasty.address, toasty.display);
+        let hub = Hub::start(stage, &folder, toasty.address);
+        if let Some(mut hub) = checks.note("the configuration is in order, the hub starts", hub) {
+            tell(stage, &mut hub, &mut toasty, stop, once, &mut checks);
+            if !once && stop.asked() == 0 {
+                invite(workspace, &hub, &toasty);
+                if let Err(failure) = go_on(&mut hub, &mut toasty, stop) {
+                    checks.note::<()>("both go on", Err(failure));
+                }
+            }
+            heading("stop");
+            checks.note(
+                "the hub ends cleanly within 30 s",
+                ended_well(hub.end(stop)),
+            );
+        }
+        checks.note(
+            "the Toasty server ends cleanly",
+            ended_well(toasty.end(stop)),
+        );
+    }
+    Ok(Verdict {
+        passed: checks.passed(),
+        failed: checks.failed().to_vec(),
+    })
+}
+
+/// The story, each step checked. Where one cannot go on without another, it ends there.
+fn tell(
+    stage: &Stage,
+    hub: &mut Hub,
+    toasty: &mut Toasty,
+    stop: &Stop,
+    once: bool,
+    checks: &mut Checks,
+) {
+    let ready = hub.wait_until_ready(stop);
+    if checks.note("the hub is ready", ready).is_none() {
+        return;
+    }
+    say!("          http://{}", hub.address);
+    let running = plugins_ready(stage, hub, stop);
+    if checks
+        .note(
+            format!("plugins ready: {}", stage.plugins.join(", ")),
+            running,
+        )
+        .is_none()
+    {
+        return;
+    }
+
+    heading("an office morning: Parrot captures notifications, the hub decides");
+    // As unique as a desktop's own numbers: another run's toasts are other toasts.
+    let run = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    let mut sent = Vec::new();
+    for (number, told) in (1..).zip(MORNING) {
+        if !once && stop.pause(PACE) {
+            return;
+        }
+        let accepted = send(hub, &told.event(&format!("{run}-{number}")), "accepted");
+        let name = format!(
+            "{:<10} {:<8} \"{}\" is accepted",
+            told.app, told.priority, told.title
+        );
+        let Some(event_id) = checks.note(name, accepted) else {
+            continue;
+        };
+        let became = became(hub, toasty, &event_id, &told, stop);
+        let name = if told.is_urgent() {
+            "  and shown once as a toast"
+        } else {
+            "  and recorded, without a toast"
+        };
+        if let Some(journey) = checks.note(name, became) {
+            say!("            {event_id}  {}", ending(&journey));
+        }
+        sent.push((event_id, told, format!("{run}-{number}")));
+    }
+
+    heading("what a hub must not fall for");
+    if let Some((event_id, told, notification_id)) = sent.first() {
+        let mut again = told.event(notification_id);
+        again["event_id"] = Value::from(event_id.as_str());
+        let name = "the same event again is answered `duplicate`";
+        checks.note(name, send(hub, &again, "duplicate"));
+    }
+    let refused = hub
+        .as_parrot()
+        .post("/v1/events", &malformed())
+        .and_then(refused);
+    if let Some(places) = checks.note("a malformed event is refused: contract_violation", refused) {
+        say!("          {places}");
+    }
+    let urgent = sent.iter().filter(|(_, told, _)| told.is_urgent()).count();
+    let all = toasty.count().and_then(|count| match count {
+        count if count == urgent => Ok(()),
+        count => Err(Failure::new(format!(
+            "{count} toasts for {urgent} notifications"
+        ))),
+    });
+    checks.note(format!("{urgent} toasts in all, no more"), all);
+}
+
+/// Waits until every staged plugin runs.
+fn plugins_ready(stage: &Stage, hub: &mut Hub, stop: &Stop) -> Result<()> {
+    stop.until("the plugins", PLUGINS_WITHIN, || {
+        hub.check_alive()?;
+        let states = hub.plugins()?;
+        let ready = |plugin: &String| states.get(plugin).is_some_and(|state| state == "ready");
+        Ok(if stage.plugins.iter().all(ready) {
+            Seen::There(())
+        } else {
+            Seen::NotYet(format!("{states:?}"))
+        })
+    })
+}
+
+/// Sends an event as Parrot does; its id when it is answered as wanted.
+fn send(hub: &Hub, event: &Value, wanted: &str) -> Result<String> {
+    let Answer { status, body } = hub.as_parrot().post("/v1/events", event)?;
+    match (status, body["status"].as_str(), body["event_id"].as_str()) {
+        (202, Some(answer), Some(id)) if answer == wanted => Ok(id.to_owned()),
+        _ => Err(Failure::new(format!("answered {status} {body}"))),
+    }
+}
+
+/// Waits for the end of an event and checks that it is the right one.
+fn became(
+    hub: &mut Hub,
+    toasty: &mut Toasty,
+    event_id: &str,
+    told: &Notification,
+    stop: &Stop,
+) -> Result<Value> {
+    let journey = hub.journey(event_id, stop)?;
+    if journey["status"] != "processed" {
+        return Err(Failure::new(format!("its journey is {journey}")));
+    }
+    let wanted = if told.is_urgent() {
+        vec![(told.title.to_owned(), "SHOWN".to_owned())]
+    } else {
+        Vec::new()
+    };
+    match toasty.toasts_of(event_id)? {
+        toasts if toasts == wanted => Ok(journey),
+        toasts => Err(Failure::new(format!("toasts: {toasts:?}, not {wanted:?}"))),
+    }
+}
+
+/// The places a refusal names.
+fn refused(answer: Answer) -> Result<String> {
+    let Answer { status, body } = answer;
+    if status != 422 || body["code"] != "contract_violation" {
+        return Err(Failure::new(format!("answered {status} {body}")));
+    }
+    let errors = body["errors"].as_array().into_iter().flatten();
+    let places: Vec<String> = errors
+        .map(|error| {
+            let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text("pointer"), text("message"))
+        })
+        .collect();
+    if places.is_empty() {
+        return Err(Failure::new(format!("no place is named: {body}")));
+    }
+    Ok(places.join("; "))
+}
+
+/// Says where to look and what to try.
+fn invite(workspace: &Workspace, hub: &Hub, toasty: &Toasty) {
+    let nexus = std::env::consts::EXE_SUFFIX;
+    let nexus = workspace.target.join("stage").join(format!("nexus{nexus}"));
+    let nexus = workspace.short(&nexus);
+    let config = workspace.short(&hub.config);
+    heading("look");
+    match toasty.display.as_str() {
+        "desktop" => say!("  toasts     on your desktop"),
+        _ => say!("  toasts     in this terminal; answer one by typing its button's number"),
+    }
+    say!("  journal    {}", workspace.short(&toasty.journal));
+    say!("  hub's log  {}", workspace.short(&hub.log));
+    say!("  config     {config}");
+    heading("try");
+    say!(
+        "  curl -sS http://{}/v1/events \\
+    -H 'Authorization: Bearer {}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{\"type\":\"parrot.notification.captured\",\"source\":\"parrot\",\"priority\":\"high\",\
+         \"payload\":{{\"notification_id\":\"mine-1\",\"app\":\"Terminal\",\"title\":\"Hello from curl\"}}}}'",
+        hub.address,
+        hub.parrot.key
+    );
+    say!("  (a priority of normal leaves it at a record; without a title it is refused)\n");
+    say!(
+        "  NEXUS_KEY={} {nexus} explain EVENT_ID --config {config}",
+        hub.parrot.key
+    );
+    say!(
+        "  NEXUS_KEY={} {nexus} plugin list --config {config}",
+        hub.operator.key
+    );
+    say!("\n  Ctrl-C ends both.\n");
+}
+
+/// Shows what happens until somebody wants it to end: every event the hub accepts and what became
+/// of it, and what people do with the toasts.
+fn go_on(hub: &mut Hub, toasty: &mut Toasty, stop: &Stop) -> Result<()> {
+    let events = hub.as_operator().follow("/v1/events/stream")?;
+    while !stop.pause(LOOK_EVERY) {
+        hub.check_alive()?;
+        toasty.check_alive()?;
+        for event in events.try_iter() {
+            let text = |key: &str| event[key].as_str().unwrap_or("?").to_owned();
+            let id = text("event_id");
+            say!("  event   {id}  {} from {}", text("type"), text("source"));
+            if let Ok(journey) = hub.journey(&id, stop) {
+                let ending = ending(&journey);
+                say!(
+                    "          {}  {ending}",
+                    journey["status"].as_str().unwrap_or("?")
+                );
+            }
+        }
+        for entry in toasty.news()? {
+            match entry {
+                Entry::Show { title, outcome, .. } => say!("  toast   \"{title}\" ({outcome})"),
+                Entry::Ended { event_id, how } => say!("  toast   for event {event_id}: {how}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An end counts as clean on exit code 0. Where there is no way to ask a program to end, it was
+/// killed, and there is nothing to tell.
+fn ended_well(ended: Result<Ended>) -> Result<()> {
+    let ended = ended?;
+    say!(
+        "          after {:.1} s: {}",
+        ended.took.as_secs_f64(),
+        ended.status
+    );
+    if ended.status.success() || !cfg!(unix) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "it ended with {}, not within {} s and with 0",
+        ended.status,
+        END_WITHIN.as_secs()
+    )))
+}

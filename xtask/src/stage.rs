@@ -1,0 +1,188 @@
+//! Staging: receives the workspace, hands on a folder from which the hub runs.
+//!
+//! A file takes its place in one step, so a hub that runs from this folder keeps the old one until
+//! it is started again. What others have put into the folder is left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::artifacts::{Artifact, build_release};
+use crate::console::{heading, say};
+use crate::failure::{Failure, Result, Tried as _};
+use crate::workspace::{Package, Workspace};
+
+/// Programs that are staged; those marked are not part of every version.
+const PROGRAMS: [(&str, Presence); 3] = [
+    ("nexus", Presence::Always),
+    ("toasty-server", Presence::Always),
+    ("nexus-plugin-worker", Presence::WhereThere),
+];
+
+/// The example configuration, for whoever starts the staged hub by hand.
+const EXAMPLE_CONFIG: &str = include_str!("stage/nexus.toml");
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Always,
+    WhereThere,
+}
+
+/// A folder with everything a hub needs.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) folder: PathBuf,
+    /// The staged plugins, by the names of their packages.
+    pub(crate) plugins: Vec<String>,
+}
+
+impl Stage {
+    /// The path of a staged program.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder
+            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+}
+
+/// Builds release and fills `stage` below cargo's target folder.
+pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
+    heading("stage");
+    let mut packages: Vec<&Package> = workspace.plugins().collect();
+    let plugins: Vec<String> = packages.iter().map(|p| p.name.clone()).collect();
+    for (program, presence) in PROGRAMS {
+        match (workspace.program(program), presence) {
+            (Some(package), _) => packages.push(package),
+            (None, Presence::WhereThere) => {}
+            (None, Presence::Always) => {
+                return Err(Failure::new(format!(
+                    "no package of the workspace has the program `{program}`"
+                )));
+            }
+        }
+    }
+    let artifacts = build_release(workspace, &packages)?;
+
+    let folder = workspace.target.join("stage");
+    let plugins_folder = folder.join("plugins");
+    fs::create_dir_all(&plugins_folder)
+        .tried(format_args!("create {}", plugins_folder.display()))?;
+    for artifact in wanted(&artifacts, &plugins) {
+        let name = artifact.path.file_name().unwrap_or_default();
+        let to = if artifact.library {
+            plugins_folder.join(name)
+        } else {
+            folder.join(name)
+        };
+        let bytes =
+            fs::read(&artifact.path).tried(format_args!("read {}", artifact.path.display()))?;
+        let done = place(&bytes, Some(&artifact.path), &to)?;
+        say!("  {done:<9} {}", workspace.short(&to));
+    }
+    let config = folder.join("nexus.toml");
+    let done = if config.exists() {
+        "kept"
+    } else {
+        place(EXAMPLE_CONFIG.as_bytes(), None, &config)?
+    };
+    say!("  {done:<9} {}", workspace.short(&config));
+    Ok(Stage { folder, plugins })
+}
+
+fn wanted<'a>(
+    artifacts: &'a [Artifact],
+    plugins: &'a [String],
+) -> impl Iterator<Item = &'a Artifact> {
+    artifacts.iter().filter(move |artifact| {
+        if artifact.library {
+            // A library's file is named with `_` where its package has `-`.
+            let named = artifact.target.replace('-', "_");
+            plugins
+                .iter()
+                .any(|plugin| plugin.replace('-', "_") == named)
+        } else {
+            PROGRAMS
+                .iter()
+                .any(|(program, _)| *program == artifact.target)
+        }
+    })
+}
+
+/// Puts a file in its place in one step, with the permissions of `like`; says what was done.
+fn place(bytes: &[u8], like: Option<&Path>, to: &Path) -> Result<&'static str> {
+    let before = fs::read(to).ok();
+    if before.as_deref() == Some(bytes) {
+        return Ok("unchanged");
+    }
+    // Beside it, so that the last step is a rename; named so that no plugin folder takes it.
+    let mut fresh = to.as_os_str().to_owned();
+    fresh.push(format!(".{}.new", std::process::id()));
+    let fresh = PathBuf::from(fresh);
+    let placed = fs::write(&fresh, bytes)
+        .and_then(|()| match like {
+            Some(like) => fs::set_permissions(&fresh, fs::metadata(like)?.permissions()),
+            None => Ok(()),
+        })
+        .and_then(|()| replace(&fresh, to));
+    if let Err(error) = placed {
+        let _ = fs::remove_file(&fresh);
+        return Err(error).tried(format_args!("write {}", to.display()));
+    }
+    Ok(if before.is_some() { "replaced" } else { "new" })
+}
+
+#[cfg(not(windows))]
+fn replace(fresh: &Path, to: &Path) -> std::io::Result<()> {
+    fs::rename(fresh, to)
+}
+
+/// A program or library in use cannot be replaced on Windows, but it can be moved out of the way.
+#[cfg(windows)]
+fn replace(fresh: &Path, to: &Path) -> std::io::Result<()> {
+    if fs::rename(fresh, to).is_ok() {
+        return Ok(());
+    }
+    let aside = to.with_extension("old");
+    let _ = fs::remove_file(&aside);
+    fs::rename(to, &aside)?;
+    fs::rename(fresh, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_placed_replaced_or_left_and_nothing_stays_behind() {
+        let folder = std::env::temp_dir().join(format!("xtask-stage-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let to = folder.join("nexus");
+        assert_eq!(place(b"one", None, &to), Ok("new"));
+        assert_eq!(place(b"one", None, &to), Ok("unchanged"));
+        let running = fs::File::open(&to).unwrap();
+        assert_eq!(place(b"two", None, &to), Ok("replaced"));
+        assert_eq!(fs::read(&to).unwrap(), b"two");
+        let old = std::io::read_to_string(running).unwrap();
+        assert_eq!(old, "one", "whoever has the old file open keeps it");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_staged() {
+        let artifact = |target: &str, library| Artifact {
+            target: target.to_owned(),
+            path: PathBuf::from(target),
+            library,
+        };
+        let built = [
+            artifact("nexus", false),
+            artifact("some_tool", false),
+            artifact("two_words", true),
+            artifact("probe", true),
+        ];
+        let plugins = ["two-words".to_owned()];
+        let staged: Vec<&str> = wanted(&built, &plugins)
+            .map(|artifact| artifact.target.as_str())
+            .collect();
+        assert_eq!(staged, ["nexus", "two_words"]);
+    }
+}

@@ -1,0 +1,232 @@
+//! Everything that must pass: runs each part in order, goes on past failures, and closes with one
+//! line of counts.
+//!
+//! The counts are the runners' own: each test, and each other part as one. A test that needs a
+//! program that is not there prints `SKIPPED name: reason`; with `CI=true` that is a failure, since
+//! a check that silently does nothing is none.
+
+mod setup;
+mod tally;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::console::{heading, say};
+use crate::demo;
+use crate::failure::{Failure, Result, Tried as _};
+use crate::stage;
+use crate::stop::Stop;
+use crate::workspace::Workspace;
+use tally::Tally;
+
+/// The parts so far.
+struct Run<'a> {
+    workspace: &'a Workspace,
+    stop: Stop,
+    tally: Tally,
+    /// How each part went, in order.
+    parts: Vec<(&'static str, Outcome)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Runs the chore; whether everything passed.
+pub(crate) fn test(workspace: &Workspace) -> Result<bool> {
+    let mut run = Run {
+        workspace,
+        stop: Stop::listen()?,
+        tally: Tally::default(),
+        parts: Vec::new(),
+    };
+    setup::install_missing(workspace);
+
+    run.part("fmt", |run| run.cargo(&["fmt", "--all", "--check"], &[]))?;
+    run.part("clippy", |run| {
+        let args = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        run.cargo(&args, &[])
+    })?;
+    run.part("doc", |run| {
+        let args = ["doc", "--workspace", "--no-deps"];
+        run.cargo(&args, &[("RUSTDOCFLAGS", "-D warnings")])
+    })?;
+    run.part("deny", Run::deny)?;
+    // What tests load and start must be there, and be of this source.
+    run.part("build", |run| run.cargo(&["build", "--workspace"], &[]))?;
+    run.tests()?;
+    run.demo()?;
+
+    Ok(run.close(is_ci()))
+}
+
+impl Run<'_> {
+    /// Runs one part that counts as one.
+    fn part(
+        &mut self,
+        name: &'static str,
+        perform: impl FnOnce(&mut Self) -> Result<Outcome>,
+    ) -> Result<()> {
+        self.check_stop()?;
+        heading(name);
+        let outcome = perform(self)?;
+        match outcome {
+            Outcome::Passed => self.tally.passed += 1,
+            Outcome::Failed => self.tally.failed += 1,
+            // Counted when its line is printed.
+            Outcome::Skipped => {}
+        }
+        self.parts.push((name, outcome));
+        Ok(())
+    }
+
+    fn check_stop(&self) -> Result<()> {
+        match self.stop.asked() {
+            0 => Ok(()),
+            _ => Err(Failure::new("stopped")),
+        }
+    }
+
+    fn cargo(&self, args: &[&str], env: &[(&str, &str)]) -> Result<Outcome> {
+        let mut cargo = self.workspace.cargo();
+        cargo.args(args).envs(env.iter().copied());
+        succeeds(&mut cargo)
+    }
+
+    /// Licences, duplicates and sources of dependencies; and known faults in them, where the
+    /// database of those can be fetched.
+    fn deny(&mut self) -> Result<Outcome> {
+        if !setup::has_deny(self.workspace) {
+            if is_ci() {
+                setup::install_deny(self.workspace);
+            }
+            if !setup::has_deny(self.workspace) {
+                let line = "SKIPPED cargo-deny: not installed; `cargo install --locked cargo-deny`";
+                say!("{line}");
+                self.tally.line(line);
+                return Ok(Outcome::Skipped);
+            }
+        }
+        let offline = self.cargo(&["deny", "check", "bans", "licenses", "sources"], &[])?;
+        let mut fetch = self.workspace.cargo();
+        let fetch = fetch.args(["deny", "fetch", "db"]).output();
+        let fetched = fetch.tried("run cargo deny")?.status.success();
+        if !fetched {
+            say!("note: advisories are not checked: their database cannot be fetched from here");
+            return Ok(offline);
+        }
+        let advisories = self.cargo(&["deny", "check", "advisories"], &[])?;
+        Ok(if offline == Outcome::Passed {
+            advisories
+        } else {
+            offline
+        })
+    }
+
+    /// Unit, integration and documentation tests.
+    fn tests(&mut self) -> Result<()> {
+        self.check_stop()?;
+        heading("test");
+        let mut cargo = self.workspace.cargo();
+        cargo.args(["test", "--workspace", "--no-fail-fast", "--"]);
+        // What a passing test prints is where it says that it was skipped.
+        cargo.arg("--show-output").stdout(Stdio::piped());
+        let mut child = cargo.spawn().tried("run cargo test")?;
+        let before = self.tally.failed;
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).split(b'\n') {
+                let line = line.tried("read what cargo test says")?;
+                let line = String::from_utf8_lossy(&line);
+                if self.tally.line(&line) {
+                    say!("{}", line.trim_end_matches('\r'));
+                }
+            }
+        }
+        let passed = child.wait().tried("wait for cargo test")?.success();
+        if !passed && self.tally.failed == before {
+            // It did not come to running them, or one took its whole process down.
+            self.tally.failed += 1;
+        }
+        let outcome = if passed {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        };
+        self.parts.push(("test", outcome));
+        Ok(())
+    }
+
+    /// The demonstration, which is the product's own acceptance test.
+    fn demo(&mut self) -> Result<()> {
+        self.check_stop()?;
+        heading("demo --once");
+        let verdict = stage::stage(self.workspace)
+            .and_then(|stage| demo::perform(self.workspace, &stage, &self.stop, true));
+        let failed = match verdict {
+            Ok(verdict) => {
+                self.tally.passed += verdict.passed;
+                verdict.failed.len()
+            }
+            Err(failure) => {
+                say!("FAILED  {failure}");
+                1
+            }
+        };
+        self.tally.failed += failed;
+        let outcome = if failed == 0 {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        };
+        self.parts.push(("demo", outcome));
+        Ok(())
+    }
+
+    /// Prints how it all went; whether it went well.
+    fn close(&self, strict: bool) -> bool {
+        heading("summary");
+        for (name, outcome) in &self.parts {
+            say!("  {name:<7} {}", format!("{outcome:?}").to_lowercase());
+        }
+        for skipped in &self.tally.skipped {
+            say!("  {skipped}");
+        }
+        if self.tally.ignored > 0 {
+            say!(
+                "  {} tests are marked `ignore` and run only by hand",
+                self.tally.ignored
+            );
+        }
+        let unwelcome = strict && !self.tally.skipped.is_empty();
+        if unwelcome {
+            say!("  CI=true: what was skipped counts as failed");
+        }
+        // Alone on its line, and last: programs read it.
+        say!("\n{}", self.tally);
+        self.tally.failed == 0 && !unwelcome
+    }
+}
+
+fn succeeds(command: &mut Command) -> Result<Outcome> {
+    let shown = command.get_program().display().to_string();
+    let status = command.status().tried(format_args!("run {shown}"))?;
+    Ok(if status.success() {
+        Outcome::Passed
+    } else {
+        Outcome::Failed
+    })
+}
+
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
