@@ -65,8 +65,10 @@ pub(crate) struct Factory {
     /// The author's type. Components of one type share one instance.
     pub(crate) of: TypeId,
     /// Builds it, or takes it from what has been built before.
-    pub(crate) build: fn(&mut Built, &Setup) -> Result<Arc<dyn Shim>, PluginError>,
+    pub(crate) build: Build,
 }
+
+type Build = fn(&mut Built, &Setup) -> Result<Arc<dyn Shim>, PluginError>;
 
 impl Definition {
     /// Nothing yet.

@@ -92,6 +92,7 @@ macro_rules! queue_conformance {
                 drained_waits_for_what_is_due_in_time
                 who_stops_waiting_loses_nothing
                 every_waiting_worker_gets_its_share
+                no_wake_up_is_lost
                 a_nearer_due_time_is_not_missed
                 the_duty_to_watch_the_clock_is_handed_on
                 a_lone_worker_with_delayed_work_sleeps
@@ -170,7 +171,9 @@ impl Backend {
 
 impl std::fmt::Debug for Backend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Backend").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Backend")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 
@@ -221,7 +224,10 @@ impl Rig<'_> {
 
     /// Settles a delivery that is held.
     pub async fn settle(&self, delivery: &Delivery, with: Settlement) -> Settled {
-        self.queue.settle(delivery.lease, with).await.expect("it is held")
+        self.queue
+            .settle(delivery.lease, with)
+            .await
+            .expect("it is held")
     }
 
     /// Settles a delivery as done.
@@ -246,7 +252,9 @@ impl Rig<'_> {
 
 impl std::fmt::Debug for Rig<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rig").field("stats", &self.queue.stats()).finish_non_exhaustive()
+        f.debug_struct("Rig")
+            .field("stats", &self.queue.stats())
+            .finish_non_exhaustive()
     }
 }
 

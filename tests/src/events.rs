@@ -17,7 +17,9 @@ static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
         version: Version::new(1, 0, 0),
         schema: json!({"type": "object"}),
     };
-    contracts.register("tests", contract).expect("a usable contract");
+    contracts
+        .register("tests", contract)
+        .expect("a usable contract");
     Admission::new(&Limits::default(), &[], Arc::new(contracts))
 });
 
@@ -49,5 +51,7 @@ pub fn heavy(source: &str, bytes: usize) -> Event {
 /// # Panics
 /// When admission refuses it.
 pub fn admitted(event: Event) -> Admitted {
-    admission().admit_event(event, Origin::Host).expect("in order")
+    admission()
+        .admit_event(event, Origin::Host)
+        .expect("in order")
 }

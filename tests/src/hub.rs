@@ -36,6 +36,7 @@ pub struct Hub {
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
+    lines: Receiver<String>,
     client: reqwest::Client,
 }
 
@@ -55,7 +56,11 @@ impl HubBuilder {
     /// Puts a plugin library of the workspace into the plugins folder.
     pub fn plugin(self, name: &str) -> Self {
         let library = artifacts::library(name);
-        let file = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = library
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         self.file(library, &file)
     }
 
@@ -115,7 +120,10 @@ impl HubBuilder {
                 }
                 Err(_) => {
                     let _ = child.kill();
-                    panic!("the hub does not come up:\n{}", log.lock().expect("no panic"));
+                    panic!(
+                        "the hub does not come up:\n{}",
+                        log.lock().expect("no panic")
+                    );
                 }
             }
         };
@@ -124,6 +132,7 @@ impl HubBuilder {
             child,
             address,
             log,
+            lines,
             client: reqwest::Client::new(),
         }
     }
@@ -164,10 +173,12 @@ impl HubBuilder {
 
 /// SHA-256 of an API key, as configurations hold it.
 pub fn key_hash(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(key.as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 impl Hub {
@@ -234,7 +245,8 @@ impl Hub {
     /// # Panics
     /// When there is no answer.
     pub async fn publish(&self, event: &Value) -> (u16, Value) {
-        self.send(self.request("POST", "/v1/events").json(event)).await
+        self.send(self.request("POST", "/v1/events").json(event))
+            .await
     }
 
     /// Publishes an event and waits for its outcome: its journey.
@@ -244,7 +256,8 @@ impl Hub {
     pub async fn process(&self, event: &Value) -> Value {
         let (status, receipt) = self.publish(event).await;
         assert_eq!(status, 202, "{receipt}");
-        self.finished(receipt["event_id"].as_str().expect("an id")).await
+        self.finished(receipt["event_id"].as_str().expect("an id"))
+            .await
     }
 
     /// Waits until nothing more is done for an event; hands back its journey.
@@ -265,9 +278,41 @@ impl Hub {
     /// # Panics
     /// When it is still there after `limit`.
     pub fn stop(&mut self, limit: Duration) -> ExitStatus {
-        self.signal("TERM");
-        wait(&mut self.child, limit)
-            .unwrap_or_else(|| panic!("still there after {limit:?}:\n{}", self.log()))
+        self.stop_by("TERM", limit)
+    }
+
+    /// As [`Hub::stop`], by a signal of choice.
+    ///
+    /// # Panics
+    /// When it is still there after `limit`.
+    pub fn stop_by(&mut self, signal: &str, limit: Duration) -> ExitStatus {
+        self.signal(signal);
+        self.wait_for_end(limit)
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it is still there after `limit`.
+    pub fn wait_for_end(&mut self, limit: Duration) -> ExitStatus {
+        let ended = wait(&mut self.child, limit);
+        let status =
+            ended.unwrap_or_else(|| panic!("still there after {limit:?}:\n{}", self.log()));
+        // What it printed last is on its way through the pipe.
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        status
+    }
+
+    /// Waits until the hub has accepted so many events.
+    ///
+    /// # Panics
+    /// When it has not within [`PATIENCE`].
+    pub async fn wait_for_events(&self, count: u64) {
+        eventually(&format!("{count} events are accepted"), || async {
+            let (_, queue) = self.get("/v1/admin/queue").await;
+            (queue["accepted"].as_u64()? >= count).then_some(())
+        })
+        .await;
     }
 
     /// Sends it a signal by name.

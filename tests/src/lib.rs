@@ -4,6 +4,9 @@
 
 pub mod artifacts;
 pub mod conformance;
-pub mod events;
 pub mod desktop;
+pub mod events;
 pub mod hub;
+pub mod model;
+pub mod skip;
+pub mod toasty;

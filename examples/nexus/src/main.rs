@@ -1,2 +1,62 @@
-//! Stub.
-fn main() {}
+//! The binary `nexus`: the hub, and the command line around it.
+//!
+//! Receives arguments, hands each command to its own module, and turns what comes back into an
+//! exit code: 0, 1 (failed) or 2 (usage or configuration). It decides nothing about events.
+
+mod check;
+mod cli;
+mod configuration;
+mod dlq;
+mod explain;
+mod failure;
+mod hub;
+mod key;
+mod output;
+mod plugin;
+mod run;
+mod send;
+mod survey;
+mod table;
+
+use std::process::ExitCode;
+
+use cli::{Arguments, Command, DlqCommand, KeyCommand, PluginCommand};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Failure::failed(format!("the runtime does not start: {error}")).tell();
+        }
+    };
+    let result = runtime.block_on(command(&arguments));
+    // A plugin that blocks must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn command(arguments: &Arguments) -> Result<(), Failure> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Run => run::run(common).await,
+        Command::Check => check::check(common),
+        Command::Send(options) => send::send(common, options).await,
+        Command::Explain(options) => explain::explain(common, options).await,
+        Command::Plugin(PluginCommand::List(options)) => plugin::list::list(common, options).await,
+        Command::Plugin(PluginCommand::Inspect(options)) => {
+            plugin::inspect::inspect(common, options)
+        }
+        Command::Plugin(PluginCommand::New(options)) => plugin::new::new(common, options),
+        Command::Dlq(DlqCommand::List(options)) => dlq::list(common, options).await,
+        Command::Dlq(DlqCommand::Show(options)) => dlq::show(common, options).await,
+        Command::Key(KeyCommand::New(options)) => key::new(common, options),
+    }
+}

@@ -19,7 +19,11 @@ async fn assert_dropped(rig: &Rig<'_>, expected: &[u64]) {
     assert_eq!(dropped, expected);
     for letter in letters {
         assert_eq!(letter.reason, "queue_full");
-        let journey = rig.queue.journey(letter.event.event_id).await.expect("it is known");
+        let journey = rig
+            .queue
+            .journey(letter.event.event_id)
+            .await
+            .expect("it is known");
         assert_eq!(journey.status, EventStatus::Dead);
         let told = |step: &Step| matches!(step, Step::Dead { dead_letter, .. } if *dead_letter == letter.id);
         assert!(journey.steps.iter().any(|line| told(&line.step)));
@@ -34,7 +38,11 @@ pub async fn a_full_queue_refuses(backend: &Backend) {
     let refused = event("c", 2);
     assert_eq!(rig.push(refused.clone()).await, full(2));
     rig.ack(&held).await;
-    assert_eq!(rig.push(refused).await, Ok(Pushed::Accepted), "refused is not remembered");
+    assert_eq!(
+        rig.push(refused).await,
+        Ok(Pushed::Accepted),
+        "refused is not remembered"
+    );
     assert_eq!(rig.queue.stats().dead_letters, 0);
 }
 
@@ -69,7 +77,10 @@ pub async fn a_producer_waits_no_longer_than_configured(backend: &Backend) {
     let waited = started.elapsed();
     assert_eq!(results, vec![full(1); 5]);
     assert!(waited >= rig.units(4), "{waited:?}");
-    assert!(waited < rig.units(8), "each event of a batch waited for itself: {waited:?}");
+    assert!(
+        waited < rig.units(8),
+        "each event of a batch waited for itself: {waited:?}"
+    );
 }
 
 /// `wait`: whoever came first gets in first.
@@ -100,8 +111,10 @@ pub async fn the_oldest_is_dropped(backend: &Backend) {
     let rig = backend.rig(config).await;
     rig.put([event("a", 0)]).await;
     let held = rig.lease().await;
-    rig.put([event("b", 1).with_priority(Critical), event("b", 2)]).await;
-    rig.put([event("b", 3).with_priority(Low), event("b", 4)]).await;
+    rig.put([event("b", 1).with_priority(Critical), event("b", 2)])
+        .await;
+    rig.put([event("b", 3).with_priority(Low), event("b", 4)])
+        .await;
     assert_dropped(&rig, &[1, 2]).await;
     rig.ack(&held).await;
     for expected in [4, 3] {
@@ -153,7 +166,11 @@ pub async fn nothing_is_dropped_in_vain(backend: &Backend) {
         assert_eq!(rig.queue.stats().dead_letters, 0, "{when_full:?}");
         rig.ack(&held).await;
         rig.put([heavy("c", 1_000)]).await;
-        assert_eq!(rig.queue.stats().dead_letters, 5, "{when_full:?}: now it made room");
+        assert_eq!(
+            rig.queue.stats().dead_letters,
+            5,
+            "{when_full:?}: now it made room"
+        );
     }
 }
 
@@ -192,7 +209,8 @@ pub async fn what_waits_for_its_time_takes_no_place(backend: &Backend) {
         rig.put([event("a", n)]).await;
         let held = rig.lease().await;
         assert_eq!(rig.push(event("b", 100 + n)).await, full(1));
-        rig.settle(&held, nack(rig.units(1), Some(failure("no")))).await;
+        rig.settle(&held, nack(rig.units(1), Some(failure("no"))))
+            .await;
     }
     let stats = rig.queue.stats();
     assert_eq!((stats.depth, stats.parked, stats.delayed), (5, 5, 5));
@@ -215,7 +233,8 @@ pub async fn what_waits_for_its_time_is_bounded(backend: &Backend) {
     for n in 0..3 {
         rig.put([event("a", n)]).await;
         let held = rig.lease().await;
-        rig.settle(&held, nack(rig.units(1), Some(failure("no")))).await;
+        rig.settle(&held, nack(rig.units(1), Some(failure("no"))))
+            .await;
     }
     let letters = rig.queue.dead_letters().await;
     assert_eq!(letters.len(), 1);

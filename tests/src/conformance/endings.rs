@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nexus_host::queue::config::WhenFull;
 use nexus_host::queue::{Config, Delivery, PushError, Pushed, Queue, Settlement, Verdict};
-use tokio::sync::mpsc;
+use tokio::sync::{Barrier, mpsc};
 use tokio::time::{Instant, timeout};
 
 use super::{Backend, effect, failure, follow_up, nack, room_for};
@@ -41,7 +41,10 @@ pub async fn a_closed_intake_sends_waiting_producers_away(backend: &Backend) {
     rig.pass(1).await;
     rig.queue.close_intake();
     for producer in producers {
-        let refused = timeout(rig.units(10), producer).await.expect("at once").expect("no panic");
+        let refused = timeout(rig.units(10), producer)
+            .await
+            .expect("at once")
+            .expect("no panic");
         assert_eq!(refused, [Err(PushError::Closed)]);
     }
 }
@@ -58,7 +61,10 @@ pub async fn closed_leasing_ends_every_worker(backend: &Backend) {
     rig.pass(1).await;
     rig.queue.close_leasing();
     for worker in workers {
-        let ended = timeout(rig.units(10), worker).await.expect("at once").expect("no panic");
+        let ended = timeout(rig.units(10), worker)
+            .await
+            .expect("at once")
+            .expect("no panic");
         assert!(ended.is_none());
     }
     rig.put([event("a", 0)]).await;
@@ -81,7 +87,10 @@ pub async fn drained_waits_for_what_is_leased(backend: &Backend) {
         assert!(!drained.is_finished(), "it is leased");
         rig.ack(&delivery).await;
     }
-    timeout(rig.units(10), drained).await.expect("at once").expect("no panic");
+    timeout(rig.units(10), drained)
+        .await
+        .expect("at once")
+        .expect("no panic");
 }
 
 /// What is due in time is waited for; what is due later, not. Holds for a backend that forgets;
@@ -93,7 +102,9 @@ pub async fn drained_waits_for_what_is_due_in_time(backend: &Backend) {
     rig.settle(&delivery, nack(rig.units(5), None)).await;
     let now = Instant::now();
     let later = rig.queue.drained(now + rig.units(4));
-    timeout(rig.units(1), later).await.expect("it is due after that");
+    timeout(rig.units(1), later)
+        .await
+        .expect("it is due after that");
     let queue = rig.queue.clone();
     let until = now + rig.units(20);
     let drained = tokio::spawn(async move { queue.drained(until).await });
@@ -102,7 +113,10 @@ pub async fn drained_waits_for_what_is_due_in_time(backend: &Backend) {
     rig.pass(1).await;
     assert!(!drained.is_finished(), "it is leased");
     rig.ack(&again).await;
-    timeout(rig.units(10), drained).await.expect("at once").expect("no panic");
+    timeout(rig.units(10), drained)
+        .await
+        .expect("at once")
+        .expect("no panic");
 }
 
 /// A call to `lease` that is dropped takes nothing with it, and passes its wake-up on.
@@ -131,7 +145,8 @@ pub async fn who_stops_waiting_loses_nothing(backend: &Backend) {
             }
             Err(_) => {
                 let found = timeout(rig.units(10), worker).await.expect("it was woken");
-                rig.ack(&found.expect("no panic").expect("leasing is open")).await;
+                rig.ack(&found.expect("no panic").expect("leasing is open"))
+                    .await;
             }
         }
         assert_eq!(rig.queue.stats().depth, 0);
@@ -155,10 +170,14 @@ pub async fn every_waiting_worker_gets_its_share(backend: &Backend) {
         if settled_before {
             rig.pass(1).await;
         }
-        let batch = (0..8).map(|n| admitted(event(&format!("s{n}"), n))).collect();
+        let batch = (0..8)
+            .map(|n| admitted(event(&format!("s{n}"), n)))
+            .collect();
         rig.queue.push(batch).await;
         for _ in 0..8 {
-            let one = timeout(rig.units(10), arrivals.recv()).await.expect("each gets one");
+            let one = timeout(rig.units(10), arrivals.recv())
+                .await
+                .expect("each gets one");
             rig.ack(&one.expect("the sender is there")).await;
         }
         for worker in workers {
@@ -167,12 +186,11 @@ pub async fn every_waiting_worker_gets_its_share(backend: &Backend) {
     }
 }
 
-/// While workers sleep until something far away is due, something nearer is not missed.
+/// While a worker sleeps until something far away is due, something nearer is not missed.
 pub async fn a_nearer_due_time_is_not_missed(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
     rig.put([event("a", 0), event("b", 1)]).await;
     let (far, near) = (rig.lease().await, rig.lease().await);
-    rig.settle(&far, nack(rig.units(3_600), None)).await;
     let (taken, mut arrivals) = mpsc::channel(8);
     for _ in 0..4 {
         let (queue, taken) = (rig.queue.clone(), taken.clone());
@@ -182,12 +200,52 @@ pub async fn a_nearer_due_time_is_not_missed(backend: &Backend) {
         });
     }
     rig.pass(1).await;
+    // One of them now watches the clock, and is the last in line for a wake-up.
+    rig.settle(&far, nack(rig.units(3_600), None)).await;
+    rig.pass(1).await;
     rig.settle(&near, nack(rig.units(1), None)).await;
     let started = Instant::now();
-    let found = timeout(rig.units(60), arrivals.recv()).await.expect("it was woken in time");
-    assert_eq!(number(&found.expect("the sender is there").event), 1);
+    let found = timeout(rig.units(60), arrivals.recv()).await;
+    let found = found
+        .expect("it was woken in time")
+        .expect("the sender is there");
+    assert_eq!(number(&found.event), 1);
     let waited = started.elapsed();
-    assert!(waited >= rig.units(1) && waited < rig.units(3), "{waited:?}");
+    assert!(
+        waited >= rig.units(1) && waited < rig.units(3),
+        "{waited:?}"
+    );
+}
+
+/// Eight workers that only go on together, round after round: one wake-up lost and all of them
+/// stand still. Worth running on several threads.
+pub async fn no_wake_up_is_lost(backend: &Backend) {
+    const WORKERS: usize = 8;
+    let rounds = 2_000;
+    let rig = backend.rig(Config::default()).await;
+    let together = Arc::new(Barrier::new(WORKERS + 1));
+    for _ in 0..WORKERS {
+        let (queue, together) = (rig.queue.clone(), together.clone());
+        tokio::spawn(async move {
+            while let Some(delivery) = queue.lease().await {
+                together.wait().await;
+                let settled = queue.settle(delivery.lease, Settlement::default()).await;
+                settled.expect("it is held");
+            }
+        });
+    }
+    for round in 0..rounds {
+        for worker in 0..WORKERS {
+            rig.put([event(&format!("s{round}/{worker}"), 0)]).await;
+        }
+        let all = timeout(Duration::from_secs(20), together.wait()).await;
+        assert!(
+            all.is_ok(),
+            "in round {round} a worker sleeps: {:?}",
+            rig.queue.stats()
+        );
+    }
+    rig.queue.close_leasing();
 }
 
 /// When the worker that watches the clock takes other work or goes away, another one watches.
@@ -215,11 +273,15 @@ pub async fn the_duty_to_watch_the_clock_is_handed_on(backend: &Backend) {
         } else {
             rig.put([event("b", 1), event("c", 2)]).await;
             for _ in 0..2 {
-                let other = timeout(rig.units(1), arrivals.recv()).await.expect("at once");
+                let other = timeout(rig.units(1), arrivals.recv())
+                    .await
+                    .expect("at once");
                 assert_ne!(number(&other.expect("the sender is there").event), 0);
             }
         }
-        let due = timeout(rig.units(10), arrivals.recv()).await.expect("somebody watched");
+        let due = timeout(rig.units(10), arrivals.recv())
+            .await
+            .expect("somebody watched");
         assert_eq!(number(&due.expect("the sender is there").event), 0);
     }
 }
@@ -236,7 +298,10 @@ pub async fn a_lone_worker_with_delayed_work_sleeps(backend: &Backend) {
         let mut numbers = Vec::new();
         while let Some(found) = queue.lease().await {
             numbers.push(number(&found.event));
-            queue.settle(found.lease, Settlement::default()).await.expect("it is held");
+            queue
+                .settle(found.lease, Settlement::default())
+                .await
+                .expect("it is held");
         }
         numbers
     });
@@ -244,7 +309,11 @@ pub async fn a_lone_worker_with_delayed_work_sleeps(backend: &Backend) {
     rig.put([event("b", 1)]).await;
     rig.pass(1).await;
     rig.put([event("b", 2)]).await;
-    let slept = timeout(rig.units(10), rig.queue.drained(Instant::now() + rig.units(3))).await;
+    let slept = timeout(
+        rig.units(10),
+        rig.queue.drained(Instant::now() + rig.units(3)),
+    )
+    .await;
     slept.expect("the worker wakes when it is due");
     rig.queue.close_leasing();
     assert_eq!(worker.await.expect("no panic"), [1, 2, 0]);
@@ -281,7 +350,9 @@ pub async fn nothing_is_lost_between_producers_and_workers(backend: &Backend) {
         producer.await.expect("no panic");
     }
     let drained = rig.queue.drained(Instant::now() + rig.units(100));
-    timeout(Duration::from_secs(120), drained).await.expect("everything is worked off");
+    timeout(Duration::from_secs(120), drained)
+        .await
+        .expect("everything is worked off");
     rig.queue.close_leasing();
     for worker in workers {
         worker.await.expect("no panic");
@@ -297,8 +368,14 @@ pub async fn nothing_is_lost_between_producers_and_workers(backend: &Backend) {
         assert_eq!(attempts, expected, "attempts at {n}");
     }
     let stats = rig.queue.stats();
-    assert_eq!((stats.accepted, stats.finished), (PRODUCERS * EACH, PRODUCERS * EACH));
-    assert_eq!((stats.depth, stats.leased, stats.delayed, stats.bytes), (0, 0, 0, 0));
+    assert_eq!(
+        (stats.accepted, stats.finished),
+        (PRODUCERS * EACH, PRODUCERS * EACH)
+    );
+    assert_eq!(
+        (stats.depth, stats.leased, stats.delayed, stats.bytes),
+        (0, 0, 0, 0)
+    );
 }
 
 /// Fails every third event once, and has an effect done for every fifth.
@@ -308,12 +385,18 @@ async fn work(queue: Arc<dyn Queue>, seen: mpsc::UnboundedSender<(u64, u32)>, de
         seen.send((n, delivery.attempt)).expect("somebody listens");
         let mut with = Settlement::default();
         if n % 3 == 0 && delivery.attempt == 1 {
-            with.verdict = Verdict::Nack { after: delay, failure: Some(failure("no")) };
+            with.verdict = Verdict::Nack {
+                after: delay,
+                failure: Some(failure("no")),
+            };
         } else if n % 5 == 0 {
             with.follow_ups.push(follow_up(effect(0), None));
         }
         tokio::task::yield_now().await;
-        let settled = queue.settle(delivery.lease, with).await.expect("it is held");
+        let settled = queue
+            .settle(delivery.lease, with)
+            .await
+            .expect("it is held");
         for follow_up in settled.leased {
             let done = queue.settle(follow_up.lease, Settlement::default()).await;
             done.expect("it is held");
@@ -332,7 +415,11 @@ pub async fn the_figures_are_true(backend: &Backend) {
     };
     assert_eq!(figures(), ((0, 0, 0, 0), [0; 4], (0, 0)));
     assert_eq!(rig.queue.stats().oldest, None);
-    rig.put([event("a", 0).with_priority(Low), event("b", 1).with_priority(Critical)]).await;
+    rig.put([
+        event("a", 0).with_priority(Low),
+        event("b", 1).with_priority(Critical),
+    ])
+    .await;
     rig.put([event("b", 2).with_priority(Critical)]).await;
     assert_eq!(figures(), ((3, 0, 0, 0), [1, 0, 0, 2], (3, 0)));
     let stats = rig.queue.stats();
@@ -342,7 +429,10 @@ pub async fn the_figures_are_true(backend: &Backend) {
     let oldest = rig.queue.stats().oldest.expect("two wait");
     assert!(oldest <= first.accepted_at, "the low one came first");
     let with = Settlement {
-        follow_ups: vec![follow_up(effect(0), None), follow_up(effect(1), Some(rig.units(1)))],
+        follow_ups: vec![
+            follow_up(effect(0), None),
+            follow_up(effect(1), Some(rig.units(1))),
+        ],
         ..Settlement::default()
     };
     let settled = rig.settle(&first, with).await;

@@ -11,15 +11,31 @@ use crate::events::{admitted, event, heavy, number};
 pub async fn a_duplicate_is_told_and_not_put_in(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
     let one = event("a", 0);
-    let batch = vec![admitted(one.clone()), admitted(one.clone()), admitted(event("a", 1))];
+    let batch = vec![
+        admitted(one.clone()),
+        admitted(one.clone()),
+        admitted(event("a", 1)),
+    ];
     let results = rig.queue.push(batch).await;
     let expected = [Pushed::Accepted, Pushed::Duplicate, Pushed::Accepted].map(Ok);
     assert_eq!(results, expected, "within one batch");
-    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate), "while it waits");
+    assert_eq!(
+        rig.push(one.clone()).await,
+        Ok(Pushed::Duplicate),
+        "while it waits"
+    );
     let delivery = rig.lease().await;
-    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate), "while it is leased");
+    assert_eq!(
+        rig.push(one.clone()).await,
+        Ok(Pushed::Duplicate),
+        "while it is leased"
+    );
     rig.ack(&delivery).await;
-    assert_eq!(rig.push(one).await, Ok(Pushed::Duplicate), "when it is finished");
+    assert_eq!(
+        rig.push(one).await,
+        Ok(Pushed::Duplicate),
+        "when it is finished"
+    );
     assert_eq!(number(&rig.lease().await.event), 1);
     rig.nothing().await;
     let stats = rig.queue.stats();
@@ -36,7 +52,10 @@ pub async fn the_same_id_from_another_source_is_another_event(backend: &Backend)
     let (first, second) = (rig.lease().await, rig.lease().await);
     assert_eq!((number(&first.event), number(&second.event)), (0, 1));
     rig.settle(&first, nack(rig.units(1), None)).await;
-    assert_eq!(rig.ack(&second).await.finished, Some(EventStatus::Processed));
+    assert_eq!(
+        rig.ack(&second).await.finished,
+        Some(EventStatus::Processed)
+    );
     assert_eq!(rig.queue.stats().depth, 1);
 }
 
@@ -52,9 +71,17 @@ pub async fn a_mark_is_forgotten_after_its_window(backend: &Backend) {
     rig.pass(15).await;
     assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Duplicate));
     rig.pass(6).await;
-    assert_eq!(rig.push(one.clone()).await, Ok(Pushed::Accepted), "from the first time on");
+    assert_eq!(
+        rig.push(one.clone()).await,
+        Ok(Pushed::Accepted),
+        "from the first time on"
+    );
     rig.put([event("a", 1)]).await;
-    assert_eq!(rig.push(one).await, Ok(Pushed::Duplicate), "the new mark holds");
+    assert_eq!(
+        rig.push(one).await,
+        Ok(Pushed::Duplicate),
+        "the new mark holds"
+    );
 }
 
 /// At most `dedup_capacity` marks are kept, the newest.
@@ -100,13 +127,31 @@ pub async fn a_journey_tells_what_happened(backend: &Backend) {
     let journey = rig.queue.journey(id).await.expect("it is kept");
     assert_eq!(journey.status, EventStatus::Processed);
     assert_eq!((journey.event_id, journey.event_type), (id, one.event_type));
-    assert_eq!((journey.source, journey.correlation_id), (one.source, one.correlation_id));
+    assert_eq!(
+        (journey.source, journey.correlation_id),
+        (one.source, one.correlation_id)
+    );
     assert_eq!(journey.causation_id, one.causation_id);
     assert_eq!(journey.accepted_at, delivery.accepted_at);
-    assert!(journey.finished_at.is_some_and(|at| at >= journey.accepted_at));
+    assert!(
+        journey
+            .finished_at
+            .is_some_and(|at| at >= journey.accepted_at)
+    );
     let steps: Vec<_> = journey.steps.iter().map(|line| line.step.clone()).collect();
-    let finished = Step::Finished { status: EventStatus::Processed };
-    assert_eq!(steps, [Step::Accepted, Step::Leased, Step::Unrouted, Step::Leased, finished]);
+    let finished = Step::Finished {
+        status: EventStatus::Processed,
+    };
+    assert_eq!(
+        steps,
+        [
+            Step::Accepted,
+            Step::Leased,
+            Step::Unrouted,
+            Step::Leased,
+            finished
+        ]
+    );
     assert!(journey.steps.is_sorted_by_key(|line| line.at));
 }
 
@@ -216,6 +261,15 @@ pub async fn an_outage_does_not_fill_the_journal(backend: &Backend) {
     }
     let journey = rig.queue.journey(id).await.expect("it is known");
     let last = journey.steps.last().map(|line| line.step.clone());
-    assert!(matches!(last, Some(Step::Parked { retry_in_ms: 999, .. })), "{last:?}");
+    assert!(
+        matches!(
+            last,
+            Some(Step::Parked {
+                retry_in_ms: 999,
+                ..
+            })
+        ),
+        "{last:?}"
+    );
     assert_eq!(journey.steps.len(), 3, "{:?}", journey.steps);
 }

@@ -10,14 +10,16 @@ use crate::events::{event, number};
 async fn flood(rig: &Rig<'_>, each: u64) {
     for n in 0..each * 4 {
         let priority = Priority::ALL[(n % 4) as usize];
-        rig.put([event(&format!("s{n}"), n).with_priority(priority)]).await;
+        rig.put([event(&format!("s{n}"), n).with_priority(priority)])
+            .await;
     }
 }
 
 /// Events of one priority leave as they came, whatever their lanes.
 pub async fn first_in_first_out_within_a_priority(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
-    rig.put((0..20).map(|n| event(&format!("s{}", n % 5), n))).await;
+    rig.put((0..20).map(|n| event(&format!("s{}", n % 5), n)))
+        .await;
     for n in 0..20 {
         let delivery = rig.lease().await;
         assert_eq!(number(&delivery.event), n);
@@ -47,7 +49,10 @@ pub async fn the_lowest_gets_its_share_of_a_flood(backend: &Backend) {
     }
     let [low, normal, high, critical] = turns;
     assert!(low * 20 >= 300, "low got {low} of 300");
-    assert!(low < normal && normal < high && high < critical, "{turns:?}");
+    assert!(
+        low < normal && normal < high && high < critical,
+        "{turns:?}"
+    );
 }
 
 /// A class that was just served while it was alone does not wait longer for that: at most fourteen
@@ -63,7 +68,10 @@ pub async fn no_class_is_passed_over_for_long(backend: &Backend) {
         let taken = rig.lease().await;
         waited.iter_mut().for_each(|turns| *turns += 1);
         waited[taken.event.priority as usize] = 0;
-        assert!(waited.iter().all(|turns| *turns < 15), "turns without: {waited:?}");
+        assert!(
+            waited.iter().all(|turns| *turns < 15),
+            "turns without: {waited:?}"
+        );
         rig.ack(&taken).await;
     }
 }
@@ -83,7 +91,8 @@ pub async fn a_lane_is_worked_one_at_a_time(backend: &Backend) {
 /// A busy lane holds up no other.
 pub async fn lanes_do_not_wait_for_each_other(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
-    rig.put([event("a", 0), event("a", 1), event("b", 2), event("c", 3)]).await;
+    rig.put([event("a", 0), event("a", 1), event("b", 2), event("c", 3)])
+        .await;
     let held: Vec<_> = [rig.lease().await, rig.lease().await, rig.lease().await].into();
     let numbers: Vec<_> = held.iter().map(|one| number(&one.event)).collect();
     assert_eq!(numbers, [0, 2, 3]);
@@ -104,11 +113,23 @@ pub async fn the_partition_key_makes_the_lane(backend: &Backend) {
     .await;
     let first = rig.lease().await;
     assert_eq!(number(&first.event), 0);
-    assert_eq!(number(&rig.lease().await.event), 2, "the same source, another key");
-    assert_eq!(number(&rig.lease().await.event), 3, "the same source, no key");
+    assert_eq!(
+        number(&rig.lease().await.event),
+        2,
+        "the same source, another key"
+    );
+    assert_eq!(
+        number(&rig.lease().await.event),
+        3,
+        "the same source, no key"
+    );
     rig.nothing().await;
     rig.ack(&first).await;
-    assert_eq!(number(&rig.lease().await.event), 1, "another source, the same key");
+    assert_eq!(
+        number(&rig.lease().await.event),
+        1,
+        "another source, the same key"
+    );
 }
 
 /// With `ordering = "none"` no event waits for another.
@@ -147,12 +168,17 @@ pub async fn what_is_tried_again_leaves_the_lane(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
     rig.put((0..3).map(|n| event("one", n))).await;
     let first = rig.lease().await;
-    rig.settle(&first, nack(rig.units(1), Some(failure("no")))).await;
+    rig.settle(&first, nack(rig.units(1), Some(failure("no"))))
+        .await;
     let second = rig.lease().await;
     assert_eq!(number(&second.event), 1, "the lane goes on");
     rig.pass(11).await;
     let again = rig.lease().await;
-    assert_eq!((number(&again.event), again.attempt), (0, 2), "beside the busy lane");
+    assert_eq!(
+        (number(&again.event), again.attempt),
+        (0, 2),
+        "beside the busy lane"
+    );
     rig.nothing().await;
     rig.ack(&again).await;
     rig.nothing().await;

@@ -25,16 +25,23 @@ pub async fn a_failed_attempt_comes_again_after_its_delay(backend: &Backend) {
     let rig = backend.rig(room_for(10)).await;
     rig.put([event("a", 0)]).await;
     let first = rig.lease().await;
-    let settled = rig.settle(&first, nack(rig.units(2), Some(failure("one")))).await;
+    let settled = rig
+        .settle(&first, nack(rig.units(2), Some(failure("one"))))
+        .await;
     assert_eq!(settled.finished, None);
     rig.pass(18).await;
     rig.nothing().await;
     rig.pass(3).await;
     let second = rig.lease().await;
-    rig.settle(&second, nack(rig.units(1), Some(failure("two")))).await;
+    rig.settle(&second, nack(rig.units(1), Some(failure("two"))))
+        .await;
     rig.pass(11).await;
     let third = rig.lease().await;
-    let codes: Vec<_> = third.errors.iter().map(|failure| failure.code.as_str()).collect();
+    let codes: Vec<_> = third
+        .errors
+        .iter()
+        .map(|failure| failure.code.as_str())
+        .collect();
     assert_eq!((third.attempt, codes), (3, vec!["one", "two"]));
     assert_eq!(third.event, first.event);
     assert_eq!(rig.ack(&third).await.finished, Some(EventStatus::Processed));
@@ -130,7 +137,11 @@ pub async fn emitted_events_are_taken_in(backend: &Backend) {
         ..Settlement::default()
     };
     let settled = rig.settle(&delivery, with).await;
-    let accepted: Vec<_> = settled.accepted.iter().map(|one| number(one.event())).collect();
+    let accepted: Vec<_> = settled
+        .accepted
+        .iter()
+        .map(|one| number(one.event()))
+        .collect();
     assert_eq!(accepted, [2, 3]);
     for n in 1..=3 {
         let next = rig.lease().await;
@@ -162,10 +173,14 @@ pub async fn a_lease_is_settled_once(backend: &Backend) {
     let first = event("a", 0);
     rig.put([first.clone()]).await;
     let delivery = rig.lease().await;
-    rig.settle(&delivery, nack(rig.units(1), Some(failure("no")))).await;
+    rig.settle(&delivery, nack(rig.units(1), Some(failure("no"))))
+        .await;
     let before = rig.queue.stats();
     let everything = Settlement {
-        follow_ups: vec![follow_up(effect(0), None), follow_up(effect(1), Some(Duration::ZERO))],
+        follow_ups: vec![
+            follow_up(effect(0), None),
+            follow_up(effect(1), Some(Duration::ZERO)),
+        ],
         dead: vec![grave()],
         emitted: vec![admitted(event("b", 1))],
         state: vec![("plugin".to_owned(), write("key", Some(b"value")))],
@@ -177,7 +192,11 @@ pub async fn a_lease_is_settled_once(backend: &Backend) {
     assert_eq!(rig.queue.stats(), before);
     assert!(rig.queue.dead_letters().await.is_empty());
     assert_eq!(rig.queue.state_get("plugin", "key").await, None);
-    let journey = rig.queue.journey(first.event_id).await.expect("it is known");
+    let journey = rig
+        .queue
+        .journey(first.event_id)
+        .await
+        .expect("it is known");
     assert!(!journey.steps.iter().any(|line| line.step == Step::Unrouted));
     rig.nothing().await;
 }
@@ -194,14 +213,23 @@ pub async fn dead_parts_make_a_dead_event(backend: &Backend) {
     };
     let settled = rig.settle(&delivery, with).await;
     assert_eq!(settled.finished, None);
-    assert_eq!(rig.ack(&settled.leased[0]).await.finished, Some(EventStatus::Dead));
+    assert_eq!(
+        rig.ack(&settled.leased[0]).await.finished,
+        Some(EventStatus::Dead)
+    );
     let letters = rig.queue.dead_letters().await;
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
     assert_eq!((&letter.event, &letter.work), (&delivery.event, &effect(0)));
-    assert_eq!((letter.reason.as_str(), letter.errors.len()), ("given_up", 2));
+    assert_eq!(
+        (letter.reason.as_str(), letter.errors.len()),
+        ("given_up", 2)
+    );
     let stats = rig.queue.stats();
-    assert_eq!((stats.dead_letters, stats.accepted, stats.finished), (1, 1, 1));
+    assert_eq!(
+        (stats.dead_letters, stats.accepted, stats.finished),
+        (1, 1, 1)
+    );
 }
 
 fn grave() -> Grave {
@@ -236,7 +264,11 @@ pub async fn plugin_state_is_written_with_the_settlement(backend: &Backend) {
         ..Settlement::default()
     };
     rig.settle(&delivery, with).await;
-    assert_eq!(queue.state_get("one", "key").await, held, "the later write holds");
+    assert_eq!(
+        queue.state_get("one", "key").await,
+        held,
+        "the later write holds"
+    );
     assert_eq!(queue.state_get("one", "gone").await, None);
     assert_eq!(queue.state_get("two", "key").await, Some(b"other".to_vec()));
 }
@@ -244,12 +276,22 @@ pub async fn plugin_state_is_written_with_the_settlement(backend: &Backend) {
 /// Keys are listed by plugin and prefix, sorted.
 pub async fn plugin_state_is_listed_by_prefix(backend: &Backend) {
     let rig = backend.rig(room_for(10)).await;
-    let keys = [("p", "b/2"), ("p", "b/1"), ("p", "a"), ("p", "b"), ("q", "b/3"), ("o", "b/0")];
+    let keys = [
+        ("p", "b/2"),
+        ("p", "b/1"),
+        ("p", "a"),
+        ("p", "b"),
+        ("q", "b/3"),
+        ("o", "b/0"),
+    ];
     for (plugin, key) in keys {
         rig.queue.state_put(plugin, write(key, Some(b"x"))).await;
     }
     assert_eq!(rig.queue.state_keys("p", "b/").await, ["b/1", "b/2"]);
-    assert_eq!(rig.queue.state_keys("p", "").await, ["a", "b", "b/1", "b/2"]);
+    assert_eq!(
+        rig.queue.state_keys("p", "").await,
+        ["a", "b", "b/1", "b/2"]
+    );
     assert!(rig.queue.state_keys("r", "").await.is_empty());
 }
 

@@ -73,17 +73,57 @@ async fn every_bad_file_is_refused_with_its_code_and_the_good_one_works() {
     // ELF: e_machine, two bytes at 18; 183 is AArch64.
     other_machine[18..20].copy_from_slice(&183_u16.to_le_bytes());
     let cases = [
-        ("a-text.so", shop.file("text", b"not a library at all\n"), "not_a_library"),
+        (
+            "a-text.so",
+            shop.file("text", b"not a library at all\n"),
+            "not_a_library",
+        ),
         ("b-empty.so", shop.file("empty", b""), "not_a_library"),
         ("c-foreign.so", foreign_library(), "no_manifest"),
-        ("d-machine.so", shop.file("machine", &other_machine), "wrong_target"),
-        ("e-newer-minor.so", shop.probe_with("minor", r#""abi":"1.0.0""#, r#""abi":"1.7.0""#), "abi_mismatch"),
-        ("f-newer-major.so", shop.probe_with("major", r#""abi":"1.0.0""#, r#""abi":"2.0.0""#), "abi_mismatch"),
-        ("g-abort.so", shop.probe_with("abort", r#""panic":"unwind""#, r#""panic":"abort" "#), "panic_abort"),
-        ("h-target.so", shop.probe_with("target", "unknown-linux", "unknown-ocean"), "wrong_target"),
-        ("i-garbled.so", shop.probe_with("garbled", r#"{"id":"#, r#"{"id";"#), "bad_manifest"),
-        ("j-entry.so", shop.probe_with("entry", "nexus_plugin_entry_probe", "nexus_plugin_entry_robot"), "load_failed"),
-        ("k-truncated.so", shop.file("truncated", &probe()[..200_000]), "not_a_library"),
+        (
+            "d-machine.so",
+            shop.file("machine", &other_machine),
+            "wrong_target",
+        ),
+        (
+            "e-newer-minor.so",
+            shop.probe_with("minor", r#""abi":"1.0.0""#, r#""abi":"1.7.0""#),
+            "abi_mismatch",
+        ),
+        (
+            "f-newer-major.so",
+            shop.probe_with("major", r#""abi":"1.0.0""#, r#""abi":"2.0.0""#),
+            "abi_mismatch",
+        ),
+        (
+            "g-abort.so",
+            shop.probe_with("abort", r#""panic":"unwind""#, r#""panic":"abort" "#),
+            "panic_abort",
+        ),
+        (
+            "h-target.so",
+            shop.probe_with("target", "unknown-linux", "unknown-ocean"),
+            "wrong_target",
+        ),
+        (
+            "i-garbled.so",
+            shop.probe_with("garbled", r#"{"id":"#, r#"{"id";"#),
+            "bad_manifest",
+        ),
+        (
+            "j-entry.so",
+            shop.probe_with(
+                "entry",
+                "nexus_plugin_entry_probe",
+                "nexus_plugin_entry_robot",
+            ),
+            "load_failed",
+        ),
+        (
+            "k-truncated.so",
+            shop.file("truncated", &probe()[..200_000]),
+            "not_a_library",
+        ),
     ];
     let mut builder = HubBuilder::new();
     for (name, path, _) in &cases {
@@ -100,17 +140,31 @@ async fn every_bad_file_is_refused_with_its_code_and_the_good_one_works() {
         let report = report_of(&plugins, name);
         assert_eq!(report["state"], "refused", "{name}");
         assert_eq!(report["refusal"]["code"], *code, "{name}: {report:#}");
-        assert!(hub.log().contains(code), "{name}: the log does not say {code}");
+        assert!(
+            hub.log().contains(code),
+            "{name}: the log does not say {code}"
+        );
     }
     assert_eq!(report_of(&plugins, "x-probe.so")["state"], "ready");
     let again = report_of(&plugins, "y-probe-again.so");
     assert_eq!(again["refusal"]["code"], "duplicate_id");
-    assert!(again["refusal"]["reason"].as_str().unwrap().contains("x-probe.so"));
-    for line in hub.log().lines().filter(|line| line.contains("plugin refused")) {
+    assert!(
+        again["refusal"]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("x-probe.so")
+    );
+    for line in hub
+        .log()
+        .lines()
+        .filter(|line| line.contains("plugin refused"))
+    {
         assert!(line.len() < 1_000, "a refusal is one short line: {line}");
     }
 
-    let journey = hub.process(&json!({"type": "probe.ping", "source": "test", "payload": {"n": 1}})).await;
+    let journey = hub
+        .process(&json!({"type": "probe.ping", "source": "test", "payload": {"n": 1}}))
+        .await;
     assert_eq!(journey["status"], "processed", "{journey:#}");
 }
 
@@ -122,7 +176,9 @@ async fn a_plugin_that_does_not_start_says_why_and_the_others_go_on() {
         ("hang_init", "init_timeout"),
     ] {
         let hub = HubBuilder::new()
-            .config(&format!("[plugins]\ninit_timeout = \"500ms\"\n[plugins.probe.config]\n{setting} = true"))
+            .config(&format!(
+                "[plugins]\ninit_timeout = \"500ms\"\n[plugins.probe.config]\n{setting} = true"
+            ))
             .plugin("probe")
             .plugin("parrot")
             .start();
@@ -136,7 +192,10 @@ async fn a_plugin_that_does_not_start_says_why_and_the_others_go_on() {
 async fn a_wrong_hash_is_refused_and_the_right_one_runs() {
     let (hub, sha256) = {
         let hub = HubBuilder::new()
-            .config(&format!("[plugins.probe]\nsha256 = \"{}\"", "ab".repeat(32)))
+            .config(&format!(
+                "[plugins.probe]\nsha256 = \"{}\"",
+                "ab".repeat(32)
+            ))
             .plugin("probe")
             .start();
         let (_, plugins) = hub.get("/v1/admin/plugins").await;
@@ -161,14 +220,19 @@ fn a_required_plugin_that_is_refused_stops_the_start() {
         .plugin("probe")
         .run_to_end();
     assert_eq!(status.code(), Some(1), "{text}");
-    assert!(text.contains("required plugin `probe`") && text.contains("init_failed"), "{text}");
+    assert!(
+        text.contains("required plugin `probe`") && text.contains("init_failed"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn an_empty_or_missing_folder_runs_and_says_so() {
     let hub = HubBuilder::new().start();
     assert!(hub.log().contains("no plugin"), "{}", hub.log());
-    let missing = HubBuilder::new().config("[plugins]\ndir = \"nowhere\"").start();
+    let missing = HubBuilder::new()
+        .config("[plugins]\ndir = \"nowhere\"")
+        .start();
     assert!(missing.log().contains("no plugin"), "{}", missing.log());
     let (status, ready) = missing.get("/readyz").await;
     assert_eq!((status, &ready["status"]), (200, &json!("ready")));
@@ -182,6 +246,12 @@ fn a_plugin_s_config_is_checked_against_its_schema_with_file_and_line() {
         .run_to_end();
     assert_ne!(status.code(), Some(0));
     assert!(text.contains("bad_config"), "{text}");
-    assert!(text.contains("nexus.toml:6") && text.contains("every_ms"), "{text}");
-    assert!(text.contains("nexus.toml:7") && text.contains("`fail_init`"), "{text}");
+    assert!(
+        text.contains("nexus.toml:6") && text.contains("every_ms"),
+        "{text}"
+    );
+    assert!(
+        text.contains("nexus.toml:7") && text.contains("`fail_init`"),
+        "{text}"
+    );
 }

@@ -1,10 +1,6 @@
 //! A toast on a real desktop: shown over gRPC, answered with the mouse, told on Watch and in the
 //! journal.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use nexus_proto::toasty::v1::dismissed::Reason;
@@ -15,8 +11,8 @@ use nexus_proto::toasty::v1::{
     Action, DismissRequest, GetCapabilitiesRequest, ShowRequest, UpdateRequest, WatchEvent,
     WatchRequest, dismiss_request, update_request,
 };
-use nexus_tests::desktop::Desktop;
-use serde_json::Value;
+use nexus_tests::skip::desktop_for;
+use nexus_tests::toasty::{ToastyServer, journal as lines};
 use tonic::Streaming;
 use tonic::transport::Channel;
 
@@ -24,12 +20,15 @@ const WITHIN: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn a_button_pressed_on_the_desktop_comes_back() {
-    let desktop = Desktop::start().unwrap();
+    let Some(desktop) = desktop_for("desktop_toast::a_button_pressed_on_the_desktop_comes_back")
+    else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let journal = dir.path().join("journal.jsonl");
-    let server = ToastyServer::start(&desktop, &journal);
-    assert_eq!(server.display, "desktop");
-    let mut toasty = server.client().await;
+    let server = ToastyServer::start_on(&desktop, &journal);
+    assert_eq!(server.display(), "desktop");
+    let mut toasty = client(&server).await;
 
     let able = toasty.get_capabilities(GetCapabilitiesRequest {});
     let able = able.await.unwrap().into_inner();
@@ -71,10 +70,13 @@ async fn a_button_pressed_on_the_desktop_comes_back() {
 
 #[tokio::test]
 async fn changes_and_replacements_take_the_same_place() {
-    let desktop = Desktop::start().unwrap();
+    let Some(desktop) = desktop_for("desktop_toast::changes_and_replacements_take_the_same_place")
+    else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
-    let server = ToastyServer::start(&desktop, &dir.path().join("journal.jsonl"));
-    let mut toasty = server.client().await;
+    let server = ToastyServer::start_on(&desktop, &dir.path().join("journal.jsonl"));
+    let mut toasty = client(&server).await;
     let mut events = toasty
         .watch(WatchRequest::default())
         .await
@@ -121,10 +123,12 @@ async fn changes_and_replacements_take_the_same_place() {
 // The client must go on reading while the test waits for the process to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_person_and_the_server_close_toasts() {
-    let desktop = Desktop::start().unwrap();
+    let Some(desktop) = desktop_for("desktop_toast::a_person_and_the_server_close_toasts") else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
-    let mut server = ToastyServer::start(&desktop, &dir.path().join("journal.jsonl"));
-    let mut toasty = server.client().await;
+    let mut server = ToastyServer::start_on(&desktop, &dir.path().join("journal.jsonl"));
+    let mut toasty = client(&server).await;
     let mut events = toasty
         .watch(WatchRequest::default())
         .await
@@ -191,83 +195,7 @@ fn reason(event: &WatchEvent) -> Option<Reason> {
     }
 }
 
-fn lines(journal: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(journal).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-/// The real binary, on the desktop.
-struct ToastyServer {
-    child: Child,
-    address: String,
-    display: String,
-}
-
-impl ToastyServer {
-    fn start(desktop: &Desktop, journal: &Path) -> Self {
-        let mut child = Command::new(binary())
-            .args(["--listen", "127.0.0.1:0", "--display", "desktop"])
-            .arg("--journal")
-            .arg(journal)
-            .envs(desktop.env())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let (address, display) = line
-            .trim()
-            .strip_prefix("toasty-server listening on ")
-            .and_then(|rest| rest.strip_suffix(')'))
-            .and_then(|rest| rest.split_once(" (display: "))
-            .unwrap_or_else(|| panic!("unexpected first line: {line:?}"));
-        Self {
-            address: address.to_owned(),
-            display: display.to_owned(),
-            child,
-        }
-    }
-
-    async fn client(&self) -> ToastyClient<Channel> {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        ToastyClient::new(endpoint.connect().await.unwrap())
-    }
-
-    /// Asks it to stop (SIGTERM) and says whether it ended well.
-    fn stop(&mut self) -> bool {
-        let mut kill = Command::new("kill");
-        kill.args(["-TERM", &self.child.id().to_string()]);
-        assert!(kill.status().unwrap().success());
-        self.child.wait().unwrap().success()
-    }
-}
-
-impl Drop for ToastyServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The binary beside this test's own, built once.
-fn binary() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        // target/PROFILE/deps/nexus-… is this test.
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "-p", "toasty-server"]);
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success());
-        profile.join(format!("toasty-server{}", std::env::consts::EXE_SUFFIX))
-    };
-    BUILT.get_or_init(build).clone()
+async fn client(server: &ToastyServer) -> ToastyClient<Channel> {
+    let endpoint = Channel::from_shared(server.endpoint()).unwrap();
+    ToastyClient::new(endpoint.connect().await.unwrap())
 }

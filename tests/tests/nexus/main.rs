@@ -4,6 +4,10 @@
 
 mod bad_plugins;
 mod desktop_toast;
+mod dispatch;
 mod plugin_calls;
 mod plugin_new;
 mod queue_conformance;
+mod queue_model;
+mod shutdown;
+mod toast_story;

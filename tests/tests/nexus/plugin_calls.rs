@@ -33,8 +33,11 @@ async fn recorded(hub: &Hub, journey: &Value) -> Value {
     eventually("something is recorded", || async {
         let (_, all) = hub.get("/v1/hooks/probe/recorded").await;
         let all = all.as_array().expect("a list").clone();
-        all.into_iter()
-            .find(|one| one["idempotency_key"].as_str().is_some_and(|key| key.starts_with(id)))
+        all.into_iter().find(|one| {
+            one["idempotency_key"]
+                .as_str()
+                .is_some_and(|key| key.starts_with(id))
+        })
     })
     .await
 }
@@ -62,7 +65,10 @@ async fn panics_become_errors_and_the_component_works_again() {
         let after = hub.process(&command("skip", json!({"text": "fine"}))).await;
         assert_eq!(after["status"], "processed", "{after:#}");
         let (_, plugins) = hub.get("/v1/admin/plugins").await;
-        assert!(plugins["plugins"][0]["panics"].as_u64().unwrap() >= 6, "{plugins:#}");
+        assert!(
+            plugins["plugins"][0]["panics"].as_u64().unwrap() >= 6,
+            "{plugins:#}"
+        );
     })
     .await;
 }
@@ -70,10 +76,17 @@ async fn panics_become_errors_and_the_component_works_again() {
 #[tokio::test]
 async fn a_panicking_integration_is_an_error_and_works_again() {
     let hub = hub("thread");
-    let journey = hub.process(&command("notify", json!({"record": {"n": 1, "panic": true}}))).await;
+    let journey = hub
+        .process(&command(
+            "notify",
+            json!({"record": {"n": 1, "panic": true}}),
+        ))
+        .await;
     assert_eq!(journey["status"], "dead");
     assert_eq!(step(&journey, "delivery_failed")["code"], "panicked");
-    let after = hub.process(&command("notify", json!({"record": {"n": 2}}))).await;
+    let after = hub
+        .process(&command("notify", json!({"record": {"n": 2}})))
+        .await;
     assert_eq!(after["status"], "processed", "{after:#}");
 }
 
@@ -82,13 +95,20 @@ async fn timers_tasks_and_http_work_inside_a_plugin() {
     every_isolation(async |hub| {
         let slept = hub.process(&command("sleep_ms", json!({"ms": 20}))).await;
         assert_eq!(slept["status"], "processed", "{slept:#}");
-        let spawned = hub.process(&command("spawn", json!({"ms": 5, "n": 41}))).await;
+        let spawned = hub
+            .process(&command("spawn", json!({"ms": 5, "n": 41})))
+            .await;
         assert_eq!(recorded(&hub, &spawned).await["n"], 42);
         let url = format!("{}/healthz", hub.url());
-        let fetched = hub.process(&command("http_get", json!({"text": url}))).await;
+        let fetched = hub
+            .process(&command("http_get", json!({"text": url})))
+            .await;
         let answer = recorded(&hub, &fetched).await;
         assert_eq!(answer["n"], 200, "{answer:#}");
-        assert!(answer["note"].as_str().unwrap().contains("ok"), "{answer:#}");
+        assert!(
+            answer["note"].as_str().unwrap().contains("ok"),
+            "{answer:#}"
+        );
     })
     .await;
 }
@@ -96,7 +116,12 @@ async fn timers_tasks_and_http_work_inside_a_plugin() {
 #[tokio::test]
 async fn log_lines_carry_the_plugin_and_the_event() {
     every_isolation(async |hub| {
-        let journey = hub.process(&command("log", json!({"n": 7, "text": "hello from inside"}))).await;
+        let journey = hub
+            .process(&command(
+                "log",
+                json!({"n": 7, "text": "hello from inside"}),
+            ))
+            .await;
         let id = journey["event_id"].as_str().unwrap();
         let log = hub.log();
         for level in ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"] {
@@ -115,13 +140,25 @@ async fn log_lines_carry_the_plugin_and_the_event() {
 #[tokio::test]
 async fn a_secret_reaches_the_plugin_and_nothing_else() {
     let hub = hub("thread");
-    let journey = hub.process(&command("secret", json!({"text": "token"}))).await;
-    assert_eq!(recorded(&hub, &journey).await["n"], "s3cret-canary-41".len());
-    let missing = hub.process(&command("secret", json!({"text": "nothing"}))).await;
+    let journey = hub
+        .process(&command("secret", json!({"text": "token"})))
+        .await;
+    assert_eq!(
+        recorded(&hub, &journey).await["n"],
+        "s3cret-canary-41".len()
+    );
+    let missing = hub
+        .process(&command("secret", json!({"text": "nothing"})))
+        .await;
     assert_eq!(missing["status"], "dead");
     let (_, plugins) = hub.get("/v1/admin/plugins").await;
     let (_, letters) = hub.get("/v1/admin/dead-letters").await;
-    for text in [hub.log(), plugins.to_string(), letters.to_string(), journey.to_string()] {
+    for text in [
+        hub.log(),
+        plugins.to_string(),
+        letters.to_string(),
+        journey.to_string(),
+    ] {
         assert!(!text.contains("s3cret-canary"), "{text}");
     }
 }
@@ -129,10 +166,21 @@ async fn a_secret_reaches_the_plugin_and_nothing_else() {
 #[tokio::test]
 async fn state_is_kept_with_the_outcome_or_not_at_all() {
     let hub = hub("thread");
-    hub.process(&command("state_put", json!({"text": "colour", "value": "blue"}))).await;
-    let failed = hub.process(&command("state_fail", json!({"text": "colour", "value": "red"}))).await;
+    hub.process(&command(
+        "state_put",
+        json!({"text": "colour", "value": "blue"}),
+    ))
+    .await;
+    let failed = hub
+        .process(&command(
+            "state_fail",
+            json!({"text": "colour", "value": "red"}),
+        ))
+        .await;
     assert_eq!(failed["status"], "dead");
-    let read = hub.process(&command("state_get", json!({"text": "colour"}))).await;
+    let read = hub
+        .process(&command("state_get", json!({"text": "colour"})))
+        .await;
     let value = recorded(&hub, &read).await;
     assert_eq!((&value["n"], &value["note"]), (&json!(1), &json!("blue")));
 }
@@ -140,15 +188,25 @@ async fn state_is_kept_with_the_outcome_or_not_at_all() {
 #[tokio::test]
 async fn outcomes_do_what_they_say() {
     let hub = hub("inline");
-    let skipped = hub.process(&command("skip", json!({"text": "not mine"}))).await;
+    let skipped = hub
+        .process(&command("skip", json!({"text": "not mine"})))
+        .await;
     assert_eq!(step(&skipped, "processed")["reason"], "not mine");
-    let rejected = hub.process(&command("reject", json!({"text": "never"}))).await;
+    let rejected = hub
+        .process(&command("reject", json!({"text": "never"})))
+        .await;
     assert_eq!(rejected["status"], "dead");
     assert_eq!(step(&rejected, "dead")["reason"], "rejected");
     let retried = hub.process(&command("error_retryable", json!({}))).await;
     let attempts = retried["steps"].as_array().unwrap();
-    let attempts = attempts.iter().filter(|step| step["step"] == "processor_failed").count();
-    assert_eq!((attempts, &step(&retried, "dead")["reason"]), (2, &json!("retries_exhausted")));
+    let attempts = attempts
+        .iter()
+        .filter(|step| step["step"] == "processor_failed")
+        .count();
+    assert_eq!(
+        (attempts, &step(&retried, "dead")["reason"]),
+        (2, &json!("retries_exhausted"))
+    );
     let permanent = hub.process(&command("error_permanent", json!({}))).await;
     assert_eq!(permanent["status"], "dead");
     let hung = hub.process(&command("hang", json!({}))).await;
@@ -156,14 +214,19 @@ async fn outcomes_do_what_they_say() {
     let nobody = hub.process(&command("notify_nobody", json!({}))).await;
     assert_eq!(step(&nobody, "dead")["reason"], "unknown_integration");
     let emitted = hub.process(&command("emit", json!({"n": 5}))).await;
-    let child = step(&emitted, "emitted")["event_id"].as_str().unwrap().to_owned();
+    let child = step(&emitted, "emitted")["event_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let child = hub.finished(&child).await;
     assert_eq!(child["causation_id"], emitted["event_id"]);
     assert_eq!(child["correlation_id"], emitted["event_id"]);
     assert_eq!(recorded(&hub, &child).await["n"], 5);
     let invalid = hub.process(&command("emit_invalid", json!({}))).await;
     assert_eq!(step(&invalid, "dead")["reason"], "contract_violation");
-    let scheduled = hub.process(&command("schedule", json!({"n": 9, "ms": 50}))).await;
+    let scheduled = hub
+        .process(&command("schedule", json!({"n": 9, "ms": 50})))
+        .await;
     assert_eq!(step(&scheduled, "scheduled")["after_ms"], 50);
     assert_eq!(recorded(&hub, &scheduled).await["n"], 9);
     let published = hub.process(&command("publish", json!({"n": 11}))).await;
@@ -173,12 +236,23 @@ async fn outcomes_do_what_they_say() {
 #[tokio::test]
 async fn a_failed_delivery_is_repeated_with_the_same_key_and_only_that_one() {
     let hub = hub("thread");
-    let journey = hub.process(&command("notify", json!({"record": {"n": 3, "fail_times": 1}}))).await;
+    let journey = hub
+        .process(&command(
+            "notify",
+            json!({"record": {"n": 3, "fail_times": 1}}),
+        ))
+        .await;
     assert_eq!(journey["status"], "processed", "{journey:#}");
     let record = recorded(&hub, &journey).await;
-    assert_eq!(record["attempts"], 2, "the same key on both attempts: {record:#}");
+    assert_eq!(
+        record["attempts"], 2,
+        "the same key on both attempts: {record:#}"
+    );
     let decided = journey["steps"].as_array().unwrap();
-    let decided = decided.iter().filter(|step| step["step"] == "processed").count();
+    let decided = decided
+        .iter()
+        .filter(|step| step["step"] == "processed")
+        .count();
     assert_eq!(decided, 1, "the processor is not asked again");
 }
 
@@ -194,14 +268,22 @@ async fn a_blocking_plugin_on_its_own_threads_starves_nobody() {
     let begun = std::time::Instant::now();
     let (status, _) = hub.get("/healthz").await;
     assert_eq!(status, 200);
-    assert!(begun.elapsed().as_millis() < 700, "the hub itself was blocked");
+    assert!(
+        begun.elapsed().as_millis() < 700,
+        "the hub itself was blocked"
+    );
 }
 
 #[tokio::test]
 async fn plugins_of_the_same_kind_stand_side_by_side() {
     let hub = HubBuilder::new().plugin("probe").plugin("second").start();
-    let one = hub.process(&json!({"type": "probe.ping", "source": "probe-b", "payload": {"n": 1}})).await;
-    let by: Vec<_> = one["steps"].as_array().unwrap().iter()
+    let one = hub
+        .process(&json!({"type": "probe.ping", "source": "probe-b", "payload": {"n": 1}}))
+        .await;
+    let by: Vec<_> = one["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
         .filter(|step| step["step"] == "processed")
         .map(|step| step["processor"].as_str().unwrap().to_owned())
         .collect();
@@ -214,15 +296,25 @@ async fn a_source_answers_raw_webhooks_and_runs_in_the_background() {
         .config("[plugins.probe.config]\nrun = \"ping\"\nevery_ms = 20")
         .plugin("probe")
         .start();
-    let challenge = hub.request("GET", "/v1/hooks/probe?challenge=a%20b").send().await.unwrap();
+    let challenge = hub
+        .request("GET", "/v1/hooks/probe?challenge=a%20b")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(challenge.status(), 200);
     assert_eq!(challenge.headers()["content-type"], "text/plain");
     assert_eq!(challenge.text().await.unwrap(), "a b");
     let body = r#"{"n":  77, "note":"raw \u0041"}"#;
-    let forged = hub.request("POST", "/v1/hooks/probe").header("x-probe-signature", "00").body(body);
+    let forged = hub
+        .request("POST", "/v1/hooks/probe")
+        .header("x-probe-signature", "00")
+        .body(body);
     assert_eq!(hub.send(forged).await.0, 401);
     let signature = nexus_tests::hub::key_hash(body);
-    let signed = hub.request("POST", "/v1/hooks/probe").header("x-probe-signature", signature).body(body);
+    let signed = hub
+        .request("POST", "/v1/hooks/probe")
+        .header("x-probe-signature", signature)
+        .body(body);
     let (status, receipt) = hub.send(signed).await;
     assert_eq!(status, 202, "{receipt:#}");
     let journey = hub.finished(receipt["event_id"].as_str().unwrap()).await;
@@ -243,7 +335,11 @@ async fn a_source_that_fails_is_started_again() {
         .plugin("probe")
         .start();
     eventually("it was started twice", || async {
-        let answer = hub.request("GET", "/v1/hooks/probe/state/runs").send().await.ok()?;
+        let answer = hub
+            .request("GET", "/v1/hooks/probe/state/runs")
+            .send()
+            .await
+            .ok()?;
         (answer.text().await.ok()?.parse::<u64>().ok()? >= 2).then_some(())
     })
     .await;

@@ -26,8 +26,18 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
             ratio.push(h / b);
         }
     }
-    report.add("ingest, 1 KiB, 64 connections: bare axum + serde_json", "events/s", bare_rate, None);
-    report.add("ingest, 1 KiB, 64 connections: hub, everything on", "events/s", hub_rate, None);
+    report.add(
+        "ingest, 1 KiB, 64 connections: bare axum + serde_json",
+        "events/s",
+        bare_rate,
+        None,
+    );
+    report.add(
+        "ingest, 1 KiB, 64 connections: hub, everything on",
+        "events/s",
+        hub_rate,
+        None,
+    );
     report.add("ingest: hub over bare", "ratio", ratio, Some(">= 0.7"));
 
     let (mut medians, mut bare99, mut hub99, mut ratio) = (vec![], vec![], vec![], vec![]);
@@ -42,10 +52,30 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
             ratio.push(percentile(&processed, 99) / percentile(&answers, 99));
         }
     }
-    report.add("2,000/s open loop: bare server's answer, p99", "ms", bare99, None);
-    report.add("2,000/s open loop: received to processed, p99", "ms", hub99, None);
-    report.add("2,000/s open loop: received to processed, median", "ms", medians, Some("< 0.5"));
-    report.add("2,000/s open loop: p99 over the bare answer's", "ratio", ratio, Some("<= 2"));
+    report.add(
+        "2,000/s open loop: bare server's answer, p99",
+        "ms",
+        bare99,
+        None,
+    );
+    report.add(
+        "2,000/s open loop: received to processed, p99",
+        "ms",
+        hub99,
+        None,
+    );
+    report.add(
+        "2,000/s open loop: received to processed, median",
+        "ms",
+        medians,
+        Some("< 0.5"),
+    );
+    report.add(
+        "2,000/s open loop: p99 over the bare answer's",
+        "ratio",
+        ratio,
+        Some("<= 2"),
+    );
     bare.stop()?;
     hub.stop()
 }

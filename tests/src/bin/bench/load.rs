@@ -46,7 +46,9 @@ impl Connection {
 /// Length of the answer at the front, once its head is complete.
 fn answer_len(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&buffer[..head]).ok()?.to_ascii_lowercase();
+    let text = std::str::from_utf8(&buffer[..head])
+        .ok()?
+        .to_ascii_lowercase();
     let length = text.split("content-length:").nth(1)?.split("\r\n").next()?;
     Some(head + length.trim().parse::<usize>().ok()?)
 }

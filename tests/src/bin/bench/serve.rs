@@ -162,7 +162,9 @@ async fn answer_until_the_end(address: SocketAddr) -> Result<(), Box<dyn Error>>
         println!("{address}");
         for line in stdin().lock().lines().map_while(Result::ok) {
             if line == "latencies" {
-                let mut latencies = noop::LATENCIES.lock().map_or_else(|_| vec![], |mut l| std::mem::take(&mut *l));
+                let mut latencies = noop::LATENCIES
+                    .lock()
+                    .map_or_else(|_| vec![], |mut l| std::mem::take(&mut *l));
                 latencies.sort_unstable();
                 println!("{}", serde_json::to_string(&latencies).unwrap_or_default());
                 let _ = stdout().flush();

@@ -27,21 +27,29 @@ async fn the_effects_of_a_processor_are_done_in_turn_and_processors_side_by_side
     rig.done().await;
     let calls = rig.calls("i/act");
     for first in [10, 20] {
-        let own: Vec<_> = calls.iter().filter(|call| call.request / 10 == first / 10).collect();
-        let started: Vec<_> = own.iter().map(|call| (call.request - first, call.at.as_secs())).collect();
+        let own: Vec<_> = calls
+            .iter()
+            .filter(|call| call.request / 10 == first / 10)
+            .collect();
+        let started: Vec<_> = own
+            .iter()
+            .map(|call| (call.request - first, call.at.as_secs()))
+            .collect();
         assert_eq!(started, [(0, 0), (1, 1), (2, 2)]);
     }
     let steps = rig.steps(one.event_id).await;
-    let delivered = steps.iter().filter(|step| {
-        matches!(step, Step::Delivered { summary: Some(said), .. } if said == "done")
-    });
+    let delivered = steps.iter().filter(
+        |step| matches!(step, Step::Delivered { summary: Some(said), .. } if said == "done"),
+    );
     assert_eq!(delivered.count(), 6);
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_scheduled_effect_waits_for_its_time() {
-    let nested = notify("i/act", 3).after(Duration::from_secs(5)).after(Duration::from_secs(5));
+    let nested = notify("i/act", 3)
+        .after(Duration::from_secs(5))
+        .after(Duration::from_secs(5));
     let effects = vec![
         notify("i/act", 1).after(Duration::from_secs(20)),
         notify("i/act", 2),
@@ -51,19 +59,36 @@ async fn a_scheduled_effect_waits_for_its_time() {
     ];
     let rig = Setup::new()
         .processor("p/one", move |_, call| {
-            let effects = if call.n == 0 { effects.clone() } else { Vec::new() };
-            async move { Ok(Outcome { effects, ..Outcome::done() }) }
+            let effects = if call.n == 0 {
+                effects.clone()
+            } else {
+                Vec::new()
+            };
+            async move {
+                Ok(Outcome {
+                    effects,
+                    ..Outcome::done()
+                })
+            }
         })
         .integration("i/act", |_| async { Ok(Reply::ok()) })
         .start();
     let one = event("a", 0);
     rig.put([one.clone()]).await;
     rig.done().await;
-    let calls: Vec<_> = rig.calls("i/act").into_iter().map(|call| (call.request, call.at.as_secs())).collect();
+    let calls: Vec<_> = rig
+        .calls("i/act")
+        .into_iter()
+        .map(|call| (call.request, call.at.as_secs()))
+        .collect();
     assert_eq!(calls, [(2, 0), (3, 10), (1, 20)]);
     let emitted = &rig.calls("p/one")[1];
     assert_eq!((emitted.n, emitted.at.as_secs()), (100, 7));
-    assert_eq!(rig.journey(one.event_id).await.status, EventStatus::Processing, "one is far away");
+    assert_eq!(
+        rig.journey(one.event_id).await.status,
+        EventStatus::Processing,
+        "one is far away"
+    );
     assert_eq!(rig.queue.stats().delayed, 1);
 }
 
@@ -72,7 +97,9 @@ async fn an_emitted_event_is_an_event_as_any_other() {
     let rig = Setup::new()
         .processor("p/one", |_, call| async move {
             Ok(match call.n {
-                0 => Outcome::done().with(emit(EVENT_TYPE, 1)).with(emit(EVENT_TYPE, 2)),
+                0 => Outcome::done()
+                    .with(emit(EVENT_TYPE, 1))
+                    .with(emit(EVENT_TYPE, 2)),
                 _ => Outcome::done().with(notify("i/act", call.n)),
             })
         })
@@ -88,7 +115,10 @@ async fn an_emitted_event_is_an_event_as_any_other() {
     for id in emitted {
         let journey = rig.journey(id).await;
         assert_eq!(journey.status, EventStatus::Processed);
-        assert_eq!((journey.source.as_str(), journey.causation_id), ("p", Some(one.event_id)));
+        assert_eq!(
+            (journey.source.as_str(), journey.causation_id),
+            ("p", Some(one.event_id))
+        );
         assert_eq!(journey.correlation_id, Some(one.event_id.to_string()));
         let told = |step: &Step| matches!(step, Step::Emitted { event_id, .. } if *event_id == id);
         assert!(rig.steps(one.event_id).await.iter().any(told));
@@ -99,12 +129,16 @@ async fn an_emitted_event_is_an_event_as_any_other() {
 #[tokio::test(start_paused = true)]
 async fn an_event_emitted_twice_is_there_once() {
     let id = Uuid::now_v7();
-    let again = NewEvent::new(EVENT_TYPE, &serde_json::json!({"n": 1})).unwrap().with_id(id);
+    let again = NewEvent::new(EVENT_TYPE, &serde_json::json!({"n": 1}))
+        .unwrap()
+        .with_id(id);
     let rig = Setup::new()
         .processor("p/one", move |_, call| {
             let outcome = Outcome::done();
             let outcome = if call.n == 0 {
-                outcome.with(Effect::emit(again.clone())).with(Effect::emit(again.clone()))
+                outcome
+                    .with(Effect::emit(again.clone()))
+                    .with(Effect::emit(again.clone()))
             } else {
                 outcome
             };
@@ -130,7 +164,17 @@ async fn an_emitted_event_that_is_refused_is_a_dead_letter_and_the_rest_goes_on(
     let dead = rig.dead().await;
     assert_eq!((dead.len(), dead[0].reason.as_str()), (1, "unknown_type"));
     let work = &dead[0].work;
-    assert!(matches!(work, Work::Perform { number: 0, effect: Effect::Emit { .. }, .. }), "{work:?}");
+    assert!(
+        matches!(
+            work,
+            Work::Perform {
+                number: 0,
+                effect: Effect::Emit { .. },
+                ..
+            }
+        ),
+        "{work:?}"
+    );
     rig.stop().await;
 }
 
@@ -140,7 +184,12 @@ async fn a_thousand_effects_are_done_and_one_more_is_none() {
     let rig = Setup::new()
         .processor("p/one", move |_, call| {
             let effects = many(1_000 + call.n);
-            async move { Ok(Outcome { effects, ..Outcome::done() }) }
+            async move {
+                Ok(Outcome {
+                    effects,
+                    ..Outcome::done()
+                })
+            }
         })
         .integration("i/act", |_| async { Ok(Reply::ok()) })
         .start();
@@ -150,7 +199,10 @@ async fn a_thousand_effects_are_done_and_one_more_is_none() {
     assert_eq!(calls.len(), 1_000);
     assert!(calls.iter().all(|call| call.n == 0));
     let dead = rig.dead().await;
-    assert_eq!((dead.len(), dead[0].reason.as_str()), (1, "too_many_effects"));
+    assert_eq!(
+        (dead.len(), dead[0].reason.as_str()),
+        (1, "too_many_effects")
+    );
     rig.stop().await;
 }
 
@@ -158,14 +210,24 @@ async fn a_thousand_effects_are_done_and_one_more_is_none() {
 async fn what_an_integration_replies_becomes_events_up_to_a_bound() {
     let rig = Setup::new()
         .processor("p/one", |_, call| async move {
-            let effects: Vec<_> = if call.n == 0 { vec![notify("i/act", 3), notify("i/act", 65)] } else { Vec::new() };
-            Ok(Outcome { effects, ..Outcome::done() })
+            let effects: Vec<_> = if call.n == 0 {
+                vec![notify("i/act", 3), notify("i/act", 65)]
+            } else {
+                Vec::new()
+            };
+            Ok(Outcome {
+                effects,
+                ..Outcome::done()
+            })
         })
         .integration("i/act", |call| async move {
             let events = (1..=call.request).map(|n| {
                 NewEvent::new(EVENT_TYPE, &serde_json::json!({ "n": n })).expect("serialises")
             });
-            Ok(Reply { events: events.collect(), ..Reply::ok() })
+            Ok(Reply {
+                events: events.collect(),
+                ..Reply::ok()
+            })
         })
         .start();
     rig.put([event("a", 0)]).await;
@@ -176,7 +238,11 @@ async fn what_an_integration_replies_becomes_events_up_to_a_bound() {
         assert_eq!(rig.journey(*id).await.source, "i");
     }
     let dead = rig.dead().await;
-    assert_eq!((dead.len(), dead[0].reason.as_str()), (1, "too_many_events"), "told, not silent");
+    assert_eq!(
+        (dead.len(), dead[0].reason.as_str()),
+        (1, "too_many_events"),
+        "told, not silent"
+    );
     rig.stop().await;
 }
 
@@ -185,12 +251,20 @@ async fn effects_that_fail_do_not_hold_up_the_next() {
     let rig = Setup::new()
         .decides("p/one", (0..3).map(|n| notify("i/act", n)).collect())
         .integration("i/act", |call| async move {
-            if call.request == 0 && call.attempt < 3 { Err(unavailable()) } else { Ok(Reply::ok()) }
+            if call.request == 0 && call.attempt < 3 {
+                Err(unavailable())
+            } else {
+                Ok(Reply::ok())
+            }
         })
         .start();
     rig.put([event("a", 0)]).await;
     rig.done().await;
-    let calls: Vec<_> = rig.calls("i/act").iter().map(|call| (call.request, call.attempt)).collect();
+    let calls: Vec<_> = rig
+        .calls("i/act")
+        .iter()
+        .map(|call| (call.request, call.attempt))
+        .collect();
     assert_eq!(calls, [(0, 1), (1, 1), (2, 1), (0, 2), (0, 3)]);
     rig.stop().await;
 }
@@ -216,7 +290,10 @@ async fn an_event_nobody_wants_is_done_and_says_so() {
     rig.put([one.clone()]).await;
     rig.done().await;
     assert!(rig.steps(one.event_id).await.contains(&Step::Unrouted));
-    assert_eq!(rig.journey(one.event_id).await.status, EventStatus::Processed);
+    assert_eq!(
+        rig.journey(one.event_id).await.status,
+        EventStatus::Processed
+    );
     assert_eq!(rig.seen().finished, [one.event_id]);
     rig.stop().await;
 }

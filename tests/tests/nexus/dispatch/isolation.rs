@@ -34,10 +34,17 @@ async fn the_working_processor_waits_for_no_other() {
     let steps = rig.steps(one.event_id).await;
     let worked = |step: &Step| matches!(step, Step::Delivered { .. });
     let failed = |step: &Step| matches!(step, Step::ProcessorFailed { processor, .. } if processor == "p/fails");
-    assert!(steps.iter().any(worked) && steps.iter().any(failed), "{steps:?}");
+    assert!(
+        steps.iter().any(worked) && steps.iter().any(failed),
+        "{steps:?}"
+    );
     rig.queue.close_intake();
     sleep(Duration::from_secs(60)).await;
-    let settled_once = rig.calls("p/works").iter().filter(|call| call.n == 0).count();
+    let settled_once = rig
+        .calls("p/works")
+        .iter()
+        .filter(|call| call.n == 0)
+        .count();
     assert_eq!(settled_once, 1, "what worked is not repeated");
 }
 
@@ -53,7 +60,8 @@ async fn every_processor_gets_every_event_and_fails_for_itself() {
     let one = event("a", 0);
     rig.put([one.clone()]).await;
     rig.done().await;
-    let calls = ["p/fails", "p/hangs", "p/panics", "p/works", "i/act"].map(|who| rig.calls(who).len());
+    let calls =
+        ["p/fails", "p/hangs", "p/panics", "p/works", "i/act"].map(|who| rig.calls(who).len());
     assert_eq!(calls, [4, 4, 1, 1, 1]);
     let mut dead: Vec<_> = rig
         .dead()
@@ -70,7 +78,10 @@ async fn every_processor_gets_every_event_and_fails_for_itself() {
         ("p/hangs", "retries_exhausted"),
         ("p/panics", "host_panicked"),
     ];
-    assert_eq!(dead, expected.map(|(who, why)| (who.to_owned(), why.to_owned())));
+    assert_eq!(
+        dead,
+        expected.map(|(who, why)| (who.to_owned(), why.to_owned()))
+    );
     assert_eq!(rig.journey(one.event_id).await.status, EventStatus::Dead);
     rig.stop().await;
 }
@@ -81,7 +92,11 @@ async fn a_panic_of_the_hub_costs_one_event_and_no_worker() {
         .subscribers_panic_on(1)
         .processor("p/one", |_, call| async move {
             assert_ne!(call.n, 2, "a panic for a test");
-            let first = if call.n == 4 { emit(PANICKING, 0) } else { notify("i/act", 1) };
+            let first = if call.n == 4 {
+                emit(PANICKING, 0)
+            } else {
+                notify("i/act", 1)
+            };
             Ok(Outcome::done().with(first).with(notify("i/act", 2)))
         })
         .integration("i/act", |call| async move {
@@ -92,15 +107,33 @@ async fn a_panic_of_the_hub_costs_one_event_and_no_worker() {
     let rig = setup.start();
     rig.put((0..7).map(|n| event("a", n))).await;
     rig.done().await;
-    let mut done: Vec<_> =
-        rig.calls("i/act").into_iter().map(|call| (call.n, call.request)).collect();
+    let mut done: Vec<_> = rig
+        .calls("i/act")
+        .into_iter()
+        .map(|call| (call.n, call.request))
+        .collect();
     done.sort_unstable();
-    let expected =
-        [(0, 1), (0, 2), (3, 1), (3, 2), (4, 2), (5, 1), (5, 2), (6, 1), (6, 2)];
-    assert_eq!(done, expected, "a panic ends the work at hand and nothing else");
+    let expected = [
+        (0, 1),
+        (0, 2),
+        (3, 1),
+        (3, 2),
+        (4, 2),
+        (5, 1),
+        (5, 2),
+        (6, 1),
+        (6, 2),
+    ];
+    assert_eq!(
+        done, expected,
+        "a panic ends the work at hand and nothing else"
+    );
     let dead = rig.dead().await;
     assert_eq!(dead.len(), 4);
-    assert!(dead.iter().all(|letter| letter.reason == "host_panicked"), "{dead:?}");
+    assert!(
+        dead.iter().all(|letter| letter.reason == "host_panicked"),
+        "{dead:?}"
+    );
     rig.stop().await;
 }
 
@@ -110,7 +143,11 @@ async fn an_observer_that_panics_costs_nothing() {
         .observers_panic()
         .processor("p/one", |_, call| async move {
             let outcome = Outcome::done().with(notify("i/act", 1));
-            Ok(if call.n < 100 { outcome.with(emit("test.event", call.n + 100)) } else { outcome })
+            Ok(if call.n < 100 {
+                outcome.with(emit("test.event", call.n + 100))
+            } else {
+                outcome
+            })
         })
         .integration("i/act", |_| async { Ok(Reply::ok()) });
     setup.dispatch.concurrency = 1;
@@ -128,7 +165,11 @@ async fn in_a_lane_events_and_their_effects_keep_their_order() {
         .integration("i/act", |call| async move {
             // The later ones are the quicker ones.
             sleep(Duration::from_millis(50 - call.n - call.request * 10)).await;
-            if call.n % 3 == 0 && call.attempt == 1 { Err(unavailable()) } else { Ok(Reply::ok()) }
+            if call.n % 3 == 0 && call.attempt == 1 {
+                Err(unavailable())
+            } else {
+                Ok(Reply::ok())
+            }
         });
     let mut rig = rig;
     rig.breaker.failures = 1_000;
@@ -136,8 +177,11 @@ async fn in_a_lane_events_and_their_effects_keep_their_order() {
     rig.put((0..20).map(|n| event("one", n))).await;
     rig.done().await;
     let calls = rig.calls("i/act");
-    let first_attempts: Vec<_> =
-        calls.iter().filter(|call| call.attempt == 1).map(|call| (call.n, call.request)).collect();
+    let first_attempts: Vec<_> = calls
+        .iter()
+        .filter(|call| call.attempt == 1)
+        .map(|call| (call.n, call.request))
+        .collect();
     let expected: Vec<_> = (0..20).flat_map(|n| (0..3).map(move |r| (n, r))).collect();
     assert_eq!(first_attempts, expected);
     rig.stop().await;
@@ -165,9 +209,14 @@ async fn lanes_run_beside_each_other_up_to_the_concurrency() {
         };
         setup.dispatch.ordering = ordering;
         let rig = setup.start();
-        rig.put((0..300).map(|n| event(&format!("s{}", n % sources), n))).await;
+        rig.put((0..300).map(|n| event(&format!("s{}", n % sources), n)))
+            .await;
         rig.done().await;
-        assert_eq!(most.load(Ordering::SeqCst), expected, "{ordering:?}, {sources} sources");
+        assert_eq!(
+            most.load(Ordering::SeqCst),
+            expected,
+            "{ordering:?}, {sources} sources"
+        );
         rig.stop().await;
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use nexus_host::queue::Queue;
 use nexus_host::queue::{EventStatus, Step, Work};
 use nexus_plugin_api::{Outcome, PluginError, Reply, StateWrite};
-use nexus_host::queue::Queue;
 use nexus_tests::events::event;
 
 use super::scripted::{Called, Setup, notify, unavailable};
@@ -22,7 +22,10 @@ fn assert_delays(calls: &[Called], each_takes: Duration) {
         let delay = pair[1].at - pair[0].at - each_takes;
         // The clock of the tests ticks in milliseconds.
         let most = base.mul_f64(1.25) + Duration::from_millis(2);
-        assert!(delay >= base && delay <= most, "{delay:?} instead of {base:?}");
+        assert!(
+            delay >= base && delay <= most,
+            "{delay:?} instead of {base:?}"
+        );
     }
 }
 
@@ -31,19 +34,30 @@ async fn a_failing_effect_is_tried_four_times_then_it_is_a_dead_letter() {
     let rig = Setup::new()
         .decides("p/one", vec![notify("i/act", 7)])
         .integration("i/act", |call| async move {
-            Err(PluginError::retryable(format!("no_{}", call.attempt), "not now"))
+            Err(PluginError::retryable(
+                format!("no_{}", call.attempt),
+                "not now",
+            ))
         })
         .start();
     let one = event("a", 0);
     rig.put([one.clone()]).await;
     rig.done().await;
     assert_delays(&rig.calls("i/act"), Duration::ZERO);
-    assert_eq!(rig.calls("p/one").len(), 1, "only what failed is tried again");
+    assert_eq!(
+        rig.calls("p/one").len(),
+        1,
+        "only what failed is tried again"
+    );
     let dead = rig.dead().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason, "retries_exhausted");
     assert!(matches!(dead[0].work, Work::Perform { number: 0, .. }));
-    let codes: Vec<_> = dead[0].errors.iter().map(|error| error.code.as_str()).collect();
+    let codes: Vec<_> = dead[0]
+        .errors
+        .iter()
+        .map(|error| error.code.as_str())
+        .collect();
     assert_eq!(codes, ["no_1", "no_2", "no_3", "no_4"]);
     assert_eq!(rig.journey(one.event_id).await.status, EventStatus::Dead);
     assert_eq!(rig.seen().finished, [one.event_id]);
@@ -84,7 +98,10 @@ async fn what_works_the_second_time_is_done() {
     rig.put([one.clone()]).await;
     rig.done().await;
     assert_eq!((rig.calls("p/one").len(), rig.calls("i/act").len()), (2, 2));
-    assert_eq!(rig.journey(one.event_id).await.status, EventStatus::Processed);
+    assert_eq!(
+        rig.journey(one.event_id).await.status,
+        EventStatus::Processed
+    );
     assert!(rig.dead().await.is_empty());
     rig.stop().await;
 }
@@ -92,8 +109,13 @@ async fn what_works_the_second_time_is_done() {
 #[tokio::test(start_paused = true)]
 async fn a_permanent_error_is_a_dead_letter_at_once() {
     let rig = Setup::new()
-        .decides("p/one", vec![notify("i/act", 1), notify("i/act", 2), notify("nobody", 3)])
-        .processor("p/two", |_, _| async { Err(PluginError::permanent("broken", "never")) })
+        .decides(
+            "p/one",
+            vec![notify("i/act", 1), notify("i/act", 2), notify("nobody", 3)],
+        )
+        .processor("p/two", |_, _| async {
+            Err(PluginError::permanent("broken", "never"))
+        })
         .integration("i/act", |call| async move {
             match call.request {
                 1 => Err(PluginError::permanent("bad_request", "never")),
@@ -104,7 +126,12 @@ async fn a_permanent_error_is_a_dead_letter_at_once() {
     rig.put([event("a", 0)]).await;
     rig.done().await;
     assert_eq!(rig.calls("i/act").len(), 2, "the other effect goes on");
-    let mut reasons: Vec<_> = rig.dead().await.into_iter().map(|dead| dead.reason).collect();
+    let mut reasons: Vec<_> = rig
+        .dead()
+        .await
+        .into_iter()
+        .map(|dead| dead.reason)
+        .collect();
     reasons.sort();
     assert_eq!(reasons, ["bad_request", "broken", "unknown_integration"]);
     rig.stop().await;
@@ -126,7 +153,10 @@ async fn a_target_that_names_a_later_time_is_obeyed() {
     rig.done().await;
     let calls = rig.calls("i/act");
     assert!(calls[1].at - calls[0].at >= seconds(60));
-    assert!(calls[2].at - calls[1].at >= seconds(2), "never sooner than configured");
+    assert!(
+        calls[2].at - calls[1].at >= seconds(2),
+        "never sooner than configured"
+    );
     rig.stop().await;
 }
 
@@ -162,7 +192,10 @@ async fn a_call_that_hangs_is_given_up_in_time_and_tried_again() {
     let dead = rig.dead().await;
     assert_eq!(dead.len(), 2);
     for letter in dead {
-        assert!(letter.errors.iter().all(|error| error.code == "timeout"), "{letter:?}");
+        assert!(
+            letter.errors.iter().all(|error| error.code == "timeout"),
+            "{letter:?}"
+        );
     }
     rig.stop().await;
 }
@@ -187,13 +220,17 @@ async fn an_effect_keeps_its_idempotency_key_and_shares_it_with_none() {
     let mut keys = std::collections::BTreeMap::<_, Vec<_>>::new();
     for call in rig.calls("i/act") {
         assert!(!call.key.is_empty());
-        keys.entry(call.key).or_default().push((call.n, call.request, call.attempt));
+        keys.entry(call.key)
+            .or_default()
+            .push((call.n, call.request, call.attempt));
     }
     assert_eq!(keys.len(), 3 * 2 * 2, "events, processors, effects");
     for (key, calls) in keys {
         let attempts: Vec<_> = calls.iter().map(|call| call.2).collect();
         assert_eq!(attempts, [1, 2, 3], "{key}");
-        let same = calls.iter().all(|call| (call.0, call.1) == (calls[0].0, calls[0].1));
+        let same = calls
+            .iter()
+            .all(|call| (call.0, call.1) == (calls[0].0, calls[0].1));
         assert!(same, "{key} means {calls:?}");
     }
     rig.stop().await;
@@ -219,16 +256,24 @@ async fn a_processor_may_put_an_event_off_without_using_up_attempts() {
         let delay = pair[1].at - pair[0].at;
         assert!(delay >= seconds(5) && delay < seconds(6), "{delay:?}");
     }
-    assert_eq!(rig.journey(one.event_id).await.status, EventStatus::Processed);
+    assert_eq!(
+        rig.journey(one.event_id).await.status,
+        EventStatus::Processed
+    );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_is_not_put_off_for_ever() {
     let rig = Setup::new()
-        .processor("p/asks", |_, _| async { Ok(Outcome::retry_later(seconds(1), "busy")) })
+        .processor("p/asks", |_, _| async {
+            Ok(Outcome::retry_later(seconds(1), "busy"))
+        })
         .processor("p/fails", |_, _| async {
-            Err(PluginError::retryable("retry_later", "a code of the plugin's choice"))
+            Err(PluginError::retryable(
+                "retry_later",
+                "a code of the plugin's choice",
+            ))
         })
         .start();
     rig.put([event("a", 0)]).await;
@@ -237,7 +282,12 @@ async fn an_event_is_not_put_off_for_ever() {
         let calls = rig.calls(who).len();
         assert!(calls <= 105, "{who} was called {calls} times");
     }
-    let mut reasons: Vec<_> = rig.dead().await.into_iter().map(|dead| dead.reason).collect();
+    let mut reasons: Vec<_> = rig
+        .dead()
+        .await
+        .into_iter()
+        .map(|dead| dead.reason)
+        .collect();
     reasons.sort();
     assert_eq!(reasons, ["put_off_too_often", "retries_exhausted"]);
     rig.stop().await;
@@ -256,12 +306,16 @@ async fn skipped_is_done_and_rejected_is_dead() {
     let (skipped, rejected) = (event("a", 0), event("a", 1));
     rig.put([skipped.clone(), rejected.clone()]).await;
     rig.done().await;
-    assert_eq!(rig.journey(skipped.event_id).await.status, EventStatus::Processed);
-    let told = |step: &Step| {
-        matches!(step, Step::Processed { decision: "skip", reason: Some(why), .. } if why == "not mine")
-    };
+    assert_eq!(
+        rig.journey(skipped.event_id).await.status,
+        EventStatus::Processed
+    );
+    let told = |step: &Step| matches!(step, Step::Processed { decision: "skip", reason: Some(why), .. } if why == "not mine");
     assert!(rig.steps(skipped.event_id).await.iter().any(told));
-    assert_eq!(rig.journey(rejected.event_id).await.status, EventStatus::Dead);
+    assert_eq!(
+        rig.journey(rejected.event_id).await.status,
+        EventStatus::Dead
+    );
     let dead = rig.dead().await;
     assert_eq!((dead.len(), dead[0].reason.as_str()), (1, "rejected"));
     assert_eq!(dead[0].errors[0].message, "nonsense");

@@ -33,7 +33,8 @@ pub struct Called {
     pub at: Duration,
 }
 
-type Process = dyn Fn(Event, Called) -> BoxFuture<'static, Result<Outcome, PluginError>> + Send + Sync;
+type Process =
+    dyn Fn(Event, Called) -> BoxFuture<'static, Result<Outcome, PluginError>> + Send + Sync;
 type Deliver = dyn Fn(Called) -> BoxFuture<'static, Result<Reply, PluginError>> + Send + Sync;
 
 /// Plugins that do as they are told, and remember how they were called.
@@ -86,7 +87,10 @@ impl Setup {
         };
         Self {
             plugins,
-            queue: queue::Config { capacity: 100_000, ..queue::Config::default() },
+            queue: queue::Config {
+                capacity: 100_000,
+                ..queue::Config::default()
+            },
             dispatch: Config::default(),
             retry: config::Retry::default(),
             breaker: config::Breaker::default(),
@@ -99,7 +103,9 @@ impl Setup {
         F: Fn(Event, Called) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Outcome, PluginError>> + Send + 'static,
     {
-        let process = Box::new(move |event, call| -> BoxFuture<'static, _> { Box::pin(process(event, call)) });
+        let process = Box::new(move |event, call| -> BoxFuture<'static, _> {
+            Box::pin(process(event, call))
+        });
         self.plugins.processors.insert(name.into(), process);
         self
     }
@@ -107,7 +113,10 @@ impl Setup {
     /// Adds a processor that always decides on these effects.
     pub fn decides(self, name: &str, effects: Vec<Effect>) -> Self {
         self.processor(name, move |_, _| {
-            let outcome = Outcome { effects: effects.clone(), ..Outcome::done() };
+            let outcome = Outcome {
+                effects: effects.clone(),
+                ..Outcome::done()
+            };
             async { Ok(outcome) }
         })
     }
@@ -151,7 +160,12 @@ impl Setup {
             plugins.clone(),
         ));
         let running = tokio::spawn(dispatcher.run());
-        Rig { queue, breakers, plugins, running }
+        Rig {
+            queue,
+            breakers,
+            plugins,
+            running,
+        }
     }
 }
 
@@ -213,7 +227,11 @@ impl Scripted {
     /// The calls of one plugin so far.
     pub fn calls(&self, who: &str) -> Vec<Called> {
         let calls = self.calls.lock().unwrap();
-        calls.iter().filter(|call| call.who == who).cloned().collect()
+        calls
+            .iter()
+            .filter(|call| call.who == who)
+            .cloned()
+            .collect()
     }
 
     fn note(&self, who: &str, call: Call<'_>, request: u64) -> Called {
@@ -237,7 +255,10 @@ impl Components for Scripted {
     }
 
     fn integration(&self, name: &str) -> Result<Arc<str>, PluginError> {
-        let found = self.integrations.get_key_value(name).map(|(name, _)| name.clone());
+        let found = self
+            .integrations
+            .get_key_value(name)
+            .map(|(name, _)| name.clone());
         found.ok_or_else(|| PluginError::permanent("unknown_integration", name))
     }
 

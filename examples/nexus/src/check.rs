@@ -1,0 +1,185 @@
+//! `nexus check`: receives a configuration, tells everything that is wrong with it and with the
+//! plugin files it names. It starts nothing and runs nothing of a plugin.
+//!
+//! Exit code 2 for mistakes in the configuration, 1 for plugin files that a start would refuse.
+
+use std::path::{Path, PathBuf};
+
+use nexus_host::config::{Config, Problem};
+use serde::Serialize;
+
+use crate::cli::Common;
+use crate::configuration::Origin;
+use crate::failure::Failure;
+use crate::output;
+use crate::survey::{self, Refusal, Surveyed};
+
+/// Everything that was found.
+#[derive(Debug, Default, Serialize)]
+struct Findings {
+    ok: bool,
+    /// Mistakes in the configuration.
+    problems: Vec<Problem>,
+    /// Files that a start would refuse.
+    refused: Vec<RefusedFile>,
+    /// Not wrong, but good to know.
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RefusedFile {
+    file: String,
+    #[serde(flatten)]
+    refusal: Refusal,
+}
+
+/// Checks everything.
+///
+/// # Errors
+/// When something is wrong; it has been told by then.
+pub(crate) fn check(common: &Common) -> Result<(), Failure> {
+    let origin = Origin::of(common);
+    let mut findings = Findings::default();
+    if origin == Origin::Defaults {
+        findings.notes.push(origin.to_string());
+    }
+    match origin.load() {
+        Ok(config) => findings.of_config(&config),
+        Err(errors) => {
+            findings.problems = errors.into_problems();
+            findings.of_folder_alone(origin.path());
+        }
+    }
+    findings.ok = findings.problems.is_empty() && findings.refused.is_empty();
+    if common.json {
+        output::json(&findings);
+    } else {
+        findings.tell(&origin);
+    }
+    if !findings.problems.is_empty() {
+        return Err(Failure::told_usage());
+    }
+    if !findings.refused.is_empty() {
+        return Err(Failure::told());
+    }
+    Ok(())
+}
+
+impl Findings {
+    fn of_config(&mut self, config: &Config) {
+        let files = self.of_folder(config);
+        self.of_sections(config, &files);
+        if config.clients.is_empty() {
+            self.notes.push(
+                "no [[clients]]: every request will be refused; `nexus key new` makes a key"
+                    .to_owned(),
+            );
+        }
+        self.problems.sort();
+        self.problems.dedup();
+    }
+
+    /// Looks at the plugin files, with what the configuration says of each.
+    fn of_folder(&mut self, config: &Config) -> Vec<Surveyed> {
+        let folder = config.plugins.dir.display();
+        let files = match survey::folder(config) {
+            Ok(files) => files,
+            Err(error) => {
+                let message = format!("the folder {folder} cannot be read: {error}");
+                let place = config.document().place(&["plugins", "dir"]);
+                self.problems
+                    .push(Problem::new(place, "plugins.dir", message));
+                return Vec::new();
+            }
+        };
+        if files.is_empty() {
+            self.notes.push(if config.plugins.dir.exists() {
+                format!("no plugin files in {folder}")
+            } else {
+                format!("there is no plugins folder {folder}")
+            });
+        }
+        for file in &files {
+            self.problems.extend(file.problems.iter().cloned());
+            match &file.refusal {
+                Some(refusal) if file.problems.is_empty() && !refusal.is_wanted() => {
+                    self.refused.push(RefusedFile {
+                        file: file.path.display().to_string(),
+                        refusal: refusal.clone(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        files
+    }
+
+    /// Every section must have its plugin, and a required plugin must be loadable.
+    fn of_sections(&mut self, config: &Config, files: &[Surveyed]) {
+        for (section, settings) in &config.plugins.named {
+            let mine = |file: &&Surveyed| {
+                let id = file.manifest.as_ref().map(|manifest| manifest.id.as_str());
+                id.and_then(|id| config.plugins.section_name(id)) == Some(section)
+            };
+            let mut files = files.iter().filter(mine).peekable();
+            if files.peek().is_none() {
+                if settings.enabled {
+                    let folder = config.plugins.dir.display();
+                    let message = if settings.required {
+                        format!("the required plugin is not in {folder}")
+                    } else {
+                        format!("there is no such plugin in {folder}")
+                    };
+                    let problem = config.plugin_problem(section, &[], message);
+                    let help = "put its file there, or remove the section";
+                    self.problems.push(problem.with_help(help));
+                }
+            } else if settings.required && files.all(|file| file.refusal.is_some()) {
+                let message = "the plugin would be refused, and the hub would not start";
+                let problem = config.plugin_problem(section, &["required"], message);
+                self.problems
+                    .push(problem.with_help("see the reason of the refusal"));
+            }
+        }
+    }
+
+    /// Looks at the plugin files of a configuration that is wrong: what it says of each plugin is
+    /// not known, but a file that is no plugin is none in any case.
+    fn of_folder_alone(&mut self, file: &Path) {
+        let mut config = Config::default();
+        config.plugins.dir =
+            written_folder(file).unwrap_or_else(|| file.with_file_name(&config.plugins.dir));
+        let files = self.of_folder(&config);
+        if !files.is_empty() {
+            self.notes.push(
+                "the plugins' own settings are checked once the above is corrected".to_owned(),
+            );
+        }
+    }
+
+    fn tell(&self, origin: &Origin) {
+        for problem in &self.problems {
+            output::line(&problem.to_string());
+        }
+        for refused in &self.refused {
+            output::line(&format!("{}: {}", refused.file, refused.refusal));
+        }
+        for note in &self.notes {
+            output::line(&format!("note: {note}"));
+        }
+        if self.ok {
+            output::line(&match origin {
+                Origin::File(path) => format!("ok: {}", path.display()),
+                Origin::Defaults => "ok: the defaults".to_owned(),
+            });
+        }
+    }
+}
+
+/// `[plugins] dir` of a file whose other settings may be wrong.
+fn written_folder(file: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let table: toml::Table = text.parse().ok()?;
+    let dir = table.get("plugins")?.get("dir")?.as_str()?;
+    Some(file.with_file_name(dir))
+}

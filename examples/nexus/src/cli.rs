@@ -1,0 +1,243 @@
+//! The command line: receives arguments, hands on [`Arguments`], decides nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+/// Reads this process's arguments; prints help or a usage error and exits (2) where they do not fit.
+pub(crate) fn parse() -> Arguments {
+    Arguments::parse()
+}
+
+/// Nexus: events in, decisions by plugins, actions out
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "nexus", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Configuration file [default: nexus.toml in the current folder, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "NEXUS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the hub until SIGTERM or Ctrl-C
+    Run,
+    /// Tell everything that is wrong with the configuration and the plugins, running nothing
+    Check,
+    /// Send an event to the running hub
+    Send(Send),
+    /// Tell what became of an event, step by step
+    Explain(Explain),
+    /// See and make plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look at the events that could not be finished
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Make keys for clients
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the running hub's plugins; without a hub, the files in the plugins folder
+    List(List),
+    /// Show what a plugin file says of itself, without running it
+    Inspect(Inspect),
+    /// Write a new plugin's crate
+    New(New),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// List the dead letters, oldest first
+    List(List),
+    /// Show one dead letter with its event and every failure
+    Show(Show),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key for a client, and the lines for the configuration
+    New(NewKey),
+}
+
+/// How to reach the running hub.
+#[derive(Debug, Args)]
+pub(crate) struct Reach {
+    /// The hub's address [default: from the configuration's `[server] http`]. The key is read from
+    /// NEXUS_KEY
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The event's type, such as parrot.notification.captured
+    #[arg(value_name = "TYPE")]
+    pub(crate) event_type: String,
+
+    /// Read the payload from standard input
+    #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["payload", "file"])]
+    pub(crate) stdin: Option<String>,
+
+    /// Who the event comes from
+    #[arg(long)]
+    pub(crate) source: String,
+
+    /// The payload, a JSON object [default: {}]
+    #[arg(long, value_name = "JSON", conflicts_with = "file")]
+    pub(crate) payload: Option<String>,
+
+    /// File to read the payload from; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// How urgent it is [default: normal]
+    #[arg(long, value_parser = ["low", "normal", "high", "critical"])]
+    pub(crate) priority: Option<String>,
+
+    /// The lane: events with the same one are processed in order [default: the source]
+    #[arg(long = "partition-key", visible_alias = "key", value_name = "KEY")]
+    pub(crate) partition_key: Option<String>,
+
+    /// What the event belongs to
+    #[arg(long = "correlation-id", value_name = "ID")]
+    pub(crate) correlation_id: Option<String>,
+
+    /// The event's own id; sent again with the same one, it counts once [default: a new one]
+    #[arg(long = "event-id", value_name = "UUID")]
+    pub(crate) event_id: Option<Uuid>,
+
+    /// Wait until the event is processed, and print what became of it
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The event's id
+    #[arg(value_name = "EVENT_ID")]
+    pub(crate) event_id: Uuid,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The dead letter's id, or its event's
+    #[arg(value_name = "ID")]
+    pub(crate) id: Uuid,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The library
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// The plugin's id and its crate's name: a-z, 0-9, `-` and `_`, a letter first
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// The folder to make; it must not exist [default: NAME in the current folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// The Nexus sources to build against [default: looked for beside this program and around the
+    /// current folder]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewKey {
+    /// The client's name
+    #[arg(long, default_value = "client")]
+    pub(crate) id: String,
+
+    /// Sources the client may publish as, comma-separated; `prefix.*` and `*` allowed
+    /// [default: its id]
+    #[arg(long, value_delimiter = ',', value_name = "SOURCES")]
+    pub(crate) sources: Vec<String>,
+
+    /// Types the client may publish, comma-separated; `prefix.*` and `*` allowed [default: its id
+    /// followed by `.*`]
+    #[arg(long, value_delimiter = ',', value_name = "TYPES")]
+    pub(crate) types: Vec<String>,
+
+    /// Let the client use the administration
+    #[arg(long)]
+    pub(crate) admin: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_does_not_contradict_itself() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        for line in [
+            ["nexus", "--config", "a.toml", "--json", "plugin", "list"],
+            ["nexus", "plugin", "list", "--json", "--config", "a.toml"],
+        ] {
+            let arguments = Arguments::try_parse_from(line).unwrap();
+            assert!(arguments.common.json);
+            assert_eq!(arguments.common.config, Some(PathBuf::from("a.toml")));
+        }
+    }
+
+    #[test]
+    fn a_payload_comes_from_one_place() {
+        let line = |rest: &[&str]| {
+            let start = ["nexus", "send", "a.b", "--source", "s"];
+            Arguments::try_parse_from(start.iter().chain(rest))
+        };
+        assert!(line(&["-"]).is_ok());
+        assert!(line(&["--payload", "{}"]).is_ok());
+        assert!(line(&["--payload", "{}", "--file", "f"]).is_err());
+        assert!(line(&["-", "--file", "f"]).is_err());
+        assert!(line(&["elsewhere"]).is_err());
+    }
+}

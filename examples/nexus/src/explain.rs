@@ -1,0 +1,158 @@
+//! `nexus explain`: receives an event's id, prints its way through the hub, step by step.
+
+use reqwest::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::cli::{Common, Explain};
+use crate::failure::Failure;
+use crate::hub::{Hub, Trouble};
+use crate::output;
+
+/// Tells what became of an event.
+///
+/// # Errors
+/// When the hub does not answer or does not know the event.
+pub(crate) async fn explain(common: &Common, options: &Explain) -> Result<(), Failure> {
+    let hub = Hub::find(common, &options.reach)?;
+    let id = options.event_id;
+    let journey = match hub.get(&format!("/v1/events/{id}")).await {
+        Ok(journey) => journey,
+        Err(Trouble::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
+            return Err(Failure::failed(format!(
+                "the hub knows no event {id}: it never came in, or it was so long ago that its \
+                 journey is forgotten ([queue] journal_capacity)"
+            )));
+        }
+        Err(trouble) => return Err(trouble.into()),
+    };
+    if common.json {
+        output::json(&journey);
+        return Ok(());
+    }
+    let text = |key: &str| journey[key].as_str().unwrap_or("?");
+    output::line(&format!(
+        "{} {} from {}: {}",
+        id,
+        text("type"),
+        text("source"),
+        text("status")
+    ));
+    for (key, label) in [
+        ("correlation_id", "belongs to"),
+        ("causation_id", "caused by"),
+    ] {
+        if let Some(value) = journey[key].as_str() {
+            output::line(&format!("{label} {value}"));
+        }
+    }
+    output::line(&steps(&journey));
+    Ok(())
+}
+
+/// The steps of a journey, one line each.
+pub(crate) fn steps(journey: &Value) -> String {
+    let steps = journey["steps"].as_array().into_iter().flatten();
+    let lines: Vec<String> = steps
+        .filter_map(Value::as_object)
+        .map(|step| {
+            let at = step.get("at").and_then(Value::as_str).unwrap_or_default();
+            format!("  {at}  {}", sentence(step))
+        })
+        .collect();
+    lines.join("\n")
+}
+
+fn sentence(step: &Map<String, Value>) -> String {
+    let text = |key: &str| match step.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => "?".to_owned(),
+    };
+    let reason = |key: &str| match step.get(key).and_then(Value::as_str) {
+        Some(reason) => format!(": {reason}"),
+        None => String::new(),
+    };
+    let next = || match step.get("retry_in_ms").and_then(Value::as_u64) {
+        Some(ms) => format!("; again in {ms} ms"),
+        None => "; given up".to_owned(),
+    };
+    match text("step").as_str() {
+        "accepted" => "accepted into the queue".to_owned(),
+        "leased" => "taken up".to_owned(),
+        "unrouted" => "no processor subscribes to it: nothing to do".to_owned(),
+        "expired" => "expired before it was taken up".to_owned(),
+        "processed" => format!(
+            "{} decided {} ({} effects, attempt {}){}",
+            text("processor"),
+            text("decision"),
+            text("effects"),
+            text("attempt"),
+            reason("reason")
+        ),
+        "processor_failed" => format!(
+            "{} failed on attempt {}: {} ({}){}",
+            text("processor"),
+            text("attempt"),
+            text("message"),
+            text("code"),
+            next()
+        ),
+        "emitted" => format!("led to {} {}", text("type"), text("event_id")),
+        "scheduled" => format!("effect {} waits {} ms", text("effect"), text("after_ms")),
+        "delivered" => format!(
+            "{} did effect {} on attempt {}{}",
+            text("integration"),
+            text("effect"),
+            text("attempt"),
+            reason("summary")
+        ),
+        "delivery_failed" => format!(
+            "{} failed effect {} on attempt {}: {} ({}){}",
+            text("integration"),
+            text("effect"),
+            text("attempt"),
+            text("message"),
+            text("code"),
+            next()
+        ),
+        "parked" => format!(
+            "effect {} is held back, {} is failing; looked at again in {} ms",
+            text("effect"),
+            text("integration"),
+            text("retry_in_ms")
+        ),
+        "dead" => format!("dead letter {}{}", text("dead_letter"), reason("reason")),
+        "finished" => format!("finished: {}", text("status")),
+        // A newer hub knows more steps than this program.
+        other => {
+            let known = |key: &str| key == "at" || key == "step";
+            let rest = step.iter().filter(|(key, _)| !known(key));
+            let rest: Vec<String> = rest.map(|(key, value)| format!("{key}={value}")).collect();
+            format!("{other} {}", rest.join(" "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn steps_read_as_sentences() {
+        let journey = json!({"steps": [
+            {"at": "T1", "step": "processed", "processor": "parrot/triage", "decision": "skip",
+             "reason": "priority normal is below high", "effects": 0, "attempt": 1},
+            {"at": "T2", "step": "delivery_failed", "effect": 0, "integration": "toasty/toasty",
+             "attempt": 1, "code": "unavailable", "message": "no connection", "retry_in_ms": 1000},
+            {"at": "T3", "step": "teleported", "to": "moon"},
+        ]});
+        assert_eq!(
+            steps(&journey),
+            "  T1  parrot/triage decided skip (0 effects, attempt 1): priority normal is below high\n  \
+               T2  toasty/toasty failed effect 0 on attempt 1: no connection (unavailable); again in 1000 ms\n  \
+               T3  teleported to=\"moon\""
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! How a command ends badly: receives a sentence, hands on an exit code after telling it.
+
+use std::process::ExitCode;
+
+use nexus_host::config::ConfigErrors;
+
+use crate::output;
+
+/// A command did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: Option<String>,
+}
+
+impl Failure {
+    /// It was tried and failed: exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self {
+            code: 1,
+            message: Some(message.into()),
+        }
+    }
+
+    /// It was not tried, because the arguments or the configuration are wrong: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: 2,
+            message: Some(message.into()),
+        }
+    }
+
+    /// As [`Failure::failed`], when the output has told it already.
+    pub(crate) fn told() -> Self {
+        Self {
+            code: 1,
+            message: None,
+        }
+    }
+
+    /// As [`Failure::usage`], when the output has told it already.
+    pub(crate) fn told_usage() -> Self {
+        Self {
+            code: 2,
+            message: None,
+        }
+    }
+
+    /// Tells it on standard error.
+    pub(crate) fn tell(self) -> ExitCode {
+        if let Some(message) = self.message {
+            output::error(&message);
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::usage(format!("the configuration is wrong:\n{errors}"))
+    }
+}

@@ -1,0 +1,143 @@
+//! `nexus key new`: receives a client's name and scopes, prints a fresh key once and the lines for
+//! the configuration. It keeps nothing and writes no file.
+
+use nexus_host::config::Selector;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::cli::{Common, NewKey};
+use crate::failure::Failure;
+use crate::output;
+
+/// What every key starts with, so that one that leaks is recognised.
+pub(crate) const PREFIX: &str = "nxk_";
+
+/// Random bytes in a key.
+const KEY_BYTES: usize = 32;
+
+/// The longest name of a client.
+const LONGEST_ID: usize = 200;
+
+#[derive(Serialize)]
+struct Client<'a> {
+    id: &'a str,
+    key_sha256: String,
+    sources: Vec<String>,
+    types: Vec<String>,
+    admin: bool,
+}
+
+#[derive(Serialize)]
+struct Made<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    client: &'a Client<'a>,
+    toml: String,
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// When a name or a scope is none, or the system has no random numbers.
+pub(crate) fn new(common: &Common, options: &NewKey) -> Result<(), Failure> {
+    if !(1..=LONGEST_ID).contains(&options.id.chars().count()) {
+        return Err(Failure::usage(format!(
+            "--id: write a name of 1 to {LONGEST_ID} characters"
+        )));
+    }
+    let sources = scopes("--sources", &options.sources, &options.id)?;
+    let types = scopes("--types", &options.types, &format!("{}.*", options.id))?;
+    let key = random()?;
+    let client = Client {
+        id: &options.id,
+        key_sha256: hex::encode(Sha256::digest(key.as_bytes())),
+        sources,
+        types,
+        admin: options.admin,
+    };
+    let toml = lines(&client);
+    if common.json {
+        output::json(&Made {
+            key: &key,
+            client: &client,
+            toml,
+        });
+        return Ok(());
+    }
+    output::line(&key);
+    output::note(
+        "\nAbove: the client's key. It is shown this once and kept nowhere; the client sends it as \
+         `Authorization: Bearer KEY`, the command line reads it from NEXUS_KEY.\n\
+         Below: for nexus.toml. Start the hub again to have it apply.",
+    );
+    output::line(&format!("\n{toml}"));
+    Ok(())
+}
+
+fn scopes(option: &str, given: &[String], default: &str) -> Result<Vec<String>, Failure> {
+    let scopes = match given {
+        [] => vec![default.to_owned()],
+        given => given.to_vec(),
+    };
+    for scope in &scopes {
+        scope.parse::<Selector>().map_err(|error| {
+            Failure::usage(format!("{option}: `{}` {error}", scope.escape_debug()))
+        })?;
+    }
+    Ok(scopes)
+}
+
+fn random() -> Result<String, Failure> {
+    let mut bytes = [0; KEY_BYTES];
+    OsRng.try_fill_bytes(&mut bytes).map_err(|error| {
+        Failure::failed(format!("the system has no random numbers to give: {error}"))
+    })?;
+    Ok(format!("{PREFIX}{}", hex::encode(bytes)))
+}
+
+fn lines(client: &Client<'_>) -> String {
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let list = |texts: &[String]| toml::Value::from(texts.to_vec()).to_string();
+    format!(
+        "[[clients]]\nid = {}\nkey_sha256 = {}\nsources = {}\ntypes = {}\nadmin = {}",
+        text(client.id),
+        text(&client.key_sha256),
+        list(&client.sources),
+        list(&client.types),
+        client.admin
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use nexus_host::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn the_lines_are_a_configuration_whatever_the_name() {
+        let client = Client {
+            id: "a \"quoted\" \n name",
+            key_sha256: hex::encode(Sha256::digest(b"k")),
+            sources: vec!["a".to_owned(), "b.*".to_owned()],
+            types: vec!["*".to_owned()],
+            admin: true,
+        };
+        let config = Config::from_toml_str(&lines(&client)).unwrap();
+        let [read] = config.clients.as_slice() else {
+            panic!("one client, not {:?}", config.clients);
+        };
+        assert_eq!(read.id, client.id);
+        assert_eq!(read.sources.len(), 2);
+        assert!(read.admin);
+    }
+
+    #[test]
+    fn keys_are_long_and_never_the_same() {
+        let (one, other) = (random().unwrap(), random().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), PREFIX.len() + 2 * KEY_BYTES);
+    }
+}

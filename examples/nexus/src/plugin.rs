@@ -1,0 +1,28 @@
+//! `nexus plugin`: plugins seen from outside, and new ones.
+
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod new;
+mod sdk;
+mod template;
+
+use nexus_host::plugins::Isolation;
+use nexus_plugin_api::abi::Manifest;
+
+/// The components of a plugin, `kind name`, comma-separated.
+fn components(manifest: &Manifest) -> String {
+    let names: Vec<String> = manifest
+        .components
+        .iter()
+        .map(|component| format!("{} {}", component.kind, component.name))
+        .collect();
+    names.join(", ")
+}
+
+/// As the configuration writes it.
+fn isolation_name(isolation: Isolation) -> String {
+    match serde_json::to_value(isolation) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => format!("{isolation:?}").to_lowercase(),
+    }
+}

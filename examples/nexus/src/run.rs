@@ -1,0 +1,147 @@
+//! `nexus run`: receives a configuration, runs the hub until it is told to stop, and says on
+//! standard output how it started and how it ended. The log goes to standard error.
+
+use nexus_host::config::Config;
+use nexus_host::plugins::{PluginReport, PluginState};
+use nexus_host::{Host, observe, signals};
+use serde_json::json;
+
+use crate::cli::Common;
+use crate::configuration::Origin;
+use crate::failure::Failure;
+use crate::output;
+
+/// Runs the hub.
+///
+/// # Errors
+/// When it does not start, or does not stop as it should.
+pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
+    let origin = Origin::of(common);
+    let config = origin.load()?;
+    observe::init_logging(&config.observe)
+        .map_err(|error| Failure::usage(format!("the log cannot be set up: {error}")))?;
+    let prepared = Host::builder()
+        .config(config)
+        .build()
+        .map_err(|error| Failure::usage(error.to_string()))?;
+
+    // Polled first, so that a signal is heard from now on, also while plugins start.
+    let mut stop = std::pin::pin!(signals::stop_requested());
+    let host = tokio::select! {
+        biased;
+        stopped = &mut stop => {
+            stopped.map_err(no_signals)?;
+            output::line("stopped before it had started");
+            return Ok(());
+        }
+        started = prepared.start() => {
+            started.map_err(|error| Failure::failed(format!("the hub does not start: {error}")))?
+        }
+    };
+    started(common, &origin, &host);
+    stop.await.map_err(no_signals)?;
+
+    let report = host
+        .shutdown()
+        .await
+        .map_err(|error| Failure::failed(format!("the hub did not stop as it should: {error}")))?;
+    if common.json {
+        output::json_line(&json!({ "stopped": report }));
+    } else {
+        output::line(&report.to_string());
+    }
+    Ok(())
+}
+
+fn no_signals(error: std::io::Error) -> Failure {
+    Failure::failed(format!("signals cannot be heard: {error}"))
+}
+
+/// Says how it started, for people in a few lines, for programs in one.
+fn started(common: &Common, origin: &Origin, host: &Host) {
+    let address = host.http_addr();
+    if common.json {
+        let plugins: Vec<_> = host.plugins().iter().map(plugin_json).collect();
+        output::json_line(&json!({ "started": {
+            "version": env!("CARGO_PKG_VERSION"),
+            "http": address,
+            "config": match origin {
+                Origin::File(path) => Some(path),
+                Origin::Defaults => None,
+            },
+            "plugins": plugins,
+            "clients": host.config().clients.len(),
+        }}));
+        return;
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    match address {
+        Some(address) => output::line(&format!("nexus {version} listening on http://{address}")),
+        None => output::line(&format!("nexus {version} running")),
+    }
+    output::line(&format!("config   {origin}"));
+    plugins(host);
+    clients(host.config());
+    output::line("stop it with Ctrl-C or SIGTERM");
+}
+
+fn plugins(host: &Host) {
+    let reports = host.plugins();
+    let folder = host.config().plugins.dir.display();
+    if reports.is_empty() {
+        output::line(&format!(
+            "plugins  none: no plugin files in {folder}, so no event type is known yet"
+        ));
+        return;
+    }
+    let ready = |report: &&PluginReport| report.state == PluginState::Ready;
+    let ready = reports.iter().filter(ready).count();
+    output::line(&format!(
+        "plugins  {ready} ready, {} refused or disabled, from {folder}",
+        reports.len() - ready
+    ));
+    for report in reports {
+        output::line(&format!("  {}", plugin_line(report)));
+    }
+}
+
+fn plugin_line(report: &PluginReport) -> String {
+    let who = match &report.manifest {
+        Some(manifest) => format!("{} {} ({})", manifest.id, manifest.version, report.origin),
+        None => report.origin.to_string(),
+    };
+    match &report.state {
+        PluginState::Ready => format!("ready    {who}"),
+        PluginState::Refused(refusal) => format!("refused  {who}: {refusal}"),
+        // A later host knows more states than this program.
+        other => format!("{other:?}  {who}"),
+    }
+}
+
+fn plugin_json(report: &PluginReport) -> serde_json::Value {
+    let manifest = report.manifest.as_ref();
+    let refusal = match &report.state {
+        PluginState::Refused(refusal) => Some(refusal),
+        _ => None,
+    };
+    json!({
+        "id": manifest.map(|manifest| &manifest.id),
+        "version": manifest.map(|manifest| &manifest.version),
+        "origin": report.origin.to_string(),
+        "state": if refusal.is_some() { "refused" } else { "ready" },
+        "refusal": refusal,
+    })
+}
+
+fn clients(config: &Config) {
+    match config.clients.as_slice() {
+        [] => output::line(
+            "clients  none: every request will be refused. Make a key with `nexus key new`, put \
+             the lines it prints into the configuration, and start again",
+        ),
+        clients => {
+            let names: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+            output::line(&format!("clients  {}", names.join(", ")));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `nexus check`.
+
+use crate::harness::{Place, library};
+
+#[test]
+fn a_good_configuration_is_ok() {
+    let place = Place::new().probe().hub("[plugins.probe]\nrequired = true");
+    place.run(&["check"]).exits(0).says("ok: nexus.toml");
+    let json = place.run(&["check", "--json"]).exits(0).json();
+    assert_eq!(json["ok"], true);
+    assert_eq!(json["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn without_a_file_the_defaults_hold_and_that_is_said() {
+    Place::new()
+        .run(&["check"])
+        .exits(0)
+        .says("no nexus.toml in this folder: every setting has its default")
+        .says("there is no plugins folder plugins")
+        .says("no [[clients]]: every request will be refused")
+        .says("ok: the defaults");
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let place = Place::new();
+    place
+        .run(&["--config", "other.toml", "check"])
+        .exits(2)
+        .says("other.toml: cannot be read: there is no such file");
+    let mut command = place.command(&["check"]);
+    let output = command.env("NEXUS_CONFIG", "other.toml").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let place = Place::new()
+        .probe()
+        .file("plugins/libtext.so", "not a library")
+        .file(
+            "nexus.toml",
+            "[plugins.probe.config]\nevery_ms = \"often\"\nfail_inti = true\n\n\
+             [plugins.absent]\n\n[plugins.needed]\nrequired = true\n",
+        );
+    let ran = place
+        .run(&["check"])
+        .exits(2)
+        .says("nexus.toml:2: plugins.probe.config.every_ms: ")
+        .says(
+            "nexus.toml:3: plugins.probe.config.fail_inti: unknown key; did you mean `fail_init`?",
+        )
+        .says("nexus.toml:5: plugins.absent: there is no such plugin in plugins")
+        .says("nexus.toml:7: plugins.needed: the required plugin is not in plugins");
+    assert!(!ran.stdout.contains("ok:"), "{ran:#?}");
+    if cfg!(target_os = "linux") {
+        let ran = ran.says("plugins/libtext.so: not_a_library: ");
+        drop(ran);
+        let json = place.run(&["check", "--json"]).exits(2).json();
+        assert_eq!(json["ok"], false);
+        assert_eq!(json["refused"][0]["code"], "not_a_library");
+        assert_eq!(json["problems"][0]["line"], 2);
+    }
+}
+
+#[test]
+fn mistakes_in_the_hubs_own_settings_do_not_hide_bad_files() {
+    let bad = format!("plugins/{}", library("text"));
+    Place::new()
+        .file(&bad, "not a library")
+        .file(
+            "nexus.toml",
+            "[queue]\ncapcity = 5\n[shutdown]\ntimeout = 30\n",
+        )
+        .run(&["check"])
+        .exits(2)
+        .says("nexus.toml:2: queue.capcity: unknown key; did you mean `capacity`?")
+        .says("nexus.toml:4: shutdown.timeout: ")
+        .says("not_a_library");
+}
+
+#[test]
+fn a_refused_file_alone_fails_and_a_disabled_one_does_not() {
+    let bad = format!("plugins/{}", library("text"));
+    let place = Place::new().file(&bad, "not a library").hub("");
+    place.run(&["check"]).exits(1).says("not_a_library");
+
+    let place = Place::new().probe().hub("[plugins.probe]\nenabled = false");
+    place.run(&["check"]).exits(0).says("ok:");
+}
+
+#[test]
+fn a_file_with_another_hash_is_refused_and_so_is_the_start_that_needs_it() {
+    let hash = "0".repeat(64);
+    let settings = format!("[plugins.probe]\nrequired = true\nsha256 = \"{hash}\"");
+    Place::new()
+        .probe()
+        .hub(&settings)
+        .run(&["check"])
+        .exits(2)
+        .says("plugins.probe.required: the plugin would be refused, and the hub would not start")
+        .says("wrong_hash: ");
+}

@@ -1,0 +1,60 @@
+//! `nexus key new`.
+
+use crate::harness::Place;
+
+#[test]
+fn the_printed_lines_are_a_configuration_with_the_keys_hash() {
+    let ran = Place::new()
+        .run(&[
+            "key",
+            "new",
+            "--id",
+            "parrot",
+            "--types",
+            "parrot.*,toasty.*",
+        ])
+        .exits(0)
+        .says("[[clients]]\nid = \"parrot\"\nkey_sha256 = \"")
+        .says("sources = [\"parrot\"]\ntypes = [\"parrot.*\", \"toasty.*\"]\nadmin = false");
+    let (key, lines) = ran.stdout.split_once('\n').unwrap();
+    assert!(key.starts_with("nxk_") && key.len() == 68, "{key}");
+    assert_eq!(
+        ran.stdout.matches("nxk_").count(),
+        1,
+        "shown once: {ran:#?}"
+    );
+
+    let place = Place::new().file("nexus.toml", lines);
+    place.run(&["check"]).exits(0);
+}
+
+#[test]
+fn as_json_it_is_all_there() {
+    let line = [
+        "key",
+        "new",
+        "--json",
+        "--admin",
+        "--sources",
+        "*",
+        "--types",
+        "*",
+    ];
+    let json = Place::new().run(&line).exits(0).json();
+    assert!(json["key"].as_str().unwrap().starts_with("nxk_"));
+    assert_eq!(json["key_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(json["admin"], true);
+    assert_eq!(json["id"], "client");
+    assert!(json["toml"].as_str().unwrap().starts_with("[[clients]]\n"));
+}
+
+#[test]
+fn a_scope_that_is_none_is_refused() {
+    for line in [
+        ["key", "new", "--types", "a*b"],
+        ["key", "new", "--sources", "a b"],
+        ["key", "new", "--id", ""],
+    ] {
+        Place::new().run(&line).exits(2).complains(line[2]);
+    }
+}

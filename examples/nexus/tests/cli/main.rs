@@ -1,0 +1,11 @@
+//! The command line as its users see it: the real program, its output and its exit codes.
+// A test's helper may unwrap as the test itself does: its panic is the failure.
+#![allow(clippy::unwrap_used)]
+
+mod check;
+mod harness;
+mod key;
+mod new_plugin;
+mod offline;
+mod online;
+mod run;

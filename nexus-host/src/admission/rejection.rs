@@ -1,0 +1,273 @@
+//! Why something was not let in: receives the reason from wherever it was found, hands on a stable
+//! code, a message that says what to do, and the places. It never holds a secret or a whole
+//! payload, and everything quoted in it is bounded.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use nexus_plugin_api::PluginError;
+use serde::Serialize;
+
+/// How many violations one rejection lists; whoever sends more has enough to mend.
+pub const MAX_VIOLATIONS: usize = 20;
+
+/// How many characters of foreign text a message quotes.
+const MAX_QUOTED: usize = 64;
+
+/// The stable codes of refusals, each with its HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// Not JSON, or JSON that cannot be taken without loss or doubt. 400.
+    MalformedJson,
+    /// Not a valid request for an event. 400.
+    MalformedEvent,
+    /// Nobody known. 401.
+    Unauthenticated,
+    /// Known, but not allowed. 403.
+    Forbidden,
+    /// There is no such thing. 404.
+    NotFound,
+    /// Contradicts what is there. 409.
+    Conflict,
+    /// More than a limit allows. 413.
+    PayloadTooLarge,
+    /// In a format that is not read here. 415.
+    UnsupportedMediaType,
+    /// Does not fit the envelope or the type's contract. 422.
+    ContractViolation,
+    /// No contract is known for the type. 422.
+    UnknownType,
+    /// Too many, for the moment. 429.
+    RateLimited,
+    /// No room in the queue, for the moment. 503.
+    QueueFull,
+    /// The hub is stopping. 503.
+    ShuttingDown,
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 13] = [
+        Self::MalformedJson,
+        Self::MalformedEvent,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::ContractViolation,
+        Self::UnknownType,
+        Self::RateLimited,
+        Self::QueueFull,
+        Self::ShuttingDown,
+    ];
+
+    /// The code as answers carry it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed_json",
+            Self::MalformedEvent => "malformed_event",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::ContractViolation => "contract_violation",
+            Self::UnknownType => "unknown_type",
+            Self::RateLimited => "rate_limited",
+            Self::QueueFull => "queue_full",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::MalformedJson | Self::MalformedEvent => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::PayloadTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::ContractViolation | Self::UnknownType => 422,
+            Self::RateLimited => 429,
+            Self::QueueFull | Self::ShuttingDown => 503,
+        }
+    }
+
+    /// A few words for people, the same for every occurrence.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "Malformed JSON",
+            Self::MalformedEvent => "Malformed request",
+            Self::Unauthenticated => "Not authenticated",
+            Self::Forbidden => "Not allowed",
+            Self::NotFound => "Not found",
+            Self::Conflict => "Conflict",
+            Self::PayloadTooLarge => "Too large",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::ContractViolation => "Contract violation",
+            Self::UnknownType => "Unknown event type",
+            Self::RateLimited => "Rate limited",
+            Self::QueueFull => "Queue full",
+            Self::ShuttingDown => "Shutting down",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One place in an event that is not in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// JSON Pointer from the event's root, such as `/payload/subject`.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl Violation {
+    pub(super) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Why something was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    code: Code,
+    message: Cow<'static, str>,
+    errors: Vec<Violation>,
+    retry_after: Option<Duration>,
+}
+
+impl Rejection {
+    /// A rejection with a message that tells what, where and what to do.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Adds the places; all but the first [`MAX_VIOLATIONS`] are left out.
+    #[must_use]
+    pub fn with_errors(mut self, mut errors: Vec<Violation>) -> Self {
+        errors.truncate(MAX_VIOLATIONS);
+        self.errors = errors;
+        self
+    }
+
+    /// Says when trying again makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// For people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The places, for a contract violation.
+    pub fn errors(&self) -> &[Violation] {
+        &self.errors
+    }
+
+    /// When trying again makes sense, from now.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// As a plugin sees it: nothing that trying the same again would mend, unless a delay is given.
+    pub fn into_plugin_error(self) -> PluginError {
+        let error = PluginError::permanent(self.code.as_str(), &self);
+        match self.retry_after {
+            Some(delay) => error.after(delay),
+            None => error,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for (index, error) in self.errors.iter().enumerate() {
+            let lead = if index == 0 { ": " } else { "; " };
+            let pointer = if error.pointer.is_empty() {
+                "the event"
+            } else {
+                &error.pointer
+            };
+            write!(f, "{lead}{pointer} {}", error.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+/// Foreign text for a message: in backquotes, escaped, and cut when it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(MAX_QUOTED)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(MAX_QUOTED).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_escaped_and_cut() {
+        assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        let long = quoted(&"x".repeat(100_000));
+        assert_eq!(long.chars().count(), MAX_QUOTED + 3);
+    }
+
+    #[test]
+    fn the_list_of_violations_is_bounded() {
+        let many = vec![Violation::new("/a", "is wrong"); 100];
+        let rejection = Rejection::new(Code::ContractViolation, "no").with_errors(many);
+        assert_eq!(rejection.errors().len(), MAX_VIOLATIONS);
+    }
+
+    #[test]
+    fn a_plugin_is_told_the_code_and_the_places() {
+        let error = Rejection::new(Code::ContractViolation, "the event does not fit")
+            .with_errors(vec![Violation::new("/payload/a", "is required")])
+            .into_plugin_error();
+        assert_eq!(error.code, "contract_violation");
+        assert_eq!(
+            error.message,
+            "the event does not fit: /payload/a is required"
+        );
+        assert!(!error.retryable);
+    }
+}

@@ -1,0 +1,115 @@
+//! Putting a host together: what it is made of, checked before anything starts.
+//!
+//! Receives configuration and linked plugins, hands on a [`PreparedHost`]. It starts nothing.
+
+use std::path::PathBuf;
+
+use nexus_plugin_api::Plugin;
+
+use crate::config::{Config, ConfigErrors};
+use crate::host::{Host, StartError};
+
+/// Collects what a host is made of; see [`Host::builder`].
+#[derive(Debug, Default)]
+pub struct HostBuilder {
+    config: Option<Config>,
+    config_file: Option<PathBuf>,
+    plugins_dir: Option<PathBuf>,
+    plugins: Vec<Plugin>,
+    without_server: bool,
+}
+
+/// A host whose configuration is in order, ready to be started.
+#[derive(Debug)]
+pub struct PreparedHost {
+    pub(crate) config: Config,
+    pub(crate) plugins: Vec<Plugin>,
+    pub(crate) serves: bool,
+}
+
+/// Why a host cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The configuration is not in order; every mistake is told.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// Both a configuration and a file were given.
+    #[error("give either a configuration or a file that holds one, not both")]
+    TwoConfigs,
+}
+
+impl HostBuilder {
+    /// Takes a configuration; the default one when none is given.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Takes the configuration from a file, with its layers and the environment's overrides.
+    #[must_use]
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config_file = Some(path.into());
+        self
+    }
+
+    /// Looks for plugin files in this folder, whatever the configuration says.
+    #[must_use]
+    pub fn plugins_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.plugins_dir = Some(folder.into());
+        self
+    }
+
+    /// Links a plugin in; it is started before those from files.
+    #[must_use]
+    pub fn plugin(mut self, plugin: Plugin) -> Self {
+        self.plugins.push(plugin);
+        self
+    }
+
+    /// Opens no port: events come only from this program and from plugins.
+    #[must_use]
+    pub fn without_server(mut self) -> Self {
+        self.without_server = true;
+        self
+    }
+
+    /// Checks everything that can be checked without starting anything.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(self) -> Result<PreparedHost, BuildError> {
+        let mut config = match (self.config, self.config_file) {
+            (Some(_), Some(_)) => return Err(BuildError::TwoConfigs),
+            (Some(config), None) => config,
+            (None, Some(path)) => Config::load(&path)?,
+            (None, None) => Config::default(),
+        };
+        if let Some(folder) = self.plugins_dir {
+            config.plugins.dir = folder;
+        }
+        config.check()?;
+        Ok(PreparedHost {
+            config,
+            plugins: self.plugins,
+            serves: !self.without_server,
+        })
+    }
+}
+
+impl PreparedHost {
+    /// The configuration it will run with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Starts it. Needs a multi-threaded tokio runtime for plugins with `isolation = "inline"`
+    /// that block; any tokio runtime otherwise.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left running then.
+    pub async fn start(self) -> Result<Host, StartError> {
+        Host::start(self).await
+    }
+}

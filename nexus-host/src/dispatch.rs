@@ -1,0 +1,295 @@
+//! Dispatch: takes deliveries from the queue, shows events to the processors that subscribe to
+//! them, performs the effects they decide, and tells the queue what became of it all.
+//!
+//! Receives [`Delivery`]s, hands on [`Settlement`]s. It reaches plugins, admission and observers
+//! only through [`port`], and never sleeps on a retry: what must wait goes back to the queue.
+
+mod breaker;
+pub mod config;
+mod deliver;
+pub mod port;
+mod retry;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use nexus_plugin_api::{Outcome, PluginError};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{Instrument, debug_span};
+
+use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work};
+pub use breaker::{Breaker, BreakerStatus, Breakers, Permit};
+pub use config::Config;
+use deliver::{Answering, Next, failure, timed_out};
+use port::{Admit, Call, Components, Observer};
+use retry::RetryPolicy;
+
+/// Effects that one processor may decide for one event. Effect numbers are given out in blocks of
+/// this size, one block per processor, so that no two ever share a number.
+const MAX_EFFECTS: u32 = 1_000;
+
+/// Everything dispatch works with.
+pub struct Dispatcher {
+    queue: Arc<dyn Queue>,
+    components: Arc<dyn Components>,
+    admit: Arc<dyn Admit>,
+    observer: Arc<dyn Observer>,
+    breakers: Arc<Breakers>,
+    retry: RetryPolicy,
+    config: Config,
+}
+
+impl Dispatcher {
+    /// Wires dispatch to the rooms round it.
+    pub fn new(
+        config: Config,
+        retry: config::Retry,
+        breakers: Arc<Breakers>,
+        queue: Arc<dyn Queue>,
+        components: Arc<dyn Components>,
+        admit: Arc<dyn Admit>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self {
+            queue,
+            components,
+            admit,
+            observer,
+            breakers,
+            retry: RetryPolicy::new(retry),
+            config,
+        }
+    }
+
+    /// Works until the queue stops leasing, with as many deliveries at once as configured.
+    pub async fn run(self: Arc<Self>) {
+        let mut workers = JoinSet::new();
+        for _ in 0..self.config.concurrency {
+            let dispatcher = self.clone();
+            workers.spawn(async move {
+                while let Some(delivery) = dispatcher.queue.lease().await {
+                    dispatcher.handle(delivery).await;
+                }
+            });
+        }
+        while let Some(ended) = workers.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker of dispatch is gone");
+            }
+        }
+    }
+
+    /// Does a unit of work and everything it leads to at once: several processors side by side,
+    /// the effects of each in their order.
+    async fn handle(&self, delivery: Delivery) {
+        let span = debug_span!(
+            "event",
+            event_id = %delivery.event.event_id,
+            correlation_id = delivery.event.correlation_id,
+        );
+        let work = async {
+            let next = self.step(&delivery).await;
+            if next.len() > 1 && next.iter().all(is_processing) {
+                join_all(next.into_iter().map(|one| self.in_turn(vec![one]))).await;
+            } else {
+                self.in_turn(next).await;
+            }
+        };
+        work.instrument(span).await;
+    }
+
+    /// Does these, each with everything it leads to at once before the next.
+    async fn in_turn(&self, mut todo: Vec<Delivery>) {
+        todo.reverse();
+        while let Some(delivery) = todo.pop() {
+            let next = self.step(&delivery).await;
+            todo.extend(next.into_iter().rev());
+        }
+    }
+
+    /// Does one unit of work and settles it. Hands back what it leads to at once.
+    async fn step(&self, delivery: &Delivery) -> Vec<Delivery> {
+        // A panic in the host's own code ends the work at hand, not the worker, and loses nothing.
+        let settlement = caught(self.work(delivery)).await.unwrap_or_else(|error| {
+            tracing::error!(event_id = %delivery.event.event_id, %error, "work is given up");
+            Settlement {
+                dead: vec![Grave {
+                    work: delivery.work.clone(),
+                    reason: error.code.to_string(),
+                    errors: delivery
+                        .errors
+                        .iter()
+                        .cloned()
+                        .chain([failure(&error)])
+                        .collect(),
+                }],
+                ..Settlement::default()
+            }
+        });
+        self.settle(delivery, settlement).await
+    }
+
+    async fn work(&self, delivery: &Delivery) -> Settlement {
+        match &delivery.work {
+            Work::Route => self.route(delivery).await,
+            Work::Process {
+                processor,
+                first_effect,
+            } => {
+                let mut settlement = Settlement::default();
+                let next = self
+                    .decide(delivery, processor, *first_effect, &mut settlement)
+                    .await;
+                if let Next::Again { after, failure } = next {
+                    settlement.verdict = Verdict::Nack {
+                        after,
+                        failure: Some(failure),
+                    };
+                }
+                settlement
+            }
+            Work::Perform {
+                number,
+                processor,
+                effect,
+            } => self.perform(delivery, *number, processor, effect).await,
+        }
+    }
+
+    /// First sight of an event: who is to decide? A single subscriber does so here and now. Several
+    /// become work of their own each, so that none waits for the answer of another.
+    async fn route(&self, delivery: &Delivery) -> Settlement {
+        let mut settlement = Settlement::default();
+        let event = &delivery.event;
+        if event.expires_at.is_some_and(|at| at <= chrono::Utc::now()) {
+            settlement.steps.push(Step::Expired);
+            return settlement;
+        }
+        let work = |processor: &Arc<str>, first_effect| Work::Process {
+            processor: processor.to_string(),
+            first_effect,
+        };
+        match self.components.subscribers(event).as_slice() {
+            [] => settlement.steps.push(Step::Unrouted),
+            [only] => {
+                let next = self.decide(delivery, only, 0, &mut settlement).await;
+                if let Next::Again { after, failure } = next {
+                    settlement.follow_ups.push(FollowUp {
+                        work: work(only, 0),
+                        after: Some(after),
+                        failure: Some(failure),
+                    });
+                }
+            }
+            several => {
+                let each = (0..).zip(several).map(|(index, processor)| FollowUp {
+                    work: work(processor, index * MAX_EFFECTS),
+                    after: None,
+                    failure: None,
+                });
+                settlement.follow_ups.extend(each);
+            }
+        }
+        settlement
+    }
+
+    /// Shows the event to a processor and notes what follows from its answer.
+    async fn decide(
+        &self,
+        delivery: &Delivery,
+        processor: &str,
+        first_effect: u32,
+        settlement: &mut Settlement,
+    ) -> Next {
+        let answer = self.ask(processor, delivery).await;
+        let by = Answering {
+            processor,
+            first_effect,
+            attempt: delivery.attempt,
+            earlier: &delivery.errors,
+        };
+        self.conclude(delivery, &by, answer, settlement)
+    }
+
+    async fn ask(&self, processor: &str, delivery: &Delivery) -> Result<Outcome, PluginError> {
+        let limit = self.config.processor_timeout.get();
+        let call = Call {
+            event: &delivery.event,
+            attempt: delivery.attempt,
+            timeout: limit,
+            idempotency_key: "",
+        };
+        let answer = self.components.process(processor, call, &delivery.event);
+        let outcome = timeout(limit, answer)
+            .await
+            .unwrap_or_else(|_| Err(timed_out(limit)))?;
+        if outcome.effects.len() > MAX_EFFECTS as usize {
+            return Err(PluginError::permanent(
+                "too_many_effects",
+                format!(
+                    "{} effects; at most {MAX_EFFECTS} are allowed",
+                    outcome.effects.len()
+                ),
+            ));
+        }
+        Ok(outcome)
+    }
+
+    async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Vec<Delivery> {
+        match self.queue.settle(delivery.lease, settlement).await {
+            Ok(settled) => {
+                let observed = catch_unwind(AssertUnwindSafe(|| {
+                    for event in &settled.accepted {
+                        self.observer.accepted(event.event());
+                    }
+                    if settled.finished.is_some() {
+                        self.observer.finished(delivery.event.event_id);
+                    }
+                }));
+                if observed.is_err() {
+                    tracing::error!(event_id = %delivery.event.event_id, "an observer panicked");
+                }
+                settled.leased
+            }
+            Err(error) => {
+                tracing::error!(event_id = %delivery.event.event_id, %error, "failed to settle");
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_processing(delivery: &Delivery) -> bool {
+    matches!(delivery.work, Work::Process { .. })
+}
+
+/// Turns a panic of the host's own code into a permanent error.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, PluginError> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .map_err(|_| host_panicked())
+}
+
+fn host_panicked() -> PluginError {
+    PluginError::permanent(
+        "host_panicked",
+        "the hub itself panicked; its log says where",
+    )
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

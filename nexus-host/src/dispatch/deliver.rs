@@ -1,0 +1,431 @@
+//! Carrying out decisions: what a processor's answer means for the queue, and performing effects.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use chrono::Utc;
+use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
+use tokio::time::timeout;
+
+use super::port::Call;
+use super::retry::{DEFERRED, RetryPolicy};
+use super::{Dispatcher, caught, host_panicked, millis};
+use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
+
+/// Longest message kept of a failure, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Events that one reply of an integration may lead to.
+const MAX_REPLY_EVENTS: usize = 64;
+
+/// What a processor's answer leaves to be done with the event for that processor.
+pub(super) enum Next {
+    /// Nothing.
+    Finished,
+    /// To be shown the event again.
+    Again { after: Duration, failure: Failure },
+}
+
+/// Who a processor's answer comes from, and on which attempt.
+pub(super) struct Answering<'a> {
+    pub(super) processor: &'a str,
+    pub(super) first_effect: u32,
+    pub(super) attempt: u32,
+    pub(super) earlier: &'a [Failure],
+}
+
+impl Dispatcher {
+    /// Turns a processor's answer into what the queue is to apply.
+    pub(super) fn conclude(
+        &self,
+        delivery: &Delivery,
+        by: &Answering<'_>,
+        answer: Result<Outcome, PluginError>,
+        settlement: &mut Settlement,
+    ) -> Next {
+        match answer {
+            Ok(outcome) => self.conclude_outcome(delivery, by, outcome, settlement),
+            Err(error) => {
+                let retry = self.retry.after(by.earlier, &error);
+                let failure = failure(&error);
+                settlement.steps.push(Step::ProcessorFailed {
+                    processor: by.processor.to_owned(),
+                    attempt: by.attempt,
+                    code: failure.code.clone(),
+                    message: failure.message.clone(),
+                    retry_in_ms: retry.map(millis),
+                });
+                match retry {
+                    Some(after) => Next::Again { after, failure },
+                    None => {
+                        let reason = given_up(&error);
+                        self.bury_processing(by, reason, failure, settlement);
+                        Next::Finished
+                    }
+                }
+            }
+        }
+    }
+
+    fn conclude_outcome(
+        &self,
+        delivery: &Delivery,
+        by: &Answering<'_>,
+        outcome: Outcome,
+        settlement: &mut Settlement,
+    ) -> Next {
+        let (decision, reason) = match &outcome.decision {
+            Decision::Done => ("done", None),
+            Decision::Skip { reason } => ("skip", Some(reason)),
+            Decision::Reject { reason } => ("reject", Some(reason)),
+            Decision::RetryLater { reason, .. } => ("retry_later", Some(reason)),
+            _ => ("unknown", None),
+        };
+        settlement.steps.push(Step::Processed {
+            processor: by.processor.to_owned(),
+            decision,
+            reason: reason.map(|reason| bounded(reason)),
+            effects: outcome.effects.len(),
+            attempt: by.attempt,
+        });
+        match outcome.decision {
+            Decision::Done | Decision::Skip { .. } => {
+                let plugin = plugin_of(by.processor);
+                let writes = outcome
+                    .state
+                    .into_iter()
+                    .map(|write| (plugin.to_owned(), write));
+                settlement.state.extend(writes);
+                for (number, effect) in (by.first_effect..).zip(outcome.effects) {
+                    self.plan(delivery, by.processor, number, effect, settlement);
+                }
+                Next::Finished
+            }
+            Decision::RetryLater { after_ms, reason } if RetryPolicy::may_defer(by.earlier) => {
+                Next::Again {
+                    after: Duration::from_millis(after_ms),
+                    failure: coded(DEFERRED, &reason),
+                }
+            }
+            Decision::RetryLater { reason, .. } => {
+                let failure = coded(DEFERRED, &reason);
+                self.bury_processing(by, "put_off_too_often", failure, settlement);
+                Next::Finished
+            }
+            Decision::Reject { reason } => {
+                self.bury_processing(by, "rejected", coded("rejected", &reason), settlement);
+                Next::Finished
+            }
+            _ => {
+                let failure = coded("unknown_decision", "this host does not know the decision");
+                self.bury_processing(by, "unknown_decision", failure, settlement);
+                Next::Finished
+            }
+        }
+    }
+
+    fn bury_processing(
+        &self,
+        by: &Answering<'_>,
+        reason: &str,
+        last: Failure,
+        settlement: &mut Settlement,
+    ) {
+        settlement.dead.push(Grave {
+            work: Work::Process {
+                processor: by.processor.to_owned(),
+                first_effect: by.first_effect,
+            },
+            reason: reason.to_owned(),
+            errors: by.earlier.iter().cloned().chain([last]).collect(),
+        });
+    }
+
+    /// Puts one effect into a settlement: events at once, calls as work of their own.
+    fn plan(
+        &self,
+        delivery: &Delivery,
+        processor: &str,
+        number: u32,
+        effect: Effect,
+        settlement: &mut Settlement,
+    ) {
+        let work = |effect| Work::Perform {
+            number,
+            processor: processor.to_owned(),
+            effect,
+        };
+        match effect {
+            Effect::Emit { event } => {
+                if let Err(error) = self.emit(
+                    delivery,
+                    plugin_of(processor),
+                    number,
+                    number,
+                    event.clone(),
+                    settlement,
+                ) {
+                    settlement.dead.push(Grave {
+                        work: work(Effect::Emit { event }),
+                        reason: error.code.to_string(),
+                        errors: vec![failure(&error)],
+                    });
+                }
+            }
+            Effect::Schedule { after_ms, effect } => {
+                settlement.steps.push(Step::Scheduled {
+                    effect: number,
+                    after_ms,
+                });
+                settlement.follow_ups.push(FollowUp {
+                    work: work(*effect),
+                    after: Some(Duration::from_millis(after_ms)),
+                    failure: None,
+                });
+            }
+            other => settlement.follow_ups.push(FollowUp {
+                work: work(other),
+                after: None,
+                failure: None,
+            }),
+        }
+    }
+
+    /// Admits an event that follows from `delivery`. `seed` tells apart what one event leads to.
+    fn emit(
+        &self,
+        delivery: &Delivery,
+        plugin: &str,
+        number: u32,
+        seed: u32,
+        event: NewEvent,
+        settlement: &mut Settlement,
+    ) -> Result<(), PluginError> {
+        let admitted = catch_unwind(AssertUnwindSafe(|| {
+            self.admit
+                .admit_emitted(event, plugin, &delivery.event, seed)
+        }))
+        .unwrap_or_else(|_| Err(host_panicked()))?;
+        settlement.steps.push(Step::Emitted {
+            effect: number,
+            event_id: admitted.event().event_id,
+            event_type: admitted.event().event_type.clone(),
+        });
+        settlement.emitted.push(admitted);
+        Ok(())
+    }
+
+    /// Performs one effect that is work of its own.
+    pub(super) async fn perform(
+        &self,
+        delivery: &Delivery,
+        number: u32,
+        processor: &str,
+        effect: &Effect,
+    ) -> Settlement {
+        let mut settlement = Settlement::default();
+        match effect {
+            Effect::Notify {
+                integration,
+                target,
+                request,
+            } => {
+                let request = Notify {
+                    number,
+                    integration,
+                    target: target.as_deref(),
+                    request,
+                };
+                self.notify(delivery, &request, &mut settlement).await;
+            }
+            other => self.plan(delivery, processor, number, other.clone(), &mut settlement),
+        }
+        settlement
+    }
+
+    async fn notify(&self, delivery: &Delivery, notify: &Notify<'_>, settlement: &mut Settlement) {
+        let integration = match self.components.integration(notify.integration) {
+            Ok(name) => name,
+            Err(error) => return self.failed(delivery, notify, &error, settlement),
+        };
+        let breaker = self.breakers.of(&integration, notify.target);
+        let permit = match breaker.acquire() {
+            Ok(permit) => permit,
+            Err(wait) => {
+                let after = self.retry.spread(wait);
+                settlement.steps.push(Step::Parked {
+                    effect: notify.number,
+                    integration: integration.to_string(),
+                    retry_in_ms: millis(after),
+                });
+                settlement.verdict = Verdict::Nack {
+                    after,
+                    failure: None,
+                };
+                return;
+            }
+        };
+        let limit = self.config.integration_timeout.get();
+        let key = format!("{}:{}", delivery.event.event_id, notify.number);
+        let call = Call {
+            event: &delivery.event,
+            attempt: delivery.attempt,
+            timeout: limit,
+            idempotency_key: &key,
+        };
+        let work = async {
+            self.components
+                .deliver(&integration, notify.target, call, notify.request)
+                .await
+        };
+        let answer = timeout(limit, caught(work))
+            .await
+            .unwrap_or_else(|_| Ok(Err(timed_out(limit))));
+        match answer {
+            Ok(Ok(reply)) => {
+                permit.succeeded();
+                self.delivered(delivery, notify, &integration, reply, settlement);
+            }
+            Err(panicked) => {
+                permit.failed();
+                self.failed(delivery, notify, &panicked, settlement);
+            }
+            Ok(Err(error)) => {
+                if error.retryable {
+                    permit.failed();
+                } else {
+                    // The target answered: it is the request that is wrong.
+                    permit.succeeded();
+                }
+                self.failed(delivery, notify, &error, settlement);
+            }
+        }
+    }
+
+    fn delivered(
+        &self,
+        delivery: &Delivery,
+        notify: &Notify<'_>,
+        integration: &str,
+        reply: Reply,
+        settlement: &mut Settlement,
+    ) {
+        settlement.steps.push(Step::Delivered {
+            effect: notify.number,
+            integration: integration.to_owned(),
+            attempt: delivery.attempt,
+            summary: reply.summary.as_deref().map(bounded),
+        });
+        if reply.events.len() > MAX_REPLY_EVENTS {
+            let found = reply.events.len();
+            let message =
+                format!("{found} events in one reply; at most {MAX_REPLY_EVENTS} are let in");
+            settlement.dead.push(Grave {
+                work: delivery.work.clone(),
+                reason: "too_many_events".to_owned(),
+                errors: vec![coded("too_many_events", &message)],
+            });
+        }
+        for (index, event) in (0..).zip(reply.events.into_iter().take(MAX_REPLY_EVENTS)) {
+            // Above every effect's own number, so that ids made from it differ.
+            let seed = (1 << 31) | (notify.number << 6) | index;
+            let plugin = plugin_of(integration);
+            if let Err(error) = self.emit(
+                delivery,
+                plugin,
+                notify.number,
+                seed,
+                event.clone(),
+                settlement,
+            ) {
+                settlement.dead.push(Grave {
+                    work: Work::Perform {
+                        number: notify.number,
+                        processor: integration.to_owned(),
+                        effect: Effect::Emit { event },
+                    },
+                    reason: error.code.to_string(),
+                    errors: vec![failure(&error)],
+                });
+            }
+        }
+    }
+
+    fn failed(
+        &self,
+        delivery: &Delivery,
+        notify: &Notify<'_>,
+        error: &PluginError,
+        settlement: &mut Settlement,
+    ) {
+        let retry = self.retry.after(&delivery.errors, error);
+        let failure = failure(error);
+        settlement.steps.push(Step::DeliveryFailed {
+            effect: notify.number,
+            integration: notify.integration.to_owned(),
+            attempt: delivery.attempt,
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            retry_in_ms: retry.map(millis),
+        });
+        match retry {
+            Some(after) => {
+                settlement.verdict = Verdict::Nack {
+                    after,
+                    failure: Some(failure),
+                };
+            }
+            None => settlement.dead.push(Grave {
+                work: delivery.work.clone(),
+                reason: given_up(error).to_owned(),
+                errors: delivery.errors.iter().cloned().chain([failure]).collect(),
+            }),
+        }
+    }
+}
+
+/// One request to an integration.
+struct Notify<'a> {
+    number: u32,
+    integration: &'a str,
+    target: Option<&'a str>,
+    request: &'a RawJson,
+}
+
+/// The plugin's id in `plugin/name`.
+fn plugin_of(component: &str) -> &str {
+    component
+        .split_once('/')
+        .map_or(component, |(plugin, _)| plugin)
+}
+
+pub(super) fn timed_out(limit: Duration) -> PluginError {
+    PluginError::retryable("timeout", format!("no answer within {limit:?}"))
+}
+
+fn given_up(error: &PluginError) -> &str {
+    if error.retryable {
+        "retries_exhausted"
+    } else {
+        &error.code
+    }
+}
+
+pub(super) fn failure(error: &PluginError) -> Failure {
+    coded(&error.code, &error.message)
+}
+
+fn coded(code: &str, message: &str) -> Failure {
+    Failure {
+        at: Utc::now(),
+        code: code.to_owned(),
+        message: bounded(message),
+    }
+}
+
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

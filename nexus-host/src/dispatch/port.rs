@@ -1,0 +1,76 @@
+//! What dispatch needs of others, so that it imports neither the plugins room nor admission's
+//! inside. The host wires the real ones in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_plugin_api::{Event, NewEvent, Outcome, PluginError, RawJson, Reply};
+use uuid::Uuid;
+
+use crate::admission::Admitted;
+use crate::queue::BoxFuture;
+
+/// The plugins, as dispatch sees them.
+pub trait Components: Send + Sync + 'static {
+    /// The processors that subscribe to the event, as `plugin/name`, sorted.
+    fn subscribers(&self, event: &Event) -> Vec<Arc<str>>;
+
+    /// The full name (`plugin/name`) of the integration that an effect means.
+    ///
+    /// # Errors
+    /// `unknown_integration` or `ambiguous_integration`, permanent.
+    fn integration(&self, name: &str) -> Result<Arc<str>, PluginError>;
+
+    /// Shows an event to a processor.
+    fn process<'a>(
+        &'a self,
+        processor: &'a str,
+        call: Call<'a>,
+        event: &'a Event,
+    ) -> BoxFuture<'a, Result<Outcome, PluginError>>;
+
+    /// Hands a request to an integration, by its full name; `target` if it serves several systems.
+    fn deliver<'a>(
+        &'a self,
+        integration: &'a str,
+        target: Option<&'a str>,
+        call: Call<'a>,
+        request: &'a RawJson,
+    ) -> BoxFuture<'a, Result<Reply, PluginError>>;
+}
+
+/// The circumstances of one call.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The event behind it.
+    pub event: &'a Event,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Identifies the effect across attempts; empty for processors.
+    pub idempotency_key: &'a str,
+}
+
+/// Admission, as dispatch sees it: events that follow from others pass it too.
+pub trait Admit: Send + Sync + 'static {
+    /// Completes and admits an event that `cause` led to.
+    ///
+    /// # Errors
+    /// Why it is not in order, permanent.
+    fn admit_emitted(
+        &self,
+        event: NewEvent,
+        plugin: &str,
+        cause: &Event,
+        effect: u32,
+    ) -> Result<Admitted, PluginError>;
+}
+
+/// Who wants to know what dispatch brought about.
+pub trait Observer: Send + Sync + 'static {
+    /// An event that followed from another was accepted.
+    fn accepted(&self, event: &Arc<Event>);
+    /// Nothing more will be done for an event.
+    fn finished(&self, event_id: Uuid);
+}

@@ -1,0 +1,116 @@
+//! When a failed attempt is made again.
+
+use std::time::Duration;
+
+use nexus_plugin_api::PluginError;
+
+use super::config::Retry;
+use crate::queue::Failure;
+
+/// Code of a failure that is no failure: the processor asked to see the event later.
+pub(super) const DEFERRED: &str = "retry_later";
+
+/// How often a processor may put one event off. Beyond it the event is a poison.
+const MAX_DEFERRALS: usize = 100;
+
+/// The configured delays: after the first failure, the second and so on; the last one repeats.
+#[derive(Debug, Clone)]
+pub(super) struct RetryPolicy {
+    config: Retry,
+}
+
+impl RetryPolicy {
+    pub(super) fn new(config: Retry) -> Self {
+        Self { config }
+    }
+
+    /// The delay before the next attempt after `error`, or `None` when it is given up: it is
+    /// permanent, or `max_retries` failures came before it.
+    ///
+    /// Jitter only lengthens, so a delay is never under the configured one; a target that names a
+    /// later time is obeyed.
+    pub(super) fn after(&self, earlier: &[Failure], error: &PluginError) -> Option<Duration> {
+        // An error may have the code of a deferral; it must not get more tries for that.
+        if !error.retryable || (error.code == DEFERRED && !Self::may_defer(earlier)) {
+            return None;
+        }
+        let retries = earlier
+            .iter()
+            .filter(|failure| failure.code != DEFERRED)
+            .count();
+        if retries >= usize::try_from(self.config.max_retries).unwrap_or(usize::MAX) {
+            return None;
+        }
+        let base = self
+            .config
+            .delays
+            .get(retries)
+            .or(self.config.delays.last())?
+            .get();
+        Some(self.spread(base).max(error.retry_after.unwrap_or_default()))
+    }
+
+    /// Lengthens a delay at random, so that what failed together does not come back together.
+    pub(super) fn spread(&self, delay: Duration) -> Duration {
+        delay + delay.mul_f64(self.config.jitter * rand::random::<f64>())
+    }
+
+    /// Whether a processor may put the event off once more.
+    pub(super) fn may_defer(earlier: &[Failure]) -> bool {
+        earlier
+            .iter()
+            .filter(|failure| failure.code == DEFERRED)
+            .count()
+            < MAX_DEFERRALS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Utc;
+
+    fn failures(count: usize) -> Vec<Failure> {
+        (0..count)
+            .map(|_| Failure {
+                at: Utc::now(),
+                code: "failed".to_owned(),
+                message: String::new(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn three_retries_at_one_two_and_four_seconds_with_jitter_upwards_only() {
+        let policy = RetryPolicy::new(Retry::default());
+        let error = PluginError::retryable("failed", "no");
+        for (earlier, seconds) in [(0, 1.0), (1, 2.0), (2, 4.0)] {
+            for _ in 0..1_000 {
+                let delay = policy
+                    .after(&failures(earlier), &error)
+                    .expect("a retry")
+                    .as_secs_f64();
+                assert!(
+                    (seconds..=seconds * 1.25).contains(&delay),
+                    "{delay} after {earlier}"
+                );
+            }
+        }
+        assert_eq!(
+            policy.after(&failures(3), &error),
+            None,
+            "three retries are four attempts"
+        );
+    }
+
+    #[test]
+    fn a_target_that_asks_for_more_time_gets_it_and_a_permanent_error_no_retry() {
+        let policy = RetryPolicy::new(Retry::default());
+        let later = PluginError::retryable("busy", "no").after(Duration::from_secs(9));
+        assert_eq!(policy.after(&[], &later), Some(Duration::from_secs(9)));
+        assert_eq!(
+            policy.after(&[], &PluginError::permanent("bad", "no")),
+            None
+        );
+    }
+}

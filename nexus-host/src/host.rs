@@ -1,0 +1,380 @@
+//! A running host: the only place that wires every room, in the order in which events pass.
+
+mod ports;
+mod report;
+mod vitals;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_plugin_api::{Event, Published};
+use serde::Serialize;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use crate::admission::{Admission, Code, Contracts, Origin, Rejection};
+use crate::builder::{HostBuilder, PreparedHost};
+use crate::config::{Config, Selector};
+use crate::dispatch::config::Ordering;
+use crate::dispatch::{Breakers, Dispatcher};
+use crate::ingress::{BindError, Ports, Readiness, Served, Server};
+use crate::intake::{Completions, Intake};
+use crate::observe::Tap;
+use crate::plugins::{self, Catalog, PluginReport, Starter};
+use crate::queue::{DeadLetter, Journey, MemoryQueue, Queue, QueueStats};
+use ports::{Hub, News, Webhooks};
+use vitals::Vitals;
+
+pub use report::{HealthReport, ShutdownReport};
+
+/// Time kept back at shutdown for ending what does not end by itself.
+const RESERVE: Duration = Duration::from_secs(2);
+
+/// A running hub.
+///
+/// Dropping it without [`Host::shutdown`] ends it at once; what is queued in memory is lost.
+pub struct Host {
+    config: Config,
+    catalog: Arc<Catalog>,
+    intake: Arc<Intake>,
+    queue: Arc<dyn Queue>,
+    breakers: Arc<Breakers>,
+    tap: Tap,
+    completions: Arc<Completions>,
+    vitals: Arc<Vitals>,
+    http: Option<Http>,
+    workers: JoinHandle<()>,
+    /// What runs in the background and may be cut at any time.
+    background: JoinSet<()>,
+}
+
+/// The HTTP server while it runs.
+struct Http {
+    address: SocketAddr,
+    /// Says how long requests under way may still take, and so ends it.
+    stop: oneshot::Sender<Duration>,
+    served: JoinHandle<Served>,
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address to listen on.
+    #[error("failed to {0}")]
+    Bind(#[from] BindError),
+    /// The plugins.
+    #[error(transparent)]
+    Plugins(#[from] plugins::StartError),
+}
+
+/// Why an event was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The payload does not serialise.
+    #[error("the payload does not serialise: {0}")]
+    Payload(#[from] serde_json::Error),
+    /// The hub does not take it.
+    #[error("{}", .0.message())]
+    Refused(Rejection),
+}
+
+/// Why a host did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// The dispatcher ended by a panic.
+    #[error("the dispatcher had ended before: {0}")]
+    Dispatcher(tokio::task::JoinError),
+}
+
+impl Host {
+    /// Begins to put a host together.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    pub(crate) async fn start(prepared: PreparedHost) -> Result<Self, StartError> {
+        let PreparedHost {
+            config,
+            plugins,
+            serves,
+        } = prepared;
+        // First what fails most often and costs least; connections wait until it serves.
+        let server = match serves {
+            true => Some(Server::bind(&config.server).await?),
+            false => None,
+        };
+        // Contracts come with the plugins, so the plugins come first.
+        let contracts = Arc::new(Contracts::default());
+        let catalog = Arc::new(Starter::new(&config, &*contracts).start(plugins).await?);
+
+        // The way of an event: admission, queue, dispatch; news of it go to the live view and to
+        // whoever waits for the outcome.
+        let admission = Arc::new(Admission::new(&config.limits, &config.clients, contracts));
+        let lanes = config.dispatch.ordering == Ordering::Lane;
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(&config.queue, lanes));
+        let tap = Tap::new();
+        let completions = Arc::new(Completions::default());
+        let news = Arc::new(News {
+            tap: tap.clone(),
+            completions: completions.clone(),
+        });
+        let intake = Arc::new(Intake::new(
+            admission.clone(),
+            queue.clone(),
+            news.clone(),
+            completions.clone(),
+        ));
+        let breakers = Arc::new(Breakers::new(config.breaker.clone()));
+        let dispatcher = Arc::new(Dispatcher::new(
+            config.dispatch.clone(),
+            config.retry.clone(),
+            breakers.clone(),
+            queue.clone(),
+            catalog.clone(),
+            admission,
+            news,
+        ));
+        let workers = tokio::spawn(dispatcher.run());
+        let vitals = Arc::new(Vitals::new(catalog.clone(), breakers.clone()));
+        // Last, when everything that they may call is there: the sources and the server.
+        let mut background = catalog.connect(Arc::new(Hub(intake.clone())));
+        background.spawn(vitals.clone().watch());
+        let http = server.map(|server| {
+            let ports = Ports {
+                intake: intake.clone(),
+                hooks: Arc::new(Webhooks {
+                    catalog: catalog.clone(),
+                    limit: config.dispatch.processor_timeout.get(),
+                }),
+                readiness: vitals.clone(),
+                admin: vitals.clone(),
+                live: tap.sender().clone(),
+            };
+            Http::start(server, ports)
+        });
+        Ok(Self {
+            config,
+            catalog,
+            intake,
+            queue,
+            breakers,
+            tap,
+            completions,
+            vitals,
+            http,
+            workers,
+            background,
+        })
+    }
+
+    /// Publishes an event. Ready when it is queued.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub async fn publish<T: Serialize>(&self, event: Event<T>) -> Result<Published, PublishError> {
+        let event = event.into_raw()?;
+        let published = self.intake.publish(event, Origin::Host).await;
+        published.map_err(PublishError::Refused)
+    }
+
+    /// Publishes an event, but never waits for room, whatever `queue.when_full` says.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; `queue_full` when there is no room at the moment.
+    pub async fn try_publish<T: Serialize>(
+        &self,
+        event: Event<T>,
+    ) -> Result<Published, PublishError> {
+        let stats = self.queue.stats();
+        if stats.depth >= stats.capacity {
+            let message = format!("the queue is full ({} events)", stats.capacity);
+            return Err(PublishError::Refused(Rejection::new(
+                Code::QueueFull,
+                message,
+            )));
+        }
+        self.publish(event).await
+    }
+
+    /// Listens to accepted events: of a type and from a source, each exact, `prefix.*` or `*`.
+    pub fn subscribe(&self, event_type: &str, source: &str) -> Subscription {
+        Subscription {
+            events: self.tap.listen(),
+            event_type: selector(event_type),
+            source: selector(source),
+            missed: 0,
+        }
+    }
+
+    /// Waits until nothing more is done for an event; `None` when it is unknown or forgotten.
+    pub async fn wait_processed(&self, event_id: Uuid) -> Option<Journey> {
+        let finished = self.completions.watch(event_id);
+        let journey = self.queue.journey(event_id).await?;
+        if journey.finished_at.is_some() {
+            return Some(journey);
+        }
+        finished.await;
+        self.queue.journey(event_id).await
+    }
+
+    /// The way of an event so far; `None` when it is unknown or forgotten.
+    pub async fn journey(&self, event_id: Uuid) -> Option<Journey> {
+        self.queue.journey(event_id).await
+    }
+
+    /// The dead letters, oldest first.
+    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.queue.dead_letters().await
+    }
+
+    /// How full the queue is.
+    pub fn stats(&self) -> QueueStats {
+        self.queue.stats()
+    }
+
+    /// How the hub is: as `/readyz` says it, with queue and breakers.
+    pub fn health(&self) -> HealthReport {
+        HealthReport {
+            ready: self.vitals.report(),
+            queue: self.queue.stats(),
+            breakers: self.breakers.snapshot(),
+        }
+    }
+
+    /// Where it listens for HTTP; `None` without a server.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|http| http.address)
+    }
+
+    /// Every plugin and plugin file that was looked at.
+    pub fn plugins(&self) -> &[PluginReport] {
+        self.catalog.reports()
+    }
+
+    /// The configuration it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Stops: takes no more events, lets those in work finish for `shutdown.drain_timeout`, and
+    /// ends within `shutdown.timeout`.
+    ///
+    /// # Errors
+    /// When a part had ended before by a panic; the rest is stopped all the same.
+    pub async fn shutdown(mut self) -> Result<ShutdownReport, ShutdownError> {
+        let begun = Instant::now();
+        let end = begun + self.config.shutdown.timeout.get();
+        let drained_by = begun + self.config.shutdown.drain_timeout.get();
+        // Nothing new comes in.
+        self.vitals.stop();
+        let served = self.http.take().map(|http| http.stop(drained_by - begun));
+        self.queue.close_intake();
+        self.background.shutdown().await;
+        // What is in, gets done.
+        let drained = timeout_at(drained_by, self.queue.drained(drained_by)).await;
+        self.queue.close_leasing();
+        let ended = timeout_at(end - RESERVE.min(end - begun), &mut self.workers).await;
+        // What hangs is cancelled.
+        self.workers.abort();
+        let cut_connections = match served {
+            Some(served) => timeout_at(end, served)
+                .await
+                .map_or(0, |served| served.map_or(0, |s| s.cut)),
+            None => 0,
+        };
+        if let Ok(Err(error)) = ended {
+            return Err(ShutdownError::Dispatcher(error));
+        }
+        let stats = self.queue.stats();
+        Ok(ShutdownReport {
+            drained: drained.is_ok() && stats.depth == 0,
+            unfinished: stats.depth,
+            finished: stats.finished,
+            dead_letters: stats.dead_letters,
+            cut_connections,
+            took: begun.elapsed(),
+        })
+    }
+}
+
+impl Http {
+    fn start(server: Server, ports: Ports) -> Self {
+        let address = server.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        // A host that is dropped instead of stopped gives requests no time.
+        let stopped = async { stopped.await.unwrap_or_default() };
+        Self {
+            address,
+            stop,
+            served: tokio::spawn(server.serve(ports, stopped)),
+        }
+    }
+
+    fn stop(self, grace: Duration) -> JoinHandle<Served> {
+        // It fails when the server has ended already.
+        let _ = self.stop.send(grace);
+        self.served
+    }
+}
+
+fn selector(text: &str) -> Selector {
+    text.parse()
+        .unwrap_or_else(|_| Selector::Exact(text.to_owned()))
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("plugins", &self.catalog)
+            .field("queue", &self.queue.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.workers.abort();
+    }
+}
+
+/// Accepted events as they pass.
+#[derive(Debug)]
+pub struct Subscription {
+    events: broadcast::Receiver<Arc<Event>>,
+    event_type: Selector,
+    source: Selector,
+    missed: u64,
+}
+
+impl Subscription {
+    /// Waits for the next event; `None` once the hub has stopped. A reader that is too slow loses
+    /// the oldest, see [`Subscription::missed`].
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        loop {
+            match self.events.recv().await {
+                Ok(event) => {
+                    let wanted = self.event_type.matches(&event.event_type)
+                        && self.source.matches(&event.source);
+                    if wanted {
+                        return Some(event);
+                    }
+                }
+                Err(RecvError::Lagged(missed)) => self.missed += missed,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Events of any kind that were lost because this reader was too slow.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+}

@@ -1,0 +1,105 @@
+//! The host's side of every room's ports: who is told of what, and what plugins may ask for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_plugin_api::{
+    ContractInfo, Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
+};
+use uuid::Uuid;
+
+use crate::admission::{Contracts, Origin, Rejection};
+use crate::dispatch::port::Observer;
+use crate::ingress::{HookFailure, Hooks};
+use crate::intake::{Completions, Intake};
+use crate::observe::Tap;
+use crate::plugins::Catalog;
+use crate::plugins::port::{ContractStore, Upstream};
+use crate::queue::BoxFuture;
+
+/// Passes news of events on: to the live view, and to those who wait for an outcome.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) tap: Tap,
+    pub(super) completions: Arc<Completions>,
+}
+
+impl Observer for News {
+    fn accepted(&self, event: &Arc<Event>) {
+        self.tap.show(event);
+    }
+
+    fn finished(&self, event_id: Uuid) {
+        self.completions.finish(event_id);
+    }
+}
+
+/// What plugins reach of the hub.
+#[derive(Debug)]
+pub(super) struct Hub(pub(super) Arc<Intake>);
+
+impl Upstream for Hub {
+    fn publish(
+        &self,
+        plugin: &str,
+        event: NewEvent,
+    ) -> BoxFuture<'static, Result<Published, PluginError>> {
+        let intake = self.0.clone();
+        let plugin = plugin.to_owned();
+        Box::pin(async move {
+            let published = intake.publish_new(event, Origin::Plugin(&plugin)).await;
+            published.map_err(Rejection::into_plugin_error)
+        })
+    }
+
+    fn state_get(&self, plugin: &str, key: &str) -> BoxFuture<'static, Option<Vec<u8>>> {
+        let (intake, plugin, key) = (self.0.clone(), plugin.to_owned(), key.to_owned());
+        Box::pin(async move { intake.queue().state_get(&plugin, &key).await })
+    }
+
+    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'static, ()> {
+        let (intake, plugin) = (self.0.clone(), plugin.to_owned());
+        Box::pin(async move { intake.queue().state_put(&plugin, write).await })
+    }
+
+    fn state_keys(&self, plugin: &str, prefix: &str) -> BoxFuture<'static, Vec<String>> {
+        let (intake, plugin, prefix) = (self.0.clone(), plugin.to_owned(), prefix.to_owned());
+        Box::pin(async move { intake.queue().state_keys(&plugin, &prefix).await })
+    }
+}
+
+impl ContractStore for Contracts {
+    fn register(&self, plugin: &str, contract: ContractInfo) -> Result<(), String> {
+        Self::register(self, plugin, contract).map_err(|conflict| conflict.to_string())
+    }
+}
+
+/// Shows webhooks to the source plugins.
+#[derive(Debug)]
+pub(super) struct Webhooks {
+    pub(super) catalog: Arc<Catalog>,
+    /// How long a source has to answer.
+    pub(super) limit: Duration,
+}
+
+impl Hooks for Webhooks {
+    fn hook<'a>(
+        &'a self,
+        source: &'a str,
+        request: HookRequest,
+    ) -> BoxFuture<'a, Result<HookReply, HookFailure>> {
+        Box::pin(async move {
+            let answer = self.catalog.hook(source, request, self.limit).await;
+            answer.ok_or(HookFailure::UnknownSource)?.map_err(|error| {
+                tracing::warn!(source, %error, "a source failed to answer a webhook");
+                if error.retryable {
+                    HookFailure::Unavailable {
+                        retry_after: error.retry_after,
+                    }
+                } else {
+                    HookFailure::Failed
+                }
+            })
+        })
+    }
+}

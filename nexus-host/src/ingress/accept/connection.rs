@@ -1,0 +1,175 @@
+//! One connection from its first byte to its end: receives a socket, hands its requests to the
+//! router one after the other, and ends it when it makes somebody wait too long.
+//!
+//! One timer serves every deadline, and a request that flows through touches it not once: the
+//! timer is moved forward only when a nearer deadline has come up, and back when it fires early.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::super::config::Config;
+use super::super::http;
+use super::pulse::{Doing, Pulse};
+use super::stream::{Answered, Asked, Stream};
+
+/// The most that one connection reads ahead, and so the most that headers may weigh.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// How long, and for how many bytes, a client whose body was refused is listened to, so that the
+/// refusal reaches it: closing at once would reset the connection under its still running upload.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 16 << 20;
+
+/// How long a connection may take for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    header: Duration,
+    idle: Duration,
+    /// For a client that does not read its answer: as long as for one that does not send.
+    write: Duration,
+}
+
+impl Limits {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            header: config.header_timeout.get(),
+            idle: config.idle_timeout.get(),
+            write: config.body_timeout.get(),
+        }
+    }
+}
+
+/// Serves a connection until it ends, or until it is to stop and has answered.
+pub(super) async fn serve(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let pulse = Arc::new(Pulse::default());
+    {
+        let service = service_fn(|request: Request<Incoming>| {
+            pulse.asked();
+            let request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
+            let answer = http::answer(router.clone(), request);
+            let pulse = pulse.clone();
+            async move {
+                let answer = answer.await;
+                Ok::<_, Infallible>(answer.map(|body| Answered::new(body, pulse)))
+            }
+        });
+        let stream = TokioIo::new(Stream::new(stream, pulse.clone()));
+        let mut http1 = http1::Builder::new();
+        // The deadlines below tell a slow header from a resting connection; hyper's does not.
+        http1.header_read_timeout(None).max_buf_size(READ_BUFFER);
+        let mut connection = pin!(http1.serve_connection(stream, service));
+        let mut deadline = pin!(Deadline::new(limits));
+        let mut told = false;
+        loop {
+            let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                Poll::Pending => deadline.as_mut().poll_past(&pulse, cx).map(|()| None),
+            });
+            tokio::select! {
+                biased;
+                ended = ended => {
+                    match ended {
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => tracing::trace!(%error, "a connection failed"),
+                        None => tracing::debug!(doing = ?pulse.doing(), "a connection was too slow"),
+                    }
+                    break;
+                }
+                _ = stopping.wait_for(|stopping| *stopping), if !told => {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+    if pulse.has_unread()
+        && let Some(stream) = pulse.take_back()
+    {
+        linger(stream).await;
+    }
+}
+
+/// Reads and forgets what still comes, within bounds. The writing side is closed already.
+async fn linger(mut stream: TcpStream) {
+    let drain = async {
+        let mut scrap = vec![0; READ_BUFFER];
+        let mut read = 0;
+        while read < LINGER_BYTES {
+            match stream.read(&mut scrap).await {
+                Ok(0) | Err(_) => break,
+                Ok(some) => read += some,
+            }
+        }
+    };
+    let _ = timeout(LINGER, drain).await;
+}
+
+/// The deadline of whatever a connection is doing.
+struct Deadline {
+    limits: Limits,
+    seen: Option<u32>,
+    at: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Deadline {
+    fn new(limits: Limits) -> Self {
+        let at = Instant::now() + limits.header;
+        Self {
+            limits,
+            seen: None,
+            at: None,
+            sleep: Box::pin(sleep_until(at)),
+        }
+    }
+
+    /// Ready when the connection has been at the same thing for too long. To be polled after the
+    /// connection, whose doing it looks at.
+    fn poll_past(mut self: Pin<&mut Self>, pulse: &Pulse, cx: &mut Context<'_>) -> Poll<()> {
+        if self.seen != Some(pulse.beat()) {
+            self.seen = Some(pulse.beat());
+            let limit = match pulse.doing() {
+                _ if pulse.is_stalled() => Some(self.limits.write),
+                Doing::Asking => Some(self.limits.header),
+                Doing::Resting => Some(self.limits.idle),
+                // A request's body and its processing have deadlines of their own.
+                Doing::Answering => None,
+            };
+            self.at = limit.map(|limit| Instant::now() + limit);
+        }
+        let Some(at) = self.at else {
+            return Poll::Pending;
+        };
+        if at < self.sleep.deadline() {
+            self.sleep.as_mut().reset(at);
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= at {
+                return Poll::Ready(());
+            }
+            self.sleep.as_mut().reset(at);
+        }
+        Poll::Pending
+    }
+}

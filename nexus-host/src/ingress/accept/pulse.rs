@@ -1,0 +1,101 @@
+//! What a connection is doing: receives the changes from the stream, the request's body and the
+//! answer's, and tells the one who watches the deadlines. It knows no clock.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::net::TcpStream;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Doing {
+    /// Nothing has come yet, or only a part of a request's headers.
+    Asking = 0,
+    /// A request is being answered.
+    Answering = 1,
+    /// A request was answered and no byte of the next has come.
+    Resting = 2,
+}
+
+/// Shared by all that make up one connection; they run in one task, so the atomics are plain
+/// memory to them.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    doing: AtomicU32,
+    /// Whether the client does not take what is written.
+    stalled: AtomicBool,
+    /// Counts changes.
+    beat: AtomicU32,
+    /// Whether a request was answered without reading all of its body.
+    unread: AtomicBool,
+    /// The socket, once HTTP is done with it.
+    left: Mutex<Option<TcpStream>>,
+}
+
+impl Pulse {
+    pub(super) fn doing(&self) -> Doing {
+        match self.doing.load(Ordering::Relaxed) {
+            0 => Doing::Asking,
+            1 => Doing::Answering,
+            _ => Doing::Resting,
+        }
+    }
+
+    pub(super) fn now(&self, doing: Doing) {
+        if self.doing.swap(doing as u32, Ordering::Relaxed) != doing as u32 {
+            self.changed();
+        }
+    }
+
+    /// A request has come whole, as far as its headers go.
+    pub(super) fn asked(&self) {
+        self.unread.store(false, Ordering::Relaxed);
+        self.now(Doing::Answering);
+    }
+
+    /// Bytes have come in.
+    pub(super) fn heard(&self) {
+        if self.doing() == Doing::Resting {
+            self.now(Doing::Asking);
+        }
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// The client takes no more for the moment, or again.
+    pub(super) fn stalled(&self, stalled: bool) {
+        if self.stalled.swap(stalled, Ordering::Relaxed) != stalled {
+            self.changed();
+        }
+    }
+
+    /// Differs from before when anything has changed.
+    pub(super) fn beat(&self) -> u32 {
+        self.beat.load(Ordering::Relaxed)
+    }
+
+    fn changed(&self) {
+        self.beat.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A body was given up before its end.
+    pub(super) fn left_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hand_back(&self, stream: TcpStream) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+
+    pub(super) fn take_back(&self) -> Option<TcpStream> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.take()
+    }
+}

@@ -1,0 +1,325 @@
+//! What a connection may do and for how long, over a real socket.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
+
+use super::super::harness::{Hub, Settings, event, post};
+use super::*;
+use crate::config::{ByteSize, HumanDuration};
+use crate::queue::Queue;
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+fn millis(millis: u64) -> HumanDuration {
+    Duration::from_millis(millis).into()
+}
+
+/// Deadlines that a test can wait for, told apart by their lengths.
+fn impatient(settings: &mut Settings) {
+    settings.server.header_timeout = millis(150);
+    settings.server.idle_timeout = millis(1_200);
+    settings.server.body_timeout = millis(250);
+}
+
+/// Whether the time since `started` is what a deadline of so many milliseconds leads to.
+fn about(started: Instant, millis: u128) -> bool {
+    let past = started.elapsed().as_millis();
+    (millis - 20..millis + 1_500).contains(&past)
+}
+
+#[tokio::test]
+async fn a_silent_client_is_closed() {
+    let hub = Hub::start(impatient).await;
+    let started = Instant::now();
+    let mut connection = hub.connect().await;
+    assert_eq!(connection.closed().await, "");
+    assert!(about(started, 150), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_slow_header_is_closed_however_steadily_it_drips() {
+    let hub = Hub::start(impatient).await;
+    let started = Instant::now();
+    let mut connection = hub.connect().await;
+    let (mut read, mut write) = connection.0.split();
+    let drip = async {
+        for byte in HEALTH.bytes().cycle().take(150) {
+            // Never the empty line that would end the headers.
+            let byte = if byte == b'\r' || byte == b'\n' {
+                b'x'
+            } else {
+                byte
+            };
+            if write.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let closed = async {
+        let mut scrap = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut scrap).await;
+    };
+    tokio::select! { () = drip => {}, () = closed => {} }
+    assert!(about(started, 150), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_resting_connection_is_kept_longer_and_a_slow_second_header_is_not() {
+    let hub = Hub::start(impatient).await;
+    let mut resting = hub.connect().await;
+    resting.write(HEALTH).await;
+    resting.answer().await;
+    let started = Instant::now();
+    assert_eq!(resting.closed().await, "");
+    assert!(about(started, 1_200), "{:?}", started.elapsed());
+
+    let mut slow = hub.connect().await;
+    slow.write(HEALTH).await;
+    slow.answer().await;
+    sleep(Duration::from_millis(200)).await;
+    slow.write(HEALTH).await;
+    assert_eq!(
+        slow.answer().await.status,
+        200,
+        "still there after the header's time"
+    );
+    slow.write("GET /heal").await;
+    let started = Instant::now();
+    slow.closed().await;
+    assert!(
+        started.elapsed() < Duration::from_millis(1_000),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_slow_body_is_given_up() {
+    let hub = Hub::start(impatient).await;
+    let mut connection = hub.connect().await;
+    let whole = post("any", "/v1/events", &event(json!({})).to_string());
+    connection.write(&whole[..whole.len() - 1]).await;
+    let started = Instant::now();
+    let answer = connection.answer().await;
+    assert_eq!(answer.problem(408), "request_timeout");
+    assert!(about(started, 250), "{:?}", started.elapsed());
+    assert_eq!(hub.queue.stats().depth, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed() {
+    let hub = Hub::start(|settings| {
+        impatient(settings);
+        // Not what ends it: to HTTP the answer is written once it is buffered.
+        settings.server.idle_timeout = HumanDuration::from_secs(60);
+        settings.limits.max_body = ByteSize::from_mib(32);
+    })
+    .await;
+    let mut connection = hub.connect().await;
+    // An answer that no socket buffer holds, to a client that reads none of it.
+    let body = "x".repeat(24 << 20);
+    let head = format!(
+        "POST /v1/hooks/echo HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write(&head).await;
+    connection.write(&body).await;
+    sleep(Duration::from_millis(1_500)).await;
+    let read = connection.closed().await;
+    assert!(read.len() < body.len(), "all of it was written");
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_unread() {
+    let hub = Hub::start(|settings| settings.limits.max_body = ByteSize::from_kib(1)).await;
+    let head = |more: &str| {
+        format!(
+            "POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer any\r\n\
+             content-length: 1048577\r\n{more}\r\n"
+        )
+    };
+    // Nothing of the body is sent, and yet there is an answer.
+    let mut connection = hub.connect().await;
+    connection.write(&head("")).await;
+    assert_eq!(connection.answer().await.problem(413), "payload_too_large");
+    let mut connection = hub.connect().await;
+    connection.write(&head("expect: 100-continue\r\n")).await;
+    let answer = connection.answer().await;
+    assert_eq!(answer.problem(413), "payload_too_large");
+    connection.closed().await;
+}
+
+#[tokio::test]
+async fn expected_bodies_are_asked_for_when_they_are_welcome() {
+    let hub = Hub::start(|_| {}).await;
+    let whole = post("any", "/v1/events", &event(json!({})).to_string());
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+    let mut connection = hub.connect().await;
+    connection
+        .write(&format!("{head}\r\nexpect: 100-continue\r\n\r\n"))
+        .await;
+    connection.read_until("100 Continue\r\n\r\n").await;
+    connection.write(body).await;
+    assert_eq!(connection.answer().await.status, 202);
+
+    let unknown = head.replace("Bearer any", "Bearer wrong");
+    let mut connection = hub.connect().await;
+    connection
+        .write(&format!("{unknown}\r\nexpect: 100-continue\r\n\r\n"))
+        .await;
+    assert_eq!(connection.answer().await.problem(401), "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let hub = Hub::start(|settings| settings.limits.max_body = ByteSize::from_kib(1)).await;
+    for key in ["any", "wrong"] {
+        let mut connection = hub.connect().await;
+        let body = " ".repeat(4 << 20);
+        // The whole of it is written before anything is read, as simple clients do.
+        connection.write(&post(key, "/v1/events", &body)).await;
+        let status = connection.answer().await.status;
+        assert_eq!(status, if key == "any" { 413 } else { 401 });
+    }
+    // Without a stated length as well.
+    let mut connection = hub.connect().await;
+    let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer any\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    connection.write(head).await;
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    for _ in 0..16 {
+        connection.write(&chunk).await;
+    }
+    assert_eq!(connection.answer().await.problem(413), "payload_too_large");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_half_way_costs_nothing() {
+    let hub = Hub::start(|settings| settings.server.max_connections = 2).await;
+    let whole = post("any", "/v1/events", &event(json!({})).to_string());
+    for cut in [1, 30, whole.len() / 2, whole.len() - 1] {
+        let mut connection = hub.connect().await;
+        connection.write(&whole[..cut]).await;
+        drop(connection);
+    }
+    // Their places are free again, and nothing of theirs was queued.
+    assert_eq!(hub.send(&whole).await.status, 202);
+    assert_eq!(hub.queue.stats().depth, 1);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_wait_for_a_place() {
+    let hub = Hub::start(|settings| settings.server.max_connections = 2).await;
+    let (mut one, mut two) = (hub.connect().await, hub.connect().await);
+    for connection in [&mut one, &mut two] {
+        connection.write(HEALTH).await;
+        connection.answer().await;
+    }
+    let mut three = hub.connect().await;
+    three.write(HEALTH).await;
+    let early = tokio::time::timeout(Duration::from_millis(100), three.answer()).await;
+    assert!(early.is_err(), "answered beyond the cap");
+    drop(one);
+    assert_eq!(three.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn several_requests_share_a_connection() {
+    let hub = Hub::start(|_| {}).await;
+    let mut connection = hub.connect().await;
+    for _ in 0..3 {
+        connection
+            .write(&post("any", "/v1/events", &event(json!({})).to_string()))
+            .await;
+        assert_eq!(connection.answer().await.status, 202);
+    }
+    // A small unread body does not end it either.
+    connection.write(&post("wrong", "/v1/events", "{}")).await;
+    assert_eq!(connection.answer().await.status, 401);
+    connection.write(HEALTH).await;
+    assert_eq!(connection.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stop_lets_running_requests_end_and_closes_the_rest() {
+    let mut hub = Hub::start(|_| {}).await;
+    let mut running = hub.connect().await;
+    running
+        .write("POST /v1/hooks/slow HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    let mut resting = hub.connect().await;
+    resting.write(HEALTH).await;
+    resting.answer().await;
+    let mut fresh = hub.connect().await;
+    sleep(Duration::from_millis(100)).await;
+
+    let address = hub.address;
+    hub.stop(Duration::from_secs(5));
+    let started = Instant::now();
+    assert_eq!(resting.closed().await, "");
+    assert_eq!(fresh.closed().await, "");
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "still accepting"
+    );
+    let answer = running.answer().await;
+    assert_eq!((answer.status, &*answer.body), (200, "at last"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    running.closed().await;
+    assert_eq!(hub.ended().await, Served { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_longer_than_it_may() {
+    let mut hub = Hub::start(|_| {}).await;
+    let mut running = hub.connect().await;
+    running
+        .write("POST /v1/hooks/slow HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    sleep(Duration::from_millis(50)).await;
+    let started = Instant::now();
+    hub.stop(Duration::from_millis(50));
+    assert_eq!(hub.ended().await, Served { cut: 1 });
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_for_an_outcome() {
+    let mut hub = Hub::start(|_| {}).await;
+    let mut waiting = hub.connect().await;
+    let event = event(json!({})).to_string();
+    waiting
+        .write(&post("any", "/v1/events?ack=processed", &event))
+        .await;
+    while hub.queue.stats().depth == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    hub.stop(Duration::from_secs(5));
+    assert_eq!(waiting.answer().await.status, 202);
+    assert_eq!(hub.ended().await, Served { cut: 0 });
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named_with_its_key() {
+    let hub = Hub::start(|_| {}).await;
+    let config = Config {
+        http: hub.address,
+        ..Config::default()
+    };
+    let refused = Server::bind(&config).await.unwrap_err().to_string();
+    assert!(refused.contains(&hub.address.to_string()), "{refused}");
+    assert!(refused.contains("server.http"), "{refused}");
+}

@@ -1,0 +1,156 @@
+//! A request's body: receives a stream of bytes, hands on the whole of it. It never holds more
+//! than the limit, never waits longer than the deadline, and reads nothing of a body that says
+//! itself that it is too large.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::body::Body as _;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use tokio::time::timeout;
+
+use super::problem::Problem;
+use crate::admission::{Code, quoted};
+use crate::config::ByteSize;
+
+/// Reads a body.
+pub(super) async fn read(body: Body, most: ByteSize, deadline: Duration) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > most.bytes() {
+        return Err(too_large(most));
+    }
+    timeout(deadline, collect(body, most))
+        .await
+        .unwrap_or_else(|_| Err(Problem::too_slow()))
+}
+
+async fn collect(mut body: Body, most: ByteSize) -> Result<Bytes, Problem> {
+    let mut whole = Bytes::new();
+    let mut parts = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Problem::new(Code::MalformedJson, "the body ended before it was complete")
+        })?;
+        let Ok(part) = frame.into_data() else {
+            continue;
+        };
+        if (whole.len() + parts.len() + part.len()) as u64 > most.bytes() {
+            return Err(too_large(most));
+        }
+        // Most bodies come in one part, which is then taken as it is.
+        if whole.is_empty() && parts.is_empty() {
+            whole = part;
+            continue;
+        }
+        if parts.is_empty() {
+            parts.extend_from_slice(&whole);
+            whole = Bytes::new();
+        }
+        parts.extend_from_slice(&part);
+    }
+    Ok(if parts.is_empty() {
+        whole
+    } else {
+        parts.freeze()
+    })
+}
+
+fn too_large(most: ByteSize) -> Problem {
+    let detail = format!("the body is over limits.max_body ({most}); send less at once");
+    Problem::new(Code::PayloadTooLarge, detail)
+}
+
+/// Refuses what is not said to be JSON. A body without a type is taken for it.
+pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |detail: String| Err(Problem::new(Code::UnsupportedMediaType, detail));
+    for encoding in headers.get_all(CONTENT_ENCODING) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            let found = quoted(&String::from_utf8_lossy(encoding.as_bytes()));
+            return refused(format!(
+                "content encoding {found} is not read; send plain JSON"
+            ));
+        }
+    }
+    let Some(media_type) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let media_type = String::from_utf8_lossy(media_type.as_bytes());
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("charset"))
+        .all(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"));
+    if is_json && is_utf8 {
+        return Ok(());
+    }
+    let found = quoted(&media_type);
+    refused(format!(
+        "content type {found} is not read; send application/json in UTF-8"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_nothing_else() {
+        let with = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            expect_json(&headers).is_ok()
+        };
+        assert!(expect_json(&HeaderMap::new()).is_ok());
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"; x=y",
+        ] {
+            assert!(with("content-type", good), "{good}");
+        }
+        for bad in [
+            "text/plain",
+            "application/jsonx",
+            "application/cloudevents+json",
+            "application/json; charset=latin1",
+            "application/x-www-form-urlencoded",
+            "",
+        ] {
+            assert!(!with("content-type", bad), "{bad}");
+        }
+        assert!(with("content-encoding", "identity"));
+        assert!(!with("content-encoding", "gzip"));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit_in_however_many_parts() {
+        let most = ByteSize::from_bytes(10);
+        for parts in [
+            &[10][..],
+            &[11],
+            &[5, 5],
+            &[5, 6],
+            &[1, 1, 1],
+            &[],
+            &[0, 10],
+            &[0, 0, 11],
+        ] {
+            let total: usize = parts.iter().sum();
+            let parts = parts
+                .iter()
+                .map(|len| Ok::<_, std::io::Error>(vec![b'x'; *len]));
+            let stream = futures_util::stream::iter(parts.collect::<Vec<_>>());
+            let read = read(Body::from_stream(stream), most, Duration::from_secs(1)).await;
+            match read {
+                Ok(body) => assert!(total <= 10 && body == vec![b'x'; total]),
+                Err(_) => assert!(total > 10, "{total}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the ingress needs of others, so that it imports neither plugins nor the host. The host
+//! wires the real ones in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_plugin_api::{Event, HookReply, HookRequest};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::intake::Intake;
+use crate::queue::BoxFuture;
+
+/// Everything the ingress talks to.
+#[derive(Clone)]
+pub struct Ports {
+    /// Admits events and queues them; its queue also knows journeys and dead letters.
+    pub intake: Arc<Intake>,
+    /// The source plugins.
+    pub hooks: Arc<dyn Hooks>,
+    /// Whether the hub can do its work.
+    pub readiness: Arc<dyn Readiness>,
+    /// What administration shows.
+    pub admin: Arc<dyn Admin>,
+    /// Accepted events as they come; whoever follows them subscribes here.
+    pub live: broadcast::Sender<Arc<Event>>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports(..)")
+    }
+}
+
+/// The source plugins, as the ingress sees them.
+pub trait Hooks: Send + Sync + 'static {
+    /// Shows a raw webhook to the plugin whose source it is. Bounded in time by whoever
+    /// implements it.
+    fn hook<'a>(
+        &'a self,
+        source: &'a str,
+        request: HookRequest,
+    ) -> BoxFuture<'a, Result<HookReply, HookFailure>>;
+}
+
+/// Why a webhook was not answered by its plugin. The plugin's own message is for the log, not for
+/// the sender.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HookFailure {
+    /// No plugin has a source of that name. 404.
+    #[error("no source of that name")]
+    UnknownSource,
+    /// It may work later. 503.
+    #[error("the source cannot answer for the moment")]
+    Unavailable {
+        /// When trying again makes sense.
+        retry_after: Option<Duration>,
+    },
+    /// It will not work. 500.
+    #[error("the source failed")]
+    Failed,
+}
+
+/// Whether the hub can do its work.
+pub trait Readiness: Send + Sync + 'static {
+    /// How it is now. Asked often; it should answer from what is known.
+    fn report(&self) -> ReadyReport;
+}
+
+/// What `/readyz` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadyReport {
+    /// The sum of it.
+    pub status: ReadyStatus,
+    /// Its parts.
+    pub checks: Vec<Check>,
+}
+
+/// Whether the hub takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ReadyStatus {
+    /// Everything works. 200.
+    Ready,
+    /// Events are taken, but some part does not work. 200.
+    Degraded,
+    /// No events are taken. 503.
+    NotReady,
+    /// No more events are taken. 503.
+    ShuttingDown,
+}
+
+/// One part of the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Which one.
+    pub name: String,
+    /// How it is.
+    pub status: CheckStatus,
+    /// Why it is not ready. Never a secret: anybody may ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How one part of the hub is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckStatus {
+    /// Works.
+    Ready,
+    /// Works in part, or not for the moment.
+    Degraded,
+    /// Does not work.
+    Failed,
+}
+
+/// What administration shows beside the queue.
+pub trait Admin: Send + Sync + 'static {
+    /// The plugins, as `/v1/admin/plugins` answers them.
+    fn plugins(&self) -> serde_json::Value;
+
+    /// The breakers, as `/v1/admin/breakers` answers them.
+    fn breakers(&self) -> serde_json::Value;
+}

@@ -1,0 +1,218 @@
+//! The way in: the one place where admission is followed by the queue. Receives bodies from the
+//! ingress and events from plugins and the host, hands on receipts. It logs no payload, and
+//! answers only after the queue has.
+
+mod completion;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_plugin_api::{Event, NewEvent, PublishStatus, Published};
+use uuid::Uuid;
+
+pub use completion::{Completions, Watch};
+
+use crate::admission::{Admission, Admitted, ClientScope, Code, Origin, Parcel, Rejection};
+use crate::dispatch::port::Observer;
+use crate::queue::{PushError, Pushed, Queue};
+
+/// When somebody who found the queue full should come again.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// When somebody who found the hub stopping should come again: about a restart.
+const CLOSED_RETRY: Duration = Duration::from_secs(5);
+
+/// After so many events of one batch, others get a turn on the worker.
+const TURN: usize = 32;
+
+/// Admits events and queues them.
+pub struct Intake {
+    admission: Arc<Admission>,
+    queue: Arc<dyn Queue>,
+    observer: Arc<dyn Observer>,
+    completions: Arc<Completions>,
+}
+
+/// An event that is in the queue, or was before.
+#[derive(Debug)]
+pub struct Receipt {
+    /// The event.
+    pub event_id: Uuid,
+    /// Whether it is new.
+    pub status: PublishStatus,
+    /// Ready when the event is finished; there when it was asked for.
+    pub watch: Option<Watch>,
+}
+
+/// What became of a body.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It held one event.
+    One(Receipt),
+    /// It held an array; one answer each, in order.
+    Many(Vec<Result<Receipt, Rejection>>),
+}
+
+impl Intake {
+    /// Wires admission to the queue. `observer` is told of every accepted event.
+    pub fn new(
+        admission: Arc<Admission>,
+        queue: Arc<dyn Queue>,
+        observer: Arc<dyn Observer>,
+        completions: Arc<Completions>,
+    ) -> Self {
+        Self {
+            admission,
+            queue,
+            observer,
+            completions,
+        }
+    }
+
+    /// What lets events in.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// Where accepted events go.
+    pub fn queue(&self) -> &Arc<dyn Queue> {
+        &self.queue
+    }
+
+    /// Takes in a client's body: one event, or an array in which each is judged on its own. With
+    /// `watched`, receipts tell when their events are finished.
+    ///
+    /// # Errors
+    /// Why nothing of it was taken. A refusal within an array is in its place in the answer.
+    pub async fn submit(
+        &self,
+        client: &ClientScope,
+        body: &[u8],
+        watched: bool,
+    ) -> Result<Submitted, Rejection> {
+        match self.admission.open(body)? {
+            Parcel::One(event) => {
+                let admitted = self.admission.admit(client, event)?;
+                self.push_one(admitted, watched).await.map(Submitted::One)
+            }
+            Parcel::Many(events) => {
+                let answers = self.submit_all(client, &events, watched).await;
+                Ok(Submitted::Many(answers))
+            }
+        }
+    }
+
+    async fn submit_all(
+        &self,
+        client: &ClientScope,
+        events: &[&str],
+        watched: bool,
+    ) -> Vec<Result<Receipt, Rejection>> {
+        let mut judged = Vec::with_capacity(events.len());
+        for (index, event) in events.iter().enumerate() {
+            if index % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            judged.push(self.admission.admit(client, event));
+        }
+        let admitted = judged.iter().filter_map(|event| event.as_ref().ok());
+        let admitted: Vec<Admitted> = admitted.cloned().collect();
+        let mut receipts = self.push(admitted, watched).await.into_iter();
+        let answer = |event: Result<Admitted, Rejection>| match event {
+            Ok(_) => receipts.next().unwrap_or_else(|| Err(unanswered())),
+            Err(refused) => Err(refused),
+        };
+        judged.into_iter().map(answer).collect()
+    }
+
+    /// Takes in a whole event that no client sent.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn publish(&self, event: Event, origin: Origin<'_>) -> Result<Published, Rejection> {
+        let admitted = self.admission.admit_event(event, origin)?;
+        self.push_one(admitted, false).await.map(published)
+    }
+
+    /// Takes in an event that a plugin or the host makes.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn publish_new(
+        &self,
+        event: NewEvent,
+        origin: Origin<'_>,
+    ) -> Result<Published, Rejection> {
+        let admitted = self.admission.admit_new(event, origin)?;
+        self.push_one(admitted, false).await.map(published)
+    }
+
+    async fn push_one(&self, event: Admitted, watched: bool) -> Result<Receipt, Rejection> {
+        let answer = self.push(vec![event], watched).await.pop();
+        answer.unwrap_or_else(|| Err(unanswered()))
+    }
+
+    /// One call to the queue for all of them, so that a durable one commits them together.
+    async fn push(&self, events: Vec<Admitted>, watched: bool) -> Vec<Result<Receipt, Rejection>> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        // Before the push: afterwards the event may be finished already.
+        let watch =
+            |event: &Admitted| watched.then(|| self.completions.watch(event.event().event_id));
+        let watches: Vec<_> = events.iter().map(watch).collect();
+        let pushed: Vec<_> = events.iter().map(|event| event.event().clone()).collect();
+        let answers = self.queue.push(events).await;
+        let with_events = answers.into_iter().zip(pushed).zip(watches);
+        with_events
+            .map(|((answer, event), watch)| {
+                let status = match answer.map_err(refusal)? {
+                    Pushed::Accepted => {
+                        self.observer.accepted(&event);
+                        PublishStatus::Accepted
+                    }
+                    Pushed::Duplicate => PublishStatus::Duplicate,
+                };
+                Ok(Receipt {
+                    event_id: event.event_id,
+                    status,
+                    watch,
+                })
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake")
+            .field("admission", &self.admission)
+            .finish_non_exhaustive()
+    }
+}
+
+fn published(receipt: Receipt) -> Published {
+    Published {
+        event_id: receipt.event_id,
+        status: receipt.status,
+    }
+}
+
+fn refusal(error: PushError) -> Rejection {
+    let (code, retry_after) = match error {
+        PushError::Full { .. } => (Code::QueueFull, FULL_RETRY),
+        PushError::Closed => (Code::ShuttingDown, CLOSED_RETRY),
+    };
+    Rejection::new(code, error.to_string()).with_retry_after(retry_after)
+}
+
+/// A queue that answers for fewer events than it was given has taken nothing on itself for the
+/// rest.
+fn unanswered() -> Rejection {
+    let message = "the queue did not answer for this event; send it again";
+    Rejection::new(Code::QueueFull, message).with_retry_after(FULL_RETRY)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Loading a checked library. With the interface crate, the only place with `unsafe`.
+//!
+//! Receives a [`Candidate`], hands on its root. The bytes that were checked are written to a
+//! private folder and that copy is loaded, so that what runs is what was checked, and the file in
+//! the plugins folder stays free to be replaced. A library is never unloaded.
+
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use libloading::Library;
+use nexus_plugin_api::abi::{LoadError, RootV1_Ref, root_from_header};
+use tempfile::TempDir;
+
+use super::discover::Candidate;
+use super::refusal::{Refusal, RefusalCode as Code};
+
+/// A private folder for copies, removed with this value. Loaded libraries stay mapped.
+#[derive(Debug)]
+pub(super) struct Copies(TempDir);
+
+impl Copies {
+    pub(super) fn new() -> io::Result<Self> {
+        tempfile::Builder::new()
+            .prefix("nexus-plugins-")
+            .tempdir()
+            .map(Self)
+    }
+
+    /// Loads one library and checks its interface.
+    pub(super) fn load(&self, candidate: &Candidate) -> Result<RootV1_Ref, Refusal> {
+        let name = format!("{}-{}", candidate.manifest.id, &candidate.sha256[..16]);
+        let path = self
+            .0
+            .path()
+            .join(name)
+            .with_extension(std::env::consts::DLL_EXTENSION);
+        write_private(&path, &candidate.bytes).map_err(|error| {
+            Refusal::new(
+                Code::LoadFailed,
+                format!("a private copy could not be written: {error}"),
+                "check the space and permissions of the temporary folder",
+            )
+        })?;
+        let failed = |error: libloading::Error| {
+            Refusal::new(
+                Code::LoadFailed,
+                format!("the system's loader says: {}", chain(&error)),
+                "check that every library it needs is installed",
+            )
+        };
+        // SAFETY: loading runs the library's initialisers. Whoever put the file into the plugins
+        // folder and configured this host trusts it to; its manifest, target and hash were checked
+        // on these very bytes.
+        let library = unsafe { Library::new(&path) }.map_err(failed)?;
+        let entry = candidate.manifest.entry.as_bytes();
+        // SAFETY: only the symbol's address is taken here, not what it points to.
+        let header = unsafe {
+            let symbol = library.get::<*const ()>(entry).map_err(failed)?;
+            symbol
+                .try_as_raw_ptr()
+                .map_or(std::ptr::null(), |address| address.cast_const().cast())
+        };
+        // Never unloaded: its code and statics are referred to from now on.
+        std::mem::forget(library);
+        // SAFETY: `header` is the symbol that the manifest names as its entry, which
+        // `export_plugin!` made; the library was just leaked.
+        unsafe { root_from_header(header) }.map_err(refuse)
+    }
+}
+
+fn refuse(error: LoadError) -> Refusal {
+    let help = "build it again with this host's SDK";
+    match &error {
+        LoadError::Version { .. } => Refusal::new(Code::AbiMismatch, error, help),
+        LoadError::Layout(report) => {
+            tracing::debug!(report, "layout of a refused plugin");
+            Refusal::new(
+                Code::LayoutMismatch,
+                format!("{error} (the full report is in the log at level debug)"),
+                help,
+            )
+        }
+        LoadError::Constructor(_) => Refusal::new(Code::InitPanicked, error, help),
+        _ => Refusal::new(Code::LoadFailed, error, help),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o500);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.flush()
+}

@@ -1,0 +1,209 @@
+//! Reading a library's manifest out of its bytes, without running anything of it.
+//!
+//! Receives a file's bytes, hands on the [`Manifest`] it holds or the [`Refusal`] that says why it
+//! cannot run here. Never loads.
+
+use nexus_plugin_api::abi::{
+    ABI_VERSION, ComponentKind, MANIFEST_MAGIC, MANIFEST_SECTION, Manifest, TARGET,
+};
+use object::{Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection};
+use semver::Version;
+
+use super::refusal::{Refusal, RefusalCode as Code};
+
+/// Most components a library may hold.
+const MAX_COMPONENTS: usize = 1_000;
+
+/// Reads the manifest and checks that the library could run in this host.
+///
+/// # Errors
+/// See [`Code`]; everything up to `PanicAbort` is found here.
+pub(super) fn read(bytes: &[u8]) -> Result<Manifest, Refusal> {
+    let library = File::parse(bytes).map_err(|error| {
+        Refusal::new(
+            Code::NotALibrary,
+            format!("expected a shared library, found something else ({error})"),
+            "remove it from the plugins folder",
+        )
+    })?;
+    check_machine(&library)?;
+    let manifest = parse(section(&library)?)?;
+    check_target(&manifest)?;
+    check_abi(&manifest)?;
+    check_contents(&manifest)?;
+    Ok(manifest)
+}
+
+fn check_machine(library: &File<'_>) -> Result<(), Refusal> {
+    if library.kind() != ObjectKind::Dynamic {
+        return Err(Refusal::new(
+            Code::NotALibrary,
+            format!("expected a shared library, found {:?}", library.kind()),
+            "build the plugin with crate-type = [\"cdylib\"]",
+        ));
+    }
+    let format = if cfg!(target_vendor = "apple") {
+        BinaryFormat::MachO
+    } else if cfg!(windows) {
+        BinaryFormat::Pe
+    } else {
+        BinaryFormat::Elf
+    };
+    if library.format() != format || !is_own_architecture(library.architecture()) {
+        return Err(wrong_target(&format!(
+            "{:?} {:?}",
+            library.format(),
+            library.architecture()
+        )));
+    }
+    Ok(())
+}
+
+fn is_own_architecture(found: Architecture) -> bool {
+    match std::env::consts::ARCH {
+        "x86_64" => matches!(found, Architecture::X86_64 | Architecture::X86_64_X32),
+        "x86" => found == Architecture::I386,
+        "aarch64" => found == Architecture::Aarch64,
+        "arm" => found == Architecture::Arm,
+        "riscv64" => found == Architecture::Riscv64,
+        // Elsewhere the manifest's target triple has the last word.
+        _ => true,
+    }
+}
+
+fn wrong_target(found: &str) -> Refusal {
+    Refusal::new(
+        Code::WrongTarget,
+        format!("expected {TARGET}, found {found}"),
+        "build it for this system",
+    )
+}
+
+fn section<'a>(library: &File<'a>) -> Result<&'a [u8], Refusal> {
+    library
+        .section_by_name(MANIFEST_SECTION)
+        .and_then(|section| section.data().ok())
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::NoManifest,
+                format!("expected a section {MANIFEST_SECTION}, found none"),
+                "call export_plugin! in the library, or remove it from the plugins folder",
+            )
+        })
+}
+
+fn parse(section: &[u8]) -> Result<Manifest, Refusal> {
+    let bad = |reason: String| {
+        Refusal::new(
+            Code::BadManifest,
+            reason,
+            "build it again with the published SDK",
+        )
+    };
+    let text = section
+        .strip_prefix(MANIFEST_MAGIC)
+        .ok_or_else(|| bad("the manifest section does not start as expected".to_owned()))?;
+    let end = text
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(text.len());
+    if text[end..].iter().any(|byte| *byte != 0) {
+        return Err(bad("the library holds more than one manifest".to_owned()));
+    }
+    serde_json::from_slice(&text[..end])
+        .map_err(|error| bad(format!("the manifest does not parse: {error}")))
+}
+
+fn check_target(manifest: &Manifest) -> Result<(), Refusal> {
+    if manifest.target != TARGET {
+        return Err(wrong_target(&manifest.target));
+    }
+    if manifest.panic != "unwind" {
+        return Err(Refusal::new(
+            Code::PanicAbort,
+            format!("expected panic strategy unwind, found {}", manifest.panic),
+            "build it with panic = \"unwind\": a panic would end the whole host",
+        ));
+    }
+    Ok(())
+}
+
+fn check_abi(manifest: &Manifest) -> Result<(), Refusal> {
+    let mismatch = |found: &str, help| {
+        Refusal::new(
+            Code::AbiMismatch,
+            format!(
+                "expected plugin interface {ABI_VERSION} or older of the same major version, found {found}"
+            ),
+            help,
+        )
+    };
+    let (Ok(own), Ok(found)) = (Version::parse(ABI_VERSION), Version::parse(&manifest.abi)) else {
+        return Err(mismatch(
+            &manifest.abi,
+            "build it again with the published SDK",
+        ));
+    };
+    if found.major < own.major {
+        return Err(mismatch(
+            &manifest.abi,
+            "build it again with this host's SDK",
+        ));
+    }
+    if found.major > own.major || found.minor > own.minor {
+        return Err(mismatch(
+            &manifest.abi,
+            "update the host, or build the plugin with this host's SDK",
+        ));
+    }
+    Ok(())
+}
+
+fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
+    let bad = |reason: String| {
+        Refusal::new(
+            Code::BadManifest,
+            reason,
+            "build it again with the published SDK",
+        )
+    };
+    let is_id = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+    };
+    if !is_id(&manifest.id) {
+        return Err(bad("the id is not 1 to 64 of a-z, 0-9, - and _".to_owned()));
+    }
+    if Version::parse(&manifest.version).is_err() {
+        return Err(bad(format!(
+            "the version {:?} is not semver",
+            manifest.version
+        )));
+    }
+    if manifest.components.len() > MAX_COMPONENTS {
+        return Err(bad(format!("{} components", manifest.components.len())));
+    }
+    for (index, component) in manifest.components.iter().enumerate() {
+        let same = |other: &nexus_plugin_api::abi::ComponentEntry| {
+            other.kind == component.kind && other.name == component.name
+        };
+        if component.name.is_empty() || component.name.contains('/') {
+            return Err(bad(format!("a {} has no usable name", component.kind)));
+        }
+        if manifest.components[..index].iter().any(same) {
+            return Err(bad(format!(
+                "two {}s are named {}",
+                component.kind, component.name
+            )));
+        }
+        if component.kind == ComponentKind::Processor && component.subscriptions.is_empty() {
+            return Err(bad(format!(
+                "processor {} subscribes to nothing",
+                component.name
+            )));
+        }
+    }
+    Ok(())
+}

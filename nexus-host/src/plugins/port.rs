@@ -1,0 +1,33 @@
+//! What the plugins room needs of the host, to serve its plugins. The host wires the real one in.
+
+use nexus_plugin_api::{ContractInfo, NewEvent, PluginError, Published, StateWrite};
+
+use crate::queue::BoxFuture;
+
+/// The hub, as plugins see it.
+pub trait Upstream: Send + Sync + 'static {
+    /// Admits and queues an event that a plugin publishes by itself.
+    fn publish(
+        &self,
+        plugin: &str,
+        event: NewEvent,
+    ) -> BoxFuture<'static, Result<Published, PluginError>>;
+
+    /// Reads a plugin's state.
+    fn state_get(&self, plugin: &str, key: &str) -> BoxFuture<'static, Option<Vec<u8>>>;
+
+    /// Writes a plugin's state.
+    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'static, ()>;
+
+    /// Lists keys of a plugin's state.
+    fn state_keys(&self, plugin: &str, prefix: &str) -> BoxFuture<'static, Vec<String>>;
+}
+
+/// Where contracts are kept.
+pub trait ContractStore {
+    /// Takes a contract over from a plugin.
+    ///
+    /// # Errors
+    /// Why it cannot be: it does not compile, or another plugin has it with another content.
+    fn register(&self, plugin: &str, contract: ContractInfo) -> Result<(), String>;
+}

@@ -1,0 +1,102 @@
+//! Why a plugin was not taken: one line, coded.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Why a file or a plugin is not used. Reads as one line: what, expected, found, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Stable code.
+    pub code: RefusalCode,
+    /// What was found, and what was expected instead.
+    pub reason: String,
+    /// What to do about it.
+    pub help: &'static str,
+}
+
+/// Stable codes of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// The file cannot be read.
+    Unreadable,
+    /// It is not a shared library at all.
+    NotALibrary,
+    /// A library, but for another system or processor.
+    WrongTarget,
+    /// A library without a manifest: not a Nexus plugin.
+    NoManifest,
+    /// The manifest does not parse or contradicts itself.
+    BadManifest,
+    /// Made with another, or a newer, version of the plugin interface.
+    AbiMismatch,
+    /// Compiled so that a panic would end the host.
+    PanicAbort,
+    /// Its hash is not among the allowed ones.
+    WrongHash,
+    /// Another plugin has the same id.
+    DuplicateId,
+    /// The configuration says not to use it.
+    Disabled,
+    /// Its configuration does not fit its schema.
+    BadConfig,
+    /// The system's loader refuses it.
+    LoadFailed,
+    /// The layout of an interface type differs.
+    LayoutMismatch,
+    /// It brings a contract that another plugin has with another content.
+    ContractConflict,
+    /// Building its components failed.
+    InitFailed,
+    /// Building its components panicked.
+    InitPanicked,
+    /// Building its components took too long.
+    InitTimeout,
+}
+
+impl RefusalCode {
+    /// The code as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::NotALibrary => "not_a_library",
+            Self::WrongTarget => "wrong_target",
+            Self::NoManifest => "no_manifest",
+            Self::BadManifest => "bad_manifest",
+            Self::AbiMismatch => "abi_mismatch",
+            Self::PanicAbort => "panic_abort",
+            Self::WrongHash => "wrong_hash",
+            Self::DuplicateId => "duplicate_id",
+            Self::Disabled => "disabled",
+            Self::BadConfig => "bad_config",
+            Self::LoadFailed => "load_failed",
+            Self::LayoutMismatch => "layout_mismatch",
+            Self::ContractConflict => "contract_conflict",
+            Self::InitFailed => "init_failed",
+            Self::InitPanicked => "init_panicked",
+            Self::InitTimeout => "init_timeout",
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn new(code: RefusalCode, reason: impl fmt::Display, help: &'static str) -> Self {
+        // One line, whatever a library or a loader says.
+        let reason = reason.to_string();
+        Self {
+            code,
+            reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
+            help,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.code.as_str(), self.reason, self.help)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,48 @@
+//! The background tasks of sources: started, restarted with a growing delay, stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::instance::Instance;
+
+/// First delay after a failure; doubled up to the longest.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// A task that ran this long before it failed starts over with the first delay.
+const HEALTHY_RUN: Duration = Duration::from_secs(60);
+
+/// Runs every given source until the set is dropped.
+pub(super) fn run(sources: Vec<(Arc<Instance>, u32, String)>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for (instance, component, name) in sources {
+        tasks.spawn(supervise(instance, component, name));
+    }
+    tasks
+}
+
+async fn supervise(instance: Arc<Instance>, component: u32, name: String) {
+    let mut delay = FIRST_DELAY;
+    loop {
+        let started = Instant::now();
+        match instance.run(component).await {
+            Ok(()) => {
+                tracing::debug!(source = name, "the source's background task has ended");
+                return;
+            }
+            Err(error) => {
+                if started.elapsed() >= HEALTHY_RUN {
+                    delay = FIRST_DELAY;
+                }
+                // Up to a quarter more, so that many do not come back at the same moment.
+                let wait = delay + delay.mul_f64(0.25 * rand::random::<f64>());
+                tracing::warn!(source = name, %error, ?wait, "a source's background task failed; it is started again");
+                sleep(wait).await;
+                delay = (delay * 2).min(LONGEST_DELAY);
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! From candidates to running plugins.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use nexus_plugin_api::abi::{HostV1, Manifest, RootV1_Ref};
+use nexus_plugin_api::wire::{Init, Isolation as WireIsolation};
+use nexus_plugin_api::{ContractInfo, Plugin};
+
+use super::catalog::{Catalog, Origin, PluginReport, PluginState};
+use super::config::{Isolation, PluginConfig};
+use super::discover::{Found, scan};
+use super::instance::{Instance, describe};
+use super::load::Copies;
+use super::port::ContractStore;
+use super::refusal::{Refusal, RefusalCode as Code};
+use super::service::{Connection, PluginService};
+use crate::config::Config;
+
+/// Why the plugins could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The plugins folder is there and cannot be read.
+    #[error("the plugins folder {} cannot be read: {source}; check [plugins] dir", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No private folder for copies could be made.
+    #[error("no private folder for plugin copies could be made: {0}; check the temporary folder")]
+    Copies(std::io::Error),
+    /// A plugin that the configuration calls required is not there or was refused.
+    #[error("the required plugin `{id}` is not available: {reason}")]
+    Required {
+        /// Its id.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Starts plugins in order: linked ones first, then files by name.
+pub struct Starter<'a> {
+    config: &'a Config,
+    contracts: &'a dyn ContractStore,
+    connection: Connection,
+    reports: Vec<PluginReport>,
+    running: Vec<Arc<Instance>>,
+    owners: HashMap<String, String>,
+}
+
+impl<'a> Starter<'a> {
+    /// Nothing started yet.
+    pub fn new(config: &'a Config, contracts: &'a dyn ContractStore) -> Self {
+        Self {
+            config,
+            contracts,
+            connection: Arc::new(OnceLock::new()),
+            reports: Vec::new(),
+            running: Vec::new(),
+            owners: HashMap::new(),
+        }
+    }
+
+    /// Starts everything that can be.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(mut self, linked: Vec<Plugin>) -> Result<Catalog, StartError> {
+        for plugin in linked {
+            let (manifest, root) = plugin.into_parts();
+            self.take(Origin::Linked, manifest, Ok(root)).await;
+        }
+        self.start_files().await?;
+        self.check_sections()?;
+        Ok(Catalog::new(self.reports, self.running, self.connection))
+    }
+
+    async fn start_files(&mut self) -> Result<(), StartError> {
+        let folder = &self.config.plugins.dir;
+        let found = scan(&self.config.plugins).map_err(|source| StartError::Folder {
+            path: folder.clone(),
+            source,
+        })?;
+        if found.is_empty() {
+            tracing::info!(folder = %folder.display(), "no plugin files in the plugins folder");
+            return Ok(());
+        }
+        // Gone at the end of this function: what is loaded stays mapped.
+        let copies = Copies::new().map_err(StartError::Copies)?;
+        for Found { path, result } in found {
+            match result {
+                Ok(candidate) => {
+                    let origin = Origin::File {
+                        path,
+                        sha256: candidate.sha256.clone(),
+                    };
+                    let root = match self.refuse_duplicate(&candidate.manifest) {
+                        Some(refusal) => Err(refusal),
+                        None => copies.load(&candidate),
+                    };
+                    self.take(origin, candidate.manifest, root).await;
+                }
+                Err(refused) => {
+                    let origin = Origin::Unread { path };
+                    self.report(
+                        origin,
+                        refused.manifest.map(|manifest| *manifest),
+                        Err(refused.refusal),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        origin: Origin,
+        manifest: Manifest,
+        root: Result<RootV1_Ref, Refusal>,
+    ) {
+        let linked = matches!(origin, Origin::Linked);
+        let started = match root {
+            Ok(root) => self.start_one(&manifest, root, linked).await,
+            Err(refusal) => Err(refusal),
+        };
+        let result = started.map(|(instance, contracts)| {
+            self.owners.insert(manifest.id.clone(), origin.to_string());
+            self.running.push(instance.clone());
+            (instance, contracts)
+        });
+        self.report(origin, Some(manifest), result);
+    }
+
+    async fn start_one(
+        &self,
+        manifest: &Manifest,
+        root: RootV1_Ref,
+        linked: bool,
+    ) -> Result<(Arc<Instance>, Vec<ContractInfo>), Refusal> {
+        if let Some(refusal) = self.refuse_duplicate(manifest) {
+            return Err(refusal);
+        }
+        let settings = self
+            .config
+            .plugins
+            .get(&manifest.id)
+            .cloned()
+            .unwrap_or_default();
+        if !settings.enabled {
+            return Err(Refusal::new(
+                Code::Disabled,
+                format!("[plugins.{}] says enabled = false", manifest.id),
+                "remove that line to use it",
+            ));
+        }
+        let config = self.plugin_config(manifest)?;
+        let contracts = describe(root)?.contracts;
+        for contract in &contracts {
+            self.contracts
+                .register(&manifest.id, contract.clone())
+                .map_err(|reason| {
+                    Refusal::new(
+                        Code::ContractConflict,
+                        reason,
+                        "give the contract another version, or remove one of the plugins",
+                    )
+                })?;
+        }
+        let instance = Instance::start(
+            manifest.clone(),
+            root,
+            HostV1::new(Arc::new(self.service(&manifest.id, &settings))),
+            Init {
+                config,
+                isolation: wire_isolation(settings.isolation),
+                linked,
+            },
+            self.config.plugins.init_timeout.get(),
+        )
+        .await?;
+        Ok((instance, contracts))
+    }
+
+    fn service(&self, id: &str, settings: &PluginConfig) -> PluginService {
+        PluginService {
+            plugin: id.to_owned(),
+            secrets: settings.secrets.clone(),
+            upstream: self.connection.clone(),
+        }
+    }
+
+    fn refuse_duplicate(&self, manifest: &Manifest) -> Option<Refusal> {
+        let owner = self.owners.get(&manifest.id)?;
+        Some(Refusal::new(
+            Code::DuplicateId,
+            format!("the id {} is taken by {owner}", manifest.id),
+            "remove one of the two",
+        ))
+    }
+
+    fn plugin_config(&self, manifest: &Manifest) -> Result<serde_json::Value, Refusal> {
+        self.config
+            .resolve_plugin_config(&manifest.id, &manifest.config_schema)
+            .map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                Refusal::new(
+                    Code::BadConfig,
+                    lines.join(" | "),
+                    "correct the plugin's section",
+                )
+            })
+    }
+
+    fn report(
+        &mut self,
+        origin: Origin,
+        manifest: Option<Manifest>,
+        result: Result<(Arc<Instance>, Vec<ContractInfo>), Refusal>,
+    ) {
+        let (state, contracts) = match result {
+            Ok((_, contracts)) => {
+                let id = manifest.as_ref().map(|manifest| manifest.id.as_str());
+                tracing::info!(plugin = id, origin = %origin, "plugin ready");
+                (PluginState::Ready, contracts)
+            }
+            Err(refusal) if refusal.code == Code::Disabled => {
+                tracing::info!(origin = %origin, "plugin disabled by the configuration");
+                (PluginState::Refused(refusal), Vec::new())
+            }
+            Err(refusal) => {
+                tracing::warn!(origin = %origin, code = refusal.code.as_str(), "plugin refused: {refusal}");
+                (PluginState::Refused(refusal), Vec::new())
+            }
+        };
+        let isolation = manifest
+            .as_ref()
+            .and_then(|manifest| self.config.plugins.get(&manifest.id))
+            .map_or(Isolation::default(), |settings| settings.isolation);
+        self.reports.push(PluginReport {
+            origin,
+            manifest,
+            isolation,
+            contracts: contracts
+                .iter()
+                .map(|contract| format!("{} {}", contract.event_type, contract.version))
+                .collect(),
+            state,
+            since: chrono::Utc::now(),
+        });
+    }
+
+    /// Every section must have its plugin; a required one must be ready.
+    fn check_sections(&self) -> Result<(), StartError> {
+        let by_id: BTreeMap<&str, &PluginReport> = self
+            .reports
+            .iter()
+            .rev()
+            .filter_map(|report| Some((report.manifest.as_ref()?.id.as_str(), report)))
+            .collect();
+        let state_of = |section: &str| {
+            by_id
+                .iter()
+                .find(|(id, _)| self.config.plugins.section_name(id) == Some(section))
+                .map(|(_, report)| report.state.clone())
+        };
+        for (section, settings) in &self.config.plugins.named {
+            let state = state_of(section);
+            let ready = self.running.iter().any(|instance| {
+                self.config.plugins.section_name(&instance.manifest.id) == Some(section)
+            });
+            if settings.required && !ready {
+                return Err(StartError::Required {
+                    id: section.clone(),
+                    reason: match state {
+                        Some(PluginState::Refused(refusal)) => refusal.to_string(),
+                        _ => format!("no such plugin in {}", self.config.plugins.dir.display()),
+                    },
+                });
+            }
+            if state.is_none() {
+                tracing::warn!("[plugins.{section}] is configured, but there is no such plugin");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wire_isolation(isolation: Isolation) -> WireIsolation {
+    match isolation {
+        Isolation::Inline => WireIsolation::Inline,
+        // The configuration refuses what this version does not have.
+        Isolation::Thread | Isolation::Process => WireIsolation::Thread,
+    }
+}

@@ -1,0 +1,61 @@
+//! The dead letters, bounded in count and bytes; what no longer fits is told to the log.
+
+use std::collections::VecDeque;
+
+use super::records::size;
+use crate::queue::DeadLetter;
+
+/// The dead letters, oldest first.
+#[derive(Debug)]
+pub(super) struct Graves {
+    letters: VecDeque<DeadLetter>,
+    bytes: u64,
+    capacity: usize,
+    max_bytes: u64,
+}
+
+impl Graves {
+    pub(super) fn new(capacity: usize, max_bytes: u64) -> Self {
+        Self {
+            letters: VecDeque::new(),
+            bytes: 0,
+            capacity,
+            max_bytes,
+        }
+    }
+
+    /// Keeps a letter. The oldest make room for it.
+    pub(super) fn push(&mut self, letter: DeadLetter) {
+        tracing::warn!(
+            event_id = %letter.event.event_id,
+            dead_letter = %letter.id,
+            reason = letter.reason,
+            "work on an event goes to the dead letters"
+        );
+        self.bytes += size(&letter.event);
+        self.letters.push_back(letter);
+        while self.letters.len() > 1
+            && (self.letters.len() > self.capacity || self.bytes > self.max_bytes)
+        {
+            let Some(oldest) = self.letters.pop_front() else {
+                return;
+            };
+            self.bytes -= size(&oldest.event);
+            tracing::error!(
+                event_id = %oldest.event.event_id,
+                dead_letter = %oldest.id,
+                kept = self.letters.len(),
+                "the oldest dead letter is discarded: too many are kept; raise \
+                 queue.dead_letter_capacity or queue.max_bytes"
+            );
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.letters.len()
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<DeadLetter> {
+        self.letters.iter().cloned().collect()
+    }
+}

@@ -1,0 +1,239 @@
+//! Events and their journals: those with work left, and the last finished ones.
+//!
+//! Keeps count of what each event still has to come. A finished event keeps its journey only: the
+//! payload goes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use nexus_plugin_api::Event;
+use uuid::Uuid;
+
+use super::schedule::LaneKey;
+use crate::queue::{EventStatus, JournalLine, Journey, Step};
+
+/// Names a record. An event id alone does not: two sources may use the same one.
+pub(super) type RecordKey = u64;
+
+/// Lines kept of one event's journal. An event retried for ever must not grow for ever.
+const MAX_LINES: usize = 512;
+
+/// An event with work left, and what happened to it.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) event: Arc<Event>,
+    pub(super) accepted_at: DateTime<Utc>,
+    pub(super) lane: Option<LaneKey>,
+    /// Deliveries that keep the lane busy.
+    pub(super) in_lane: usize,
+    /// Whether some of its work is among the dead letters.
+    pub(super) dead: bool,
+    /// Units of work left.
+    open: usize,
+    /// How many of them wait for their time.
+    delayed: usize,
+    started: bool,
+    lines: Vec<JournalLine>,
+}
+
+impl Record {
+    pub(super) fn note(&mut self, step: Step) {
+        self.started |= matches!(step, Step::Leased);
+        let line = JournalLine {
+            at: Utc::now(),
+            step,
+        };
+        // Through an outage the same effect is parked again and again: the last time tells all.
+        if let Some(last) = self.lines.last_mut()
+            && is_parked_again(&last.step, &line.step)
+        {
+            *last = line;
+        } else if self.lines.len() < MAX_LINES || matches!(line.step, Step::Finished { .. }) {
+            self.lines.push(line);
+        }
+    }
+
+    /// Whether all that is left of it waits for its time.
+    fn is_parked(&self) -> bool {
+        self.open > 0 && self.open == self.delayed
+    }
+
+    fn status(&self) -> EventStatus {
+        match (self.open, self.started, self.dead) {
+            (0, _, true) => EventStatus::Dead,
+            (0, _, false) => EventStatus::Processed,
+            (_, true, _) => EventStatus::Processing,
+            (_, false, _) => EventStatus::Queued,
+        }
+    }
+
+    fn journey(&self) -> Journey {
+        Journey {
+            event_id: self.event.event_id,
+            status: self.status(),
+            event_type: self.event.event_type.clone(),
+            source: self.event.source.clone(),
+            correlation_id: self.event.correlation_id.clone(),
+            causation_id: self.event.causation_id,
+            accepted_at: self.accepted_at,
+            finished_at: None,
+            steps: self.lines.clone(),
+        }
+    }
+}
+
+fn is_parked_again(last: &Step, next: &Step) -> bool {
+    match (last, next) {
+        (Step::Parked { effect, .. }, Step::Parked { effect: again, .. }) => effect == again,
+        _ => false,
+    }
+}
+
+/// Every record, with its bounds.
+#[derive(Debug)]
+pub(super) struct Records {
+    open: HashMap<RecordKey, Record>,
+    open_bytes: u64,
+    parked: usize,
+    finished: HashMap<RecordKey, Journey>,
+    by_age: VecDeque<RecordKey>,
+    keep_finished: usize,
+    newest_by_id: HashMap<Uuid, RecordKey>,
+    next: RecordKey,
+}
+
+impl Records {
+    /// No records yet. Of the finished ones, the last `keep_finished` journeys are kept.
+    pub(super) fn new(keep_finished: usize) -> Self {
+        Self {
+            open: HashMap::new(),
+            open_bytes: 0,
+            parked: 0,
+            finished: HashMap::new(),
+            by_age: VecDeque::new(),
+            keep_finished,
+            newest_by_id: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Opens the record of an event, with one unit of work.
+    pub(super) fn open(&mut self, event: Arc<Event>, lane: Option<LaneKey>) -> RecordKey {
+        self.next += 1;
+        let key = self.next;
+        self.open_bytes += size(&event);
+        self.newest_by_id.insert(event.event_id, key);
+        let mut record = Record {
+            event,
+            accepted_at: Utc::now(),
+            lane,
+            in_lane: 0,
+            dead: false,
+            open: 1,
+            delayed: 0,
+            started: false,
+            lines: Vec::with_capacity(4),
+        };
+        record.note(Step::Accepted);
+        self.open.insert(key, record);
+        key
+    }
+
+    pub(super) fn get(&self, key: RecordKey) -> Option<&Record> {
+        self.open.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: RecordKey) -> Option<&mut Record> {
+        self.open.get_mut(&key)
+    }
+
+    /// The event has a further unit of work, to be done at once.
+    pub(super) fn add_work(&mut self, key: RecordKey) {
+        self.count(key, |record| record.open += 1);
+    }
+
+    /// The event has a further unit of work, which waits for its time.
+    pub(super) fn add_delayed(&mut self, key: RecordKey) {
+        self.count(key, |record| {
+            record.open += 1;
+            record.delayed += 1;
+        });
+    }
+
+    /// The time of a delayed unit of work has come.
+    pub(super) fn end_delay(&mut self, key: RecordKey) {
+        self.count(key, |record| record.delayed -= 1);
+    }
+
+    /// A unit of work is over. With the last one the event is finished.
+    pub(super) fn end_work(&mut self, key: RecordKey) -> Option<EventStatus> {
+        self.count(key, |record| record.open -= 1);
+        if self.open.get(&key)?.open > 0 {
+            return None;
+        }
+        let mut record = self.open.remove(&key)?;
+        let status = record.status();
+        record.note(Step::Finished { status });
+        self.open_bytes -= size(&record.event);
+        self.finished.insert(
+            key,
+            Journey {
+                finished_at: Some(Utc::now()),
+                steps: std::mem::take(&mut record.lines),
+                ..record.journey()
+            },
+        );
+        self.by_age.push_back(key);
+        self.forget_old();
+        Some(status)
+    }
+
+    fn forget_old(&mut self) {
+        while self.by_age.len() > self.keep_finished {
+            let Some(oldest) = self.by_age.pop_front() else {
+                return;
+            };
+            if let Some(journey) = self.finished.remove(&oldest)
+                && self.newest_by_id.get(&journey.event_id) == Some(&oldest)
+            {
+                self.newest_by_id.remove(&journey.event_id);
+            }
+        }
+    }
+
+    fn count(&mut self, key: RecordKey, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = self.open.get_mut(&key) {
+            self.parked -= usize::from(record.is_parked());
+            change(record);
+            self.parked += usize::from(record.is_parked());
+        }
+    }
+
+    pub(super) fn journey(&self, event_id: Uuid) -> Option<Journey> {
+        let key = self.newest_by_id.get(&event_id)?;
+        match self.open.get(key) {
+            Some(record) => Some(record.journey()),
+            None => self.finished.get(key).cloned(),
+        }
+    }
+
+    /// Events with work left.
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Events of which all that is left waits for its time.
+    pub(super) fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// Bytes of payload held for the events with work left.
+    pub(super) fn bytes(&self) -> u64 {
+        self.open_bytes
+    }
+}
+
+pub(super) fn size(event: &Event) -> u64 {
+    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,32 @@
+//! Skipping a test that cannot run here: visibly, with its name and the reason.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use crate::desktop::Desktop;
+
+/// Says that a test is skipped, past the test runner's capture, so that it is seen and counted.
+///
+/// # Panics
+/// On CI, where everything that a test needs can be had.
+pub fn skipped(test: &str, reason: impl Display) {
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{test} cannot be skipped on CI: {reason}"
+    );
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+}
+
+/// A desktop, or `None` when this machine cannot have one; the test is then skipped.
+///
+/// # Panics
+/// As [`skipped`].
+pub fn desktop_for(test: &str) -> Option<Desktop> {
+    match Desktop::start() {
+        Ok(desktop) => Some(desktop),
+        Err(missing) => {
+            skipped(test, missing);
+            None
+        }
+    }
+}
