@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p nexus-host --test config_page` writes the page anew.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 

@@ -280,11 +280,11 @@ pub fn effect(number: u32) -> Work {
     Work::Perform {
         number,
         processor: "tests/any".to_owned(),
-        effect: Effect::Notify {
+        effect: Box::new(Effect::Notify {
             integration: "tests/any".to_owned(),
             target: None,
             request: RawJson::new("{}").expect("JSON"),
-        },
+        }),
     }
 }
 

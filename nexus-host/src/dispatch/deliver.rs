@@ -153,7 +153,7 @@ impl Dispatcher {
         let work = |effect| Work::Perform {
             number,
             processor: processor.to_owned(),
-            effect,
+            effect: Box::new(effect),
         };
         match effect {
             Effect::Emit { event } => {
@@ -342,7 +342,7 @@ impl Dispatcher {
                     work: Work::Perform {
                         number: notify.number,
                         processor: integration.to_owned(),
-                        effect: Effect::Emit { event },
+                        effect: Box::new(Effect::Emit { event }),
                     },
                     reason: error.code.to_string(),
                     errors: vec![failure(&error)],

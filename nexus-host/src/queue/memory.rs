@@ -142,7 +142,9 @@ impl MemoryQueue {
 
     /// Takes on the duty to watch the clock, unless another worker has it.
     fn keep_time(&self) -> Option<Timekeeper<'_>> {
-        (!self.timekeeper.swap(true, Ordering::AcqRel)).then_some(Timekeeper(self))
+        let is_free = !self.timekeeper.swap(true, Ordering::AcqRel);
+        // Made only if it is free: to drop one gives the duty back.
+        is_free.then(|| Timekeeper(self))
     }
 }
 
@@ -228,5 +230,24 @@ impl Queue for MemoryQueue {
 
     fn stats(&self) -> QueueStats {
         self.state.lock().stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_watches_the_clock_until_it_gives_the_duty_back() {
+        let queue = MemoryQueue::new(&Config::default(), true);
+        let duty = queue.keep_time();
+        assert!(duty.is_some());
+        assert!(queue.keep_time().is_none());
+        assert!(
+            queue.keep_time().is_none(),
+            "asking in vain changed something"
+        );
+        drop(duty);
+        assert!(queue.keep_time().is_some());
     }
 }

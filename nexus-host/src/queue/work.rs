@@ -32,7 +32,7 @@ pub enum Work {
         /// The processor that decided it, `plugin/name`.
         processor: String,
         /// What to do.
-        effect: Effect,
+        effect: Box<Effect>,
     },
 }
 

@@ -236,7 +236,7 @@ pub async fn no_wake_up_is_lost(backend: &Backend) {
     }
     for round in 0..rounds {
         for worker in 0..WORKERS {
-            rig.put([event(&format!("s{round}/{worker}"), 0)]).await;
+            rig.put([event(&format!("s{round}-{worker}"), 0)]).await;
         }
         let all = timeout(Duration::from_secs(20), together.wait()).await;
         assert!(
@@ -330,7 +330,7 @@ pub async fn nothing_is_lost_between_producers_and_workers(backend: &Backend) {
         ..room_for(16)
     };
     let rig = backend.rig(config).await;
-    let (seen, mut sightings) = mpsc::unbounded_channel();
+    let (seen, mut sightings) = mpsc::channel(2 * (PRODUCERS * EACH) as usize);
     let workers: Vec<_> = (0..8)
         .map(|_| tokio::spawn(work(rig.queue.clone(), seen.clone(), rig.units(1) / 100)))
         .collect();
@@ -379,17 +379,19 @@ pub async fn nothing_is_lost_between_producers_and_workers(backend: &Backend) {
 }
 
 /// Fails every third event once, and has an effect done for every fifth.
-async fn work(queue: Arc<dyn Queue>, seen: mpsc::UnboundedSender<(u64, u32)>, delay: Duration) {
+async fn work(queue: Arc<dyn Queue>, seen: mpsc::Sender<(u64, u32)>, delay: Duration) {
     while let Some(delivery) = queue.lease().await {
         let n = number(&delivery.event);
-        seen.send((n, delivery.attempt)).expect("somebody listens");
+        seen.send((n, delivery.attempt))
+            .await
+            .expect("somebody listens");
         let mut with = Settlement::default();
-        if n % 3 == 0 && delivery.attempt == 1 {
+        if n.is_multiple_of(3) && delivery.attempt == 1 {
             with.verdict = Verdict::Nack {
                 after: delay,
                 failure: Some(failure("no")),
             };
-        } else if n % 5 == 0 {
+        } else if n.is_multiple_of(5) {
             with.follow_ups.push(follow_up(effect(0), None));
         }
         tokio::task::yield_now().await;

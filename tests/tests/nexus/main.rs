@@ -1,6 +1,8 @@
 //! Behaviour of Nexus over its real edges: one binary, one module per behaviour.
 // A test's helper may unwrap as the test itself does: its panic is the failure.
 #![allow(clippy::unwrap_used)]
+// A test binary has no outside that could reach anything.
+#![allow(unreachable_pub)]
 
 mod bad_plugins;
 mod desktop_toast;

@@ -145,7 +145,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Priority::{Critical, High, Low, Normal};
+    use Priority::{Critical, Low, Normal};
 
     fn lane(name: &str) -> Option<LaneKey> {
         Some(Arc::from(name))

@@ -73,6 +73,10 @@ pub(super) struct Wake {
 
 /// What a worker finds.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once, from the lock to the worker"
+)]
 pub(super) enum Found {
     Work(Delivery),
     /// Nothing, until then at the latest if something is delayed.

@@ -3,6 +3,8 @@
 //! `bench [--quick]` prints the figures and writes them as JSON; `bench serve-bare` and
 //! `bench serve-hub` are the servers it starts in processes of their own.
 
+#![allow(clippy::print_stdout, reason = "its output is what it is run for")]
+
 mod call;
 mod http;
 mod load;

@@ -164,17 +164,13 @@ async fn an_emitted_event_that_is_refused_is_a_dead_letter_and_the_rest_goes_on(
     let dead = rig.dead().await;
     assert_eq!((dead.len(), dead[0].reason.as_str()), (1, "unknown_type"));
     let work = &dead[0].work;
-    assert!(
-        matches!(
-            work,
-            Work::Perform {
-                number: 0,
-                effect: Effect::Emit { .. },
-                ..
-            }
-        ),
-        "{work:?}"
-    );
+    let Work::Perform {
+        number: 0, effect, ..
+    } = work
+    else {
+        panic!("{work:?}");
+    };
+    assert!(matches!(**effect, Effect::Emit { .. }), "{effect:?}");
     rig.stop().await;
 }
 
