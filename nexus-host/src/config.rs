@@ -197,6 +197,18 @@ impl Config {
             .map_or_else(|| Value::Object(Default::default()), |p| p.config.to_json())
     }
 
+    /// Every secret that was given to a plugin, in its settings or by name.
+    pub(crate) fn plugin_secrets(&self, name: &str) -> Vec<Secret> {
+        let name = self.plugins.section_name(name).unwrap_or(name);
+        let path = self.document.root.path(&["plugins", name]);
+        let written = self.document.root.find(&path);
+        let mut secrets = written.map_or_else(Vec::new, Node::secrets);
+        if let Some(settings) = self.plugins.get(name) {
+            secrets.extend(settings.secrets.values().cloned());
+        }
+        secrets
+    }
+
     /// Every mistake in a plugin's own settings, checked against the plugin's JSON Schema, each with
     /// its file and line. No value is shown: any may be a secret.
     pub fn check_plugin_config(&self, name: &str, schema: &Value) -> Vec<Problem> {

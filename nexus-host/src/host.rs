@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::admission::{Admission, Code, Contracts, Origin, Rejection};
@@ -193,15 +193,16 @@ impl Host {
         &self,
         event: Event<T>,
     ) -> Result<Published, PublishError> {
-        let stats = self.queue.stats();
-        if stats.depth >= stats.capacity {
-            let message = format!("the queue is full ({} events)", stats.capacity);
-            return Err(PublishError::Refused(Rejection::new(
-                Code::QueueFull,
-                message,
-            )));
-        }
-        self.publish(event).await
+        // What waits for room has taken nothing on itself yet, so it may be given up.
+        timeout(Duration::ZERO, self.publish(event))
+            .await
+            .unwrap_or_else(|_| {
+                let message = "the queue is full; try again later";
+                Err(PublishError::Refused(Rejection::new(
+                    Code::QueueFull,
+                    message,
+                )))
+            })
     }
 
     /// Listens to accepted events: of a type and from a source, each exact, `prefix.*` or `*`.
@@ -277,7 +278,7 @@ impl Host {
         self.vitals.stop();
         let served = self.http.take().map(|http| http.stop(drained_by - begun));
         self.queue.close_intake();
-        self.background.shutdown().await;
+        let _ = timeout_at(drained_by, self.background.shutdown()).await;
         // What is in, gets done.
         let drained = timeout_at(drained_by, self.queue.drained(drained_by)).await;
         self.queue.close_leasing();

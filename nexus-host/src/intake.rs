@@ -164,6 +164,9 @@ impl Intake {
         let watches: Vec<_> = events.iter().map(watch).collect();
         let pushed: Vec<_> = events.iter().map(|event| event.event().clone()).collect();
         let answers = self.queue.push(events).await;
+        for event_id in self.queue.given_way() {
+            self.observer.finished(event_id);
+        }
         let with_events = answers.into_iter().zip(pushed).zip(watches);
         with_events
             .map(|((answer, event), watch)| {

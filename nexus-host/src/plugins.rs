@@ -11,6 +11,7 @@ mod instance;
 mod load;
 mod manifest;
 pub mod port;
+mod redaction;
 mod refusal;
 mod routes;
 mod service;

@@ -42,6 +42,9 @@ pub trait Queue: Send + Sync + 'static {
     /// When this is ready, an accepted event is as safe as the backend makes it.
     fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, Vec<Result<Pushed, PushError>>>;
 
+    /// Events that gave way to others since the last call, and so ended without a settlement.
+    fn given_way(&self) -> Vec<Uuid>;
+
     /// Waits for the next unit of work. `None` once the queue is closed for leasing. Whoever stops
     /// waiting loses nothing.
     fn lease(&self) -> BoxFuture<'_, Option<Delivery>>;

@@ -73,7 +73,8 @@ pub trait Integration: Component {
 
 /// Turns a producer's own wire into events.
 pub trait Source: Component {
-    /// Its name: webhooks arrive at `/v1/hooks/NAME`, and published events have it as source.
+    /// Its name: webhooks arrive at `/v1/hooks/NAME`. What it publishes has the plugin's id as
+    /// source, unless the event names another.
     const NAME: &'static str;
 
     /// Answers a raw webhook. Verify its signature before anything else, and publish before

@@ -208,7 +208,8 @@ impl Context {
     /// As [`Services::publish`].
     pub async fn publish(&self, mut event: NewEvent) -> Result<Published, PluginError> {
         if event.correlation_id.is_none() {
-            event.correlation_id = self.call.correlation_id.clone();
+            let own = || self.call.event_id.map(|id| id.to_string());
+            event.correlation_id = self.call.correlation_id.clone().or_else(own);
         }
         if event.causation_id.is_none() {
             event.causation_id = self.call.event_id;

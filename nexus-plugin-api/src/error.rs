@@ -90,12 +90,21 @@ impl PluginError {
     pub fn from_abi(error: ErrorV1) -> Self {
         Self {
             code: Cow::Owned(error.code.into_string()),
-            message: error.message.into_string(),
+            message: one_line(error.message.as_str()).into_owned(),
             retryable: error.retryable,
             retry_after: (error.retry_after_ms > 0)
                 .then(|| Duration::from_millis(error.retry_after_ms)),
         }
     }
+}
+
+/// The text without line breaks and other control characters: what a plugin says goes into logs,
+/// where it must not be able to pass for a line of its own.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        return Cow::Owned(text.replace(char::is_control, " "));
+    }
+    Cow::Borrowed(text)
 }
 
 /// The way out of this SDK: a program that calls plugins may use `?` with boxed errors.

@@ -74,7 +74,7 @@ pub use component::{
 };
 pub use context::{Context, Services, Setup, State};
 pub use contract::{Contract, ContractInfo};
-pub use error::PluginError;
+pub use error::{PluginError, one_line};
 pub use event::{Event, NewEvent, Priority, RawJson};
 pub use nexus_plugin_abi as abi;
 pub use nexus_plugin_macros::{ConfigSchema, export_plugin};

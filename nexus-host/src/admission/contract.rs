@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -28,6 +28,8 @@ pub const HUB: &str = "nexus";
 #[derive(Default)]
 pub struct Contracts {
     known: RwLock<Arc<Known>>,
+    /// Held by whoever changes the registry, so that compiling schemas keeps no reader waiting.
+    changing: Mutex<()>,
 }
 
 /// By type; the versions of each in ascending order.
@@ -90,62 +92,30 @@ pub enum ContractConflict {
 }
 
 impl Contracts {
-    /// Registers a contract. The same one again changes nothing; an owner may replace its own.
+    /// Registers one contract.
     ///
     /// # Errors
-    /// When another owner has the version with another schema, or it is no usable contract.
+    /// As [`Contracts::register_all`].
     pub fn register(&self, owner: &str, info: ContractInfo) -> Result<(), ContractConflict> {
-        let event_type = || info.event_type.clone();
-        if !rules::is_event_type(&info.event_type) {
-            return Err(ContractConflict::InvalidType {
-                event_type: quoted(&info.event_type),
-                owner: owner.to_owned(),
-            });
-        }
-        if rules::is_reserved(&info.event_type) && owner != HUB {
-            return Err(ContractConflict::Reserved {
-                event_type: event_type(),
-                owner: owner.to_owned(),
-            });
-        }
-        let validator =
-            compile(&info.schema).map_err(|message| ContractConflict::InvalidSchema {
-                event_type: event_type(),
-                version: info.version.clone(),
-                owner: owner.to_owned(),
-                message,
-            })?;
+        self.register_all(owner, &[info])
+    }
 
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let mut versions = known
-            .get(&*info.event_type)
-            .map_or_else(Vec::new, |versions| versions.to_vec());
-        let place = versions.binary_search_by(|c| c.info.version.cmp(&info.version));
-        if let Ok(place) = place {
-            let present = &versions[place];
-            if present.info.schema == info.schema {
-                return Ok(());
-            }
-            if *present.owner != *owner {
-                return Err(ContractConflict::Taken {
-                    event_type: event_type(),
-                    version: info.version,
-                    owner: owner.to_owned(),
-                    other: present.owner.to_string(),
-                });
-            }
+    /// Registers contracts, all of them or none. The same one again changes nothing; an owner may
+    /// replace its own.
+    ///
+    /// # Errors
+    /// When another owner has a version with another schema, or one is no usable contract.
+    pub fn register_all(
+        &self,
+        owner: &str,
+        contracts: &[ContractInfo],
+    ) -> Result<(), ContractConflict> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Known::clone(&self.snapshot());
+        for info in contracts {
+            put(&mut changed, owner, info.clone())?;
         }
-        let event_type: Arc<str> = info.event_type.as_str().into();
-        let contract = Arc::new(Contract {
-            info,
-            owner: owner.into(),
-            validator,
-        });
-        match place {
-            Ok(place) => versions[place] = contract,
-            Err(place) => versions.insert(place, contract),
-        }
-        Arc::make_mut(&mut known).insert(event_type, versions.into());
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
         Ok(())
     }
 
@@ -221,6 +191,60 @@ impl fmt::Debug for Contracts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.list()).finish()
     }
+}
+
+/// Adds one contract to a registry in the making.
+fn put(known: &mut Known, owner: &str, info: ContractInfo) -> Result<(), ContractConflict> {
+    let event_type = || info.event_type.clone();
+    if !rules::is_event_type(&info.event_type) {
+        return Err(ContractConflict::InvalidType {
+            event_type: quoted(&info.event_type),
+            owner: owner.to_owned(),
+        });
+    }
+    if rules::is_reserved(&info.event_type) && owner != HUB {
+        return Err(ContractConflict::Reserved {
+            event_type: event_type(),
+            owner: owner.to_owned(),
+        });
+    }
+    let validator = compile(&info.schema).map_err(|message| ContractConflict::InvalidSchema {
+        event_type: event_type(),
+        version: info.version.clone(),
+        owner: owner.to_owned(),
+        message,
+    })?;
+
+    let mut versions = known
+        .get(&*info.event_type)
+        .map_or_else(Vec::new, |versions| versions.to_vec());
+    let place = versions.binary_search_by(|c| c.info.version.cmp(&info.version));
+    if let Ok(place) = place {
+        let present = &versions[place];
+        if present.info.schema == info.schema {
+            return Ok(());
+        }
+        if *present.owner != *owner {
+            return Err(ContractConflict::Taken {
+                event_type: event_type(),
+                version: info.version,
+                owner: owner.to_owned(),
+                other: present.owner.to_string(),
+            });
+        }
+    }
+    let event_type: Arc<str> = info.event_type.as_str().into();
+    let contract = Arc::new(Contract {
+        info,
+        owner: owner.into(),
+        validator,
+    });
+    match place {
+        Ok(place) => versions[place] = contract,
+        Err(place) => versions.insert(place, contract),
+    }
+    known.insert(event_type, versions.into());
+    Ok(())
 }
 
 fn newest(versions: &[Arc<Contract>]) -> Option<&Arc<Contract>> {

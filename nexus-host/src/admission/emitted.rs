@@ -87,7 +87,8 @@ impl Admit for Admission {
         effect: u32,
     ) -> Result<Admitted, PluginError> {
         let derived = || {
-            let name = format!("{plugin}/{effect}");
+            // An id tells events of one source apart; two sources may use the same one.
+            let name = format!("{}\n{plugin}/{effect}", cause.source);
             Uuid::new_v5(&cause.event_id, name.as_bytes())
         };
         let event = complete(event, plugin, Some(cause), derived);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::key::{KeyPath, Step};
 use super::problem::{Place, Problem};
 use super::schema;
-use super::secret::Reference;
+use super::secret::{Reference, Secret};
 
 /// One value and where it was written.
 #[derive(Clone)]
@@ -149,6 +149,16 @@ impl Node {
         match &mut node.content {
             Content::Table(entries) => entries.remove(key).is_some(),
             _ => false,
+        }
+    }
+
+    /// Every secret that is referred to below.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        match &self.content {
+            Content::Table(entries) => entries.values().flat_map(Self::secrets).collect(),
+            Content::List(items) => items.iter().flat_map(Self::secrets).collect(),
+            Content::Scalar { .. } => Vec::new(),
+            Content::Reference(reference) => reference.secret().cloned().into_iter().collect(),
         }
     }
 

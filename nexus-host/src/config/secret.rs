@@ -111,6 +111,10 @@ impl Reference {
         })
     }
 
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref()
+    }
+
     pub(crate) fn to_json(&self, secrets: Secrets) -> Value {
         match (secrets, &self.secret, &self.source) {
             (Secrets::Resolved, Some(secret), _) => Value::String(secret.0.clone()),

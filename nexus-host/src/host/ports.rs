@@ -69,8 +69,9 @@ impl Upstream for Hub {
 }
 
 impl ContractStore for Contracts {
-    fn register(&self, plugin: &str, contract: ContractInfo) -> Result<(), String> {
-        Self::register(self, plugin, contract).map_err(|conflict| conflict.to_string())
+    fn register(&self, plugin: &str, contracts: &[ContractInfo]) -> Result<(), String> {
+        self.register_all(plugin, contracts)
+            .map_err(|conflict| conflict.to_string())
     }
 }
 
@@ -83,6 +84,10 @@ pub(super) struct Webhooks {
 }
 
 impl Hooks for Webhooks {
+    fn knows(&self, source: &str) -> bool {
+        self.catalog.has_source(source)
+    }
+
     fn hook<'a>(
         &'a self,
         source: &'a str,

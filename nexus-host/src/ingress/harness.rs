@@ -47,6 +47,10 @@ pub(super) struct Settings {
 struct Plugins(ReadyStatus);
 
 impl Hooks for Plugins {
+    fn knows(&self, source: &str) -> bool {
+        ["echo", "slow", "strange", "busy", "broken"].contains(&source)
+    }
+
     fn hook<'a>(
         &'a self,
         source: &'a str,

@@ -35,6 +35,9 @@ impl fmt::Debug for Ports {
 
 /// The source plugins, as the ingress sees them.
 pub trait Hooks: Send + Sync + 'static {
+    /// Whether a plugin has a source of that name. Asked before a body is read.
+    fn knows(&self, source: &str) -> bool;
+
     /// Shows a raw webhook to the plugin whose source it is. Bounded in time by whoever
     /// implements it.
     fn hook<'a>(
@@ -100,9 +103,20 @@ pub struct Check {
     pub name: String,
     /// How it is.
     pub status: CheckStatus,
-    /// Why it is not ready. Never a secret: anybody may ask.
+    /// Why it is not ready; told to administrators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Check {
+    /// Takes out what only administrators may see: the reason, and the target behind an
+    /// integration, which may be an address.
+    pub(super) fn keep_to_yourself(&mut self) {
+        self.reason = None;
+        if let Some(at) = self.name.find('@') {
+            self.name.truncate(at);
+        }
+    }
 }
 
 /// How one part of the hub is.

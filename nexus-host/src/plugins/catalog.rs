@@ -194,6 +194,11 @@ impl Catalog {
             })
     }
 
+    /// Whether a plugin has a source of that name.
+    pub fn has_source(&self, name: &str) -> bool {
+        self.sources.contains_key(name)
+    }
+
     /// Answers a webhook. `None` when no source has that name.
     pub async fn hook(
         &self,

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use crate::dispatch::port::Call;
 
@@ -27,6 +28,7 @@ const REBUILD_DELAY: Duration = Duration::from_millis(50);
 pub(super) struct Instance {
     pub(super) manifest: Manifest,
     plugin: PluginV1,
+    redaction: Arc<Redaction>,
     panics: AtomicU64,
     last_panic: Mutex<Option<String>>,
     /// Held while components are built anew, so that it happens once for many callers.
@@ -56,6 +58,7 @@ impl Instance {
         manifest: Manifest,
         root: RootV1_Ref,
         host: HostV1,
+        redaction: Arc<Redaction>,
         init: Init,
         limit: Duration,
     ) -> Result<Arc<Self>, Refusal> {
@@ -80,16 +83,23 @@ impl Instance {
             Ok(Ok(plugin)) => Ok(Arc::new(Self {
                 manifest,
                 plugin,
+                redaction,
                 panics: AtomicU64::new(0),
                 last_panic: Mutex::new(None),
                 rebuilding: tokio::sync::Mutex::default(),
             })),
-            Ok(Err(error)) if error.code.as_str() == codes::PANICKED => Err(Refusal::new(
-                Code::InitPanicked,
-                error.message.as_str(),
-                "see the plugin's own documentation",
-            )),
-            Ok(Err(error)) => Err(failed(format!("{} ({})", error.message, error.code))),
+            Ok(Err(error)) => {
+                let error = redaction.error(error);
+                let code = match &*error.code {
+                    codes::PANICKED => Code::InitPanicked,
+                    _ => Code::InitFailed,
+                };
+                Err(Refusal::new(
+                    code,
+                    error,
+                    "see the plugin's own documentation",
+                ))
+            }
             Err(error) => Err(failed(error.to_string())),
         }
     }
@@ -120,7 +130,7 @@ impl Instance {
         if answer.head.is_empty() {
             return Ok(Outcome::done());
         }
-        parse(&answer)
+        parse(&answer).map(|outcome| self.redaction.outcome(outcome))
     }
 
     pub(super) async fn deliver(
@@ -139,7 +149,7 @@ impl Instance {
                 self.plugin.call(&call, plugin_op::DELIVER, &head, request)
             })
             .await?;
-        parse(&answer)
+        parse(&answer).map(|reply| self.redaction.reply(reply))
     }
 
     pub(super) async fn hook(
@@ -184,7 +194,7 @@ impl Instance {
             self.plugin
                 .call(&plain_call(component, None), plugin_op::HEALTH, b"", b"")
         };
-        parse(&self.answered(call).await?)
+        parse(&self.answered(call).await?).map(|health| self.redaction.health(health))
     }
 
     /// Makes a call. A component that is waiting to be built anew is, first.
@@ -200,21 +210,21 @@ impl Instance {
         if let Err(error) = &answer
             && error.code.as_str() == codes::PANICKED
         {
-            self.note_panic(error);
+            self.note_panic(self.redaction.error(error.clone()));
             // The panic itself is the answer; a component that cannot be built is told next time.
             let _ = self.rebuild().await;
         }
-        answer.map_err(PluginError::from_abi)
+        answer.map_err(|error| self.redaction.error(error))
     }
 
-    fn note_panic(&self, error: &ErrorV1) {
+    fn note_panic(&self, panic: PluginError) {
         self.panics.fetch_add(1, Ordering::Relaxed);
-        *self.last_panic.lock() = Some(error.message.to_string());
         tracing::error!(
             plugin = self.manifest.id,
-            message = error.message.as_str(),
+            message = panic.message,
             "a plugin panicked; the component is built anew"
         );
+        *self.last_panic.lock() = Some(panic.message);
     }
 
     async fn rebuild(self: &Arc<Self>) -> Result<(), PluginError> {
@@ -231,7 +241,7 @@ impl Instance {
             let error = match built.await {
                 Ok(reply) => match reply.await {
                     Ok(_) => return Ok(()),
-                    Err(error) => PluginError::from_abi(error),
+                    Err(error) => self.redaction.error(error),
                 },
                 Err(error) => PluginError::from(error),
             };

@@ -204,6 +204,27 @@ fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
                 component.name
             )));
         }
+        for subscription in &component.subscriptions {
+            if !subscription.splitn(2, '@').all(is_pattern) {
+                return Err(bad(format!(
+                    "processor {} subscribes to `{}`; a type or source is exact, `prefix.*` or `*`",
+                    component.name,
+                    subscription.escape_default()
+                )));
+            }
+        }
     }
     Ok(())
+}
+
+/// Whether a text is a name, `prefix.*` or `*`.
+fn is_pattern(text: &str) -> bool {
+    let name = text.strip_suffix(".*").unwrap_or(text);
+    let is_name = |name: &str| {
+        name.split('.').all(|segment| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            !segment.is_empty() && segment.bytes().all(fits)
+        })
+    };
+    text == "*" || is_name(name)
 }

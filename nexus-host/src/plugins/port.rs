@@ -25,9 +25,9 @@ pub trait Upstream: Send + Sync + 'static {
 
 /// Where contracts are kept.
 pub trait ContractStore {
-    /// Takes a contract over from a plugin.
+    /// Takes over a plugin's contracts, all of them or none.
     ///
     /// # Errors
-    /// Why it cannot be: it does not compile, or another plugin has it with another content.
-    fn register(&self, plugin: &str, contract: ContractInfo) -> Result<(), String>;
+    /// Why they cannot be: one does not compile, or another plugin has it with another content.
+    fn register(&self, plugin: &str, contracts: &[ContractInfo]) -> Result<(), String>;
 }

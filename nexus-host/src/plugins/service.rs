@@ -7,13 +7,14 @@ use nexus_plugin_api::abi::{
     AnswerV1, ErrorV1, FutureV1, HostService, RecordV1, codes, host_op, level,
 };
 use nexus_plugin_api::wire::{SecretHead, StateFound, StateHead};
-use nexus_plugin_api::{NewEvent, PluginError, StateWrite};
+use nexus_plugin_api::{NewEvent, PluginError, StateWrite, one_line};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Level;
 use uuid::Uuid;
 
 use super::port::Upstream;
+use super::redaction::Redaction;
 use crate::config::Secret;
 
 /// Filled in when the hub is wired; plugins are built before.
@@ -23,6 +24,7 @@ pub(super) type Connection = Arc<OnceLock<Arc<dyn Upstream>>>;
 pub(super) struct PluginService {
     pub(super) plugin: String,
     pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) redaction: Arc<Redaction>,
     pub(super) upstream: Connection,
 }
 
@@ -40,11 +42,14 @@ impl HostService for PluginService {
     fn log(&self, record: &RecordV1<'_>) {
         let plugin = self.plugin.as_str();
         let module = record.target.as_str();
-        let message = record.message.as_str();
+        let message = self.redaction.text(record.message.as_str());
+        let message = one_line(&message);
         let event_id = (record.event_id != [0; 16]).then(|| Uuid::from_bytes(record.event_id));
         let event_id = event_id.map(tracing::field::display);
         let fields = std::str::from_utf8(record.fields.as_slice()).ok();
         let fields = fields.filter(|text| !text.is_empty());
+        let fields = fields.map(|text| self.redaction.text(text));
+        let fields = fields.as_deref();
         macro_rules! line {
             ($level:expr) => {
                 tracing::event!(

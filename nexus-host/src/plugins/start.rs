@@ -9,11 +9,12 @@ use nexus_plugin_api::wire::{Init, Isolation as WireIsolation};
 use nexus_plugin_api::{ContractInfo, Plugin};
 
 use super::catalog::{Catalog, Origin, PluginReport, PluginState};
-use super::config::{Isolation, PluginConfig};
+use super::config::Isolation;
 use super::discover::{Found, scan};
 use super::instance::{Instance, describe};
 use super::load::Copies;
 use super::port::ContractStore;
+use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use super::service::{Connection, PluginService};
 use crate::config::Config;
@@ -161,21 +162,18 @@ impl<'a> Starter<'a> {
         }
         let config = self.plugin_config(manifest)?;
         let contracts = describe(root)?.contracts;
-        for contract in &contracts {
-            self.contracts
-                .register(&manifest.id, contract.clone())
-                .map_err(|reason| {
-                    Refusal::new(
-                        Code::ContractConflict,
-                        reason,
-                        "give the contract another version, or remove one of the plugins",
-                    )
-                })?;
-        }
+        let redaction = Arc::new(Redaction::new(self.config.plugin_secrets(&manifest.id)));
+        let service = PluginService {
+            plugin: manifest.id.clone(),
+            secrets: settings.secrets.clone(),
+            redaction: redaction.clone(),
+            upstream: self.connection.clone(),
+        };
         let instance = Instance::start(
             manifest.clone(),
             root,
-            HostV1::new(Arc::new(self.service(&manifest.id, &settings))),
+            HostV1::new(Arc::new(service)),
+            redaction,
             Init {
                 config,
                 isolation: wire_isolation(settings.isolation),
@@ -184,15 +182,17 @@ impl<'a> Starter<'a> {
             self.config.plugins.init_timeout.get(),
         )
         .await?;
+        // Only now: the events of a plugin that does not run must stay unknown.
+        self.contracts
+            .register(&manifest.id, &contracts)
+            .map_err(|reason| {
+                Refusal::new(
+                    Code::ContractConflict,
+                    reason,
+                    "correct the contract, give it another version, or remove one of the plugins",
+                )
+            })?;
         Ok((instance, contracts))
-    }
-
-    fn service(&self, id: &str, settings: &PluginConfig) -> PluginService {
-        PluginService {
-            plugin: id.to_owned(),
-            secrets: settings.secrets.clone(),
-            upstream: self.connection.clone(),
-        }
     }
 
     fn refuse_duplicate(&self, manifest: &Manifest) -> Option<Refusal> {

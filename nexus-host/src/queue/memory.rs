@@ -43,6 +43,8 @@ pub struct MemoryQueue {
     line: tokio::sync::Mutex<()>,
     room: Notify,
     wait_for_room: Option<Duration>,
+    /// Whether waiting events may have to give way.
+    drops: bool,
     rest: Notify,
 }
 
@@ -57,6 +59,10 @@ impl MemoryQueue {
             line: tokio::sync::Mutex::default(),
             room: Notify::new(),
             wait_for_room: (config.when_full == WhenFull::Wait).then(|| config.wait_timeout.get()),
+            drops: matches!(
+                config.when_full,
+                WhenFull::DropOldest | WhenFull::DropLowest
+            ),
             rest: Notify::new(),
         }
     }
@@ -169,6 +175,13 @@ impl Queue for MemoryQueue {
             events.iter().map(push).collect()
         });
         Box::pin(ready(results))
+    }
+
+    fn given_way(&self) -> Vec<Uuid> {
+        if !self.drops {
+            return Vec::new();
+        }
+        self.state.lock().given_way()
     }
 
     fn lease(&self) -> BoxFuture<'_, Option<Delivery>> {

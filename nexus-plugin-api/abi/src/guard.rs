@@ -23,7 +23,10 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> ErrorV1 {
     } else {
         "a panic whose payload is not text".to_owned()
     };
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        // It may panic in turn: better lost than that.
+        std::mem::forget(second);
+    }
     ErrorV1 {
         code: codes::PANICKED.into(),
         message: message.into(),

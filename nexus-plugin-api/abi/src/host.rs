@@ -6,6 +6,7 @@ use abi_stable::StableAbi;
 use abi_stable::std_types::{RSlice, RStr};
 
 use crate::future::FutureV1;
+use crate::guard::guard;
 
 /// Log levels, as they cross the border.
 pub mod level {
@@ -80,6 +81,9 @@ struct HostVTableV1 {
     call: unsafe extern "C" fn(*const (), u32, RSlice<'_, u8>, RSlice<'_, u8>) -> FutureV1,
 }
 
+/// For the crate's check that nothing has grown.
+pub(crate) const VTABLE_SIZE: usize = size_of::<HostVTableV1>();
+
 // SAFETY: `data` is an `Arc<S>` of a `S: HostService`, which is `Send + Sync`.
 unsafe impl Send for HostV1 {}
 // SAFETY: as above.
@@ -139,21 +143,25 @@ impl Drop for HostV1 {
     }
 }
 
+// The host's own code is guarded like a plugin's: a panic must not cross the border either way.
+
 unsafe extern "C" fn retain<S: HostService>(data: *const ()) {
     // SAFETY: `data` came from `Arc::<S>::into_raw` and is alive.
     unsafe { Arc::increment_strong_count(data.cast::<S>()) }
 }
 unsafe extern "C" fn release<S: HostService>(data: *const ()) {
     // SAFETY: as above; each handle releases once.
-    unsafe { Arc::decrement_strong_count(data.cast::<S>()) }
+    let _ = guard(|| unsafe { Arc::decrement_strong_count(data.cast::<S>()) });
 }
 unsafe extern "C" fn enabled<S: HostService>(data: *const (), level: u8, target: RStr<'_>) -> bool {
     // SAFETY: `data` is an `S` that is alive during the call.
-    unsafe { &*data.cast::<S>() }.enabled(level, target.as_str())
+    let service = unsafe { &*data.cast::<S>() };
+    guard(|| service.enabled(level, target.as_str())).unwrap_or(false)
 }
 unsafe extern "C" fn log<S: HostService>(data: *const (), record: &RecordV1<'_>) {
     // SAFETY: `data` is an `S` that is alive during the call.
-    unsafe { &*data.cast::<S>() }.log(record);
+    let service = unsafe { &*data.cast::<S>() };
+    let _ = guard(|| service.log(record));
 }
 unsafe extern "C" fn call<S: HostService>(
     data: *const (),
@@ -162,5 +170,7 @@ unsafe extern "C" fn call<S: HostService>(
     body: RSlice<'_, u8>,
 ) -> FutureV1 {
     // SAFETY: `data` is an `S` that is alive during the call.
-    unsafe { &*data.cast::<S>() }.call(op, head.as_slice(), body.as_slice())
+    let service = unsafe { &*data.cast::<S>() };
+    guard(|| service.call(op, head.as_slice(), body.as_slice()))
+        .unwrap_or_else(|panic| FutureV1::ready(Err(panic)))
 }

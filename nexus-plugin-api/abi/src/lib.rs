@@ -57,3 +57,20 @@ pub const ABI_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The target triple that this crate was compiled for.
 pub const TARGET: &str = env!("NEXUS_TARGET");
+
+/// What is frozen, said in numbers: an edit that moves a field does not compile.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    use std::mem::size_of;
+    assert!(size_of::<EventV1<'static>>() == 192);
+    assert!(size_of::<CallV1<'static>>() == 96);
+    assert!(size_of::<RecordV1<'static>>() == 72);
+    assert!(size_of::<FutureV1>() == 24);
+    assert!(size_of::<HostV1>() == 16);
+    assert!(size_of::<PluginV1>() == 16);
+    assert!(size_of::<AnswerV1>() == 64);
+    assert!(size_of::<ErrorV1>() == 80);
+    assert!(size_of::<RootV1>() == 16);
+    assert!(host::VTABLE_SIZE == 40);
+    assert!(plugin::VTABLE_SIZE == 24);
+};

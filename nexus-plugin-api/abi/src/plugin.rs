@@ -74,6 +74,9 @@ struct PluginVTableV1 {
     drop: unsafe extern "C" fn(*mut ()),
 }
 
+/// For the crate's check that nothing has grown.
+pub(crate) const VTABLE_SIZE: usize = size_of::<PluginVTableV1>();
+
 // SAFETY: `data` is a boxed `P: PluginInstance`, which is `Send + Sync`.
 unsafe impl Send for PluginV1 {}
 // SAFETY: as above.

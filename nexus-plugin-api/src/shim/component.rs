@@ -101,10 +101,21 @@ impl<S: Source> Shim for SourceShim<S> {
                     })
                 }))
             }
-            plugin_op::RUN => Ok(seat.place.drive(async move {
-                source.run(&context).await.map_err(PluginError::into_abi)?;
-                Ok(AnswerV1::default())
-            })),
+            plugin_op::RUN => {
+                let home = seat.place.home();
+                Ok(seat.place.drive(async move {
+                    let ended = tokio::select! {
+                        ended = source.run(&context) => ended,
+                        // Webhooks go to the new component; so must the background task.
+                        () = home.rebuilt() => Err(PluginError::retryable(
+                            "rebuilt",
+                            "the component was built anew after a panic",
+                        )),
+                    };
+                    ended.map_err(PluginError::into_abi)?;
+                    Ok(AnswerV1::default())
+                }))
+            }
             _ => common(&self.0, Seat { context, ..seat }, op),
         }
     }

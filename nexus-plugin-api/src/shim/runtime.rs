@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use nexus_plugin_abi::{AnswerV1, ErrorV1, FutureV1, codes, guard};
 use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, EnterGuard, Handle};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
@@ -56,6 +57,7 @@ impl Runtime {
             isolation: self.isolation,
             linked: self.linked,
             poisoned: AtomicBool::new(false),
+            rebuilt: Notify::new(),
         })
     }
 }
@@ -76,6 +78,7 @@ pub(crate) struct Home {
     isolation: Isolation,
     linked: bool,
     poisoned: AtomicBool,
+    rebuilt: Notify,
 }
 
 impl Home {
@@ -85,6 +88,12 @@ impl Home {
 
     pub(crate) fn mend(&self) {
         self.poisoned.store(false, Ordering::Release);
+        self.rebuilt.notify_waiters();
+    }
+
+    /// Ready when the component is built anew: what runs on the old one is to end.
+    pub(crate) async fn rebuilt(&self) {
+        self.rebuilt.notified().await;
     }
 
     /// Runs author's code; a panic poisons the component.
@@ -112,6 +121,11 @@ impl Place {
             home,
             event_id,
         }
+    }
+
+    /// The component's home.
+    pub(crate) fn home(&self) -> Arc<Home> {
+        self.home.clone()
     }
 
     /// Hands the author's future to the host.

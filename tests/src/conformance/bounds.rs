@@ -116,6 +116,8 @@ pub async fn the_oldest_is_dropped(backend: &Backend) {
     rig.put([event("b", 3).with_priority(Low), event("b", 4)])
         .await;
     assert_dropped(&rig, &[1, 2]).await;
+    assert_eq!(rig.queue.given_way().len(), 2, "told once");
+    assert!(rig.queue.given_way().is_empty(), "told once");
     rig.ack(&held).await;
     for expected in [4, 3] {
         let delivery = rig.lease().await;
@@ -146,6 +148,7 @@ pub async fn the_oldest_of_the_lowest_is_dropped(backend: &Backend) {
     assert_dropped(&rig, &[1, 2, 3]).await;
     assert_eq!(rig.push(event("a", 6).with_priority(Low)).await, full(3));
     assert_dropped(&rig, &[1, 2, 3]).await;
+    assert_eq!(rig.queue.given_way().len(), 3);
     rig.put([event("a", 7).with_priority(High)]).await;
     assert_dropped(&rig, &[1, 2, 3, 0]).await;
 }

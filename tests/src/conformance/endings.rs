@@ -326,7 +326,7 @@ pub async fn nothing_is_lost_between_producers_and_workers(backend: &Backend) {
     const EACH: u64 = 250;
     let config = Config {
         when_full: WhenFull::Wait,
-        wait_timeout: backend.span(1_000),
+        wait_timeout: backend.span(60),
         ..room_for(16)
     };
     let rig = backend.rig(config).await;

@@ -185,6 +185,10 @@ async fn a_plugin_that_does_not_start_says_why_and_the_others_go_on() {
         let (_, plugins) = hub.get("/v1/admin/plugins").await;
         assert_eq!(report_of(&plugins, "libprobe.so")["refusal"]["code"], code);
         assert_eq!(report_of(&plugins, "libparrot.so")["state"], "ready");
+        // Its contracts are not there either: an event of it is refused, not swallowed.
+        let ping = json!({"type": "probe.ping", "source": "test", "payload": {"n": 1}});
+        let (status, problem) = hub.publish(&ping).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("unknown_type")));
     }
 }
 

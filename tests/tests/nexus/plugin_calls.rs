@@ -280,13 +280,15 @@ async fn plugins_of_the_same_kind_stand_side_by_side() {
     let one = hub
         .process(&json!({"type": "probe.ping", "source": "probe-b", "payload": {"n": 1}}))
         .await;
-    let by: Vec<_> = one["steps"]
+    let mut by: Vec<_> = one["steps"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|step| step["step"] == "processed")
         .map(|step| step["processor"].as_str().unwrap().to_owned())
         .collect();
+    // Side by side: neither waits for the other.
+    by.sort();
     assert_eq!(by, ["probe/echo", "second/echo"], "{one:#}");
 }
 
@@ -343,4 +345,31 @@ async fn a_source_that_fails_is_started_again() {
         (answer.text().await.ok()?.parse::<u64>().ok()? >= 2).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_event_that_gives_way_is_told() {
+    let hub = HubBuilder::new()
+        .config("[queue]\ncapacity = 2\nwhen_full = \"drop_oldest\"")
+        .plugin("probe")
+        .start();
+    let (status, _) = hub
+        .publish(&command("sleep_ms", json!({"ms": 3_000})))
+        .await;
+    assert_eq!(status, 202);
+    hub.wait_for_events(1).await;
+    let waits = hub.request("POST", "/v1/events?ack=processed");
+    let waits = waits.json(&command("skip", json!({"text": "never seen"})));
+    let waiting = tokio::spawn(waits.send());
+    hub.wait_for_events(2).await;
+    let (status, _) = hub
+        .publish(&command("skip", json!({"text": "the newcomer"})))
+        .await;
+    assert_eq!(status, 202);
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(2), waiting).await;
+    let answer = answer.expect("told at once").unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    let journey: Value = answer.json().await.unwrap();
+    assert_eq!(journey["status"], "dead", "{journey:#}");
+    assert_eq!(step(&journey, "dead")["reason"], "queue_full");
 }

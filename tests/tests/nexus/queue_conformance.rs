@@ -40,7 +40,9 @@ mod memory {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_several_threads() {
         let backend = memory(Clock::Real);
-        endings::nothing_is_lost_between_producers_and_workers(&backend).await;
+        for _ in 0..20 {
+            endings::nothing_is_lost_between_producers_and_workers(&backend).await;
+        }
         endings::no_wake_up_is_lost(&backend).await;
         endings::every_waiting_worker_gets_its_share(&backend).await;
         endings::who_stops_waiting_loses_nothing(&backend).await;

@@ -134,6 +134,15 @@ async fn an_unreachable_toasty_makes_the_hub_degraded_and_the_toast_comes_when_i
         (ready["status"] == "degraded").then_some(())
     })
     .await;
+    let (_, told) = hub.get("/readyz").await;
+    assert!(
+        told["checks"][0]["reason"].is_string(),
+        "an administrator is told why: {told:#}"
+    );
+    let anybody = reqwest::get(format!("{}/readyz", hub.url())).await.unwrap();
+    let anybody: Value = anybody.json().await.unwrap();
+    assert_eq!(anybody["status"], "degraded");
+    assert!(anybody["checks"][0].get("reason").is_none(), "{anybody:#}");
 
     let (_, receipt) = hub.publish(&captured("late", "high")).await;
     let id = receipt["event_id"].as_str().unwrap().to_owned();

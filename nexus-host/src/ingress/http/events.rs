@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
 use super::{Shared, State, auth, body, json, json_text};
-use crate::admission::quoted;
+use crate::admission::{ClientScope, quoted};
 use crate::intake::{Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
 
@@ -47,7 +47,7 @@ pub(super) async fn publish(
     let deadline = Instant::now() + shared.ack_timeout;
     match submitted {
         Submitted::One(mut receipt) => {
-            if let Some(journey) = outcome(&shared, &mut receipt, deadline).await {
+            if let Some(journey) = outcome(&shared, &client, &mut receipt, deadline).await {
                 return Ok(json(StatusCode::OK, &journey));
             }
             let (id, status) = (receipt.event_id, word(receipt.status));
@@ -59,7 +59,7 @@ pub(super) async fn publish(
             for answer in answers {
                 outcomes.push(match answer {
                     Ok(mut receipt) => {
-                        let journey = outcome(&shared, &mut receipt, deadline).await;
+                        let journey = outcome(&shared, &client, &mut receipt, deadline).await;
                         Ok((receipt, journey))
                     }
                     Err(rejection) => Err(Problem::from(rejection)),
@@ -123,14 +123,22 @@ fn all(outcomes: &[Outcome], watched: bool) -> Response {
 
 /// Waits until the event is finished, when the receipt was asked to tell; not past the deadline,
 /// and not while the server wants to stop.
-async fn outcome(shared: &Shared, receipt: &mut Receipt, deadline: Instant) -> Option<Journey> {
+async fn outcome(
+    shared: &Shared,
+    client: &ClientScope,
+    receipt: &mut Receipt,
+    deadline: Instant,
+) -> Option<Journey> {
     let watch = receipt.watch.take()?;
     let queue = shared.ports.intake.queue();
-    // A duplicate may have been finished long before anybody watched.
-    if receipt.status == PublishStatus::Duplicate
-        && let Some(journey) = queue.journey(receipt.event_id).await.filter(is_finished)
-    {
-        return Some(journey);
+    // Another source may have used the same id.
+    let is_finished = |journey: &Journey| within_reach(client, journey) && is_finished(journey);
+    // A duplicate may have been finished, and forgotten, long before anybody watched.
+    if receipt.status == PublishStatus::Duplicate {
+        let journey = queue.journey(receipt.event_id).await?;
+        if is_finished(&journey) {
+            return Some(journey);
+        }
     }
     tokio::select! {
         biased;
@@ -139,6 +147,10 @@ async fn outcome(shared: &Shared, receipt: &mut Receipt, deadline: Instant) -> O
         () = shared.stopped() => return None,
     }
     queue.journey(receipt.event_id).await.filter(is_finished)
+}
+
+fn within_reach(client: &ClientScope, journey: &Journey) -> bool {
+    client.is_admin() || client.covers(&journey.source, &journey.event_type)
 }
 
 fn is_finished(journey: &Journey) -> bool {
@@ -158,9 +170,7 @@ pub(super) async fn journey(
     };
     let id = Uuid::try_parse(&id).map_err(|_| unknown())?;
     let journey = shared.ports.intake.queue().journey(id).await;
-    let within_reach = |journey: &Journey| {
-        client.is_admin() || client.covers(&journey.source, &journey.event_type)
-    };
-    let journey = journey.filter(within_reach).ok_or_else(unknown)?;
+    let journey = journey.filter(|journey| within_reach(&client, journey));
+    let journey = journey.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &journey).into_response())
 }

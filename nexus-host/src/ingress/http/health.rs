@@ -1,13 +1,15 @@
 //! `/healthz` and `/readyz`: tell whoever asks whether the process lives, and whether it takes
-//! events. They ask for no key, and so tell nothing that needs one.
+//! events. They ask for no key, and so tell nothing that needs one: why something does not work is
+//! for administrators.
 
 use axum::extract::State as Extracted;
 use axum::response::Response;
-use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 
-use super::{State, json, json_text};
-use crate::ingress::ports::ReadyStatus;
+use hyper::{HeaderMap, StatusCode};
+
+use super::{State, auth, json, json_text};
+use crate::ingress::ports::{Check, ReadyStatus};
 
 /// `GET /healthz`.
 pub(super) async fn alive() -> Response {
@@ -15,8 +17,11 @@ pub(super) async fn alive() -> Response {
 }
 
 /// `GET /readyz`. Not ready is an answer, not a problem: it has the checks in it.
-pub(super) async fn ready(Extracted(shared): State) -> Response {
+pub(super) async fn ready(Extracted(shared): State, headers: HeaderMap) -> Response {
     let mut report = shared.ports.readiness.report();
+    if !auth::client(&shared, &headers).is_ok_and(|client| client.is_admin()) {
+        report.checks.iter_mut().for_each(Check::keep_to_yourself);
+    }
     if *shared.stopping.borrow() {
         report.status = ReadyStatus::ShuttingDown;
     }

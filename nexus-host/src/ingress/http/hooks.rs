@@ -37,6 +37,9 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
     let (head, body) = request.into_parts();
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let (source, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if !shared.ports.hooks.knows(source) {
+        return Err(unknown(source));
+    }
     let limit = shared.admission().limits().max_body;
     let request = HookRequest {
         method: head.method.as_str().to_owned(),
@@ -47,12 +50,7 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
     };
     match shared.ports.hooks.hook(source, request).await {
         Ok(reply) => Ok(answered(reply)),
-        Err(HookFailure::UnknownSource) => {
-            let source = quoted(source);
-            Err(Problem::not_found(format!(
-                "no plugin has a source of the name {source}"
-            )))
-        }
+        Err(HookFailure::UnknownSource) => Err(unknown(source)),
         Err(HookFailure::Unavailable { retry_after }) => Err(Problem::unavailable(
             "the source cannot answer for the moment; try again later",
             retry_after.unwrap_or(RETRY),
@@ -61,6 +59,11 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
             "the source failed; the hub's log tells why",
         )),
     }
+}
+
+fn unknown(source: &str) -> Problem {
+    let source = quoted(source);
+    Problem::not_found(format!("no plugin has a source of the name {source}"))
 }
 
 fn plain(headers: &HeaderMap) -> Vec<(String, String)> {

@@ -298,7 +298,13 @@ async fn health_is_told_to_anybody() {
             (answer.status, &answer.json()["status"]),
             (status, &json!(word))
         );
-        assert_eq!(answer.json()["checks"][0]["reason"], "asleep");
+        let check = &answer.json()["checks"][0];
+        assert_eq!(
+            (&check["status"], check.get("reason")),
+            (&json!("degraded"), None)
+        );
+        let told = hub.get("root", "/readyz").await;
+        assert_eq!(told.json()["checks"][0]["reason"], "asleep");
         assert_eq!(answer.header("retry-after").is_some(), status == 503);
     }
 }

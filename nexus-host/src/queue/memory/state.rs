@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) plugins: PluginState,
     accepted: u64,
     finished: u64,
+    /// Events that gave way to others, until somebody asks.
+    given_way: Vec<Uuid>,
     intake_closed: bool,
     leasing_closed: bool,
 }
@@ -102,6 +104,7 @@ impl State {
             plugins: PluginState::default(),
             accepted: 0,
             finished: 0,
+            given_way: Vec::new(),
             intake_closed: false,
             leasing_closed: false,
         }
@@ -176,8 +179,15 @@ impl State {
             reason: "queue_full".to_owned(),
             errors: task.errors,
         };
+        let event_id = record.event.event_id;
         self.bury(task.record, grave);
         self.end_task(task.record, wake);
+        self.given_way.push(event_id);
+    }
+
+    /// Events that gave way since the last call.
+    pub(super) fn given_way(&mut self) -> Vec<Uuid> {
+        std::mem::take(&mut self.given_way)
     }
 
     /// Takes an event in, room or not: events that follow from accepted ones are never refused.
