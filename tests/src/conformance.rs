@@ -9,6 +9,7 @@ pub mod endings;
 pub mod history;
 pub mod order;
 pub mod settling;
+pub mod waking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,18 +85,20 @@ macro_rules! queue_conformance {
                 dead_letters_are_bounded_in_bytes
                 an_outage_does_not_fill_the_journal
             ]
-            endings: [
-                a_closed_intake_refuses
-                a_closed_intake_sends_waiting_producers_away
-                closed_leasing_ends_every_worker
-                drained_waits_for_what_is_leased
-                drained_waits_for_what_is_due_in_time
+            waking: [
                 who_stops_waiting_loses_nothing
                 every_waiting_worker_gets_its_share
                 no_wake_up_is_lost
                 a_nearer_due_time_is_not_missed
                 the_duty_to_watch_the_clock_is_handed_on
                 a_lone_worker_with_delayed_work_sleeps
+            ]
+            endings: [
+                a_closed_intake_refuses
+                a_closed_intake_sends_waiting_producers_away
+                closed_leasing_ends_every_worker
+                drained_waits_for_what_is_leased
+                drained_waits_for_what_is_due_in_time
                 nothing_is_lost_between_producers_and_workers
                 the_figures_are_true
             ]

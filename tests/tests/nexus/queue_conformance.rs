@@ -2,10 +2,11 @@
 
 mod memory {
     use std::sync::Arc;
+    use std::time::Instant;
 
-    use nexus_host::queue::{Config, MemoryQueue, Queue};
-    use nexus_tests::conformance::{Backend, Clock, bounds, endings};
-    use nexus_tests::events::event;
+    use nexus_host::queue::{Config, MemoryQueue, Pushed, Queue, Settlement};
+    use nexus_tests::conformance::{Backend, Clock, bounds, endings, waking};
+    use nexus_tests::events::{admitted, event};
     use nexus_tests::queue_conformance;
 
     fn memory(clock: Clock) -> Backend {
@@ -36,6 +37,55 @@ mod memory {
         );
     }
 
+    /// What one event costs, from push to finished, on top of a backlog. Worth running in release:
+    /// `cargo test --release -p nexus-tests --test nexus a_backlog_costs -- --ignored --nocapture`.
+    #[tokio::test]
+    #[ignore = "a measurement; takes a minute, and a quiet machine"]
+    async fn a_backlog_costs_the_next_event_nothing() {
+        const EVENTS: u64 = 50_000;
+        let config = Config {
+            capacity: 2_000_000,
+            max_bytes: "1GiB".parse().unwrap(),
+            dedup_capacity: 10_000,
+            ..Config::default()
+        };
+        let rig = memory(Clock::Real);
+        let rig = rig.rig(config).await;
+        let mut backlog = 0;
+        let mut first = None;
+        for target in [0, 1_000, 100_000, 1_000_000] {
+            for n in backlog..target {
+                rig.put([event(&format!("s{}", n % 1_000), n)]).await;
+            }
+            backlog = target;
+            let mut rounds: Vec<_> = Vec::new();
+            for _ in 0..5 {
+                let events: Vec<_> = (0..EVENTS)
+                    .map(|n| admitted(event(&format!("s{}", n % 1_000), n)))
+                    .collect();
+                let started = Instant::now();
+                for event in events {
+                    let pushed = rig.queue.push(vec![event]).await;
+                    assert_eq!(pushed, [Ok(Pushed::Accepted)]);
+                    let delivery = rig.queue.lease().await.expect("leasing is open");
+                    let settled = rig
+                        .queue
+                        .settle(delivery.lease, Settlement::default())
+                        .await;
+                    settled.expect("it is held");
+                }
+                rounds.push(started.elapsed() / u32::try_from(EVENTS).unwrap());
+            }
+            rounds.sort();
+            let cost = rounds[2];
+            println!("on {backlog} waiting events: {cost:?} an event, of {rounds:?}");
+            assert!(
+                cost < *first.get_or_insert(cost) * 3,
+                "it grows with the backlog"
+            );
+        }
+    }
+
     /// What depends on threads runs on real ones too.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_several_threads() {
@@ -43,9 +93,9 @@ mod memory {
         for _ in 0..20 {
             endings::nothing_is_lost_between_producers_and_workers(&backend).await;
         }
-        endings::no_wake_up_is_lost(&backend).await;
-        endings::every_waiting_worker_gets_its_share(&backend).await;
-        endings::who_stops_waiting_loses_nothing(&backend).await;
+        waking::no_wake_up_is_lost(&backend).await;
+        waking::every_waiting_worker_gets_its_share(&backend).await;
+        waking::who_stops_waiting_loses_nothing(&backend).await;
         bounds::producers_get_room_in_the_order_they_came(&backend).await;
     }
 }
