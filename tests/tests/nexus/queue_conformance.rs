@@ -38,10 +38,10 @@ mod memory {
     }
 
     /// What one event costs, from push to finished, on top of a backlog. Worth running in release:
-    /// `cargo test --release -p nexus-tests --test nexus a_backlog_costs -- --ignored --nocapture`.
+    /// `cargo test --release -p nexus-tests --test nexus what_a_backlog_costs -- --ignored --nocapture`.
     #[tokio::test]
     #[ignore = "a measurement; takes a minute, and a quiet machine"]
-    async fn a_backlog_costs_the_next_event_nothing() {
+    async fn what_a_backlog_costs_the_next_event() {
         const EVENTS: u64 = 50_000;
         let config = Config {
             capacity: 2_000_000,
