@@ -109,11 +109,7 @@ fn check_settings(manifest: &Manifest, sha256: &str, config: &Config) -> Result<
         return Ok(());
     };
     if !settings.enabled {
-        return Err(Refusal::new(
-            Code::Disabled,
-            format!("[plugins.{}] says enabled = false", manifest.id),
-            "remove that line to use it",
-        ));
+        return Err(Refusal::disabled(&manifest.id));
     }
     let allowed: Vec<String> = settings
         .sha256

@@ -93,25 +93,20 @@ fn section<'a>(library: &File<'a>) -> Result<&'a [u8], Refusal> {
 }
 
 fn parse(section: &[u8]) -> Result<Manifest, Refusal> {
-    let bad = |reason: String| {
-        Refusal::new(
-            Code::BadManifest,
-            reason,
-            "build it again with the published SDK",
-        )
-    };
-    let text = section
-        .strip_prefix(MANIFEST_MAGIC)
-        .ok_or_else(|| bad("the manifest section does not start as expected".to_owned()))?;
+    let text = section.strip_prefix(MANIFEST_MAGIC).ok_or_else(|| {
+        Refusal::bad_manifest("the manifest section does not start as expected".to_owned())
+    })?;
     let end = text
         .iter()
         .position(|byte| *byte == 0)
         .unwrap_or(text.len());
     if text[end..].iter().any(|byte| *byte != 0) {
-        return Err(bad("the library holds more than one manifest".to_owned()));
+        return Err(Refusal::bad_manifest(
+            "the library holds more than one manifest".to_owned(),
+        ));
     }
     serde_json::from_slice(&text[..end])
-        .map_err(|error| bad(format!("the manifest does not parse: {error}")))
+        .map_err(|error| Refusal::bad_manifest(format!("the manifest does not parse: {error}")))
 }
 
 fn check_target(manifest: &Manifest) -> Result<(), Refusal> {
@@ -160,13 +155,6 @@ fn check_abi(manifest: &Manifest) -> Result<(), Refusal> {
 }
 
 fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
-    let bad = |reason: String| {
-        Refusal::new(
-            Code::BadManifest,
-            reason,
-            "build it again with the published SDK",
-        )
-    };
     let is_id = |text: &str| {
         (1..=64).contains(&text.len())
             && text
@@ -174,39 +162,47 @@ fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
     };
     if !is_id(&manifest.id) {
-        return Err(bad("the id is not 1 to 64 of a-z, 0-9, - and _".to_owned()));
+        return Err(Refusal::bad_manifest(
+            "the id is not 1 to 64 of a-z, 0-9, - and _".to_owned(),
+        ));
     }
     if Version::parse(&manifest.version).is_err() {
-        return Err(bad(format!(
+        return Err(Refusal::bad_manifest(format!(
             "the version {:?} is not semver",
             manifest.version
         )));
     }
     if manifest.components.len() > MAX_COMPONENTS {
-        return Err(bad(format!("{} components", manifest.components.len())));
+        return Err(Refusal::bad_manifest(format!(
+            "{} components",
+            manifest.components.len()
+        )));
     }
     for (index, component) in manifest.components.iter().enumerate() {
         let same = |other: &nexus_plugin_api::abi::ComponentEntry| {
             other.kind == component.kind && other.name == component.name
         };
         if component.name.is_empty() || component.name.contains('/') {
-            return Err(bad(format!("a {} has no usable name", component.kind)));
+            return Err(Refusal::bad_manifest(format!(
+                "a {} has no usable name",
+                component.kind
+            )));
         }
         if manifest.components[..index].iter().any(same) {
-            return Err(bad(format!(
+            return Err(Refusal::bad_manifest(format!(
                 "two {}s are named {}",
                 component.kind, component.name
             )));
         }
         if component.kind == ComponentKind::Processor && component.subscriptions.is_empty() {
-            return Err(bad(format!(
+            return Err(Refusal::bad_manifest(format!(
                 "processor {} subscribes to nothing",
                 component.name
             )));
         }
         for subscription in &component.subscriptions {
             if !subscription.splitn(2, '@').all(is_pattern) {
-                return Err(bad(format!(
+                return Err(Refusal::bad_manifest(format!(
                     "processor {} subscribes to `{}`; a type or source is exact, `prefix.*` or `*`",
                     component.name,
                     subscription.escape_default()

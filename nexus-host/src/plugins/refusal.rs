@@ -91,6 +91,24 @@ impl Refusal {
             help,
         }
     }
+
+    /// The plugin's section says not to use it.
+    pub(super) fn disabled(id: &str) -> Self {
+        Self::new(
+            RefusalCode::Disabled,
+            format!("[plugins.{id}] says enabled = false"),
+            "remove that line to use it",
+        )
+    }
+
+    /// The manifest does not parse or contradicts itself.
+    pub(super) fn bad_manifest(reason: impl fmt::Display) -> Self {
+        Self::new(
+            RefusalCode::BadManifest,
+            reason,
+            "build it again with the published SDK",
+        )
+    }
 }
 
 impl fmt::Display for Refusal {

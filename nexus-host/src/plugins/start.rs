@@ -154,11 +154,7 @@ impl<'a> Starter<'a> {
             .cloned()
             .unwrap_or_default();
         if !settings.enabled {
-            return Err(Refusal::new(
-                Code::Disabled,
-                format!("[plugins.{}] says enabled = false", manifest.id),
-                "remove that line to use it",
-            ));
+            return Err(Refusal::disabled(&manifest.id));
         }
         let config = self.plugin_config(manifest)?;
         let contracts = describe(root)?.contracts;
