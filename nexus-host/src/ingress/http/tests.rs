@@ -26,7 +26,7 @@ async fn an_event_is_accepted_once() {
         (&again["event_id"], &again["status"]),
         (&json!(id), &json!("duplicate"))
     );
-    let first = hub.get(again["href"].as_str().unwrap()).await.json();
+    let first = hub.get("any", again["href"].as_str().unwrap()).await.json();
     assert_eq!(
         first["accepted_at"], again["first_accepted_at"],
         "its first outcome"
