@@ -4,7 +4,7 @@
 //! Receives [`Delivery`]s, hands on [`Settlement`]s. It reaches plugins, admission and observers
 //! only through [`port`], and never sleeps on a retry: what must wait goes back to the queue.
 
-mod breaker;
+mod breakers;
 pub mod config;
 mod deliver;
 pub mod port;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work};
-pub use breaker::{Breaker, BreakerStatus, Breakers, Permit};
+pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
 use port::{Admit, Call, Components, Observer};

@@ -132,7 +132,7 @@ impl Host {
             news.clone(),
             completions.clone(),
         ));
-        let breakers = Arc::new(Breakers::new(config.breaker.clone()));
+        let breakers = Arc::new(Breakers::new(config.breaker.clone(), &config.retry));
         let dispatcher = Arc::new(Dispatcher::new(
             config.dispatch.clone(),
             config.retry.clone(),

@@ -248,11 +248,12 @@ impl Dispatcher {
             Ok(name) => name,
             Err(error) => return self.failed(delivery, notify, &error, settlement),
         };
-        let breaker = self.breakers.of(&integration, notify.target);
-        let permit = match breaker.acquire() {
+        let target = self.breakers.of(&integration, notify.target);
+        let permit = match target.acquire(delivery.attempt) {
             Ok(permit) => permit,
-            Err(wait) => {
-                let after = self.retry.spread(wait);
+            Err(held) => {
+                let after = held.pick();
+                tracing::debug!(effect = notify.number, %integration, because = ?held.because, "parked");
                 settlement.steps.push(Step::Parked {
                     effect: notify.number,
                     integration: integration.to_string(),
