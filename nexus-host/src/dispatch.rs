@@ -134,6 +134,15 @@ impl Dispatcher {
     }
 
     async fn work(&self, delivery: &Delivery) -> Settlement {
+        // Nobody wants any more what was to be done by then, be it for the first time, again, or
+        // after a delay. That is no failure, and a dead letter is there to be done later: none.
+        let expires_at = delivery.event.expires_at;
+        if expires_at.is_some_and(|at| at <= chrono::Utc::now()) {
+            return Settlement {
+                steps: vec![Step::Expired],
+                ..Settlement::default()
+            };
+        }
         match &delivery.work {
             Work::Route => self.route(delivery).await,
             Work::Process {
@@ -165,10 +174,6 @@ impl Dispatcher {
     async fn route(&self, delivery: &Delivery) -> Settlement {
         let mut settlement = Settlement::default();
         let event = &delivery.event;
-        if event.expires_at.is_some_and(|at| at <= chrono::Utc::now()) {
-            settlement.steps.push(Step::Expired);
-            return settlement;
-        }
         let work = |processor: &Arc<str>, first_effect| Work::Process {
             processor: processor.to_string(),
             first_effect,
