@@ -2,6 +2,7 @@
 //!
 //! The plugins are scripted: they stand for dispatch's own port, not for a remote system.
 
+mod breaker_model;
 mod breakers;
 mod effects;
 mod isolation;
