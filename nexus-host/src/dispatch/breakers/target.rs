@@ -1,7 +1,6 @@
 //! One target: its breaker and its retry budget behind one lock, and the permits to call it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
@@ -11,12 +10,8 @@ use tokio::time::Instant;
 use super::super::config::Breaker as BreakerConfig;
 use super::super::millis;
 use super::breaker::{Breaker, CallOutcome, Pass};
-use super::budget::Budget;
+use super::budget::{Budget, RETRY};
 use super::held::{Because, Held};
-
-/// How long a retry waits at least for which there is no budget, and how far apart such come again.
-/// A reserve that is used up has the next token in this time.
-const NO_BUDGET: Duration = Duration::from_secs(6);
 
 /// A system behind an integration, as dispatch remembers it: whether it works, and how much it
 /// was asked to try again.
@@ -83,13 +78,12 @@ impl Target {
         self.with(|inner, now| {
             let retry = attempt > 1;
             if retry && inner.breaker.is_closed() && inner.budget.retries(now) == 0 {
-                return Err(Held::new(Because::NoBudget, NO_BUDGET, NO_BUDGET));
+                // By then the reserve alone can pay for one.
+                return Err(Held::new(Because::NoBudget, RETRY, RETRY));
             }
             let pass = inner.breaker.acquire(now)?;
-            let paid = retry && !pass.probe;
-            if paid {
-                inner.budget.spend();
-            } else if !retry {
+            let paid = retry && !pass.probe && inner.budget.pay(now);
+            if !retry {
                 inner.budget.earn(now);
             }
             Ok(Permit {
