@@ -110,7 +110,7 @@ impl Admin for Plugins {
     }
 
     fn open_breaker(&self, name: &str) -> Option<Value> {
-        let known = ["i/act", "i/act@host:1/open", "i/act@50%"].contains(&name);
+        let known = ["i/act", "i/act@host:1", "i/act@host:1/open", "i/act@50%"].contains(&name);
         known.then(|| json!({ "name": name, "state": "open" }))
     }
 

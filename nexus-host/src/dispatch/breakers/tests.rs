@@ -193,13 +193,7 @@ async fn endless_targets_share_one_until_old_ones_make_room() {
     assert!(fail_at(2 * MAX_TARGETS).is_err(), "the shared one is open");
     let under_way = breakers.of("a/b", Some("0")).acquire(1).expect("closed");
     breakers.open("a/b@1").expect("known");
-    let retried = breakers.of("a/b", Some("2"));
-    advance(Duration::from_secs(119)).await;
-    retried.acquire(2).expect("there is budget").succeeded();
-    retried.acquire(2).expect("there is budget").failed();
-    drop(retried);
-    // The failure is over the window soon, the retry is not yet earned back.
-    advance(Duration::from_secs(1)).await;
+    advance(Duration::from_secs(120)).await;
     fail_at(2 * MAX_TARGETS).expect("one of its own");
     let names: Vec<_> = breakers
         .snapshot()
@@ -207,8 +201,30 @@ async fn endless_targets_share_one_until_old_ones_make_room() {
         .map(|one| one.name)
         .collect();
     let new = format!("a/b@{}", 2 * MAX_TARGETS);
-    assert_eq!(names, ["a/b@0", "a/b@1", "a/b@2", new.as_str()]);
+    assert_eq!(names, ["a/b@0", "a/b@1", new.as_str()]);
     under_way.failed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_is_needed_while_anything_is_remembered_against_it() {
+    let config = Config {
+        window: HumanDuration::from_secs(1),
+        ..Config::default()
+    };
+    let target = Breakers::new(config, &Retry::default()).of("a/b", None);
+    assert!(!target.is_needed());
+    target.acquire(2).expect("there is budget").failed();
+    assert!(target.is_needed(), "a failure");
+    advance(Duration::from_secs(1)).await;
+    assert!(target.is_needed(), "the retry is not earned back");
+    advance(Duration::from_secs(5)).await;
+    assert!(!target.is_needed());
+    fail(&target, 5);
+    advance(OPEN_FOR).await;
+    target.acquire(1).expect("the probe").succeeded();
+    assert!(target.is_needed(), "a ramp");
+    advance(Duration::from_secs(10)).await;
+    assert!(!target.is_needed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -296,6 +296,9 @@ async fn what_is_left_of_an_event_that_expires_is_not_done() {
                     expire();
                     return Err(unavailable());
                 }
+                if call.n == 9 {
+                    return Ok(Outcome::done());
+                }
                 let later = Duration::from_secs(5);
                 Ok(Outcome::done()
                     .with(notify("i/act", 1))
