@@ -98,7 +98,7 @@ macro_rules! queue_conformance {
                 replayed_work_may_die_again
                 a_purged_letter_is_gone
                 a_letter_outlives_its_journey
-                replays_forget_no_journey
+                a_journey_is_bounded_through_replays
             ]
             waking: [
                 who_stops_waiting_loses_nothing

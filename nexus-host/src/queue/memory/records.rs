@@ -307,3 +307,35 @@ impl Records {
 pub(super) fn size(event: &Event) -> u64 {
     u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus_plugin_api::RawJson;
+
+    fn event() -> Arc<Event> {
+        Arc::new(Event::new("test.event", "s", RawJson::from_checked("{}")))
+    }
+
+    #[test]
+    fn a_journey_that_goes_on_again_and_again_leaves_no_trail_of_places() {
+        let mut records = Records::new(10);
+        let other = records.open(event(), None, Utc::now());
+        records.end_work(other);
+        let letter = DeadLetter {
+            id: Uuid::now_v7(),
+            at: Utc::now(),
+            event: event(),
+            accepted_at: Utc::now(),
+            work: Work::Route,
+            reason: "x".to_owned(),
+            errors: Vec::new(),
+        };
+        for _ in 0..1_000 {
+            let key = records.reopen(&letter, None);
+            records.end_work(key);
+        }
+        assert_eq!(records.finished.len(), 2);
+        assert!(records.by_age.len() < 100, "{}", records.by_age.len());
+    }
+}
