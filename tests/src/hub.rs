@@ -112,8 +112,8 @@ impl HubBuilder {
             let left = deadline.saturating_duration_since(Instant::now());
             match lines.recv_timeout(left) {
                 Ok(line) => {
-                    if let Some(at) = line.find("http://") {
-                        let rest = &line[at..];
+                    // Plugins speak of addresses too.
+                    if let Some((_, rest)) = line.split_once(" listening on ") {
                         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
                         break rest[..end].trim_end_matches('/').to_owned();
                     }
