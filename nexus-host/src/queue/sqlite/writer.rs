@@ -26,10 +26,11 @@ const MAX_GROUP: usize = 2_048;
 /// How long the storage is left alone after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// From so many requests in a transaction on, the next one waits for more of them.
+/// From so many changes in a transaction on, the next one waits for more of them, as long as this
+/// one took: many small ones cost more than a few large ones.
 const CROWD: usize = 8;
 
-/// It waits as long as the last one took, and no longer than this.
+/// One that took so long has let enough arrive.
 const GATHERING: Duration = Duration::from_micros(500);
 
 /// What a transaction adds to the log, by a rough estimate: so many bytes, and so many more for each
@@ -237,9 +238,9 @@ impl Writer {
         let written = self
             .fill(&mut group, now)
             .and_then(|()| self.store.commit());
-        if group.size() >= CROWD {
-            self.gathering = Some(begun.elapsed().min(GATHERING));
-        }
+        let took = begun.elapsed();
+        // A slow disk gathers them by itself.
+        self.gathering = (group.size() >= CROWD && took < GATHERING).then_some(took);
         match written {
             Ok(()) => self.committed(group),
             Err(trouble) => {
