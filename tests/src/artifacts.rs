@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "nexus",
     "toasty-server",
     "embed",
@@ -13,6 +13,7 @@ const PACKAGES: [&str; 7] = [
     "toasty",
     "probe",
     "second",
+    "disk",
 ];
 
 /// The folder of the build, such as `target/debug`, with everything in it up to date.
