@@ -26,7 +26,9 @@ use crate::ingress::{BindError, Ports, Readiness, Served, Server};
 use crate::intake::{Completions, Intake};
 use crate::observe::Tap;
 use crate::plugins::{self, Catalog, PluginReport, Starter};
-use crate::queue::{DeadLetter, Journey, MemoryQueue, Queue, QueueStats};
+use crate::queue::{
+    DeadLetter, Journey, LetterFilter, MemoryQueue, Page, Queue, QueueStats, Unavailable,
+};
 use ports::{Hub, News, Webhooks};
 use vitals::Vitals;
 
@@ -216,24 +218,54 @@ impl Host {
     }
 
     /// Waits until nothing more is done for an event; `None` when it is unknown or forgotten.
-    pub async fn wait_processed(&self, event_id: Uuid) -> Option<Journey> {
+    ///
+    /// # Errors
+    /// When the queue's storage does not work.
+    pub async fn wait_processed(&self, event_id: Uuid) -> Result<Option<Journey>, Unavailable> {
         let finished = self.completions.watch(event_id);
         let journey = self.queue.journey(event_id).await?;
-        if journey.finished_at.is_some() {
-            return Some(journey);
+        if journey.as_ref().is_none_or(|one| one.finished_at.is_some()) {
+            return Ok(journey);
         }
         finished.await;
         self.queue.journey(event_id).await
     }
 
     /// The way of an event so far; `None` when it is unknown or forgotten.
-    pub async fn journey(&self, event_id: Uuid) -> Option<Journey> {
+    ///
+    /// # Errors
+    /// When the queue's storage does not work.
+    pub async fn journey(&self, event_id: Uuid) -> Result<Option<Journey>, Unavailable> {
         self.queue.journey(event_id).await
     }
 
-    /// The dead letters, oldest first.
-    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.queue.dead_letters().await
+    /// The dead letters that are meant, oldest first.
+    ///
+    /// # Errors
+    /// When the queue's storage does not work.
+    pub async fn dead_letters(
+        &self,
+        filter: LetterFilter,
+        page: Page,
+    ) -> Result<Vec<DeadLetter>, Unavailable> {
+        self.queue.dead_letters(filter, page).await
+    }
+
+    /// Takes the work of these dead letters up once more. Answers which: a letter that is gone, or
+    /// was taken up before, is left out.
+    ///
+    /// # Errors
+    /// When the queue's storage does not work; nothing is taken up then.
+    pub async fn replay(&self, letters: Vec<Uuid>) -> Result<Vec<Uuid>, Unavailable> {
+        self.queue.replay(letters).await
+    }
+
+    /// Deletes these dead letters. Answers which there were.
+    ///
+    /// # Errors
+    /// When the queue's storage does not work; nothing is deleted then.
+    pub async fn purge(&self, letters: Vec<Uuid>) -> Result<Vec<Uuid>, Unavailable> {
+        self.queue.purge(letters).await
     }
 
     /// How full the queue is.

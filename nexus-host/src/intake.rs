@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Event, NewEvent, PublishStatus, Published};
 use uuid::Uuid;
 
@@ -22,6 +23,9 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 
 /// When somebody who found the hub stopping should come again: about a restart.
 const CLOSED_RETRY: Duration = Duration::from_secs(5);
+
+/// When somebody who found the storage failing should come again.
+pub(crate) const STORAGE_RETRY: Duration = Duration::from_secs(5);
 
 /// After so many events of one batch, others get a turn on the worker.
 const TURN: usize = 32;
@@ -39,10 +43,20 @@ pub struct Intake {
 pub struct Receipt {
     /// The event.
     pub event_id: Uuid,
-    /// Whether it is new.
-    pub status: PublishStatus,
+    /// When it was accepted before; `None` when it is new.
+    pub first_accepted_at: Option<DateTime<Utc>>,
     /// Ready when the event is finished; there when it was asked for.
     pub watch: Option<Watch>,
+}
+
+impl Receipt {
+    /// Whether it is new.
+    pub fn status(&self) -> PublishStatus {
+        match self.first_accepted_at {
+            None => PublishStatus::Accepted,
+            Some(_) => PublishStatus::Duplicate,
+        }
+    }
 }
 
 /// What became of a body.
@@ -163,23 +177,23 @@ impl Intake {
             |event: &Admitted| watched.then(|| self.completions.watch(event.event().event_id));
         let watches: Vec<_> = events.iter().map(watch).collect();
         let pushed: Vec<_> = events.iter().map(|event| event.event().clone()).collect();
-        let answers = self.queue.push(events).await;
-        for event_id in self.queue.given_way() {
+        let report = self.queue.push(events).await;
+        for event_id in report.given_way {
             self.observer.finished(event_id);
         }
-        let with_events = answers.into_iter().zip(pushed).zip(watches);
+        let with_events = report.answers.into_iter().zip(pushed).zip(watches);
         with_events
             .map(|((answer, event), watch)| {
-                let status = match answer.map_err(refusal)? {
+                let first_accepted_at = match answer.map_err(refusal)? {
                     Pushed::Accepted => {
                         self.observer.accepted(&event);
-                        PublishStatus::Accepted
+                        None
                     }
-                    Pushed::Duplicate => PublishStatus::Duplicate,
+                    Pushed::Duplicate { first_accepted_at } => Some(first_accepted_at),
                 };
                 Ok(Receipt {
                     event_id: event.event_id,
-                    status,
+                    first_accepted_at,
                     watch,
                 })
             })
@@ -198,7 +212,7 @@ impl fmt::Debug for Intake {
 fn published(receipt: Receipt) -> Published {
     Published {
         event_id: receipt.event_id,
-        status: receipt.status,
+        status: receipt.status(),
     }
 }
 
@@ -206,6 +220,7 @@ fn refusal(error: PushError) -> Rejection {
     let (code, retry_after) = match error {
         PushError::Full { .. } => (Code::QueueFull, FULL_RETRY),
         PushError::Closed => (Code::ShuttingDown, CLOSED_RETRY),
+        PushError::Unavailable(_) => (Code::StorageUnavailable, STORAGE_RETRY),
     };
     Rejection::new(code, error.to_string()).with_retry_after(retry_after)
 }

@@ -32,4 +32,4 @@ pub mod signals;
 pub use builder::{BuildError, HostBuilder, PreparedHost};
 pub use config::Config;
 pub use host::{Host, PublishError, ShutdownReport, StartError, Subscription};
-pub use queue::{DeadLetter, EventStatus, Journey};
+pub use queue::{DeadLetter, EventStatus, Journey, LetterFilter, Page, Unavailable};

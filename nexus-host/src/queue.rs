@@ -5,6 +5,7 @@
 //! It never looks into a payload and never calls a plugin.
 
 pub mod config;
+mod letter;
 mod memory;
 mod work;
 
@@ -20,10 +21,11 @@ use uuid::Uuid;
 use crate::admission::Admitted;
 
 pub use config::Config;
+pub use letter::{DeadLetter, LetterFilter, Page};
 pub use memory::MemoryQueue;
 pub use work::{
-    DeadLetter, Delivery, EventStatus, Failure, FollowUp, Grave, JournalLine, Journey, Lease,
-    Settled, Settlement, Step, Verdict, Work,
+    Delivery, EventStatus, Failure, FollowUp, Grave, JournalLine, Journey, Lease, Settled,
+    Settlement, Step, Verdict, Work,
 };
 
 /// A boxed future, as a backend behind `dyn` returns it.
@@ -40,10 +42,7 @@ pub trait Queue: Send + Sync + 'static {
     /// the window) is answered as a duplicate and not put in.
     ///
     /// When this is ready, an accepted event is as safe as the backend makes it.
-    fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, Vec<Result<Pushed, PushError>>>;
-
-    /// Events that gave way to others since the last call, and so ended without a settlement.
-    fn given_way(&self) -> Vec<Uuid>;
+    fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, PushReport>;
 
     /// Waits for the next unit of work. `None` once the queue is closed for leasing. Whoever stops
     /// waiting loses nothing.
@@ -66,23 +65,62 @@ pub trait Queue: Send + Sync + 'static {
     /// leased, and what is delayed is kept by the backend, or due later.
     fn drained(&self, until: Instant) -> BoxFuture<'_, ()>;
 
-    /// The way of an event so far; `None` when it is unknown or forgotten.
-    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Option<Journey>>;
+    /// Ends it, once leasing is closed: what was settled is as safe as the backend makes it, and
+    /// what the backend held open is free for another process. Nothing can be asked of it then.
+    fn close(&self) -> BoxFuture<'_, ()>;
 
-    /// The dead letters, oldest first.
-    fn dead_letters(&self) -> BoxFuture<'_, Vec<DeadLetter>>;
+    /// The way of an event so far; `None` when it is unknown or forgotten.
+    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>>;
+
+    /// The dead letters that are meant, oldest first.
+    fn dead_letters(
+        &self,
+        filter: LetterFilter,
+        page: Page,
+    ) -> BoxFuture<'_, Result<Vec<DeadLetter>, Unavailable>>;
+
+    /// Takes these letters' work up once more, each with all its attempts before it, and with the
+    /// idempotency keys it had. Answers which; a letter that is gone, or was taken up before, is
+    /// left out.
+    fn replay(&self, letters: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Uuid>, Unavailable>>;
+
+    /// Deletes these letters. Answers which.
+    fn purge(&self, letters: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Uuid>, Unavailable>>;
 
     /// Reads a plugin's state.
-    fn state_get(&self, plugin: &str, key: &str) -> BoxFuture<'_, Option<Vec<u8>>>;
+    fn state_get(
+        &self,
+        plugin: &str,
+        key: &str,
+    ) -> BoxFuture<'_, Result<Option<Vec<u8>>, Unavailable>>;
 
     /// Writes a plugin's state, outside of any settlement.
-    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'_, ()>;
+    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'_, Result<(), Unavailable>>;
 
     /// The keys of a plugin's state that start with `prefix`, sorted.
-    fn state_keys(&self, plugin: &str, prefix: &str) -> BoxFuture<'_, Vec<String>>;
+    fn state_keys(
+        &self,
+        plugin: &str,
+        prefix: &str,
+    ) -> BoxFuture<'_, Result<Vec<String>, Unavailable>>;
 
     /// How full it is.
     fn stats(&self) -> QueueStats;
+
+    /// Whether what it holds is there again after the process has ended.
+    fn is_durable(&self) -> bool;
+
+    /// Why it takes no events for the moment, if it does not.
+    fn trouble(&self) -> Option<Unavailable>;
+}
+
+/// What became of pushed events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushReport {
+    /// One answer for each, in order.
+    pub answers: Vec<Result<Pushed, PushError>>,
+    /// Events that had to give way to them, and so ended without a settlement.
+    pub given_way: Vec<Uuid>,
 }
 
 /// What happened to a pushed event.
@@ -91,7 +129,10 @@ pub enum Pushed {
     /// It is in the queue.
     Accepted,
     /// It was there before; nothing was put in.
-    Duplicate,
+    Duplicate {
+        /// When it was accepted, to the millisecond.
+        first_accepted_at: DateTime<Utc>,
+    },
 }
 
 /// Why an event was not put in.
@@ -107,6 +148,17 @@ pub enum PushError {
     /// The hub is stopping.
     #[error("the hub is shutting down")]
     Closed,
+    /// The storage does not work. Nothing was put in, as far as one can know.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The storage behind a queue does not work for the moment: a full disk, an I/O error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the queue's storage does not work at the moment: {reason}")]
+pub struct Unavailable {
+    /// What it says of itself; holds no payload.
+    pub reason: String,
 }
 
 /// Why a settlement was not applied.

@@ -11,16 +11,17 @@ pub mod order;
 pub mod settling;
 pub mod waking;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus_host::config::HumanDuration;
 use nexus_host::queue::{
-    BoxFuture, Config, Delivery, Failure, FollowUp, PushError, Pushed, Queue, Settled, Settlement,
-    Verdict, Work,
+    BoxFuture, Config, DeadLetter, Delivery, Failure, FollowUp, Journey, LetterFilter, Page,
+    PushError, Pushed, Queue, Settled, Settlement, Verdict, Work,
 };
-use nexus_plugin_api::{Effect, Event, RawJson};
+use nexus_plugin_api::{Effect, Event, RawJson, StateWrite};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::events::admitted;
 
@@ -167,6 +168,7 @@ impl Backend {
     pub async fn rig_with(&self, config: Config, lanes: bool) -> Rig<'_> {
         Rig {
             queue: (self.open)(config, lanes).await,
+            given_way: Mutex::default(),
             backend: self,
         }
     }
@@ -184,15 +186,56 @@ impl std::fmt::Debug for Backend {
 pub struct Rig<'a> {
     /// The queue under test.
     pub queue: Arc<dyn Queue>,
+    given_way: Mutex<Vec<Uuid>>,
     backend: &'a Backend,
 }
 
 impl Rig<'_> {
     /// Pushes one event.
     pub async fn push(&self, event: Event) -> Result<Pushed, PushError> {
-        let mut results = self.queue.push(vec![admitted(event)]).await;
-        assert_eq!(results.len(), 1, "one answer for each event");
-        results.remove(0)
+        let mut report = self.queue.push(vec![admitted(event)]).await;
+        assert_eq!(report.answers.len(), 1, "one answer for each event");
+        self.given_way
+            .lock()
+            .expect("no panic")
+            .extend(report.given_way);
+        report.answers.remove(0)
+    }
+
+    /// Events that had to give way to those pushed since the last call.
+    pub fn given_way(&self) -> Vec<Uuid> {
+        std::mem::take(&mut self.given_way.lock().expect("no panic"))
+    }
+
+    /// A plugin's state.
+    pub async fn state(&self, plugin: &str, key: &str) -> Option<Vec<u8>> {
+        let found = self.queue.state_get(plugin, key).await;
+        found.expect("it can be read")
+    }
+
+    /// Writes a plugin's state.
+    pub async fn write(&self, plugin: &str, write: StateWrite) {
+        let written = self.queue.state_put(plugin, write).await;
+        written.expect("it can be written");
+    }
+
+    /// The keys of a plugin's state.
+    pub async fn keys(&self, plugin: &str, prefix: &str) -> Vec<String> {
+        let keys = self.queue.state_keys(plugin, prefix).await;
+        keys.expect("they can be read")
+    }
+
+    /// The way of an event so far.
+    pub async fn journey(&self, id: Uuid) -> Option<Journey> {
+        self.queue.journey(id).await.expect("it can be read")
+    }
+
+    /// Every dead letter.
+    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
+        let all = self
+            .queue
+            .dead_letters(LetterFilter::default(), Page::first(usize::MAX));
+        all.await.expect("they can be read")
     }
 
     /// Pushes events that are accepted.
@@ -259,6 +302,11 @@ impl std::fmt::Debug for Rig<'_> {
             .field("stats", &self.queue.stats())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether an answer says that the event was there before.
+pub fn is_duplicate(answer: &Result<Pushed, PushError>) -> bool {
+    matches!(answer, Ok(Pushed::Duplicate { .. }))
 }
 
 /// A configuration with room for so many events.

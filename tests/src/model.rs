@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use nexus_host::queue::config::WhenFull;
-use nexus_host::queue::{Config, EventStatus, PushError, Pushed, QueueStats};
+use nexus_host::queue::{Config, EventStatus, PushError, QueueStats};
 use nexus_plugin_api::Event;
 
 /// The most turns that others may have while a class has work, this one's own included.
@@ -108,13 +108,13 @@ impl Model {
         self.intake_closed = true;
     }
 
-    /// What pushing an event must answer.
-    pub fn push(&mut self, event: &Event) -> Result<Pushed, PushError> {
+    /// What pushing an event must answer: whether it is new.
+    pub fn push(&mut self, event: &Event) -> Result<bool, PushError> {
         if self.intake_closed {
             return Err(PushError::Closed);
         }
         if self.is_duplicate(event) {
-            return Ok(Pushed::Duplicate);
+            return Ok(false);
         }
         // Tries on a list of victims first, as a person would.
         let mut victims = Vec::new();
@@ -134,7 +134,7 @@ impl Model {
             self.close(victim);
         }
         self.accept(event);
-        Ok(Pushed::Accepted)
+        Ok(true)
     }
 
     fn is_duplicate(&self, event: &Event) -> bool {

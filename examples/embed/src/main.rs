@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .publish(Event::of("front-door", Rung::by("Ada")))
         .await?;
     let journey = host.wait_processed(receipt.event_id).await;
-    for line in journey.ok_or("the event is forgotten")?.steps {
+    for line in journey?.ok_or("the event is forgotten")?.steps {
         println!("{:?}", line.step);
     }
     println!("{}", host.shutdown().await?);

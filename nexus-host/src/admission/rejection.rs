@@ -45,11 +45,13 @@ pub enum Code {
     QueueFull,
     /// The hub is stopping. 503.
     ShuttingDown,
+    /// The storage behind the queue does not work, for the moment. 503.
+    StorageUnavailable,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::MalformedJson,
         Self::MalformedEvent,
         Self::Unauthenticated,
@@ -63,6 +65,7 @@ impl Code {
         Self::RateLimited,
         Self::QueueFull,
         Self::ShuttingDown,
+        Self::StorageUnavailable,
     ];
 
     /// The code as answers carry it.
@@ -81,6 +84,7 @@ impl Code {
             Self::RateLimited => "rate_limited",
             Self::QueueFull => "queue_full",
             Self::ShuttingDown => "shutting_down",
+            Self::StorageUnavailable => "storage_unavailable",
         }
     }
 
@@ -96,7 +100,7 @@ impl Code {
             Self::UnsupportedMediaType => 415,
             Self::ContractViolation | Self::UnknownType => 422,
             Self::RateLimited => 429,
-            Self::QueueFull | Self::ShuttingDown => 503,
+            Self::QueueFull | Self::ShuttingDown | Self::StorageUnavailable => 503,
         }
     }
 
@@ -116,6 +120,7 @@ impl Code {
             Self::RateLimited => "Rate limited",
             Self::QueueFull => "Queue full",
             Self::ShuttingDown => "Shutting down",
+            Self::StorageUnavailable => "Storage unavailable",
         }
     }
 }

@@ -83,7 +83,7 @@ impl Dispatcher {
         };
         settlement.steps.push(Step::Processed {
             processor: by.processor.to_owned(),
-            decision,
+            decision: decision.into(),
             reason: reason.map(|reason| bounded(reason)),
             effects: outcome.effects.len(),
             attempt: by.attempt,

@@ -8,14 +8,14 @@ use nexus_plugin_api::{
 };
 use uuid::Uuid;
 
-use crate::admission::{Contracts, Origin, Rejection};
+use crate::admission::{Code, Contracts, Origin, Rejection};
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Intake};
 use crate::observe::Tap;
 use crate::plugins::Catalog;
 use crate::plugins::port::{ContractStore, Upstream};
-use crate::queue::BoxFuture;
+use crate::queue::{BoxFuture, Unavailable};
 
 /// Passes news of events on: to the live view, and to those who wait for an outcome.
 #[derive(Debug)]
@@ -52,20 +52,45 @@ impl Upstream for Hub {
         })
     }
 
-    fn state_get(&self, plugin: &str, key: &str) -> BoxFuture<'static, Option<Vec<u8>>> {
+    fn state_get(
+        &self,
+        plugin: &str,
+        key: &str,
+    ) -> BoxFuture<'static, Result<Option<Vec<u8>>, PluginError>> {
         let (intake, plugin, key) = (self.0.clone(), plugin.to_owned(), key.to_owned());
-        Box::pin(async move { intake.queue().state_get(&plugin, &key).await })
+        Box::pin(async move {
+            let found = intake.queue().state_get(&plugin, &key).await;
+            found.map_err(storage_failed)
+        })
     }
 
-    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'static, ()> {
+    fn state_put(
+        &self,
+        plugin: &str,
+        write: StateWrite,
+    ) -> BoxFuture<'static, Result<(), PluginError>> {
         let (intake, plugin) = (self.0.clone(), plugin.to_owned());
-        Box::pin(async move { intake.queue().state_put(&plugin, write).await })
+        Box::pin(async move {
+            let written = intake.queue().state_put(&plugin, write).await;
+            written.map_err(storage_failed)
+        })
     }
 
-    fn state_keys(&self, plugin: &str, prefix: &str) -> BoxFuture<'static, Vec<String>> {
+    fn state_keys(
+        &self,
+        plugin: &str,
+        prefix: &str,
+    ) -> BoxFuture<'static, Result<Vec<String>, PluginError>> {
         let (intake, plugin, prefix) = (self.0.clone(), plugin.to_owned(), prefix.to_owned());
-        Box::pin(async move { intake.queue().state_keys(&plugin, &prefix).await })
+        Box::pin(async move {
+            let keys = intake.queue().state_keys(&plugin, &prefix).await;
+            keys.map_err(storage_failed)
+        })
     }
+}
+
+fn storage_failed(unavailable: Unavailable) -> PluginError {
+    PluginError::retryable(Code::StorageUnavailable.as_str(), unavailable.to_string())
 }
 
 impl ContractStore for Contracts {

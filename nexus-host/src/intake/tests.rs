@@ -78,6 +78,7 @@ async fn a_plugin_s_event_has_the_plugin_as_its_source() {
         .publish_new(new, Origin::Plugin("outlook"))
         .await
         .unwrap();
-    let journey = intake.queue().journey(published.event_id).await.unwrap();
+    let journey = intake.queue().journey(published.event_id).await;
+    let journey = journey.unwrap().unwrap();
     assert_eq!(journey.source, "outlook");
 }

@@ -14,13 +14,25 @@ pub trait Upstream: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Published, PluginError>>;
 
     /// Reads a plugin's state.
-    fn state_get(&self, plugin: &str, key: &str) -> BoxFuture<'static, Option<Vec<u8>>>;
+    fn state_get(
+        &self,
+        plugin: &str,
+        key: &str,
+    ) -> BoxFuture<'static, Result<Option<Vec<u8>>, PluginError>>;
 
     /// Writes a plugin's state.
-    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'static, ()>;
+    fn state_put(
+        &self,
+        plugin: &str,
+        write: StateWrite,
+    ) -> BoxFuture<'static, Result<(), PluginError>>;
 
     /// Lists keys of a plugin's state.
-    fn state_keys(&self, plugin: &str, prefix: &str) -> BoxFuture<'static, Vec<String>>;
+    fn state_keys(
+        &self,
+        plugin: &str,
+        prefix: &str,
+    ) -> BoxFuture<'static, Result<Vec<String>, PluginError>>;
 }
 
 /// Where contracts are kept.

@@ -97,7 +97,7 @@ impl PluginService {
                 let wanted: StateHead = parse(head)?;
                 let value = upstream.state_get(plugin, &wanted.key);
                 FutureV1::new(async move {
-                    let value = value.await;
+                    let value = value.await.map_err(PluginError::into_abi)?;
                     let found = StateFound {
                         found: value.is_some(),
                     };
@@ -114,14 +114,17 @@ impl PluginService {
                     },
                 );
                 FutureV1::new(async move {
-                    written.await;
+                    written.await.map_err(PluginError::into_abi)?;
                     Ok(AnswerV1::default())
                 })
             }
             host_op::STATE_KEYS => {
                 let wanted: StateHead = parse(head)?;
                 let keys = upstream.state_keys(plugin, &wanted.key);
-                FutureV1::new(async move { answer(&keys.await, Vec::new()) })
+                FutureV1::new(async move {
+                    let keys = keys.await.map_err(PluginError::into_abi)?;
+                    answer(&keys, Vec::new())
+                })
             }
             _ => {
                 return Err(ErrorV1::permanent(

@@ -24,8 +24,8 @@ use uuid::Uuid;
 
 use super::config::{Config, WhenFull};
 use super::{
-    BoxFuture, DeadLetter, Delivery, Journey, Lease, PushError, Pushed, Queue, QueueStats,
-    SettleError, Settled, Settlement,
+    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Page, PushError, PushReport,
+    Pushed, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
 };
 use crate::admission::Admitted;
 use state::{Found, State, Wake};
@@ -43,8 +43,6 @@ pub struct MemoryQueue {
     line: tokio::sync::Mutex<()>,
     room: Notify,
     wait_for_room: Option<Duration>,
-    /// Whether waiting events may have to give way.
-    drops: bool,
     rest: Notify,
 }
 
@@ -59,10 +57,6 @@ impl MemoryQueue {
             line: tokio::sync::Mutex::default(),
             room: Notify::new(),
             wait_for_room: (config.when_full == WhenFull::Wait).then(|| config.wait_timeout.get()),
-            drops: matches!(
-                config.when_full,
-                WhenFull::DropOldest | WhenFull::DropLowest
-            ),
             rest: Notify::new(),
         }
     }
@@ -165,23 +159,24 @@ impl Drop for Timekeeper<'_> {
 }
 
 impl Queue for MemoryQueue {
-    fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, Vec<Result<Pushed, PushError>>> {
+    fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, PushReport> {
         if let Some(patience) = self.wait_for_room {
-            return Box::pin(async move { self.push_waiting(&events, patience).await });
+            return Box::pin(async move {
+                PushReport {
+                    answers: self.push_waiting(&events, patience).await,
+                    given_way: Vec::new(),
+                }
+            });
         }
-        let results = self.change(|state, wake| {
+        let report = self.change(|state, wake| {
             let now = Instant::now();
             let push = |event| state.push(event, now, wake);
-            events.iter().map(push).collect()
+            PushReport {
+                answers: events.iter().map(push).collect(),
+                given_way: state.take_given_way(),
+            }
         });
-        Box::pin(ready(results))
-    }
-
-    fn given_way(&self) -> Vec<Uuid> {
-        if !self.drops {
-            return Vec::new();
-        }
-        self.state.lock().given_way()
+        Box::pin(ready(report))
     }
 
     fn lease(&self) -> BoxFuture<'_, Option<Delivery>> {
@@ -220,25 +215,58 @@ impl Queue for MemoryQueue {
         })
     }
 
-    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Option<Journey>> {
-        Box::pin(ready(self.state.lock().journey(event_id)))
-    }
-
-    fn dead_letters(&self) -> BoxFuture<'_, Vec<DeadLetter>> {
-        Box::pin(ready(self.state.lock().dead_letters()))
-    }
-
-    fn state_get(&self, plugin: &str, key: &str) -> BoxFuture<'_, Option<Vec<u8>>> {
-        Box::pin(ready(self.state.lock().plugins.read(plugin, key)))
-    }
-
-    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'_, ()> {
-        self.state.lock().plugins.write(plugin, write);
+    fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(ready(()))
     }
 
-    fn state_keys(&self, plugin: &str, prefix: &str) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(ready(self.state.lock().plugins.keys(plugin, prefix)))
+    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
+        Box::pin(ready(Ok(self.state.lock().journey(event_id))))
+    }
+
+    fn dead_letters(
+        &self,
+        filter: LetterFilter,
+        page: Page,
+    ) -> BoxFuture<'_, Result<Vec<DeadLetter>, Unavailable>> {
+        Box::pin(ready(Ok(self.state.lock().dead_letters(&filter, page))))
+    }
+
+    fn replay(&self, letters: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Uuid>, Unavailable>> {
+        let replayed = self.change(|state, wake| state.replay(&letters, wake));
+        Box::pin(ready(Ok(replayed)))
+    }
+
+    fn purge(&self, letters: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Uuid>, Unavailable>> {
+        Box::pin(ready(Ok(self.state.lock().purge(&letters))))
+    }
+
+    fn state_get(
+        &self,
+        plugin: &str,
+        key: &str,
+    ) -> BoxFuture<'_, Result<Option<Vec<u8>>, Unavailable>> {
+        Box::pin(ready(Ok(self.state.lock().plugins.read(plugin, key))))
+    }
+
+    fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'_, Result<(), Unavailable>> {
+        self.state.lock().plugins.write(plugin, write);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn state_keys(
+        &self,
+        plugin: &str,
+        prefix: &str,
+    ) -> BoxFuture<'_, Result<Vec<String>, Unavailable>> {
+        Box::pin(ready(Ok(self.state.lock().plugins.keys(plugin, prefix))))
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    fn trouble(&self) -> Option<Unavailable> {
+        None
     }
 
     fn stats(&self) -> QueueStats {

@@ -1,5 +1,6 @@
 //! What the queue holds: units of work on an event, and what becomes of them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,23 +123,6 @@ pub struct Grave {
     pub errors: Vec<Failure>,
 }
 
-/// A dead letter.
-#[derive(Debug, Clone, Serialize)]
-pub struct DeadLetter {
-    /// Identifies it.
-    pub id: Uuid,
-    /// When it died.
-    pub at: DateTime<Utc>,
-    /// The event as it came.
-    pub event: Arc<Event>,
-    /// What failed.
-    pub work: Work,
-    /// Why it was given up: stable code.
-    pub reason: String,
-    /// Every failure, oldest first.
-    pub errors: Vec<Failure>,
-}
-
 /// What a settlement led to.
 #[derive(Debug, Default)]
 pub struct Settled {
@@ -192,7 +176,7 @@ pub struct Journey {
 }
 
 /// A line of an event's journal.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JournalLine {
     /// When.
     pub at: DateTime<Utc>,
@@ -202,7 +186,7 @@ pub struct JournalLine {
 }
 
 /// What can happen to an event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Step {
@@ -219,7 +203,7 @@ pub enum Step {
         /// `plugin/name`.
         processor: String,
         /// `done`, `skip`, `reject` or `retry_later`.
-        decision: &'static str,
+        decision: Cow<'static, str>,
         /// The processor's reason, if it gave one.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
@@ -302,6 +286,11 @@ pub enum Step {
         dead_letter: Uuid,
         /// Stable code.
         reason: String,
+    },
+    /// Work from the dead letters is done once more.
+    Replayed {
+        /// The dead letter that it was.
+        dead_letter: Uuid,
     },
     /// Nothing more will be done.
     Finished {

@@ -14,13 +14,12 @@ fn full(capacity: usize) -> Result<Pushed, PushError> {
 
 /// Asserts that exactly these events were dropped, in this order, and are told of.
 async fn assert_dropped(rig: &Rig<'_>, expected: &[u64]) {
-    let letters = rig.queue.dead_letters().await;
+    let letters = rig.dead_letters().await;
     let dropped: Vec<_> = letters.iter().map(|letter| number(&letter.event)).collect();
     assert_eq!(dropped, expected);
     for letter in letters {
         assert_eq!(letter.reason, "queue_full");
         let journey = rig
-            .queue
             .journey(letter.event.event_id)
             .await
             .expect("it is known");
@@ -73,9 +72,9 @@ pub async fn a_producer_waits_no_longer_than_configured(backend: &Backend) {
     rig.put([event("a", 0)]).await;
     let batch = (1..=5).map(|n| admitted(event("b", n))).collect();
     let started = tokio::time::Instant::now();
-    let results = rig.queue.push(batch).await;
+    let report = rig.queue.push(batch).await;
     let waited = started.elapsed();
-    assert_eq!(results, vec![full(1); 5]);
+    assert_eq!(report.answers, vec![full(1); 5]);
     assert!(waited >= rig.units(4), "{waited:?}");
     assert!(
         waited < rig.units(8),
@@ -116,8 +115,7 @@ pub async fn the_oldest_is_dropped(backend: &Backend) {
     rig.put([event("b", 3).with_priority(Low), event("b", 4)])
         .await;
     assert_dropped(&rig, &[1, 2]).await;
-    assert_eq!(rig.queue.given_way().len(), 2, "told once");
-    assert!(rig.queue.given_way().is_empty(), "told once");
+    assert_eq!(rig.given_way().len(), 2, "told once");
     rig.ack(&held).await;
     for expected in [4, 3] {
         let delivery = rig.lease().await;
@@ -148,7 +146,7 @@ pub async fn the_oldest_of_the_lowest_is_dropped(backend: &Backend) {
     assert_dropped(&rig, &[1, 2, 3]).await;
     assert_eq!(rig.push(event("a", 6).with_priority(Low)).await, full(3));
     assert_dropped(&rig, &[1, 2, 3]).await;
-    assert_eq!(rig.queue.given_way().len(), 3);
+    assert_eq!(rig.given_way().len(), 3);
     rig.put([event("a", 7).with_priority(High)]).await;
     assert_dropped(&rig, &[1, 2, 3, 0]).await;
 }
@@ -239,7 +237,7 @@ pub async fn what_waits_for_its_time_is_bounded(backend: &Backend) {
         rig.settle(&held, nack(rig.units(1), Some(failure("no"))))
             .await;
     }
-    let letters = rig.queue.dead_letters().await;
+    let letters = rig.dead_letters().await;
     assert_eq!(letters.len(), 1);
     assert_eq!(number(&letters[0].event), 2);
     assert_eq!(letters[0].reason, "too_much_parked");
@@ -258,6 +256,6 @@ trait PushOne {
 
 impl PushOne for std::sync::Arc<dyn nexus_host::queue::Queue> {
     async fn push_one(self, event: nexus_plugin_api::Event) -> Result<Pushed, PushError> {
-        self.push(vec![admitted(event)]).await.remove(0)
+        self.push(vec![admitted(event)]).await.answers.remove(0)
     }
 }

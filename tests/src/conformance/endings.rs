@@ -45,7 +45,7 @@ pub async fn a_closed_intake_sends_waiting_producers_away(backend: &Backend) {
             .await
             .expect("at once")
             .expect("no panic");
-        assert_eq!(refused, [Err(PushError::Closed)]);
+        assert_eq!(refused.answers, [Err(PushError::Closed)]);
     }
 }
 
@@ -141,7 +141,7 @@ pub async fn nothing_is_lost_between_producers_and_workers(backend: &Backend) {
                 for n in 0..EACH {
                     let one = event(&format!("s{}", n % 5), producer * EACH + n);
                     let pushed = queue.push(vec![admitted(one)]).await;
-                    assert_eq!(pushed, [Ok(Pushed::Accepted)]);
+                    assert_eq!(pushed.answers, [Ok(Pushed::Accepted)]);
                 }
             })
         })

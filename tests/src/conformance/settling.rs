@@ -190,13 +190,9 @@ pub async fn a_lease_is_settled_once(backend: &Backend) {
     let refused = rig.queue.settle(delivery.lease, everything).await;
     assert_eq!(refused.err(), Some(SettleError::UnknownLease));
     assert_eq!(rig.queue.stats(), before);
-    assert!(rig.queue.dead_letters().await.is_empty());
-    assert_eq!(rig.queue.state_get("plugin", "key").await, None);
-    let journey = rig
-        .queue
-        .journey(first.event_id)
-        .await
-        .expect("it is known");
+    assert!(rig.dead_letters().await.is_empty());
+    assert_eq!(rig.state("plugin", "key").await, None);
+    let journey = rig.journey(first.event_id).await.expect("it is known");
     assert!(!journey.steps.iter().any(|line| line.step == Step::Unrouted));
     rig.nothing().await;
 }
@@ -217,7 +213,7 @@ pub async fn dead_parts_make_a_dead_event(backend: &Backend) {
         rig.ack(&settled.leased[0]).await.finished,
         Some(EventStatus::Dead)
     );
-    let letters = rig.queue.dead_letters().await;
+    let letters = rig.dead_letters().await;
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
     assert_eq!((&letter.event, &letter.work), (&delivery.event, &effect(0)));
@@ -250,9 +246,9 @@ fn write(key: &str, value: Option<&[u8]>) -> StateWrite {
 /// State is written when the settlement is, and deleted by a write without a value.
 pub async fn plugin_state_is_written_with_the_settlement(backend: &Backend) {
     let rig = backend.rig(room_for(10)).await;
-    let (queue, held) = (&rig.queue, Some(b"held".to_vec()));
-    queue.state_put("one", write("gone", Some(b"old"))).await;
-    queue.state_put("two", write("key", Some(b"other"))).await;
+    let held = Some(b"held".to_vec());
+    rig.write("one", write("gone", Some(b"old"))).await;
+    rig.write("two", write("key", Some(b"other"))).await;
     rig.put([event("a", 0)]).await;
     let delivery = rig.lease().await;
     let with = Settlement {
@@ -264,13 +260,9 @@ pub async fn plugin_state_is_written_with_the_settlement(backend: &Backend) {
         ..Settlement::default()
     };
     rig.settle(&delivery, with).await;
-    assert_eq!(
-        queue.state_get("one", "key").await,
-        held,
-        "the later write holds"
-    );
-    assert_eq!(queue.state_get("one", "gone").await, None);
-    assert_eq!(queue.state_get("two", "key").await, Some(b"other".to_vec()));
+    assert_eq!(rig.state("one", "key").await, held, "the later write holds");
+    assert_eq!(rig.state("one", "gone").await, None);
+    assert_eq!(rig.state("two", "key").await, Some(b"other".to_vec()));
 }
 
 /// Keys are listed by plugin and prefix, sorted.
@@ -285,14 +277,11 @@ pub async fn plugin_state_is_listed_by_prefix(backend: &Backend) {
         ("o", "b/0"),
     ];
     for (plugin, key) in keys {
-        rig.queue.state_put(plugin, write(key, Some(b"x"))).await;
+        rig.write(plugin, write(key, Some(b"x"))).await;
     }
-    assert_eq!(rig.queue.state_keys("p", "b/").await, ["b/1", "b/2"]);
-    assert_eq!(
-        rig.queue.state_keys("p", "").await,
-        ["a", "b", "b/1", "b/2"]
-    );
-    assert!(rig.queue.state_keys("r", "").await.is_empty());
+    assert_eq!(rig.keys("p", "b/").await, ["b/1", "b/2"]);
+    assert_eq!(rig.keys("p", "").await, ["a", "b", "b/1", "b/2"]);
+    assert!(rig.keys("r", "").await.is_empty());
 }
 
 /// A delay that no clock can hold is a long one, not a panic.

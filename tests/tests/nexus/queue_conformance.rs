@@ -28,7 +28,7 @@ mod memory {
         rig.put([event("a", 0)]).await;
         let delivery = rig.lease().await;
         rig.ack(&delivery).await;
-        let journey = rig.queue.journey(delivery.event.event_id).await;
+        let journey = rig.journey(delivery.event.event_id).await;
         assert!(journey.is_some());
         assert_eq!(
             Arc::strong_count(&delivery.event),
@@ -66,7 +66,7 @@ mod memory {
                 let started = Instant::now();
                 for event in events {
                     let pushed = rig.queue.push(vec![event]).await;
-                    assert_eq!(pushed, [Ok(Pushed::Accepted)]);
+                    assert_eq!(pushed.answers, [Ok(Pushed::Accepted)]);
                     let delivery = rig.queue.lease().await.expect("leasing is open");
                     let settled = rig
                         .queue

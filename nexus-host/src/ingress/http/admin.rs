@@ -7,6 +7,10 @@ use serde_json::json as value;
 
 use super::problem::Problem;
 use super::{State, auth, json};
+use crate::queue::{LetterFilter, Page};
+
+/// Dead letters in one answer.
+const MAX_LETTERS: usize = 1_000;
 
 /// `GET /v1/admin/plugins`.
 pub(super) async fn plugins(
@@ -41,6 +45,8 @@ pub(super) async fn dead_letters(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     auth::admin(&shared, &headers)?;
-    let letters = shared.ports.intake.queue().dead_letters().await;
+    let queue = shared.ports.intake.queue();
+    let page = Page::first(MAX_LETTERS);
+    let letters = queue.dead_letters(LetterFilter::default(), page).await?;
     Ok(json(StatusCode::OK, &value!({ "dead_letters": letters })))
 }

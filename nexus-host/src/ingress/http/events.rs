@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use axum::extract::{Path, Request, State as Extracted};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use hyper::{HeaderMap, StatusCode};
 use nexus_plugin_api::PublishStatus;
 use serde::Serialize;
@@ -50,9 +51,12 @@ pub(super) async fn publish(
             if let Some(journey) = outcome(&shared, &client, &mut receipt, deadline).await {
                 return Ok(json(StatusCode::OK, &journey));
             }
-            let (id, status) = (receipt.event_id, word(receipt.status));
-            let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
-            Ok(json_text(StatusCode::ACCEPTED, text))
+            let (id, status) = (receipt.event_id, word(receipt.status()));
+            let Some(first) = receipt.first_accepted_at else {
+                let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
+                return Ok(json_text(StatusCode::ACCEPTED, text));
+            };
+            Ok(json(StatusCode::ACCEPTED, &One::again(id, first)))
         }
         Submitted::Many(answers) => {
             let mut outcomes = Vec::with_capacity(answers.len());
@@ -85,11 +89,34 @@ enum One<'a> {
     Taken {
         event_id: Uuid,
         status: &'static str,
+        #[serde(flatten)]
+        first: Option<First>,
     },
     Refused {
         status: &'static str,
         error: Document<'a>,
     },
+}
+
+/// Where the first outcome of a duplicate is to be found.
+#[derive(Serialize)]
+struct First {
+    first_accepted_at: DateTime<Utc>,
+    href: String,
+}
+
+impl One<'_> {
+    /// An event that was there before.
+    fn again(event_id: Uuid, first_accepted_at: DateTime<Utc>) -> Self {
+        Self::Taken {
+            event_id,
+            status: word(PublishStatus::Duplicate),
+            first: Some(First {
+                first_accepted_at,
+                href: format!("/v1/events/{event_id}"),
+            }),
+        }
+    }
 }
 
 type Outcome = Result<(Receipt, Option<Journey>), Problem>;
@@ -100,9 +127,13 @@ fn all(outcomes: &[Outcome], watched: bool) -> Response {
         .iter()
         .map(|outcome| match outcome {
             Ok((_, Some(journey))) => One::Finished(journey),
-            Ok((receipt, None)) => One::Taken {
-                event_id: receipt.event_id,
-                status: word(receipt.status),
+            Ok((receipt, None)) => match receipt.first_accepted_at {
+                Some(first) => One::again(receipt.event_id, first),
+                None => One::Taken {
+                    event_id: receipt.event_id,
+                    status: word(PublishStatus::Accepted),
+                    first: None,
+                },
             },
             Err(problem) => One::Refused {
                 status: "rejected",
@@ -134,8 +165,9 @@ async fn outcome(
     // Another source may have used the same id.
     let is_finished = |journey: &Journey| within_reach(client, journey) && is_finished(journey);
     // A duplicate may have been finished, and forgotten, long before anybody watched.
-    if receipt.status == PublishStatus::Duplicate {
-        let journey = queue.journey(receipt.event_id).await?;
+    if receipt.first_accepted_at.is_some() {
+        // Whoever cannot be told the outcome for the moment is told that the event is in.
+        let journey = queue.journey(receipt.event_id).await.ok()??;
         if is_finished(&journey) {
             return Some(journey);
         }
@@ -146,7 +178,8 @@ async fn outcome(
         () = sleep_until(deadline) => return None,
         () = shared.stopped() => return None,
     }
-    queue.journey(receipt.event_id).await.filter(is_finished)
+    let journey = queue.journey(receipt.event_id).await.ok()?;
+    journey.filter(is_finished)
 }
 
 fn within_reach(client: &ClientScope, journey: &Journey) -> bool {
@@ -169,7 +202,7 @@ pub(super) async fn journey(
         Problem::not_found(detail)
     };
     let id = Uuid::try_parse(&id).map_err(|_| unknown())?;
-    let journey = shared.ports.intake.queue().journey(id).await;
+    let journey = shared.ports.intake.queue().journey(id).await?;
     let journey = journey.filter(|journey| within_reach(&client, journey));
     let journey = journey.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &journey).into_response())

@@ -9,6 +9,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
 use crate::admission::{Code, Rejection, Violation};
+use crate::intake::STORAGE_RETRY;
+use crate::queue::Unavailable;
 
 /// A refusal as it is answered. Its document is written by [`super::answer`], which knows where
 /// it occurred.
@@ -117,6 +119,13 @@ impl From<Rejection> for Problem {
             errors: rejection.errors().to_vec(),
             retry_after: rejection.retry_after(),
         }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        let rejection = Rejection::new(Code::StorageUnavailable, unavailable.to_string());
+        rejection.with_retry_after(STORAGE_RETRY).into()
     }
 }
 

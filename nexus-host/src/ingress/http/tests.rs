@@ -21,10 +21,15 @@ async fn an_event_is_accepted_once() {
         answer.json(),
         json!({ "event_id": id, "status": "accepted" })
     );
-    let again = hub.post("/v1/events", &event).await;
+    let again = hub.post("/v1/events", &event).await.json();
     assert_eq!(
-        again.json(),
-        json!({ "event_id": id, "status": "duplicate" })
+        (&again["event_id"], &again["status"]),
+        (&json!(id), &json!("duplicate"))
+    );
+    let first = hub.get("any", again["href"].as_str().unwrap()).await.json();
+    assert_eq!(
+        first["accepted_at"], again["first_accepted_at"],
+        "its first outcome"
     );
     assert_eq!(hub.queue.stats().depth, 1);
 }

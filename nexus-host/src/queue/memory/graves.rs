@@ -1,9 +1,11 @@
 //! The dead letters, bounded in count and bytes; what no longer fits is told to the log.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+
+use uuid::Uuid;
 
 use super::records::size;
-use crate::queue::DeadLetter;
+use crate::queue::{DeadLetter, LetterFilter, Page};
 
 /// The dead letters, oldest first.
 #[derive(Debug)]
@@ -55,7 +57,24 @@ impl Graves {
         self.letters.len()
     }
 
-    pub(super) fn to_vec(&self) -> Vec<DeadLetter> {
-        self.letters.iter().cloned().collect()
+    /// Takes out those of these letters that are there.
+    pub(super) fn take(&mut self, wanted: &[Uuid]) -> Vec<DeadLetter> {
+        let wanted: HashSet<&Uuid> = wanted.iter().collect();
+        let all = std::mem::take(&mut self.letters);
+        let (taken, kept): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|one| wanted.contains(&one.id));
+        self.letters = kept.into();
+        self.bytes -= taken.iter().map(|one| size(&one.event)).sum::<u64>();
+        taken
+    }
+
+    /// Those that are meant, oldest first.
+    pub(super) fn select(&self, filter: &LetterFilter, page: Page) -> Vec<DeadLetter> {
+        let begin = page.after.map_or(0, |after| {
+            self.letters.partition_point(|one| one.id <= after)
+        });
+        let rest = self.letters.range(begin..);
+        let meant = rest.filter(|one| filter.matches(one));
+        meant.take(page.limit).cloned().collect()
     }
 }

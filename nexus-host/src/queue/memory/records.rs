@@ -11,7 +11,7 @@ use nexus_plugin_api::Event;
 use uuid::Uuid;
 
 use super::schedule::LaneKey;
-use crate::queue::{EventStatus, JournalLine, Journey, Step};
+use crate::queue::{DeadLetter, EventStatus, JournalLine, Journey, Step, Work};
 
 /// Names a record. An event id alone does not: two sources may use the same one.
 pub(super) type RecordKey = u64;
@@ -27,8 +27,8 @@ pub(super) struct Record {
     pub(super) lane: Option<LaneKey>,
     /// Deliveries that keep the lane busy.
     pub(super) in_lane: usize,
-    /// Whether some of its work is among the dead letters.
-    pub(super) dead: bool,
+    /// How much of its work went to the dead letters and was not taken up again.
+    pub(super) dead: usize,
     /// Units of work left.
     open: usize,
     /// How many of them wait for their time.
@@ -61,8 +61,8 @@ impl Record {
 
     fn status(&self) -> EventStatus {
         match (self.open, self.started, self.dead) {
-            (0, _, true) => EventStatus::Dead,
-            (0, _, false) => EventStatus::Processed,
+            (0, _, 0) => EventStatus::Processed,
+            (0, _, _) => EventStatus::Dead,
             (_, true, _) => EventStatus::Processing,
             (_, false, _) => EventStatus::Queued,
         }
@@ -119,25 +119,78 @@ impl Records {
     }
 
     /// Opens the record of an event, with one unit of work.
-    pub(super) fn open(&mut self, event: Arc<Event>, lane: Option<LaneKey>) -> RecordKey {
-        self.next += 1;
-        let key = self.next;
-        self.open_bytes += size(&event);
-        self.newest_by_id.insert(event.event_id, key);
+    pub(super) fn open(
+        &mut self,
+        event: Arc<Event>,
+        lane: Option<LaneKey>,
+        accepted_at: DateTime<Utc>,
+    ) -> RecordKey {
         let mut record = Record {
             event,
-            accepted_at: Utc::now(),
+            accepted_at,
             lane,
             in_lane: 0,
-            dead: false,
+            dead: 0,
             open: 1,
             delayed: 0,
             started: false,
             lines: Vec::with_capacity(4),
         };
         record.note(Step::Accepted);
+        self.insert(record)
+    }
+
+    fn insert(&mut self, record: Record) -> RecordKey {
+        self.next += 1;
+        let key = self.next;
+        self.open_bytes += size(&record.event);
+        self.newest_by_id.insert(record.event.event_id, key);
         self.open.insert(key, record);
         key
+    }
+
+    /// Gives the event of a dead letter one more unit of work. Its journey goes on, as far as it is
+    /// remembered.
+    pub(super) fn reopen(&mut self, letter: &DeadLetter, lane: Option<LaneKey>) -> RecordKey {
+        let id = letter.event.event_id;
+        let known = self.newest_by_id.get(&id).copied();
+        let known = known.filter(|key| self.accepted_at(*key) == Some(letter.accepted_at));
+        let step = Step::Replayed {
+            dead_letter: letter.id,
+        };
+        if let Some(key) = known
+            && self.open.contains_key(&key)
+        {
+            self.add_work(key);
+            if let Some(record) = self.open.get_mut(&key) {
+                record.dead = record.dead.saturating_sub(1);
+                record.note(step);
+            }
+            return key;
+        }
+        let before = known.and_then(|key| self.finished.remove(&key));
+        let lines = before.map_or_else(Vec::new, |journey| journey.steps);
+        let buried = |line: &&JournalLine| matches!(line.step, Step::Dead { .. });
+        let again = |line: &&JournalLine| matches!(line.step, Step::Replayed { .. });
+        let dead = lines.iter().filter(buried).count() - lines.iter().filter(again).count();
+        let mut record = Record {
+            event: letter.event.clone(),
+            accepted_at: letter.accepted_at,
+            lane,
+            in_lane: 0,
+            dead: dead.saturating_sub(1),
+            open: 1,
+            delayed: 0,
+            started: letter.work != Work::Route,
+            lines,
+        };
+        record.note(step);
+        self.insert(record)
+    }
+
+    fn accepted_at(&self, key: RecordKey) -> Option<DateTime<Utc>> {
+        let open = self.open.get(&key).map(|record| record.accepted_at);
+        open.or_else(|| self.finished.get(&key).map(|journey| journey.accepted_at))
     }
 
     pub(super) fn get(&self, key: RecordKey) -> Option<&Record> {

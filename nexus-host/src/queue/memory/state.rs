@@ -7,6 +7,7 @@ mod settle;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::Utc;
 use nexus_plugin_api::{Event, Priority};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -20,7 +21,8 @@ use super::seen::Seen;
 use crate::admission::Admitted;
 use crate::queue::config::{Config, WhenFull};
 use crate::queue::{
-    DeadLetter, Delivery, Failure, Grave, Journey, Lease, PushError, Pushed, QueueStats, Step, Work,
+    DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Page, PushError, Pushed,
+    QueueStats, Step, Work,
 };
 
 /// One unit of work and what happened to it so far.
@@ -56,7 +58,7 @@ pub(super) struct State {
     pub(super) plugins: PluginState,
     accepted: u64,
     finished: u64,
-    /// Events that gave way to others, until somebody asks.
+    /// Events that gave way to what is being pushed.
     given_way: Vec<Uuid>,
     intake_closed: bool,
     leasing_closed: bool,
@@ -120,8 +122,8 @@ impl State {
         if self.intake_closed {
             return Err(PushError::Closed);
         }
-        if self.seen.contains(event.event(), now) {
-            return Ok(Pushed::Duplicate);
+        if let Some(first_accepted_at) = self.seen.first(event.event(), now) {
+            return Ok(Pushed::Duplicate { first_accepted_at });
         }
         if !self.make_room(event.event(), wake) {
             return Err(PushError::Full {
@@ -186,27 +188,61 @@ impl State {
     }
 
     /// Events that gave way since the last call.
-    pub(super) fn given_way(&mut self) -> Vec<Uuid> {
+    pub(super) fn take_given_way(&mut self) -> Vec<Uuid> {
         std::mem::take(&mut self.given_way)
     }
 
     /// Takes an event in, room or not: events that follow from accepted ones are never refused.
     fn accept(&mut self, event: &Admitted, now: Instant, wake: &mut Wake) {
         let event = event.event().clone();
-        self.seen.insert(&event, now);
+        let accepted_at = Utc::now();
+        self.seen.insert(&event, now, accepted_at);
         self.accepted += 1;
-        let lane: Option<LaneKey> = self
-            .lanes
-            .then(|| Arc::from(event.partition_key.as_deref().unwrap_or(&event.source)));
-        let (priority, bytes) = (event.priority, size(&event));
+        let lane = self.lane(&event);
+        let record = self.records.open(event, lane, accepted_at);
+        self.await_turn(record, Work::Route, wake);
+    }
+
+    fn lane(&self, event: &Event) -> Option<LaneKey> {
+        self.lanes
+            .then(|| Arc::from(event.partition_key.as_deref().unwrap_or(&event.source)))
+    }
+
+    /// Lines work up as new. An event that waits for its first routing waits in its lane.
+    fn await_turn(&mut self, key: RecordKey, work: Work, wake: &mut Wake) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        let (priority, bytes) = (record.event.priority, size(&record.event));
+        let is_route = work == Work::Route;
+        let lane = record.lane.clone().filter(|_| is_route);
         let task = Task {
-            record: self.records.open(event, lane.clone()),
-            work: Work::Route,
+            record: key,
+            work,
             attempt: 1,
             errors: Vec::new(),
         };
         let place = self.enqueue(task, priority, lane, wake);
-        self.droppable.insert(place, priority, bytes);
+        if is_route {
+            self.droppable.insert(place, priority, bytes);
+        }
+    }
+
+    /// Takes the work of dead letters up once more. Answers which there were.
+    pub(super) fn replay(&mut self, letters: &[Uuid], wake: &mut Wake) -> Vec<Uuid> {
+        let mut replayed = Vec::new();
+        for letter in self.graves.take(letters) {
+            let lane = self.lane(&letter.event);
+            let key = self.records.reopen(&letter, lane);
+            self.await_turn(key, letter.work, wake);
+            replayed.push(letter.id);
+        }
+        replayed
+    }
+
+    /// Deletes dead letters. Answers which there were.
+    pub(super) fn purge(&mut self, letters: &[Uuid]) -> Vec<Uuid> {
+        self.graves.take(letters).iter().map(|one| one.id).collect()
     }
 
     fn enqueue(
@@ -301,8 +337,8 @@ impl State {
         self.records.journey(event_id)
     }
 
-    pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.graves.to_vec()
+    pub(super) fn dead_letters(&self, filter: &LetterFilter, page: Page) -> Vec<DeadLetter> {
+        self.graves.select(filter, page)
     }
 
     pub(super) fn stats(&self) -> QueueStats {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use nexus_host::admission::Admitted;
 use nexus_host::dispatch::port::{Admit, Call, Components, Observer};
 use nexus_host::dispatch::{Breakers, Config, Dispatcher, config};
-use nexus_host::queue::{self, BoxFuture, DeadLetter, Journey, MemoryQueue, Pushed, Queue, Step};
+use nexus_host::queue::{
+    self, BoxFuture, DeadLetter, Journey, LetterFilter, MemoryQueue, Page, Pushed, Queue, Step,
+};
 use nexus_plugin_api::{Effect, Event, NewEvent, Outcome, PluginError, RawJson, Reply};
 use nexus_tests::events::{admission, admitted, number};
 use tokio::task::JoinHandle;
@@ -173,7 +175,7 @@ impl Rig {
     /// Pushes events that are accepted.
     pub async fn put(&self, events: impl IntoIterator<Item = Event>) {
         for event in events {
-            let pushed = self.queue.push(vec![admitted(event)]).await;
+            let pushed = self.queue.push(vec![admitted(event)]).await.answers;
             assert_eq!(pushed, [Ok(Pushed::Accepted)]);
         }
     }
@@ -208,12 +210,16 @@ impl Rig {
 
     /// The dead letters.
     pub async fn dead(&self) -> Vec<DeadLetter> {
-        self.queue.dead_letters().await
+        let all = self
+            .queue
+            .dead_letters(LetterFilter::default(), Page::first(usize::MAX));
+        all.await.expect("they can be read")
     }
 
     /// The journey of an event.
     pub async fn journey(&self, id: Uuid) -> Journey {
-        self.queue.journey(id).await.expect("it is known")
+        let journey = self.queue.journey(id).await;
+        journey.expect("it can be read").expect("it is known")
     }
 
     /// The steps of an event's journey.

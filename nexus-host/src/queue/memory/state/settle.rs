@@ -34,7 +34,7 @@ impl State {
             self.plugins.write(&plugin, write);
         }
         for event in with.emitted {
-            if !self.seen.contains(event.event(), now) {
+            if self.seen.first(event.event(), now).is_none() {
                 self.accept(&event, now, wake);
                 settled.accepted.push(event);
             }
@@ -126,7 +126,7 @@ impl State {
             return;
         };
         let id = Uuid::now_v7();
-        record.dead = true;
+        record.dead += 1;
         record.note(Step::Dead {
             dead_letter: id,
             reason: grave.reason.clone(),
@@ -135,6 +135,7 @@ impl State {
             id,
             at: Utc::now(),
             event: record.event.clone(),
+            accepted_at: record.accepted_at,
             work: grave.work,
             reason: grave.reason,
             errors: grave.errors,
