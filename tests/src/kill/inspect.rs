@@ -18,7 +18,7 @@ pub(super) struct Inspection {
     pub(super) journeys: HashMap<Uuid, Value>,
     /// The keys of orders that are in the plugin's state.
     pub(super) kept: HashSet<String>,
-    /// The event of each dead letter.
+    /// The dead letters that are listed: the first ones, when there are many.
     pub(super) dead_letters: Vec<Uuid>,
     /// `/v1/admin/queue`.
     pub(super) queue: Value,
@@ -55,8 +55,8 @@ impl Inspection {
         }
         let letters = read("/v1/admin/dead-letters").await.unwrap_or_default();
         let letters = letters["dead_letters"].as_array().into_iter().flatten();
-        let event_of = |letter: &Value| letter["event"]["event_id"].as_str()?.parse().ok();
-        found.dead_letters = letters.filter_map(event_of).collect();
+        let id = |letter: &Value| letter["id"].as_str()?.parse().ok();
+        found.dead_letters = letters.filter_map(id).collect();
         found.queue = read("/v1/admin/queue").await.unwrap_or_default();
         found
     }
@@ -68,10 +68,17 @@ impl Inspection {
 }
 
 /// The events that an event has led to, in the order of its effects.
-pub(super) fn emitted(journey: &Value) -> Vec<Uuid> {
+pub(super) fn emitted(journey: &Value) -> impl Iterator<Item = Uuid> {
+    ids(journey, "emitted", "event_id")
+}
+
+/// The dead letters that an event has left.
+pub(super) fn dead_letters(journey: &Value) -> impl Iterator<Item = Uuid> {
+    ids(journey, "dead", "dead_letter")
+}
+
+fn ids(journey: &Value, name: &str, field: &str) -> impl Iterator<Item = Uuid> {
     let steps = journey["steps"].as_array().into_iter().flatten();
-    let emitted = steps.filter(|step| step["step"] == "emitted");
-    emitted
-        .filter_map(|step| step["event_id"].as_str()?.parse().ok())
-        .collect()
+    let steps = steps.filter(move |step| step["step"] == name);
+    steps.filter_map(move |step| step[field].as_str()?.parse().ok())
 }
