@@ -1,4 +1,5 @@
-//! The product's own binaries and libraries, built once for all tests of a run.
+//! The product's own binaries and libraries, built once for all tests of a run, in the profile of
+//! whoever asks.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,12 +24,13 @@ const PACKAGES: [&str; 8] = [
 pub fn build_dir() -> &'static PathBuf {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test has a path");
-        let dir = test
-            .ancestors()
-            .nth(2)
-            .expect("tests lie two folders below the build folder")
-            .to_owned();
+        let program = std::env::current_exe().expect("a program has a path");
+        let folder = program.parent().expect("a program lies in a folder");
+        // Tests lie one folder below the other programs.
+        let dir = match folder.parent() {
+            Some(above) if folder.ends_with("deps") => above.to_owned(),
+            _ => folder.to_owned(),
+        };
         let mut cargo = Command::new(env!("CARGO"));
         cargo.arg("build").arg("--quiet");
         cargo.args(PACKAGES.iter().flat_map(|package| ["--package", *package]));

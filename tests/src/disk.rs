@@ -18,7 +18,7 @@ mod watched;
 pub use crash::{Cases, Crash, Disk, Syncs, crashes};
 pub use drive::{Load, drive};
 pub use fault::{Fault, Kind, Outcome};
-pub use holding::broken_promises;
+pub use holding::{durable, missing_events};
 pub use image::{Image, Scratch};
 pub use plain::{LINES, ROWS, missing_lines, missing_rows};
 pub use promises::{Marks, Promises};

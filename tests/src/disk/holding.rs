@@ -1,16 +1,56 @@
 //! Whether a queue that was opened again still holds what was promised before.
 
+use std::path::Path;
 use std::time::Duration;
 
-use nexus_host::queue::{EventStatus, Queue, Settlement, Work};
+use nexus_host::queue::config::{Backend, Sqlite};
+use nexus_host::queue::{Config, EventStatus, Queue, Settlement, SqliteQueue, Work};
+use rusqlite::Connection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::Promises;
 use super::drive::PLUGIN;
+use super::{Promises, plain};
 
 /// Longer than any work waits that [`drive`](super::drive) puts off.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A durable queue in a folder, with room for everything.
+pub fn durable(folder: &Path) -> Config {
+    Config {
+        backend: Backend::Sqlite,
+        capacity: 100_000,
+        sqlite: Sqlite {
+            path: folder.join("queue.db"),
+        },
+        ..Config::default()
+    }
+}
+
+/// What is not as it was promised in the durable queue in a folder.
+///
+/// # Panics
+/// When there is no runtime to be had.
+pub fn missing_events(folder: &Path, promises: &Promises) -> Vec<String> {
+    let config = durable(folder);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let mut broken = runtime.expect("a runtime").block_on(async {
+        let queue = match SqliteQueue::open(&config, true) {
+            Ok(queue) => queue,
+            Err(error) => return vec![error.to_string()],
+        };
+        let broken = broken_promises(&queue, promises).await;
+        queue.close_leasing();
+        queue.close().await;
+        broken
+    });
+    let database = Connection::open(&config.sqlite.path);
+    let sound = database.and_then(|database| plain::check_integrity(&database));
+    broken.extend(sound.err().map(|error| error.to_string()));
+    broken
+}
 
 /// Works off what is in the queue, then tells what is not as it was promised:
 ///
@@ -18,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// - a finished one does not come again,
 /// - a settlement is there as a whole or not at all: what has left its mark in the state of the
 ///   plugin is not routed again.
-pub async fn broken_promises(queue: &dyn Queue, promises: &Promises) -> Vec<String> {
+async fn broken_promises(queue: &dyn Queue, promises: &Promises) -> Vec<String> {
     let mut broken = Vec::new();
     while queue.stats().depth > 0 {
         let Ok(Some(delivery)) = timeout(PATIENCE, queue.lease()).await else {

@@ -44,13 +44,17 @@ fn missing(promises: &Promises, found: &BTreeSet<String>) -> Vec<String> {
 
 fn rows(path: &Path) -> rusqlite::Result<BTreeSet<String>> {
     let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    check_integrity(&database)?;
+    let mut rows = database.prepare("SELECT n FROM rows")?;
+    let rows = rows.query_map([], |row| row.get::<_, i64>(0).map(|n| n.to_string()))?;
+    rows.collect()
+}
+
+pub(super) fn check_integrity(database: &Connection) -> rusqlite::Result<()> {
     database.query_row("PRAGMA integrity_check", [], |row| {
         match row.get::<_, String>(0)? {
             ok if ok == "ok" => Ok(()),
             problem => Err(rusqlite::Error::InvalidColumnName(problem)),
         }
-    })?;
-    let mut rows = database.prepare("SELECT n FROM rows")?;
-    let rows = rows.query_map([], |row| row.get::<_, i64>(0).map(|n| n.to_string()))?;
-    rows.collect()
+    })
 }

@@ -7,6 +7,9 @@
 mod bad_plugins;
 mod desktop_toast;
 mod dispatch;
+mod drain;
+mod kill;
+mod overload;
 mod plugin_calls;
 mod plugin_new;
 mod power_loss;

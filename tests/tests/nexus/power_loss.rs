@@ -11,12 +11,22 @@ use std::path::Path;
 use std::time::Instant;
 
 use nexus_tests::disk::{
-    Cases, Crash, Image, Promises, Recording, Scratch, Syncs, Watched, crashes, missing_lines,
-    missing_rows,
+    Cases, Crash, Image, Promises, Recording, Scratch, Syncs, Watched, crashes, missing_events,
+    missing_lines, missing_rows,
 };
 
 /// Crashes that are tried where nobody asks for more.
 const CASES: usize = 150;
+
+#[test]
+fn an_accepted_event_is_never_lost() {
+    let Some(watched) = Watched::for_test("an_accepted_event_is_never_lost") else {
+        return;
+    };
+    let recording = record(&watched, "queue", &["40", "4", "2"]);
+    lose_power(&recording, Syncs::Kept, missing_events).expect_none();
+    lose_power(&recording, Syncs::Ignored, missing_events).expect_some();
+}
 
 #[test]
 fn a_synced_line_is_never_lost() {
