@@ -8,11 +8,12 @@
 use std::collections::HashMap;
 use std::env;
 use std::io::{BufRead, BufReader};
-use std::process::{ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
 
 use nexus_tests::disk::{
-    Cases, Fault, Image, Kind, Outcome, Record, Recording, Scratch, Syncs, Watched, crashes,
-    missing_rows,
+    Cases, Fault, Image, Kind, Outcome, Promises, Record, Recording, Scratch, Syncs, Watched,
+    crashes, missing_events, missing_rows,
 };
 
 /// How many operations of each kind fail in turn, where nobody asks for more.
@@ -24,7 +25,7 @@ const TIMES: [u64; 2] = [1, 3];
 /// Crashes that are tried in each recording.
 const CASES: usize = 20;
 
-/// Rows that are written in each run.
+/// Rows or events that are written in each run.
 const ROWS: usize = 30;
 
 /// The file that a commit syncs.
@@ -41,13 +42,59 @@ const FAULTS: [(Kind, Outcome); 8] = [
     (Kind::Open, Outcome::Eio),
 ];
 
+/// What is put to the test.
+#[derive(Clone, Copy)]
+struct Subject {
+    /// What the writer is told, the folder aside.
+    kind: &'static str,
+    how: &'static [&'static str],
+    /// Which of its promises are broken in a folder.
+    look: fn(&Path, &Promises) -> Vec<String>,
+}
+
+const DATABASE: Subject = Subject {
+    kind: "sqlite",
+    how: &["full"],
+    look: missing_rows,
+};
+
+/// One producer and nobody else: what it is promised last is what was written last.
+const QUEUE: Subject = Subject {
+    kind: "queue",
+    how: &["1", "0"],
+    look: missing_events,
+};
+
 #[test]
 fn a_committed_row_outlives_every_fault() {
-    let watch = || Watched::for_test("a_committed_row_outlives_every_fault");
+    strike(DATABASE, "a_committed_row_outlives_every_fault");
+}
+
+#[test]
+fn an_accepted_event_outlives_every_fault() {
+    strike(QUEUE, "an_accepted_event_outlives_every_fault");
+}
+
+#[test]
+fn a_writer_of_rows_goes_on_as_soon_as_the_storage_does() {
+    interrupt(
+        DATABASE,
+        "a_writer_of_rows_goes_on_as_soon_as_the_storage_does",
+    );
+}
+
+#[test]
+fn the_queue_goes_on_as_soon_as_the_storage_does() {
+    interrupt(QUEUE, "the_queue_goes_on_as_soon_as_the_storage_does");
+}
+
+/// Every fault at every point.
+fn strike(subject: Subject, test: &str) {
+    let watch = || Watched::for_test(test);
     let Some(sound) = watch() else {
         return;
     };
-    assert!(run(&sound).success());
+    assert!(run(subject, &sound).success());
     let sound = sound.recording();
     for (kind, outcome) in FAULTS {
         for from in points(&sound, kind) {
@@ -62,29 +109,32 @@ fn a_committed_row_outlives_every_fault() {
                 eprintln!("{fault}");
                 let watched = watch().expect("as before");
                 watched.fail(&[fault]);
-                let status = run(&watched);
+                let status = run(subject, &watched);
                 let is_hit = outcome == Outcome::Short || watched.recording().failures() > 0;
                 assert!(is_hit, "the fault did not strike");
-                examine(&watched, status);
+                examine(subject, &watched, status);
             }
         }
     }
 }
 
-#[test]
-fn a_writer_goes_on_as_soon_as_the_storage_does() {
-    let Some(watched) = Watched::for_test("a_writer_goes_on_as_soon_as_the_storage_does") else {
+/// No sync of the log works until somebody sees to it.
+fn interrupt(subject: Subject, test: &str) {
+    let Some(watched) = Watched::for_test(test) else {
         return;
     };
-    // The first sync of the log belongs to the table.
+    // The first ones belong to the tables.
     watched.fail(&[Fault {
         kind: Kind::Sync,
         ending: COMMIT,
-        from: 5,
+        from: 15,
         times: u64::MAX,
         outcome: Outcome::Eio,
     }]);
-    let mut writer = writer(&watched).stdout(Stdio::piped()).spawn().unwrap();
+    let mut writer = writer(subject, &watched)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut told = BufReader::new(writer.stdout.take().unwrap()).lines();
     for _ in 0..3 {
         let line = told
@@ -95,11 +145,11 @@ fn a_writer_goes_on_as_soon_as_the_storage_does() {
     }
     watched.fail(&[]);
     told.for_each(drop);
-    examine(&watched, writer.wait().unwrap());
+    examine(subject, &watched, writer.wait().unwrap());
 }
 
 /// Everything was taken in the end, or the program did not even begin; and all of it is there.
-fn examine(watched: &Watched, status: ExitStatus) {
+fn examine(subject: Subject, watched: &Watched, status: ExitStatus) {
     let recording = watched.recording();
     let promises = recording.promises();
     let expected = if status.success() { ROWS } else { 0 };
@@ -107,11 +157,11 @@ fn examine(watched: &Watched, status: ExitStatus) {
     assert_eq!(too_early(&recording), None, "promised after a failed sync");
 
     let scratch = Scratch::holding(&watched.image());
-    assert_eq!(missing_rows(scratch.path(), &promises), [""; 0]);
+    assert_eq!((subject.look)(scratch.path(), &promises), [""; 0]);
     let cases = Cases::from_env(CASES);
     for crash in crashes(&Image::default(), &recording, Syncs::Kept, cases) {
         let scratch = Scratch::holding(&crash.image);
-        let missing = missing_rows(scratch.path(), &crash.promises);
+        let missing = (subject.look)(scratch.path(), &crash.promises);
         assert_eq!(missing, [""; 0], "after {} with {cases}", crash.after);
     }
 }
@@ -157,13 +207,14 @@ fn points(recording: &Recording, kind: Kind) -> impl Iterator<Item = u64> {
     (1..=count as u64).step_by(count.div_ceil(points).max(1))
 }
 
-fn run(watched: &Watched) -> ExitStatus {
-    writer(watched).stdout(Stdio::null()).status().unwrap()
+fn run(subject: Subject, watched: &Watched) -> ExitStatus {
+    let mut writer = writer(subject, watched);
+    writer.stdout(Stdio::null()).status().unwrap()
 }
 
-fn writer(watched: &Watched) -> std::process::Command {
+fn writer(subject: Subject, watched: &Watched) -> Command {
     let mut writer = watched.command(env!("CARGO_BIN_EXE_writer"));
-    writer.arg("sqlite").arg(watched.folder());
-    writer.args([&ROWS.to_string(), "full"]);
+    writer.arg(subject.kind).arg(watched.folder());
+    writer.arg(ROWS.to_string()).args(subject.how);
     writer
 }
