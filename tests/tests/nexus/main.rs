@@ -13,6 +13,7 @@ mod kill;
 mod overload;
 mod plugin_calls;
 mod plugin_new;
+mod poison;
 mod power_loss;
 mod queue_conformance;
 mod queue_model;
