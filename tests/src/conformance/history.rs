@@ -59,9 +59,9 @@ pub async fn a_mark_is_forgotten_after_its_window(backend: &Backend) {
     let rig = backend.rig(config).await;
     let one = event("a", 0);
     rig.put([one.clone()]).await;
-    rig.pass(15).await;
+    rig.pass(10).await;
     assert!(is_duplicate(&rig.push(one.clone()).await));
-    rig.pass(6).await;
+    rig.pass(11).await;
     assert_eq!(
         rig.push(one.clone()).await,
         Ok(Pushed::Accepted),

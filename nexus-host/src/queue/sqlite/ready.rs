@@ -94,10 +94,6 @@ struct Leased {
 
 /// What a worker finds.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once, from the lock to the worker"
-)]
 pub(super) enum Found {
     Work(Delivery),
     Nothing,
