@@ -26,8 +26,10 @@ use crate::ingress::{BindError, Ports, Readiness, Served, Server};
 use crate::intake::{Completions, Intake};
 use crate::observe::Tap;
 use crate::plugins::{self, Catalog, PluginReport, Starter};
+use crate::queue::config::Backend;
 use crate::queue::{
-    DeadLetter, Journey, LetterFilter, MemoryQueue, Page, Queue, QueueStats, Unavailable,
+    DeadLetter, Journey, LetterFilter, MemoryQueue, OpenError, Page, Queue, QueueStats,
+    SqliteQueue, Unavailable,
 };
 use ports::{Hub, News, Webhooks};
 use vitals::Vitals;
@@ -73,6 +75,9 @@ pub enum StartError {
     /// The plugins.
     #[error(transparent)]
     Plugins(#[from] plugins::StartError),
+    /// The durable queue.
+    #[error(transparent)]
+    Queue(#[from] OpenError),
 }
 
 /// Why an event was not published.
@@ -121,7 +126,10 @@ impl Host {
         // whoever waits for the outcome.
         let admission = Arc::new(Admission::new(&config.limits, &config.clients, contracts));
         let lanes = config.dispatch.ordering == Ordering::Lane;
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(&config.queue, lanes));
+        let queue: Arc<dyn Queue> = match config.queue.backend {
+            Backend::Memory => Arc::new(MemoryQueue::new(&config.queue, lanes)),
+            Backend::Sqlite => Arc::new(SqliteQueue::open(&config.queue, lanes)?),
+        };
         let tap = Tap::new();
         let completions = Arc::new(Completions::default());
         let news = Arc::new(News {
@@ -145,7 +153,11 @@ impl Host {
             news,
         ));
         let workers = tokio::spawn(dispatcher.run());
-        let vitals = Arc::new(Vitals::new(catalog.clone(), breakers.clone()));
+        let vitals = Arc::new(Vitals::new(
+            catalog.clone(),
+            breakers.clone(),
+            queue.clone(),
+        ));
         // Last, when everything that they may call is there: the sources and the server.
         let mut background = catalog.connect(Arc::new(Hub(intake.clone())));
         background.spawn(vitals.clone().watch());
@@ -327,9 +339,12 @@ impl Host {
             return Err(ShutdownError::Dispatcher(error));
         }
         let stats = self.queue.stats();
+        // What is settled gets written down; a disk that hangs does not keep the process.
+        let _ = timeout_at(end, self.queue.close()).await;
         Ok(ShutdownReport {
             drained: drained.is_ok() && stats.depth == 0,
             unfinished: stats.depth,
+            kept: self.queue.is_durable(),
             finished: stats.finished,
             dead_letters: stats.dead_letters,
             cut_connections,

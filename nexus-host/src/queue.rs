@@ -5,8 +5,11 @@
 //! It never looks into a payload and never calls a plugin.
 
 pub mod config;
+mod droppable;
 mod letter;
 mod memory;
+mod schedule;
+mod sqlite;
 mod work;
 
 use std::future::Future;
@@ -23,6 +26,7 @@ use crate::admission::Admitted;
 pub use config::Config;
 pub use letter::{DeadLetter, LetterFilter, Page};
 pub use memory::MemoryQueue;
+pub use sqlite::{Clock, OpenError, SqliteQueue};
 pub use work::{
     Delivery, EventStatus, Failure, FollowUp, Grave, JournalLine, Journey, Lease, Settled,
     Settlement, Step, Verdict, Work,
@@ -168,6 +172,9 @@ pub enum SettleError {
     /// Settled before, or never given out.
     #[error("the lease is not, or no longer, held")]
     UnknownLease,
+    /// The queue ended before it was written down; the work comes again with the next start.
+    #[error("the queue has ended; the work will be done again")]
+    Lost,
 }
 
 /// How full a queue is.

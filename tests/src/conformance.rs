@@ -20,6 +20,7 @@ use nexus_host::queue::{
     PushError, Pushed, Queue, Settled, Settlement, Verdict, Work,
 };
 use nexus_plugin_api::{Effect, Event, RawJson, StateWrite};
+use tempfile::TempDir;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -165,9 +166,12 @@ impl Backend {
     }
 
     /// An empty queue.
-    pub async fn rig_with(&self, config: Config, lanes: bool) -> Rig<'_> {
+    pub async fn rig_with(&self, mut config: Config, lanes: bool) -> Rig<'_> {
+        let folder = tempfile::tempdir().expect("a folder");
+        config.sqlite.path = folder.path().join("queue.db");
         Rig {
             queue: (self.open)(config, lanes).await,
+            _folder: folder,
             given_way: Mutex::default(),
             backend: self,
         }
@@ -188,6 +192,8 @@ pub struct Rig<'a> {
     pub queue: Arc<dyn Queue>,
     given_way: Mutex<Vec<Uuid>>,
     backend: &'a Backend,
+    /// What a durable backend keeps; gone with the rig.
+    _folder: TempDir,
 }
 
 impl Rig<'_> {

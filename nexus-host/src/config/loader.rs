@@ -131,6 +131,7 @@ impl Loader {
         problems.extend(objections.into_problems());
         ConfigErrors::none_of(problems)?;
         config.plugins.dir = folder.resolve(&config.plugins.dir);
+        config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
         config.document = Arc::new(document);
         Ok(config)
     }

@@ -26,8 +26,10 @@ pub struct HealthReport {
 pub struct ShutdownReport {
     /// Whether everything that was accepted is finished.
     pub drained: bool,
-    /// Events whose work is not finished. With the queue in memory they are lost.
+    /// Events whose work is not finished.
     pub unfinished: usize,
+    /// Whether they are there again with the next start: not with the queue in memory.
+    pub kept: bool,
     /// Events finished since start.
     pub finished: u64,
     /// Dead letters kept.
@@ -56,11 +58,11 @@ impl fmt::Display for ShutdownReport {
             write!(f, ", {} connections cut", self.cut_connections)?;
         }
         if self.unfinished > 0 {
-            write!(
-                f,
-                ", {} unfinished (the queue is in memory: they are lost)",
-                self.unfinished
-            )?;
+            let fate = match self.kept {
+                true => "kept for the next start",
+                false => "the queue is in memory: they are lost",
+            };
+            write!(f, ", {} unfinished ({fate})", self.unfinished)?;
         }
         Ok(())
     }

@@ -11,25 +11,31 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::dispatch::Breakers;
 use crate::ingress::{Admin, Check, CheckStatus, Readiness, ReadyReport, ReadyStatus};
 use crate::plugins::{Catalog, PluginReport, PluginState};
+use crate::queue::Queue;
 
 /// How often plugins are asked how they are.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// What is known of the hub's state.
-#[derive(Debug)]
 pub(super) struct Vitals {
     catalog: Arc<Catalog>,
     breakers: Arc<Breakers>,
+    queue: Arc<dyn Queue>,
     stopping: AtomicBool,
     /// Plugins that are not well, with the reason.
     unwell: RwLock<Vec<(String, String)>>,
 }
 
 impl Vitals {
-    pub(super) fn new(catalog: Arc<Catalog>, breakers: Arc<Breakers>) -> Self {
+    pub(super) fn new(
+        catalog: Arc<Catalog>,
+        breakers: Arc<Breakers>,
+        queue: Arc<dyn Queue>,
+    ) -> Self {
         Self {
             catalog,
             breakers,
+            queue,
             stopping: AtomicBool::new(false),
             unwell: RwLock::default(),
         }
@@ -101,7 +107,13 @@ impl Readiness for Vitals {
     fn report(&self) -> ReadyReport {
         let plugins = self.unwell.read().clone().into_iter();
         let breakers = self.breakers.snapshot().into_iter();
-        let checks: Vec<Check> = plugins
+        let trouble = self.queue.trouble();
+        let storage = trouble.as_ref().map(|trouble| Check {
+            name: "queue".to_owned(),
+            status: CheckStatus::Failed,
+            reason: Some(trouble.to_string()),
+        });
+        let parts = plugins
             .map(|(plugin, reason)| (format!("plugin {plugin}"), reason))
             .chain(
                 breakers
@@ -115,10 +127,12 @@ impl Readiness for Vitals {
                 name,
                 status: CheckStatus::Degraded,
                 reason: Some(reason),
-            })
-            .collect();
+            });
+        let checks: Vec<Check> = storage.into_iter().chain(parts).collect();
         let status = if self.stopping.load(Ordering::Acquire) {
             ReadyStatus::ShuttingDown
+        } else if trouble.is_some() {
+            ReadyStatus::NotReady
         } else if checks.is_empty() {
             ReadyStatus::Ready
         } else {

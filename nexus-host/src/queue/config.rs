@@ -1,5 +1,7 @@
 //! `[queue]`: how many events wait, and what happens when no more can. It holds the settings only.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,8 @@ use crate::config::{ByteSize, HumanDuration, Section};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where events wait. Default "memory", the only one there is: they do not survive a restart.
+    /// Where events wait: "memory", where they do not survive the process, or "sqlite", where they
+    /// are on disk before a publisher is told that they are accepted. Default "memory".
     pub backend: Backend,
     /// How many events may wait to be processed, 1 to 100,000,000. Default 1000.
     #[schemars(range(min = 1, max = 100_000_000))]
@@ -37,6 +40,8 @@ pub struct Config {
     /// How many dead letters are kept, 1 to 100,000,000. Default 10000.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub dead_letter_capacity: usize,
+    /// Settings of the backend "sqlite".
+    pub sqlite: Sqlite,
 }
 
 /// Where events wait.
@@ -47,6 +52,26 @@ pub enum Backend {
     /// In memory: fast, and gone with the process.
     #[default]
     Memory,
+    /// In a file: slower, and there again after any end of the process or the machine.
+    Sqlite,
+}
+
+/// Settings of the backend "sqlite".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sqlite {
+    /// The file, made when it is missing; relative to the configuration file. Files with this name
+    /// and an ending (`-wal`, `-shm`, `-lock`) belong to it. On a local disk: SQLite's
+    /// locks do not hold on network file systems. Default "nexus.db".
+    pub path: PathBuf,
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("nexus.db"),
+        }
+    }
 }
 
 /// What to do with an event that finds the queue full.
@@ -77,6 +102,7 @@ impl Default for Config {
             dedup_capacity: 100_000,
             journal_capacity: 10_000,
             dead_letter_capacity: 10_000,
+            sqlite: Sqlite::default(),
         }
     }
 }

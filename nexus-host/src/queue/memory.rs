@@ -3,11 +3,9 @@
 //! One lock round a [`State`] whose transitions are complete in themselves; what is left to do
 //! here is to wait: for work, for a due time, for room, for rest.
 
-mod droppable;
 mod graves;
 mod plugin_state;
 mod records;
-mod schedule;
 mod seen;
 mod state;
 

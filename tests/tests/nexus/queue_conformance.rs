@@ -99,3 +99,23 @@ mod memory {
         bounds::producers_get_room_in_the_order_they_came(&backend).await;
     }
 }
+
+mod sqlite {
+    use std::sync::Arc;
+
+    use nexus_host::queue::{Queue, SqliteQueue};
+    use nexus_tests::conformance::{Backend, Clock};
+    use nexus_tests::queue_conformance;
+
+    fn sqlite() -> Backend {
+        Backend::new(Clock::Real, |config, lanes| {
+            Box::pin(async move {
+                let queue = SqliteQueue::open(&config, lanes).expect("it opens");
+                let queue: Arc<dyn Queue> = Arc::new(queue);
+                queue
+            })
+        })
+    }
+
+    queue_conformance!(#[tokio::test(flavor = "multi_thread", worker_threads = 2)], sqlite());
+}

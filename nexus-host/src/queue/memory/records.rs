@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
 use uuid::Uuid;
 
-use super::schedule::LaneKey;
+use crate::queue::schedule::LaneKey;
 use crate::queue::{DeadLetter, EventStatus, JournalLine, Journey, Step, Work};
 
 /// Names a record. An event id alone does not: two sources may use the same one.

@@ -12,14 +12,14 @@ use nexus_plugin_api::{Event, Priority};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::droppable::Droppable;
 use super::graves::Graves;
 use super::plugin_state::PluginState;
 use super::records::{RecordKey, Records, size};
-use super::schedule::{LaneKey, Place, Schedule};
 use super::seen::Seen;
 use crate::admission::Admitted;
 use crate::queue::config::{Config, WhenFull};
+use crate::queue::droppable::Droppable;
+use crate::queue::schedule::{LaneKey, Place, Schedule};
 use crate::queue::{
     DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Page, PushError, Pushed,
     QueueStats, Step, Work,

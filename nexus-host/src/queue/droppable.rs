@@ -43,12 +43,12 @@ impl Droppable {
 
     /// The oldest of all.
     pub(super) fn oldest(&self) -> Option<Place> {
-        self.heads().min()
+        self.heads().into_iter().flatten().min()
     }
 
     /// The oldest of the lowest priority that has any.
     pub(super) fn oldest_of_lowest(&self) -> Option<Place> {
-        self.heads().next()
+        self.heads().into_iter().flatten().next()
     }
 
     /// How many there are, by priority, lowest first.
@@ -56,9 +56,10 @@ impl Droppable {
         self.classes.each_ref().map(|class| class.places.len())
     }
 
-    fn heads(&self) -> impl Iterator<Item = Place> {
+    /// The oldest of each priority, lowest first.
+    pub(super) fn heads(&self) -> [Option<Place>; 4] {
         self.classes
-            .iter()
-            .filter_map(|class| class.places.first().copied())
+            .each_ref()
+            .map(|class| class.places.first().copied())
     }
 }

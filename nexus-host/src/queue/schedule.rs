@@ -46,7 +46,7 @@ impl Lane {
 }
 
 impl Schedule {
-    /// Adds work. `place` must be larger than every one before it. Says whether it can be taken now.
+    /// Adds work at its place in the order. Says whether it can be taken now.
     pub(super) fn push(&mut self, place: Place, priority: Priority, lane: Option<LaneKey>) -> bool {
         let class = &mut self.classes[priority as usize];
         let Some(key) = lane else {
@@ -55,12 +55,24 @@ impl Schedule {
         };
         let lane = self.lanes.entry(key.clone()).or_default();
         let queue = &mut lane.waiting[priority as usize];
-        queue.push_back(place);
-        let is_head = !lane.busy && queue.len() == 1;
+        // Mostly the end.
+        let index = queue.partition_point(|before| *before < place);
+        let is_head = !lane.busy && index == 0;
         if is_head {
+            if let Some(head) = queue.front() {
+                class.ready.remove(head);
+            }
             class.ready.insert(place, Some(key));
         }
+        queue.insert(index, place);
         is_head
+    }
+
+    /// Work of a lane and class that waits.
+    pub(super) fn waiting_in(&self, key: &LaneKey, class: usize) -> usize {
+        self.lanes
+            .get(key)
+            .map_or(0, |lane| lane.waiting[class].len())
     }
 
     /// Takes the next work; its lane, if it has one, is busy until [`Schedule::release`].

@@ -1,0 +1,249 @@
+//! Reading beside the writer: journeys, dead letters, the state of plugins. Sees what is committed,
+//! and holds nobody up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::clock;
+use super::finished::Finished;
+use super::ready::Ready;
+use super::rows::{Damage, Key, Told};
+use super::schema::{self, OpenError};
+use super::store::{FoundLetter, LETTER, Trouble, join};
+use crate::queue::{
+    DeadLetter, EventStatus, JournalLine, Journey, LetterFilter, Page, Step, Unavailable,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Reader {
+    path: PathBuf,
+    /// Opened anew after an error.
+    connection: Mutex<Option<Connection>>,
+    finished: Arc<Finished>,
+    /// Finished journeys that are told; more may be there.
+    journeys: i64,
+}
+
+impl Reader {
+    pub(super) fn open(
+        path: PathBuf,
+        finished: Arc<Finished>,
+        journeys: usize,
+    ) -> Result<Self, OpenError> {
+        let connection = schema::open_reader(&path)?;
+        Ok(Self {
+            path,
+            connection: Mutex::new(Some(connection)),
+            finished,
+            journeys: i64::try_from(journeys).unwrap_or(i64::MAX),
+        })
+    }
+
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Trouble>,
+    ) -> Result<T, Unavailable> {
+        let mut slot = self.connection.lock();
+        let connection = match slot.take() {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.path).map_err(unavailable)?,
+        };
+        let answer = read(&connection).map_err(unavailable)?;
+        *slot = Some(connection);
+        Ok(answer)
+    }
+
+    /// The way of an event so far.
+    pub(super) fn journey(
+        &self,
+        id: Uuid,
+        ready: &Mutex<Ready>,
+    ) -> Result<Option<Journey>, Unavailable> {
+        self.with(|connection| {
+            // One view of all tables.
+            let view = connection.unchecked_transaction()?;
+            let open = self.open_journey(&view, id, ready)?;
+            let finished = self.finished_journey(&view, id)?;
+            Ok(match (open, finished) {
+                (Some((place, open)), Some((other, _))) if place > other => Some(open),
+                (Some((_, open)), None) => Some(open),
+                (_, finished) => finished.map(|(_, journey)| journey),
+            })
+        })
+    }
+
+    /// That of an event with work left, and its place.
+    fn open_journey(
+        &self,
+        connection: &Connection,
+        id: Uuid,
+        ready: &Mutex<Ready>,
+    ) -> Result<Option<(i64, Journey)>, Trouble> {
+        let found: Vec<(i64, i64, String, String)> = connection
+            .prepare_cached("SELECT key, accepted_at, source, head FROM event WHERE id = ?")?
+            .query_map([id.as_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let newest = found.into_iter().max_by_key(|(key, ..)| Key(*key).place());
+        let Some((key, accepted_at, source, head)) = newest else {
+            return Ok(None);
+        };
+        let parts: Vec<String> = connection
+            .prepare_cached("SELECT lines FROM journal WHERE event = ? ORDER BY part")?
+            .query_map([key], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut steps: Vec<JournalLine> = decode(&join(&parts))?;
+        let is_new = steps.is_empty();
+        if is_new {
+            steps.push(JournalLine {
+                at: clock::at(accepted_at),
+                step: Step::Accepted,
+            });
+        }
+        let taken_up = ready.lock().routed_since(Key(key));
+        steps.extend(taken_up.map(|at| JournalLine {
+            at,
+            step: Step::Leased,
+        }));
+        let status = match (is_new, taken_up) {
+            (true, None) => EventStatus::Queued,
+            _ => EventStatus::Processing,
+        };
+        let told: Told = decode(&head)?;
+        let journey = told.journey(id, status, source, accepted_at, None, steps);
+        Ok(Some((Key(key).place(), journey)))
+    }
+
+    /// That of a finished event, and its place.
+    fn finished_journey(
+        &self,
+        connection: &Connection,
+        id: Uuid,
+    ) -> Result<Option<(i64, Journey)>, Trouble> {
+        let Some(seq) = self.finished.find(id) else {
+            return Ok(None);
+        };
+        let found = connection
+            .prepare_cached(
+                "SELECT place, source, status, accepted_at, finished_at, head, lines FROM done
+                 WHERE seq = ?1 AND id = ?2 AND seq > (SELECT max(seq) FROM done) - ?3",
+            )?
+            .query_row(params![seq, id.as_bytes(), self.journeys], |row| {
+                Ok((
+                    (row.get(0)?, row.get::<_, String>(1)?, row.get(2)?),
+                    (row.get(3)?, row.get(4)?),
+                    (row.get::<_, String>(5)?, row.get::<_, String>(6)?),
+                ))
+            })
+            .optional()?;
+        let Some(((place, source, status), (accepted_at, finished_at), (head, lines))) = found
+        else {
+            return Ok(None);
+        };
+        let status: String = status;
+        let status = match status.as_str() {
+            "dead" => EventStatus::Dead,
+            _ => EventStatus::Processed,
+        };
+        let (told, steps): (Told, _) = (decode(&head)?, decode(&lines)?);
+        let journey = told.journey(id, status, source, accepted_at, Some(finished_at), steps);
+        Ok(Some((place, journey)))
+    }
+
+    /// The dead letters that are meant. One that is damaged is left out, and told to the log.
+    pub(super) fn dead_letters(
+        &self,
+        filter: &LetterFilter,
+        page: Page,
+    ) -> Result<Vec<DeadLetter>, Unavailable> {
+        self.with(|connection| {
+            let after = page.after.unwrap_or_default();
+            let sql = format!("SELECT {LETTER} FROM letter WHERE id > ? ORDER BY id");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([after.as_bytes()], FoundLetter::read)?;
+            let mut letters = Vec::new();
+            for row in rows {
+                if letters.len() >= page.limit {
+                    break;
+                }
+                match row?.check() {
+                    Ok(letter) if filter.matches(&letter) => letters.push(letter),
+                    Ok(_) => {}
+                    Err(damage) => tracing::error!(
+                        reason = %damage,
+                        "a dead letter is damaged; see `nexus queue fsck`"
+                    ),
+                }
+            }
+            Ok(letters)
+        })
+    }
+
+    pub(super) fn state(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.with(|connection| {
+            let value = connection
+                .prepare_cached("SELECT value FROM plugin_state WHERE plugin = ? AND key = ?")?
+                .query_row([plugin, key], |row| row.get(0))
+                .optional()?;
+            Ok(value)
+        })
+    }
+
+    pub(super) fn keys(&self, plugin: &str, prefix: &str) -> Result<Vec<String>, Unavailable> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key FROM plugin_state WHERE plugin = ? AND key >= ? ORDER BY key",
+            )?;
+            let rows = statement.query_map([plugin, prefix], |row| row.get::<_, String>(0))?;
+            let mut keys = Vec::new();
+            for key in rows {
+                let key = key?;
+                if !key.starts_with(prefix) {
+                    break;
+                }
+                keys.push(key);
+            }
+            Ok(keys)
+        })
+    }
+}
+
+impl Told {
+    fn journey(
+        self,
+        event_id: Uuid,
+        status: EventStatus,
+        source: String,
+        accepted_at: i64,
+        finished_at: Option<i64>,
+        steps: Vec<JournalLine>,
+    ) -> Journey {
+        Journey {
+            event_id,
+            status,
+            event_type: self.event_type,
+            source,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            accepted_at: clock::at(accepted_at),
+            finished_at: finished_at.map(clock::at),
+            steps,
+        }
+    }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Trouble> {
+    Ok(serde_json::from_str(json).map_err(Damage::from)?)
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Unavailable {
+    Unavailable {
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,445 @@
+//! The work at hand: what can be given out, what is given out, and what lies on disk only.
+//!
+//! A window on the backlog, bounded in events and bytes, so that memory does not grow with it.
+//! Receives what the writer has committed, hands on [`Delivery`]s. It never touches the file.
+
+mod backlog;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use nexus_plugin_api::{Event, Priority};
+
+use super::rows::{Key, TaskId};
+use super::totals::Sum;
+use crate::queue::droppable::Droppable;
+use crate::queue::schedule::{LaneKey, Place, Schedule};
+use crate::queue::{Delivery, Failure, Lease, SettleError, Work};
+use backlog::Backlog;
+pub(super) use backlog::Wanted;
+
+/// Events of one class that wait in memory; the rest of the class waits on disk.
+const WINDOW: usize = 1_024;
+
+/// Bytes of payload that wait in memory, all classes together. One event of a class always may.
+const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Events of one lane and class that wait in memory. A lane that is slow, or many, leaves room for
+/// the others.
+const LANE_WINDOW: usize = 128;
+
+/// An event as the writer has committed it.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) key: Key,
+    pub(super) event: Arc<Event>,
+    pub(super) accepted_at: DateTime<Utc>,
+}
+
+/// A unit of work that can be done now.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    pub(super) row: Row,
+    /// `None` for the first routing.
+    pub(super) id: Option<TaskId>,
+    pub(super) work: Work,
+    pub(super) attempt: u32,
+    pub(super) errors: Vec<Failure>,
+    /// Where it stands in the order, unless it is given out at once.
+    pub(super) place: Place,
+}
+
+/// A task that was given out.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) task: Task,
+    pub(super) leased_at: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+struct Leased {
+    held: Arc<Held>,
+    /// Whether the event's lane waits for it.
+    in_lane: bool,
+    /// Whether it is being settled.
+    settling: bool,
+}
+
+/// What a worker finds.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, from the lock to the worker"
+)]
+pub(super) enum Found {
+    Work(Delivery),
+    Nothing,
+    /// The end.
+    Closed,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ready {
+    lanes: bool,
+    schedule: Schedule,
+    waiting: BTreeMap<Place, Task>,
+    droppable: Droppable,
+    waiting_bytes: u64,
+    backlog: [Backlog; 4],
+    leased: HashMap<Lease, Leased>,
+    /// Deliveries that keep an event's lane busy.
+    in_lane: HashMap<Key, usize>,
+    next_lease: u64,
+    /// Units of work that became takeable since the last look.
+    fresh: usize,
+    closed: bool,
+    /// The storage fails: what is given out could not be settled.
+    pub(super) paused: bool,
+}
+
+impl Ready {
+    /// Nothing at hand, and so many events of each class on disk.
+    pub(super) fn new(lanes: bool, on_disk: [u64; 4]) -> Self {
+        Self {
+            lanes,
+            schedule: Schedule::default(),
+            waiting: BTreeMap::new(),
+            droppable: Droppable::default(),
+            waiting_bytes: 0,
+            backlog: std::array::from_fn(|class| {
+                Backlog::new(Key::start_of(class), on_disk[class])
+            }),
+            leased: HashMap::new(),
+            in_lane: HashMap::new(),
+            next_lease: 0,
+            fresh: 0,
+            closed: false,
+            paused: false,
+        }
+    }
+
+    /// Gives out the next work.
+    pub(super) fn take(&mut self, now: DateTime<Utc>) -> Found {
+        if self.closed {
+            return Found::Closed;
+        }
+        if self.paused {
+            return Found::Nothing;
+        }
+        let next = self.schedule.pop();
+        let Some((task, lane)) = next.and_then(|(place, lane)| Some((self.remove(place)?, lane)))
+        else {
+            return Found::Nothing;
+        };
+        Found::Work(self.give_out(task, lane.is_some(), now))
+    }
+
+    /// Takes a task out of those that wait.
+    fn remove(&mut self, place: Place) -> Option<Task> {
+        let task = self.waiting.remove(&place)?;
+        if task.id.is_none() {
+            let bytes = size(&task.row.event);
+            self.droppable.remove(place, task.row.event.priority, bytes);
+            self.waiting_bytes -= bytes;
+        }
+        Some(task)
+    }
+
+    fn give_out(&mut self, task: Task, in_lane: bool, now: DateTime<Utc>) -> Delivery {
+        self.next_lease += 1;
+        let lease = Lease(self.next_lease);
+        if in_lane {
+            *self.in_lane.entry(task.row.key).or_default() += 1;
+        }
+        let delivery = Delivery {
+            lease,
+            event: task.row.event.clone(),
+            work: task.work.clone(),
+            attempt: task.attempt,
+            errors: task.errors.clone(),
+            accepted_at: task.row.accepted_at,
+        };
+        let held = Arc::new(Held {
+            task,
+            leased_at: now,
+        });
+        let leased = Leased {
+            held,
+            in_lane,
+            settling: false,
+        };
+        self.leased.insert(lease, leased);
+        delivery
+    }
+
+    /// Begins to end a lease. Its lane goes on at once, unless work follows that the lane waits for.
+    pub(super) fn begin_settling(
+        &mut self,
+        lease: Lease,
+        lane_waits: bool,
+    ) -> Result<Arc<Held>, SettleError> {
+        let leased = self.leased.get_mut(&lease);
+        let leased = leased.filter(|leased| !leased.settling);
+        let leased = leased.ok_or(SettleError::UnknownLease)?;
+        leased.settling = true;
+        let held = leased.held.clone();
+        if leased.in_lane && !lane_waits {
+            leased.in_lane = false;
+            self.leave_lane(&held.task.row);
+        }
+        Ok(held)
+    }
+
+    /// Ends a lease whose settlement is committed, and gives out what follows at once.
+    pub(super) fn settled(
+        &mut self,
+        lease: Lease,
+        at_once: Vec<Task>,
+        now: DateTime<Utc>,
+    ) -> Vec<Delivery> {
+        let Some(leased) = self.leased.remove(&lease) else {
+            return Vec::new();
+        };
+        let given_out = at_once
+            .into_iter()
+            .map(|task| self.give_out(task, leased.in_lane, now))
+            .collect();
+        if leased.in_lane {
+            self.leave_lane(&leased.held.task.row);
+        }
+        given_out
+    }
+
+    fn leave_lane(&mut self, row: &Row) {
+        let Some(deliveries) = self.in_lane.get_mut(&row.key) else {
+            return;
+        };
+        *deliveries -= 1;
+        if *deliveries == 0 {
+            self.in_lane.remove(&row.key);
+            if let Some(lane) = self.lane(&row.event) {
+                self.fresh += usize::from(self.schedule.release(&lane));
+            }
+        }
+    }
+
+    fn lane(&self, event: &Event) -> Option<LaneKey> {
+        self.lanes.then(|| lane_of(event))
+    }
+
+    /// Takes in an event that was accepted: into the window, if nothing of its class is on disk only
+    /// and there is room.
+    pub(super) fn accepted(&mut self, row: Row) {
+        let class = row.key.class();
+        if self.backlog[class].rest() > 0 || !self.has_room(class) {
+            self.backlog[class].left_behind();
+        } else {
+            self.backlog[class].reached(row.key);
+            self.load(row);
+        }
+    }
+
+    /// Takes in the next events of a class, in order, that the writer has read from disk.
+    pub(super) fn read(&mut self, class: usize, rows: Vec<Row>) {
+        for row in rows {
+            self.backlog[class].read(row.key);
+            self.load(row);
+        }
+    }
+
+    /// The writer has read on from here, and found nothing more.
+    pub(super) fn read_all(&mut self, class: usize) {
+        self.backlog[class].exhausted();
+    }
+
+    /// Takes in events of a lane that were set aside; `last` is how far the writer has looked.
+    pub(super) fn read_aside(&mut self, class: usize, lane: &LaneKey, rows: Vec<Row>, last: Key) {
+        self.backlog[class].read_aside(lane, rows.len(), last);
+        for row in rows {
+            self.line_up(row, Some(lane.clone()));
+        }
+    }
+
+    /// Lines an event up, or sets it aside when its lane has enough waiting here.
+    fn load(&mut self, row: Row) {
+        let (class, lane) = (row.key.class(), self.lane(&row.event));
+        if let Some(lane) = &lane {
+            let backlog = &mut self.backlog[class];
+            if backlog.has_aside(lane) || self.schedule.waiting_in(lane, class) >= LANE_WINDOW {
+                backlog.set_aside(lane, row.key);
+                return;
+            }
+        }
+        self.line_up(row, lane);
+    }
+
+    fn line_up(&mut self, row: Row, lane: Option<LaneKey>) {
+        let place = place_of(row.key);
+        let (priority, bytes) = (row.event.priority, size(&row.event));
+        self.droppable.insert(place, priority, bytes);
+        self.waiting_bytes += bytes;
+        let task = Task {
+            row,
+            id: None,
+            work: Work::Route,
+            attempt: 1,
+            errors: Vec::new(),
+            place,
+        };
+        self.waiting.insert(place, task);
+        self.fresh += usize::from(self.schedule.push(place, priority, lane));
+    }
+
+    /// Takes in work whose time has come. It has left its lane.
+    pub(super) fn due(&mut self, task: Task) {
+        let (place, priority) = (task.place, task.row.event.priority);
+        self.waiting.insert(place, task);
+        self.fresh += usize::from(self.schedule.push(place, priority, None));
+    }
+
+    /// Takes in the work of a dead letter. What goes through routing again waits in its lane.
+    pub(super) fn replayed(&mut self, task: Task) {
+        let (place, priority) = (task.place, task.row.event.priority);
+        let lane = (task.work == Work::Route).then(|| self.lane(&task.row.event));
+        self.waiting.insert(place, task);
+        let lane = lane.flatten();
+        self.fresh += usize::from(self.schedule.push(place, priority, lane));
+    }
+
+    fn has_room(&self, class: usize) -> bool {
+        let waiting = self.droppable.counts()[class];
+        waiting == 0 || (waiting < WINDOW && self.waiting_bytes < WINDOW_BYTES)
+    }
+
+    /// Whether the window runs low while there is more on disk.
+    pub(super) fn is_low(&self) -> bool {
+        let counts = self.droppable.counts();
+        (0..4).any(|class| counts[class] < WINDOW / 4 && !self.backlog[class].is_empty())
+            && !self.wanted().is_empty()
+    }
+
+    /// What the writer should read for the window, if anything.
+    pub(super) fn wanted(&self) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for (class, backlog) in self.backlog.iter().enumerate() {
+            let waiting = self.droppable.counts()[class];
+            if waiting > 0 && (waiting >= WINDOW / 2 || self.waiting_bytes >= WINDOW_BYTES) {
+                continue;
+            }
+            let few = |lane: &LaneKey| self.schedule.waiting_in(lane, class) < LANE_WINDOW / 2;
+            wanted.extend(backlog.wanted(class, few));
+        }
+        wanted
+    }
+
+    /// Takes the event that has to give way out of the window: the oldest, or the oldest of the
+    /// lowest class, but none above `most`. Answers where to look on disk when it is not here.
+    pub(super) fn victim(&mut self, lowest_first: bool, most: Priority) -> Option<Victim> {
+        let heads = self.droppable.heads();
+        let candidates = (0..=most as usize).filter_map(|class| {
+            let there = self.backlog[class].first(class);
+            let (here, least) = (heads[class], there.as_ref().map(|(key, _)| place_of(*key)));
+            match (here, least) {
+                (Some(here), None) => Some((here, None)),
+                (Some(here), Some(least)) if here < least => Some((here, None)),
+                (_, least) => Some((least?, there.map(|(_, wanted)| wanted))),
+            }
+        });
+        let (place, wanted) = match lowest_first {
+            true => candidates.into_iter().next(),
+            false => candidates.into_iter().min_by_key(|(place, _)| *place),
+        }?;
+        if let Some(wanted) = wanted {
+            return Some(Victim::OnDisk(wanted));
+        }
+        let task = self.remove(place)?;
+        let lane = self.lane(&task.row.event);
+        let priority = task.row.event.priority;
+        self.schedule.remove(place, priority, lane.as_ref());
+        Some(Victim::Here(task.row))
+    }
+
+    /// An event that was on disk only is gone.
+    pub(super) fn gone(&mut self, wanted: &Wanted, key: Key) {
+        match wanted {
+            Wanted::Next { class, .. } => self.backlog[*class].read(key),
+            Wanted::Aside { class, lane, .. } => self.backlog[*class].read_aside(lane, 1, key),
+        }
+    }
+
+    /// Puts a victim back whose end could not be committed.
+    pub(super) fn spared(&mut self, row: Row) {
+        let lane = self.lane(&row.event);
+        self.line_up(row, lane);
+    }
+
+    /// When an event was taken up that is being worked on, if by routing.
+    pub(super) fn routed_since(&self, key: Key) -> Option<DateTime<Utc>> {
+        let is_route = |leased: &&Leased| {
+            leased.held.task.row.key == key && leased.held.task.work == Work::Route
+        };
+        let leased = self.leased.values().find(is_route)?;
+        Some(leased.held.leased_at)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Deliveries under way.
+    pub(super) fn leased(&self) -> usize {
+        self.leased.len()
+    }
+
+    /// Events that are being routed, by class.
+    pub(super) fn routing(&self) -> [Sum; 4] {
+        let mut routing = [Sum::default(); 4];
+        let held = self.leased.values().map(|leased| &leased.held.task);
+        for task in held.filter(|task| task.id.is_none()) {
+            routing[task.row.key.class()].add(size(&task.row.event));
+        }
+        routing
+    }
+
+    /// Units of work that became takeable since the last call: so many workers have to be woken.
+    pub(super) fn fresh(&mut self) -> usize {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Nothing is under way and nothing waits, here or on disk, but for its time.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.leased.is_empty()
+            && self.waiting.is_empty()
+            && self.backlog.iter().all(Backlog::is_empty)
+    }
+
+    /// When the longest waiting event was accepted.
+    pub(super) fn oldest(&self) -> Option<DateTime<Utc>> {
+        let place = self.droppable.oldest()?;
+        Some(self.waiting.get(&place)?.row.accepted_at)
+    }
+}
+
+/// An event that has to give way.
+#[derive(Debug)]
+pub(super) enum Victim {
+    /// It was in the window, and is not any more.
+    Here(Row),
+    /// It is the first to be found there.
+    OnDisk(Wanted),
+}
+
+/// The lane of an event, in a queue that has lanes.
+pub(super) fn lane_of(event: &Event) -> LaneKey {
+    Arc::from(event.partition_key.as_deref().unwrap_or(&event.source))
+}
+
+fn place_of(key: Key) -> Place {
+    u64::try_from(key.place()).unwrap_or(0)
+}
+
+fn size(event: &Event) -> u64 {
+    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,264 @@
+//! The file: opens it, makes or checks its tables, and keeps every other process out of it.
+//!
+//! Receives a path, hands on a connection that syncs every commit. It deletes nothing.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// Marks a file as a queue of Nexus: "NXUS".
+const APPLICATION_ID: i64 = 0x4e58_5553;
+
+/// The layout that this build reads and writes.
+const LAYOUT: i64 = 1;
+
+/// What the tables hold. Times are microseconds since 1970, unless they say otherwise; `sum` is a
+/// CRC-32 over the columns that matter, since SQLite itself has none.
+const TABLES: &str = "
+    -- Events with work left. The key is the class (2 bits) and the place in the order of arrival.
+    CREATE TABLE event (
+        key INTEGER PRIMARY KEY, id BLOB NOT NULL, source TEXT NOT NULL, lane TEXT,
+        accepted_at INTEGER NOT NULL, sum INTEGER NOT NULL, head TEXT NOT NULL, payload BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX event_id ON event (id);
+    -- How far those of them are that were worked on.
+    CREATE TABLE progress (
+        key INTEGER PRIMARY KEY, open INTEGER NOT NULL, delayed INTEGER NOT NULL,
+        dead INTEGER NOT NULL, lines INTEGER NOT NULL
+    ) STRICT;
+    -- Their journals so far: JSON arrays of lines.
+    CREATE TABLE journal (
+        event INTEGER NOT NULL, part INTEGER NOT NULL, lines TEXT NOT NULL,
+        PRIMARY KEY (event, part)
+    ) STRICT, WITHOUT ROWID;
+    -- Work beside the first routing. `due` is NULL for what can be done at once.
+    CREATE TABLE task (
+        id INTEGER PRIMARY KEY, event INTEGER NOT NULL, due INTEGER, attempt INTEGER NOT NULL,
+        sum INTEGER NOT NULL, work TEXT NOT NULL, errors TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX task_due ON task (due, id);
+    -- Finished events: their journeys.
+    CREATE TABLE done (
+        seq INTEGER PRIMARY KEY, id BLOB NOT NULL, place INTEGER NOT NULL, source TEXT NOT NULL,
+        status TEXT NOT NULL, accepted_at INTEGER NOT NULL, finished_at INTEGER NOT NULL,
+        head TEXT NOT NULL, lines TEXT NOT NULL
+    ) STRICT;
+    -- Marks against duplicates: 128 bits of SHA-256 over source and id, by order of acceptance.
+    CREATE TABLE mark (
+        n INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL, at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE letter (
+        n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, place INTEGER NOT NULL,
+        event_id BLOB NOT NULL, source TEXT NOT NULL, lane TEXT, accepted_at INTEGER NOT NULL,
+        reason TEXT NOT NULL, sum INTEGER NOT NULL, head TEXT NOT NULL, work TEXT NOT NULL,
+        errors TEXT NOT NULL, payload BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE plugin_state (
+        plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (plugin, key)
+    ) STRICT, WITHOUT ROWID;
+    -- Work that was under way when a process died, and how often.
+    CREATE TABLE suspect (
+        event INTEGER NOT NULL, task INTEGER NOT NULL, deaths INTEGER NOT NULL,
+        PRIMARY KEY (event, task)
+    ) STRICT, WITHOUT ROWID;
+    -- Rows that could not be read, as they were found.
+    CREATE TABLE quarantine (
+        at INTEGER NOT NULL, origin TEXT NOT NULL, row INTEGER NOT NULL, reason TEXT NOT NULL,
+        content TEXT NOT NULL
+    ) STRICT;
+    -- Sums over the tables above, so that none has to be counted: one row of JSON.
+    CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL) STRICT;
+";
+
+/// Why a durable queue cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process works with it.
+    #[error(
+        "the queue {} is in use by another process; stop that one, or give this hub a \
+         queue.sqlite.path of its own",
+        .path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system says no.
+    #[error("failed to open the queue {}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        source: std::io::Error,
+    },
+    /// It is a database, but of something else.
+    #[error(
+        "{} is not a queue of Nexus; nothing was changed. Name another file in queue.sqlite.path",
+        .path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later version wrote it.
+    #[error(
+        "the queue {} has layout {found}, which a later version of Nexus wrote; this one reads up \
+         to {LAYOUT}. Nothing was changed",
+        .path.display()
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+    },
+    /// It cannot be read.
+    #[error(
+        "the queue {} is damaged: {reason}. Nothing was changed; `nexus queue fsck` tells what can \
+         be saved",
+        .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// SQLite says no.
+    #[error("failed to open the queue {}: {source}", .path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        source: rusqlite::Error,
+    },
+}
+
+/// The right to work with a file, which one process has at a time. Ends with the process.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _held: File,
+}
+
+impl Lock {
+    /// Takes the lock that belongs to a queue's file, in a file beside it.
+    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let file = File::create(beside(path, "lock")).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _held: file }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+                path: path.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+}
+
+/// A file that belongs to the queue's.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-");
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens the file for its one writer, and makes it if there is none. The lock must be held.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| failure(path, source);
+    let connection = Connection::open(path).map_err(failed)?;
+    let application: i64 = pragma(&connection, "application_id").map_err(failed)?;
+    let layout: i64 = pragma(&connection, "user_version").map_err(failed)?;
+    let is_empty = connection
+        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    if application != APPLICATION_ID && !(application == 0 && is_empty) {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    if layout > LAYOUT {
+        return Err(OpenError::TooNew {
+            path: path.to_owned(),
+            found: layout,
+        });
+    }
+    configure(&connection).map_err(failed)?;
+    if is_empty {
+        create(&connection).map_err(failed)?;
+    }
+    // What a process before this one wrote, but did not sync, may be readable and yet not be on the
+    // disk. Copied into the main file and synced, it is.
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+/// Opens the file a second time, to read beside the writer.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |source| failure(path, source);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "cache_size", -1_000)
+        .map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // Before the first table, or they have no effect.
+    connection.pragma_update(None, "page_size", 4096)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -8_000)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", LAYOUT)?;
+    transaction.commit()
+}
+
+fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// Sorts an error of SQLite's by what the user can do about it.
+pub(super) fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign { path },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
+            path,
+            reason: source.to_string(),
+        },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse { path },
+        _ => OpenError::Sqlite { path, source },
+    }
+}

@@ -1,0 +1,334 @@
+//! The tables, and every change to them: each complete within the writer's transaction.
+//!
+//! Receives events, settlements and times, hands on what the work at hand has to learn of them once
+//! the transaction is on disk. It never waits, and knows no lease.
+
+mod letters;
+mod load;
+mod settle;
+mod upkeep;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nexus_plugin_api::{Event, Priority, StateWrite};
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::clock;
+use super::finished::Finished;
+use super::marks::Marks;
+use super::ready::Row;
+use super::rows::{Damage, Key, TaskId, WorkColumns, event_sum, head};
+use super::schema::{self, OpenError};
+use super::totals::{Progress, Sum, Totals};
+use crate::admission::Admitted;
+use crate::queue::config::Config;
+use crate::queue::{Failure, JournalLine, Work};
+
+pub(super) use letters::{FoundLetter, LETTER};
+pub(super) use load::Read;
+pub(super) use settle::{SettledRows, Settling, join};
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// What was to be stored cannot be, or what was stored cannot be read.
+    #[error("a row does not hold what it should: {0}")]
+    Row(#[from] Damage),
+}
+
+impl Trouble {
+    /// Whether SQLite found its own file inconsistent.
+    pub(super) fn is_damage(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Row(_) => return true,
+        };
+        matches!(
+            code,
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        )
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Store {
+    connection: Connection,
+    config: Config,
+    pub(super) totals: Totals,
+    /// As they are on disk.
+    saved: Totals,
+    marks: Marks,
+    finished: Arc<Finished>,
+}
+
+impl Store {
+    /// Opens the file for writing; the lock must be held.
+    pub(super) fn open(path: &Path, config: &Config) -> Result<Self, OpenError> {
+        let connection = schema::open(path)?;
+        let failed = |source| schema::failure(path, source);
+        let damaged = |error: serde_json::Error| OpenError::Damaged {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let stored: Option<String> = connection
+            .query_row("SELECT json FROM totals", [], |row| row.get(0))
+            .optional()
+            .map_err(failed)?;
+        let totals = match stored {
+            Some(json) => serde_json::from_str(&json).map_err(damaged)?,
+            None => Totals::default(),
+        };
+        let window = i64::try_from(config.dedup_window.get().as_micros()).unwrap_or(i64::MAX);
+        let capacity = i64::try_from(config.dedup_capacity).unwrap_or(i64::MAX);
+        let marks = Marks::load(&connection, window, capacity, &totals).map_err(failed)?;
+        let finished = Arc::new(Finished::load(&connection).map_err(failed)?);
+        Ok(Self {
+            connection,
+            config: config.clone(),
+            totals,
+            saved: totals,
+            marks,
+            finished,
+        })
+    }
+
+    /// Where finished events are found.
+    pub(super) fn finished(&self) -> Arc<Finished> {
+        self.finished.clone()
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&self) -> Result<(), Trouble> {
+        self.execute("BEGIN IMMEDIATE")
+    }
+
+    /// Makes sure that the transaction writes something.
+    pub(super) fn touch(&self) -> Result<(), Trouble> {
+        self.save_totals()
+    }
+
+    fn save_totals(&self) -> Result<(), Trouble> {
+        let json = serde_json::to_string(&self.totals).map_err(Damage::from)?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO totals (one, json) VALUES (1, ?)")?
+            .execute([json])?;
+        Ok(())
+    }
+
+    /// Ends the transaction: once this is ready, it is on disk.
+    pub(super) fn commit(&mut self) -> Result<(), Trouble> {
+        if self.totals != self.saved {
+            self.save_totals()?;
+        }
+        self.execute("COMMIT")?;
+        self.saved = self.totals;
+        self.marks.committed();
+        Ok(())
+    }
+
+    /// Ends a transaction that came to nothing. What failed is never taken for stored: it is
+    /// written anew, if at all.
+    pub(super) fn roll_back(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::error!(%error, "failed to roll a transaction of the queue back");
+        }
+        self.totals = self.saved;
+        self.marks.rolled_back();
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Trouble> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// When an event was accepted, if it was within the window.
+    pub(super) fn first_accepted(&self, event: &Event, now: i64) -> Result<Option<i64>, Trouble> {
+        Ok(self
+            .marks
+            .first(&self.connection, event, now, &self.totals)?)
+    }
+
+    /// Whether there is room for an event, once so many events with so many bytes are gone.
+    pub(super) fn has_room(&self, event: &Event, fewer: (u64, u64)) -> bool {
+        let totals = &self.totals;
+        let (events, bytes) = (totals.depth - fewer.0, totals.bytes - fewer.1);
+        let capacity = u64::try_from(self.config.capacity).unwrap_or(u64::MAX);
+        // Parked events have a bound of their own.
+        events - totals.parked < capacity
+            && (events == 0 || bytes + size(event) <= self.config.max_bytes.bytes())
+    }
+
+    /// How many events, and bytes of theirs, wait for their first routing and are not above a
+    /// priority; without those that are being routed.
+    pub(super) fn droppable(&self, most: Priority, routing: [Sum; 4]) -> (u64, u64) {
+        let classes = self.totals.unrouted.iter().zip(&routing);
+        let classes = classes.take(most as usize + 1);
+        classes.fold((0, 0), |(events, bytes), (all, routing)| {
+            (
+                events + all.count.saturating_sub(routing.count),
+                bytes + all.bytes.saturating_sub(routing.bytes),
+            )
+        })
+    }
+
+    /// Takes an event in, room or not.
+    pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
+        let event = event.event();
+        self.marks
+            .insert(&self.connection, event, now, &mut self.totals)?;
+        self.totals.accepted += 1;
+        self.line_up(event, now)
+    }
+
+    /// Puts an event at the end of its class.
+    fn line_up(&mut self, event: &Arc<Event>, accepted_at: i64) -> Result<Row, Trouble> {
+        self.totals.place += 1;
+        let key = Key::new(event.priority, self.totals.place);
+        self.insert_event(key, event, accepted_at)?;
+        self.totals.unrouted[key.class()].add(size(event));
+        Ok(Row {
+            key,
+            event: event.clone(),
+            accepted_at: clock::at(accepted_at),
+        })
+    }
+
+    fn insert_event(&mut self, key: Key, event: &Event, accepted_at: i64) -> Result<(), Trouble> {
+        let (id, payload) = (event.event_id.as_bytes(), event.payload.as_slice());
+        let (head, lane) = (head(event)?, event.partition_key.as_deref());
+        let sum = event_sum(id, &event.source, lane, &head, payload);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO event (key, id, source, lane, accepted_at, sum, head, payload)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                key.0,
+                id,
+                event.source,
+                lane,
+                accepted_at,
+                sum,
+                head,
+                payload
+            ])?;
+        self.totals.depth += 1;
+        self.totals.bytes += size(event);
+        Ok(())
+    }
+
+    fn insert_task(
+        &mut self,
+        event: Key,
+        due: Option<i64>,
+        attempt: u32,
+        work: &Work,
+        errors: &[Failure],
+    ) -> Result<TaskId, Trouble> {
+        self.totals.task += 1;
+        let columns = WorkColumns::of(work, errors)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO task (id, event, due, attempt, sum, work, errors)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                self.totals.task,
+                event.0,
+                due,
+                attempt,
+                columns.sum,
+                columns.work,
+                columns.errors
+            ])?;
+        Ok(TaskId(self.totals.task))
+    }
+
+    fn progress(&self, key: Key) -> Result<Option<Progress>, Trouble> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT open, delayed, dead, lines FROM progress WHERE key = ?")?
+            .query_row([key.0], |row| {
+                Ok(Progress {
+                    open: count(row.get(0)?),
+                    delayed: count(row.get(1)?),
+                    dead: count(row.get(2)?),
+                    lines: count(row.get(3)?),
+                })
+            })
+            .optional()?;
+        Ok(found)
+    }
+
+    fn save_progress(&self, key: Key, progress: &Progress) -> Result<(), Trouble> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO progress (key, open, delayed, dead, lines)
+                 VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                key.0,
+                column(progress.open),
+                column(progress.delayed),
+                column(progress.dead),
+                column(progress.lines)
+            ])?;
+        Ok(())
+    }
+
+    /// Keeps the sum of parked events true across a change of one.
+    fn count_parked(&mut self, before: &Progress, after: &Progress) {
+        self.totals.parked += u64::from(after.is_parked());
+        self.totals.parked -= u64::from(before.is_parked()).min(self.totals.parked);
+    }
+
+    fn insert_lines(&self, key: Key, part: u64, lines: &[JournalLine]) -> Result<(), Trouble> {
+        let json = serde_json::to_string(lines).map_err(Damage::from)?;
+        self.connection
+            .prepare_cached("INSERT INTO journal (event, part, lines) VALUES (?, ?, ?)")?
+            .execute(params![key.0, column(part), json])?;
+        Ok(())
+    }
+
+    /// Writes a plugin's state.
+    pub(super) fn write_state(&self, plugin: &str, write: &StateWrite) -> Result<(), Trouble> {
+        match &write.value {
+            Some(value) => self
+                .connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO plugin_state (plugin, key, value) VALUES (?, ?, ?)",
+                )?
+                .execute(params![plugin, write.key, value])?,
+            None => self
+                .connection
+                .prepare_cached("DELETE FROM plugin_state WHERE plugin = ? AND key = ?")?
+                .execute(params![plugin, write.key])?,
+        };
+        Ok(())
+    }
+}
+
+pub(super) fn size(event: &Event) -> u64 {
+    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}
+
+/// A count as a column holds it, and back. Columns have a sign; counts do not.
+fn column(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn count(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}
+
+/// An id as a column holds it.
+fn blob(id: &Uuid) -> &[u8] {
+    id.as_bytes()
+}

@@ -1,0 +1,270 @@
+//! Dead letters: kept within their bounds, taken up once more, deleted.
+
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+use uuid::Uuid;
+
+use super::{Store, Trouble, blob, count, size};
+use crate::queue::sqlite::clock;
+use crate::queue::sqlite::ready::{Row, Task};
+use crate::queue::sqlite::rows::{Damage, Key, Stored, WorkColumns, event_sum, head, sum};
+use crate::queue::sqlite::totals::Progress;
+use crate::queue::{DeadLetter, Grave, JournalLine, Step};
+
+/// Columns of a letter, as [`FoundLetter::read`] takes them.
+pub(in crate::queue::sqlite) const LETTER: &str =
+    "id, at, place, accepted_at, reason, sum, work, errors, event_id, source, lane, head, payload";
+
+/// A letter as it was found on disk.
+pub(in crate::queue::sqlite) struct FoundLetter {
+    id: Vec<u8>,
+    at: i64,
+    place: i64,
+    accepted_at: i64,
+    reason: String,
+    work: WorkColumns,
+    event: Stored,
+}
+
+impl FoundLetter {
+    pub(in crate::queue::sqlite) fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            at: row.get(1)?,
+            place: row.get(2)?,
+            accepted_at: row.get(3)?,
+            reason: row.get(4)?,
+            work: WorkColumns::read(row, 5)?,
+            event: Stored::read(row, 8)?,
+        })
+    }
+
+    pub(in crate::queue::sqlite) fn check(mut self) -> Result<DeadLetter, Damage> {
+        let own = sum(&[self.work.work.as_bytes(), self.work.errors.as_bytes()]);
+        if self.work.sum != own ^ self.event.sum() {
+            return Err(Damage("its sum is wrong".to_owned()));
+        }
+        self.work.sum = own;
+        let (work, errors) = self.work.decode()?;
+        Ok(DeadLetter {
+            id: Uuid::from_slice(&self.id).map_err(|error| Damage(error.to_string()))?,
+            at: clock::at(self.at),
+            accepted_at: clock::at(self.accepted_at),
+            event: self.event.into_event()?,
+            work,
+            reason: self.reason,
+            errors,
+        })
+    }
+}
+
+/// What taking letters up once more led to.
+#[derive(Debug, Default)]
+pub(in crate::queue::sqlite) struct Replayed {
+    pub(in crate::queue::sqlite) letters: Vec<Uuid>,
+    /// Their work.
+    pub(in crate::queue::sqlite) tasks: Vec<Task>,
+}
+
+impl Store {
+    /// Keeps a letter. The oldest make room for it.
+    pub(super) fn insert_letter(
+        &mut self,
+        row: &Row,
+        grave: &Grave,
+        now: i64,
+    ) -> Result<Uuid, Trouble> {
+        let (id, event) = (Uuid::now_v7(), &row.event);
+        tracing::warn!(
+            event_id = %event.event_id,
+            dead_letter = %id,
+            reason = grave.reason,
+            "work on an event goes to the dead letters"
+        );
+        let columns = WorkColumns::of(&grave.work, &grave.errors)?;
+        let (head, lane) = (head(event)?, event.partition_key.as_deref());
+        let (event_id, payload) = (event.event_id.as_bytes(), event.payload.as_slice());
+        let event_sum = event_sum(event_id, &event.source, lane, &head, payload);
+        self.totals.letter += 1;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO letter (n, id, at, place, accepted_at, reason, sum, work, errors,
+                                     event_id, source, lane, head, payload)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                self.totals.letter,
+                blob(&id),
+                now,
+                row.key.place(),
+                row.accepted_at.timestamp_micros(),
+                grave.reason,
+                columns.sum ^ event_sum,
+                columns.work,
+                columns.errors,
+                event_id,
+                event.source,
+                lane,
+                head,
+                payload
+            ])?;
+        self.totals.letters.add(size(event));
+        self.discard_old_letters()?;
+        Ok(id)
+    }
+
+    fn discard_old_letters(&mut self) -> Result<(), Trouble> {
+        let most = u64::try_from(self.config.dead_letter_capacity).unwrap_or(u64::MAX);
+        while self.totals.letters.count > 1
+            && (self.totals.letters.count > most
+                || self.totals.letters.bytes > self.config.max_bytes.bytes())
+        {
+            let oldest: Option<(Vec<u8>, i64)> = self
+                .connection
+                .prepare_cached(
+                    "DELETE FROM letter WHERE n = (SELECT min(n) FROM letter)
+                     RETURNING event_id, length(payload)",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((event_id, bytes)) = oldest else {
+                return Ok(());
+            };
+            self.totals.letters.take(count(bytes));
+            tracing::error!(
+                event_id = Uuid::from_slice(&event_id)
+                    .map(tracing::field::display)
+                    .ok(),
+                kept = self.totals.letters.count,
+                "the oldest dead letter is discarded: too many are kept; raise \
+                 queue.dead_letter_capacity or queue.max_bytes"
+            );
+        }
+        Ok(())
+    }
+
+    /// Deletes letters. Answers which there were.
+    pub(in crate::queue::sqlite) fn purge(&mut self, ids: &[Uuid]) -> Result<Vec<Uuid>, Trouble> {
+        let mut purged = Vec::new();
+        for id in ids {
+            if self.take_letter(*id)?.is_some() {
+                purged.push(*id);
+            }
+        }
+        Ok(purged)
+    }
+
+    /// Takes the work of letters up once more. Answers which there were.
+    pub(in crate::queue::sqlite) fn replay(
+        &mut self,
+        ids: &[Uuid],
+        now: i64,
+    ) -> Result<Replayed, Trouble> {
+        let mut replayed = Replayed::default();
+        for id in ids {
+            let Some(found) = self.take_letter(*id)? else {
+                continue;
+            };
+            let place = found.place;
+            let letter = found.check()?;
+            self.take_up_letter(&letter, place, &mut replayed, now)?;
+            replayed.letters.push(*id);
+        }
+        Ok(replayed)
+    }
+
+    fn take_letter(&mut self, id: Uuid) -> Result<Option<FoundLetter>, Trouble> {
+        let found = self
+            .connection
+            .prepare_cached(&format!(
+                "DELETE FROM letter WHERE id = ? RETURNING {LETTER}"
+            ))?
+            .query_row([blob(&id)], FoundLetter::read)
+            .optional()?;
+        if let Some(found) = &found {
+            self.totals.letters.take(found.event.bytes());
+        }
+        Ok(found)
+    }
+
+    /// Gives the event of a letter one more unit of work. Its journey goes on, as far as it is
+    /// remembered.
+    fn take_up_letter(
+        &mut self,
+        letter: &DeadLetter,
+        place: i64,
+        replayed: &mut Replayed,
+        now: i64,
+    ) -> Result<(), Trouble> {
+        let accepted_at = letter.accepted_at.timestamp_micros();
+        let step = Step::Replayed {
+            dead_letter: letter.id,
+        };
+        let mut key = Key::new(letter.event.priority, place);
+        let (before, mut progress) = match self.progress(key)? {
+            Some(before) => {
+                let dead = before.dead.saturating_sub(1);
+                (before, Progress { dead, ..before })
+            }
+            None => {
+                self.totals.place += 1;
+                key = Key::new(letter.event.priority, self.totals.place);
+                self.insert_event(key, &letter.event, accepted_at)?;
+                let lines = self.take_journey(letter, place)?;
+                let reopened = Progress {
+                    open: 0,
+                    delayed: 0,
+                    dead: outstanding(&lines).saturating_sub(1),
+                    lines: u64::try_from(lines.len()).unwrap_or(0),
+                };
+                self.insert_lines(key, 0, &lines)?;
+                (reopened, reopened)
+            }
+        };
+        progress.open += 1;
+        self.count_parked(&before, &progress);
+        self.note_step(key, &mut progress, step, now)?;
+        self.save_progress(key, &progress)?;
+        let id = self.insert_task(key, None, 1, &letter.work, &[])?;
+        self.totals.place += 1;
+        replayed.tasks.push(Task {
+            row: Row {
+                key,
+                event: letter.event.clone(),
+                accepted_at: letter.accepted_at,
+            },
+            id: Some(id),
+            work: letter.work.clone(),
+            attempt: 1,
+            errors: Vec::new(),
+            place: count(self.totals.place),
+        });
+        Ok(())
+    }
+
+    /// Takes the journey of a finished event back, if it is remembered.
+    fn take_journey(&self, letter: &DeadLetter, place: i64) -> Result<Vec<JournalLine>, Trouble> {
+        let id = letter.event.event_id;
+        let Some(seq) = self.finished.find(id) else {
+            return Ok(Vec::new());
+        };
+        let lines: Option<String> = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM done WHERE seq = ? AND place = ? AND id = ? RETURNING lines",
+            )?
+            .query_row(params![seq, place, blob(&id)], |row| row.get(0))
+            .optional()?;
+        match lines {
+            Some(lines) => Ok(serde_json::from_str(&lines).map_err(Damage::from)?),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// How much of an event's work is among the dead letters, by its journal.
+fn outstanding(lines: &[JournalLine]) -> u64 {
+    let count = |is: fn(&Step) -> bool| lines.iter().filter(|line| is(&line.step)).count();
+    let dead = count(|step| matches!(step, Step::Dead { .. }));
+    let again = count(|step| matches!(step, Step::Replayed { .. }));
+    u64::try_from(dead.saturating_sub(again)).unwrap_or(0)
+}

@@ -1,0 +1,277 @@
+//! Reading work from disk: the window's next events, tasks whose time has come, and at the start
+//! what was under way. What cannot be read goes to the quarantine; it is never deleted.
+
+use std::sync::Arc;
+
+use nexus_plugin_api::Event;
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+
+use super::{Store, Trouble, count};
+use crate::queue::sqlite::clock;
+use crate::queue::sqlite::ready::{Row, Task, Wanted};
+use crate::queue::sqlite::rows::{Damage, Key, Stored, TaskId, WorkColumns};
+use crate::queue::sqlite::totals::Progress;
+
+/// Columns of an event, as [`Found::read`] takes them.
+const EVENT: &str = "key, accepted_at, sum, id, source, lane, head, payload";
+
+/// Tasks taken up at once.
+const MANY: u32 = 1_000;
+
+/// An event as it was found on disk.
+struct Found {
+    key: Key,
+    accepted_at: i64,
+    sum: i64,
+    stored: Stored,
+}
+
+impl Found {
+    fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            key: Key(row.get(0)?),
+            accepted_at: row.get(1)?,
+            sum: row.get(2)?,
+            stored: Stored::read(row, 3)?,
+        })
+    }
+
+    fn check(self) -> Result<Row, Damage> {
+        if self.stored.sum() != self.sum {
+            return Err(Damage("its sum is wrong".to_owned()));
+        }
+        let event: Arc<Event> = self.stored.into_event()?;
+        Ok(Row {
+            key: self.key,
+            event,
+            accepted_at: clock::at(self.accepted_at),
+        })
+    }
+}
+
+/// What was read for the window.
+#[derive(Debug)]
+pub(in crate::queue::sqlite) struct Read {
+    pub(in crate::queue::sqlite) rows: Vec<Row>,
+    /// How far was looked.
+    pub(in crate::queue::sqlite) last: Key,
+    /// Whether there is nothing more of the class.
+    pub(in crate::queue::sqlite) is_end: bool,
+}
+
+impl Store {
+    /// Reads events that wait for their first routing.
+    pub(in crate::queue::sqlite) fn read(
+        &mut self,
+        wanted: &Wanted,
+        now: i64,
+    ) -> Result<Read, Trouble> {
+        let unrouted = "NOT EXISTS (SELECT 1 FROM progress p WHERE p.key = event.key)";
+        let (found, limit, upto) = match wanted {
+            Wanted::Next {
+                class,
+                after,
+                limit,
+            } => {
+                let end = Key::end_of(*class);
+                let sql = format!(
+                    "SELECT {EVENT} FROM event WHERE key > ? AND key < ? AND {unrouted}
+                     ORDER BY key LIMIT ?"
+                );
+                (
+                    self.events(&sql, params![after.0, end.0, limit])?,
+                    *limit,
+                    end,
+                )
+            }
+            Wanted::Aside {
+                lane,
+                first,
+                last,
+                limit,
+                ..
+            } => {
+                let sql = format!(
+                    "SELECT {EVENT} FROM event WHERE key BETWEEN ? AND ?
+                     AND coalesce(lane, source) = ? AND {unrouted} ORDER BY key LIMIT ?"
+                );
+                let bounds = params![first.0, last.0, &**lane, limit];
+                (self.events(&sql, bounds)?, *limit, *last)
+            }
+        };
+        let is_end = u32::try_from(found.len()).is_ok_and(|found| found < limit);
+        let last = match found.last() {
+            Some(last) if !is_end => last.key,
+            _ => upto,
+        };
+        let mut rows = Vec::with_capacity(found.len());
+        for one in found {
+            let (key, bytes) = (one.key, one.stored.bytes());
+            match one.check() {
+                Ok(row) => rows.push(row),
+                Err(damage) => self.quarantine_event(key, bytes, true, &damage, now)?,
+            }
+        }
+        Ok(Read { rows, last, is_end })
+    }
+
+    fn events(&self, sql: &str, bounds: &[&dyn rusqlite::ToSql]) -> Result<Vec<Found>, Trouble> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(bounds, Found::read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Takes up the tasks whose time has come, at the end of the order.
+    pub(in crate::queue::sqlite) fn take_due(&mut self, now: i64) -> Result<Vec<Task>, Trouble> {
+        let sql = "SELECT id, event, attempt, sum, work, errors FROM task
+                   WHERE due <= ? ORDER BY due, id LIMIT ?";
+        let found = self.tasks(sql, params![now, MANY])?;
+        let mut tasks = Vec::with_capacity(found.len());
+        for one in found {
+            self.connection
+                .prepare_cached("UPDATE task SET due = NULL WHERE id = ?")?
+                .execute([one.id.0])?;
+            self.totals.delayed = self.totals.delayed.saturating_sub(1);
+            if let Some(before) = self.progress(one.event)? {
+                let after = Progress {
+                    delayed: before.delayed.saturating_sub(1),
+                    ..before
+                };
+                self.count_parked(&before, &after);
+                self.save_progress(one.event, &after)?;
+            }
+            tasks.extend(self.take_up(one, now)?);
+        }
+        Ok(tasks)
+    }
+
+    /// Takes up what was at hand when the last process ended. Called once, at the start.
+    pub(in crate::queue::sqlite) fn take_interrupted(
+        &mut self,
+        now: i64,
+    ) -> Result<Vec<Task>, Trouble> {
+        let sql = "SELECT id, event, attempt, sum, work, errors FROM task
+                   WHERE due IS NULL ORDER BY id";
+        let mut tasks = Vec::new();
+        for one in self.tasks(sql, params![])? {
+            tasks.extend(self.take_up(one, now)?);
+        }
+        Ok(tasks)
+    }
+
+    /// When the next task is due; `None` when none waits.
+    pub(in crate::queue::sqlite) fn next_due(&self) -> Result<Option<i64>, Trouble> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT min(due) FROM task")?
+            .query_row([], |row| row.get(0))?)
+    }
+
+    fn tasks(&self, sql: &str, bounds: &[&dyn rusqlite::ToSql]) -> Result<Vec<FoundTask>, Trouble> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(bounds, FoundTask::read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A task with its event, at the end of the order; `None` when either cannot be read.
+    fn take_up(&mut self, found: FoundTask, now: i64) -> Result<Option<Task>, Trouble> {
+        let event = self
+            .connection
+            .prepare_cached(&format!("SELECT {EVENT} FROM event WHERE key = ?"))?
+            .query_row([found.event.0], Found::read)
+            .optional()?;
+        let bytes = event.as_ref().map_or(0, |event| event.stored.bytes());
+        let missing = || Damage("its event is missing".to_owned());
+        let row = event.ok_or_else(missing).and_then(Found::check);
+        let decoded = row.and_then(|row| Ok((row, found.columns.decode()?)));
+        let (row, (work, errors)) = match decoded {
+            Ok(decoded) => decoded,
+            Err(damage) => {
+                self.quarantine_event(found.event, bytes, false, &damage, now)?;
+                return Ok(None);
+            }
+        };
+        self.totals.place += 1;
+        Ok(Some(Task {
+            row,
+            id: Some(found.id),
+            work,
+            attempt: found.attempt,
+            errors,
+            place: count(self.totals.place),
+        }))
+    }
+
+    /// Puts an event that cannot be read aside, with all that belongs to it.
+    fn quarantine_event(
+        &mut self,
+        key: Key,
+        bytes: u64,
+        is_unrouted: bool,
+        damage: &Damage,
+        now: i64,
+    ) -> Result<(), Trouble> {
+        tracing::error!(
+            row = key.0,
+            reason = %damage,
+            "an event in the queue is damaged and goes to the quarantine; see `nexus queue fsck`"
+        );
+        for (origin, number) in [("event", "key"), ("task", "event"), ("journal", "event")] {
+            let content = match origin {
+                "event" => {
+                    "json_object('id', hex(id), 'source', source, 'lane', lane, 'accepted_at',
+                     accepted_at, 'sum', sum, 'head', hex(head), 'payload', hex(payload))"
+                }
+                "task" => {
+                    "json_object('id', id, 'due', due, 'attempt', attempt, 'sum', sum,
+                     'work', hex(work), 'errors', hex(errors))"
+                }
+                _ => "json_object('part', part, 'lines', hex(lines))",
+            };
+            self.connection.execute(
+                &format!(
+                    "INSERT INTO quarantine (at, origin, row, reason, content)
+                     SELECT ?, '{origin}', {number}, ?, {content} FROM {origin} WHERE {number} = ?"
+                ),
+                params![now, damage.0, key.0],
+            )?;
+        }
+        let progress = self.progress(key)?.unwrap_or(Progress::NEW);
+        self.totals.parked -= u64::from(progress.is_parked()).min(self.totals.parked);
+        self.totals.delayed = self.totals.delayed.saturating_sub(progress.delayed);
+        for (table, number) in [
+            ("task", "event"),
+            ("journal", "event"),
+            ("progress", "key"),
+            ("event", "key"),
+        ] {
+            let sql = format!("DELETE FROM {table} WHERE {number} = ?");
+            self.connection.execute(&sql, [key.0])?;
+        }
+        if is_unrouted {
+            self.totals.unrouted[key.class()].take(bytes);
+        }
+        self.totals.depth = self.totals.depth.saturating_sub(1);
+        self.totals.bytes = self.totals.bytes.saturating_sub(bytes);
+        Ok(())
+    }
+}
+
+/// A task as it was found on disk.
+struct FoundTask {
+    id: TaskId,
+    event: Key,
+    attempt: u32,
+    columns: WorkColumns,
+}
+
+impl FoundTask {
+    fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: TaskId(row.get(0)?),
+            event: Key(row.get(1)?),
+            attempt: row.get(2)?,
+            columns: WorkColumns::read(row, 3)?,
+        })
+    }
+}

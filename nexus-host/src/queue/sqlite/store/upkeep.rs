@@ -1,0 +1,70 @@
+//! Upkeep: forgets what is past its bounds, and gives space back. Done in portions, mostly when
+//! nothing else is to be done.
+
+use rusqlite::params;
+use uuid::Uuid;
+
+use super::{Store, Trouble};
+
+/// Journeys forgotten at once.
+const MANY: i64 = 1_000;
+
+/// Free pages given back at once: 1 MiB.
+const PAGES: u32 = 256;
+
+impl Store {
+    /// Forgets some of the journeys and marks that are past their bounds. Says whether there may be
+    /// more.
+    pub(in crate::queue::sqlite) fn forget_old(&mut self, now: i64) -> Result<bool, Trouble> {
+        let oldest = self.oldest_journey();
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM done WHERE seq IN
+             (SELECT seq FROM done WHERE seq < ? ORDER BY seq LIMIT ?) RETURNING id, seq",
+        )?;
+        let forgotten = statement.query_map(params![oldest, MANY], |row| {
+            Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?))
+        })?;
+        let forgotten = forgotten.collect::<rusqlite::Result<Vec<_>>>()?;
+        drop(statement);
+        for (id, seq) in &forgotten {
+            self.finished.remove(Uuid::from_bytes(*id), *seq);
+        }
+        let more = self.marks.forget_old(&self.connection, now, &self.totals)?;
+        Ok(more || i64::try_from(forgotten.len()).is_ok_and(|count| count == MANY))
+    }
+
+    /// The number of the oldest journey that is told.
+    pub(in crate::queue::sqlite) fn oldest_journey(&self) -> i64 {
+        let kept = i64::try_from(self.config.journal_capacity).unwrap_or(i64::MAX);
+        self.totals.done - kept + 1
+    }
+
+    /// Whether so much is past its bounds that it cannot wait for a quiet moment.
+    pub(in crate::queue::sqlite) fn is_overdue(&self) -> bool {
+        let capacity = self.config.journal_capacity;
+        self.marks.is_overdue() || self.finished.len() > capacity + capacity / 4 + 1_000
+    }
+
+    /// Gives some free pages back to the file system. Says whether there are more.
+    pub(in crate::queue::sqlite) fn give_space_back(&mut self) -> Result<bool, Trouble> {
+        let free = |connection: &rusqlite::Connection| {
+            connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, u32>(0))
+        };
+        // Some are kept: the next events need them.
+        if free(&self.connection)? < 8 * PAGES {
+            return Ok(false);
+        }
+        self.connection
+            .prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?
+            .query_map([], |_| Ok(()))?
+            .for_each(drop);
+        Ok(free(&self.connection)? >= 8 * PAGES)
+    }
+
+    /// Copies what is in the log into the main file, and lets the log begin anew.
+    pub(in crate::queue::sqlite) fn empty_log(&self) -> Result<(), Trouble> {
+        let query = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection.query_row(query, [], |_| Ok(()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,561 @@
+//! The one thread that writes: gathers what was asked for, writes it in one transaction, and only
+//! when that is on disk answers and shows the result to the workers.
+//!
+//! While the storage fails, it refuses events, keeps what has to be settled, and tries again to
+//! write that, from the beginning, until it can.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use super::clock;
+use super::mailbox::{Mail, Push, Request, Settle};
+use super::ready::{Ready, Row, Task, Victim, Wanted};
+use super::store::{SettledRows, Settling, Store, Trouble};
+use crate::admission::Admitted;
+use crate::queue::config::WhenFull;
+use crate::queue::{PushError, Pushed, Settled, Unavailable};
+use nexus_plugin_api::Priority;
+use uuid::Uuid;
+
+/// Requests written in one transaction.
+const MAX_GROUP: usize = 2_048;
+
+/// How long the storage is left alone after a failure.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// After so long without requests there is time for upkeep.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// The writer and what it has not finished.
+pub(super) struct Writer {
+    store: Store,
+    shared: Arc<Shared>,
+    /// What was asked for and is not written yet, in order.
+    todo: VecDeque<Request>,
+    /// Producers that wait for room, in the order they came.
+    line: VecDeque<Push>,
+    /// Until when the storage is left alone.
+    pause: Option<i64>,
+    /// When the next delayed task is due.
+    next_due: Option<i64>,
+    /// Whether there may be something to tidy up.
+    untidy: bool,
+}
+
+/// What a transaction changed of the work at hand, in order; shown once it is on disk.
+enum News {
+    Accepted(Row),
+    Read(Wanted, super::store::Read),
+    Due(Task),
+    Replayed(Task),
+    /// An event on disk only had to give way.
+    Gone(Wanted, super::rows::Key),
+    Settled(Settle, SettledRows),
+}
+
+/// A transaction under way.
+#[derive(Default)]
+struct Group {
+    news: Vec<News>,
+    /// Pushes, and what becomes of each once it is on disk.
+    pushed: Vec<(Push, Then)>,
+    /// Set when what follows has to see this on disk first.
+    is_full: bool,
+    /// A settlement that does not fit what is stored.
+    unfit: Option<Settle>,
+    /// Events that gave way, to be put back if it comes to nothing.
+    victims: Vec<Row>,
+    /// Other requests, with their answers.
+    answers: Vec<Answer>,
+}
+
+/// What becomes of a push.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Answered,
+    /// It waits for room.
+    InLine,
+    /// Its next event is put in with the next transaction.
+    Resumed,
+}
+
+/// What became of one event of a push.
+enum Put {
+    Answer(Result<Pushed, PushError>),
+    /// The events that would have to give way are part of this very transaction.
+    NotYet,
+}
+
+/// Whether there is room now.
+enum Room {
+    /// This event gave way.
+    Made(Uuid),
+    NotYet,
+    None,
+}
+
+enum Answer {
+    Written(tokio::sync::oneshot::Sender<Result<(), Unavailable>>),
+    Letters(
+        tokio::sync::oneshot::Sender<Result<Vec<Uuid>, Unavailable>>,
+        Vec<Uuid>,
+    ),
+}
+
+impl Writer {
+    pub(super) fn new(store: Store, shared: Arc<Shared>) -> Self {
+        Self {
+            store,
+            shared,
+            todo: VecDeque::new(),
+            line: VecDeque::new(),
+            pause: None,
+            next_due: None,
+            untidy: true,
+        }
+    }
+
+    /// Takes up what was at hand when the last process ended.
+    pub(super) fn recover(&mut self) -> Result<(), Trouble> {
+        let now = self.now();
+        self.store.begin()?;
+        let interrupted = self.store.take_interrupted(now)?;
+        self.store.commit()?;
+        self.next_due = self.store.next_due()?;
+        let mut ready = self.shared.ready.lock();
+        interrupted.into_iter().for_each(|task| ready.due(task));
+        drop(ready);
+        self.publish(Vec::new());
+        Ok(())
+    }
+
+    /// Works until the mailbox is closed and empty, or the storage fails after that.
+    pub(super) fn run(mut self) {
+        loop {
+            let patience = self.patience();
+            let Mail { requests, closed } = self.shared.mailbox.take(patience);
+            let is_quiet = requests.is_empty();
+            self.todo.extend(requests);
+            if self.pause.is_some_and(|until| until > self.now()) && !closed {
+                self.refuse_pushes();
+                continue;
+            }
+            let written = self.write_group();
+            if closed && (self.todo.is_empty() && self.line.is_empty() || written.is_err()) {
+                break;
+            }
+            if is_quiet && written.is_ok() || self.store.is_overdue() {
+                self.tidy();
+            }
+        }
+        if let Err(error) = self.store.empty_log() {
+            tracing::warn!(%error, "failed to tidy the queue's file up at its end");
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.shared.clock.micros()
+    }
+
+    /// How long to wait for requests.
+    fn patience(&self) -> Option<Duration> {
+        if !self.todo.is_empty() && self.pause.is_none() {
+            return Some(Duration::ZERO);
+        }
+        let impatient = self.line.iter().filter_map(|push| push.patience).min();
+        let due = self.next_due.filter(|_| self.pause.is_none());
+        let nearest = [self.pause, due, impatient].into_iter().flatten().min();
+        let left = nearest.and_then(|at| self.shared.clock.until(at));
+        let quiet = self.untidy.then_some(QUIET);
+        left.into_iter().chain(quiet).min()
+    }
+
+    /// Writes what there is to write, as one.
+    fn write_group(&mut self) -> Result<(), Trouble> {
+        let now = self.now();
+        let mut group = Group::default();
+        let written = self
+            .fill(&mut group, now)
+            .and_then(|()| self.store.commit());
+        match written {
+            Ok(()) => self.committed(group),
+            Err(trouble) => {
+                self.store.roll_back();
+                self.failed(group, &trouble);
+                return Err(trouble);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts everything into a transaction. What was asked for moves into the group, so that a
+    /// failure can put it back.
+    fn fill(&mut self, group: &mut Group, now: i64) -> Result<(), Trouble> {
+        self.store.begin()?;
+        if self.pause.is_some() {
+            // A transaction that writes nothing would prove nothing.
+            self.store.touch()?;
+        }
+        for wanted in self.shared.ready.lock().wanted() {
+            let read = self.store.read(&wanted, now)?;
+            group.news.push(News::Read(wanted, read));
+        }
+        if self.next_due.is_some_and(|due| due <= now) {
+            let due = self.store.take_due(now)?;
+            group.news.extend(due.into_iter().map(News::Due));
+        }
+        for _ in 0..self.line.len() {
+            let Some(push) = self.line.pop_front() else {
+                break;
+            };
+            self.push(group, push, now)?;
+        }
+        for _ in 0..MAX_GROUP {
+            if group.is_full {
+                break;
+            }
+            let Some(request) = self.todo.pop_front() else {
+                break;
+            };
+            self.write(group, request, now)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, group: &mut Group, request: Request, now: i64) -> Result<(), Trouble> {
+        match request {
+            Request::Push(push) => self.push(group, push, now)?,
+            Request::Settle(settle) => {
+                let settling = Settling {
+                    held: &settle.held,
+                    with: &settle.with,
+                    now,
+                };
+                match self.store.settle(&settling) {
+                    Ok(rows) => group.news.push(News::Settled(settle, rows)),
+                    Err(trouble @ Trouble::Row(_)) => {
+                        group.unfit = Some(settle);
+                        return Err(trouble);
+                    }
+                    Err(trouble) => {
+                        let rows = SettledRows::default();
+                        group.news.push(News::Settled(settle, rows));
+                        return Err(trouble);
+                    }
+                }
+            }
+            Request::Write {
+                plugin,
+                write,
+                reply,
+            } => {
+                group.answers.push(Answer::Written(reply));
+                self.store.write_state(&plugin, &write)?;
+            }
+            Request::Replay { letters, reply } => {
+                group.answers.push(Answer::Letters(reply, Vec::new()));
+                let replayed = self.store.replay(&letters, now)?;
+                if let Some(Answer::Letters(_, answer)) = group.answers.last_mut() {
+                    *answer = replayed.letters;
+                }
+                group
+                    .news
+                    .extend(replayed.tasks.into_iter().map(News::Replayed));
+            }
+            Request::Purge { letters, reply } => {
+                group.answers.push(Answer::Letters(reply, Vec::new()));
+                let purged = self.store.purge(&letters)?;
+                if let Some(Answer::Letters(_, answer)) = group.answers.last_mut() {
+                    *answer = purged;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts events in as far as there is room; who may wait for more stays in line.
+    fn push(&mut self, group: &mut Group, mut push: Push, now: i64) -> Result<(), Trouble> {
+        let others_wait = group.pushed.iter().any(|(_, then)| *then == Then::InLine);
+        let may_wait = push.patience.is_some_and(|until| until > now);
+        let mut then = Then::Answered;
+        while let Some(event) = push.events.get(push.report.answers.len()) {
+            if self.shared.intake_is_closed() {
+                push.report.answers.push(Err(PushError::Closed));
+                continue;
+            }
+            if others_wait && may_wait {
+                then = Then::InLine;
+                break;
+            }
+            let event = event.clone();
+            match self.put(group, &event, now, &mut push.report.given_way) {
+                Ok(Put::Answer(Err(PushError::Full { .. }))) if may_wait => {
+                    then = Then::InLine;
+                    break;
+                }
+                Ok(Put::Answer(answer)) => push.report.answers.push(answer),
+                Ok(Put::NotYet) => {
+                    group.is_full = true;
+                    then = Then::Resumed;
+                    break;
+                }
+                Err(trouble) => {
+                    group.pushed.push((push, then));
+                    return Err(trouble);
+                }
+            }
+        }
+        group.pushed.push((push, then));
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        group: &mut Group,
+        event: &Admitted,
+        now: i64,
+        given_way: &mut Vec<Uuid>,
+    ) -> Result<Put, Trouble> {
+        if let Some(at) = self.store.first_accepted(event.event(), now)? {
+            let first_accepted_at = clock::at(at);
+            return Ok(Put::Answer(Ok(Pushed::Duplicate { first_accepted_at })));
+        }
+        while !self.store.has_room(event.event(), (0, 0)) {
+            match self.make_room(group, event, now)? {
+                Room::Made(event_id) => given_way.push(event_id),
+                Room::NotYet => return Ok(Put::NotYet),
+                Room::None => {
+                    let capacity = self.shared.config.capacity;
+                    return Ok(Put::Answer(Err(PushError::Full { capacity })));
+                }
+            }
+        }
+        let row = self.store.accept(event, now)?;
+        group.news.push(News::Accepted(row));
+        Ok(Put::Answer(Ok(Pushed::Accepted)))
+    }
+
+    /// Lets one event give way, if that helps in the end.
+    fn make_room(
+        &mut self,
+        group: &mut Group,
+        event: &Admitted,
+        now: i64,
+    ) -> Result<Room, Trouble> {
+        let event = event.event();
+        let (lowest_first, most) = match self.shared.config.when_full {
+            WhenFull::Reject | WhenFull::Wait => return Ok(Room::None),
+            WhenFull::DropOldest => (false, Priority::Critical),
+            WhenFull::DropLowest => (true, event.priority),
+        };
+        let mut ready = self.shared.ready.lock();
+        let droppable = self.store.droppable(most, ready.routing());
+        if !self.store.has_room(event, droppable) {
+            return Ok(Room::None);
+        }
+        // What this transaction accepts is not at hand yet, and cannot give way; nor may a higher
+        // one in its place.
+        let fresh = group.news.iter().filter_map(|news| match news {
+            News::Accepted(row) => Some(row.event.priority),
+            _ => None,
+        });
+        let fresh = fresh.min();
+        let most = match fresh {
+            Some(fresh) if lowest_first => most.min(fresh),
+            _ => most,
+        };
+        let row = match ready.victim(lowest_first, most) {
+            None if fresh.is_some() => return Ok(Room::NotYet),
+            None => return Ok(Room::None),
+            Some(Victim::Here(row)) => {
+                group.victims.push(row.clone());
+                row
+            }
+            Some(Victim::OnDisk(wanted)) => {
+                drop(ready);
+                let Some(row) = self.store.read(&wanted, now)?.rows.into_iter().next() else {
+                    return Ok(Room::None);
+                };
+                group.news.push(News::Gone(wanted, row.key));
+                row
+            }
+        };
+        self.store.give_way(&row, now)?;
+        Ok(Room::Made(row.event.event_id))
+    }
+
+    /// The transaction is on disk: shows it, and answers.
+    fn committed(&mut self, group: Group) {
+        if self.pause.take().is_some() {
+            tracing::info!("the queue's storage works again");
+            self.shared.recovered();
+        }
+        self.untidy |= !group.news.is_empty() || !group.answers.is_empty();
+        self.next_due = match self.store.next_due() {
+            Ok(due) => due,
+            // Tried again with the next transaction, which comes soon.
+            Err(_) => Some(self.now() + 1_000_000),
+        };
+        self.publish(group.news);
+        for (mut push, then) in group.pushed {
+            push.keep();
+            match then {
+                Then::Answered => push.answer(),
+                Then::InLine => self.line.push_back(push),
+                Then::Resumed => self.todo.push_front(Request::Push(push)),
+            }
+        }
+        for answer in group.answers {
+            match answer {
+                Answer::Written(reply) => drop(reply.send(Ok(()))),
+                Answer::Letters(reply, letters) => drop(reply.send(Ok(letters))),
+            }
+        }
+    }
+
+    /// Shows what is on disk to the workers.
+    fn publish(&mut self, news: Vec<News>) {
+        let now = clock::at(self.now());
+        let mut answers = Vec::new();
+        let mut ready = self.shared.ready.lock();
+        for one in news {
+            match one {
+                News::Accepted(row) => ready.accepted(row),
+                News::Read(wanted, read) => show_read(&mut ready, &wanted, read),
+                News::Due(task) => ready.due(task),
+                News::Replayed(task) => ready.replayed(task),
+                News::Gone(wanted, key) => ready.gone(&wanted, key),
+                News::Settled(settle, rows) => {
+                    let accepted = rows.accepted.into_iter().map(|(event, row)| {
+                        ready.accepted(row);
+                        event
+                    });
+                    let accepted = accepted.collect();
+                    let settled = Settled {
+                        leased: ready.settled(settle.lease, rows.at_once, now),
+                        accepted,
+                        finished: rows.finished,
+                    };
+                    answers.push((settle.reply, settled));
+                }
+            }
+        }
+        let wants_more = !ready.wanted().is_empty();
+        self.shared.show(&mut ready, &self.store.totals);
+        drop(ready);
+        if wants_more {
+            self.shared.mailbox.nudge();
+        }
+        for (reply, settled) in answers {
+            // A worker that was cancelled has taken its lease with it; the work comes again.
+            let _ = reply.send(settled);
+        }
+    }
+
+    /// The transaction came to nothing: refuses what is new, keeps what has to be settled.
+    fn failed(&mut self, mut group: Group, trouble: &Trouble) {
+        let unavailable = Unavailable {
+            reason: trouble.to_string(),
+        };
+        if let Some(settle) = group.unfit.take() {
+            // Tried again, it would keep everything else from being written.
+            tracing::error!(
+                event_id = %settle.held.task.row.event.event_id,
+                error = %trouble,
+                "what became of an event cannot be written; see `nexus queue fsck`"
+            );
+            self.shared
+                .ready
+                .lock()
+                .settled(settle.lease, Vec::new(), clock::at(self.now()));
+        } else if self.pause.is_none() {
+            tracing::error!(
+                error = %trouble,
+                "the queue's storage fails: no event is taken, nothing is given out, and nothing \
+                 is lost, until it works again"
+            );
+            if trouble.is_damage() {
+                tracing::error!(
+                    "the queue's file is damaged; stop the hub and see `nexus queue fsck`"
+                );
+            }
+        }
+        self.pause = Some(self.now() + i64::try_from(PAUSE.as_micros()).unwrap_or(i64::MAX));
+        let mut ready = self.shared.ready.lock();
+        ready.paused = true;
+        for row in group.victims.into_iter().rev() {
+            ready.spared(row);
+        }
+        drop(ready);
+        *self.shared.trouble.lock() = Some(unavailable.clone());
+        let settling = group.news.into_iter().rev().filter_map(|news| match news {
+            News::Settled(settle, _) => Some(Request::Settle(settle)),
+            _ => None,
+        });
+        settling.for_each(|settle| self.todo.push_front(settle));
+        for (push, _) in group.pushed {
+            push.refuse(&unavailable);
+        }
+        for answer in group.answers {
+            match answer {
+                Answer::Written(reply) => drop(reply.send(Err(unavailable.clone()))),
+                Answer::Letters(reply, _) => drop(reply.send(Err(unavailable.clone()))),
+            }
+        }
+        self.refuse_pushes();
+    }
+
+    /// While the storage fails, everything but settlements is refused at once.
+    fn refuse_pushes(&mut self) {
+        let trouble = self.shared.trouble.lock().clone();
+        let Some(unavailable) = trouble else {
+            return;
+        };
+        for request in std::mem::take(&mut self.todo) {
+            match request {
+                Request::Push(push) => push.refuse(&unavailable),
+                Request::Settle(_) => self.todo.push_back(request),
+                Request::Write { reply, .. } => drop(reply.send(Err(unavailable.clone()))),
+                Request::Replay { reply, .. } | Request::Purge { reply, .. } => {
+                    drop(reply.send(Err(unavailable.clone())));
+                }
+            }
+        }
+        for push in std::mem::take(&mut self.line) {
+            push.refuse(&unavailable);
+        }
+    }
+
+    /// Forgets what is past its bounds, and gives space back.
+    fn tidy(&mut self) {
+        let now = self.now();
+        let tidied = self.store.begin().and_then(|()| {
+            let more = self.store.forget_old(now)?;
+            let more = self.store.give_space_back()? || more;
+            self.store.commit()?;
+            Ok(more)
+        });
+        match tidied {
+            Ok(more) => self.untidy = more,
+            Err(error) => {
+                self.store.roll_back();
+                self.untidy = false;
+                tracing::warn!(%error, "failed to tidy the queue's file up");
+            }
+        }
+    }
+}
+
+fn show_read(ready: &mut Ready, wanted: &Wanted, read: super::store::Read) {
+    match wanted {
+        Wanted::Next { class, .. } => {
+            ready.read(*class, read.rows);
+            if read.is_end {
+                ready.read_all(*class);
+            }
+        }
+        Wanted::Aside { class, lane, .. } => ready.read_aside(*class, lane, read.rows, read.last),
+    }
+}
