@@ -12,6 +12,7 @@ mod producer;
 mod producers;
 mod reconcile;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -37,8 +38,8 @@ const LONGEST_BLOW: Duration = Duration::from_millis(5);
 /// Of a hundred kills, how many come while the hub starts.
 const KILLS_DURING_RECOVERY: u32 = 30;
 
-/// How many findings are shown; the first ones tell most.
-const MOST_SHOWN: usize = 10;
+/// How many findings of each kind are shown; the first ones tell most.
+const MOST_SHOWN: usize = 3;
 
 /// How long the last hub may take to finish what is left.
 const REST: Duration = Duration::from_secs(120);
@@ -243,9 +244,15 @@ impl fmt::Display for Verdict {
         if self.findings.is_empty() {
             return Ok(());
         }
-        write!(f, "\n{} findings", self.findings.len())?;
-        for finding in self.findings.iter().take(MOST_SHOWN) {
-            write!(f, "\n- {finding}")?;
+        let mut kinds = BTreeMap::<Fault, Vec<&Finding>>::new();
+        for finding in &self.findings {
+            kinds.entry(finding.fault).or_default().push(finding);
+        }
+        for (fault, findings) in kinds {
+            write!(f, "\n{fault:?}: {} times", findings.len())?;
+            for finding in findings.iter().take(MOST_SHOWN) {
+                write!(f, "\n- {finding}")?;
+            }
         }
         match &self.folder {
             Some(folder) => write!(f, "\nthe hub's folder: {}", folder.display()),

@@ -28,13 +28,17 @@ impl Inspection {
     /// Asks for everything that concerns these events.
     ///
     /// # Panics
-    /// When the hub does not answer.
+    /// When the hub does not say whether it knows something.
     pub(super) async fn of(hub: &Hub, entries: impl Iterator<Item = &Entry>) -> Self {
         let mut wire = Wire::open(hub.address()).await.expect("the hub listens");
         let mut read = async |path: &str| {
             let answer = wire.exchange(&get(path, ADMIN_KEY)).await;
             let answer = answer.expect("the hub answers");
-            (answer.status == 200).then_some(answer.body)
+            match answer.status {
+                200 => Some(answer.body),
+                404 => None,
+                _ => panic!("{path}: {answer:?}\n{}", hub.log()),
+            }
         };
         let mut found = Self::default();
         for entry in entries {

@@ -15,7 +15,7 @@ use crate::ledger::{Entry, Ledger, Word};
 use crate::receiver::Arrival;
 
 /// What does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It was acknowledged, and the hub does not know it.
     Lost,
@@ -325,7 +325,7 @@ impl<'a> Audit<'a> {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.fault, self.what)?;
+        f.write_str(&self.what)?;
         if let Some(entry) = &self.entry {
             write!(f, "\n  ledger: {entry}")?;
         }
