@@ -9,7 +9,7 @@ use crate::load::{closed_loop, open_loop, request};
 use crate::report::{Effort, Report};
 
 /// Events per second of the open loop.
-const RATE: u32 = 2_000;
+pub(crate) const RATE: u32 = 2_000;
 
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let bare = Server::start("serve-bare")?;
@@ -80,19 +80,19 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     hub.stop()
 }
 
-fn percentile(sorted: &[u64], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[u64], percent: usize) -> f64 {
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     sorted.get(at).map_or(f64::NAN, |value| *value as f64)
 }
 
-fn noted() -> String {
+pub(crate) fn noted() -> String {
     let note = "x".repeat(880);
     format!(
         r#"{{"type":"bench.noted","source":"bench","priority":"normal","payload":{{"note":"{note}","tags":["one","two","three"],"count":42}}}}"#
     )
 }
 
-fn sent(due_us: u64) -> String {
+pub(crate) fn sent(due_us: u64) -> String {
     let note = "x".repeat(880);
     format!(
         r#"{{"type":"bench.sent","source":"bench","payload":{{"note":"{note}","sent_us":{due_us}}}}}"#
@@ -100,15 +100,15 @@ fn sent(due_us: u64) -> String {
 }
 
 /// One of the servers, in a process of its own.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     ask: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Server {
-    fn start(which: &str) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(which: &str) -> Result<Self, Box<dyn Error>> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(which)
             .stdin(Stdio::piped())
@@ -127,7 +127,7 @@ impl Server {
     }
 
     /// Microseconds from due to processed, sorted, since the last time.
-    fn latencies(&mut self) -> Result<Vec<u64>, Box<dyn Error>> {
+    pub(crate) fn latencies(&mut self) -> Result<Vec<u64>, Box<dyn Error>> {
         let ask = self.ask.as_mut().ok_or("stopped")?;
         writeln!(ask, "latencies")?;
         ask.flush()?;
@@ -136,7 +136,7 @@ impl Server {
         Ok(serde_json::from_str(&line)?)
     }
 
-    fn stop(mut self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn stop(mut self) -> Result<(), Box<dyn Error>> {
         self.ask = None;
         self.child.wait()?;
         Ok(())

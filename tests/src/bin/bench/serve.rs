@@ -127,13 +127,14 @@ pub(crate) fn bare() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The hub, with a key, a contract, the queue and a processor that does nothing.
-pub(crate) fn hub() -> Result<(), Box<dyn Error>> {
+/// The hub, with a key, a contract, the queue and a processor that does nothing. `queue` is the
+/// section of that name, and more.
+pub(crate) fn hub(queue: &str) -> Result<(), Box<dyn Error>> {
     let hash = hex::encode(Sha256::digest(KEY.as_bytes()));
     let config = Config::from_toml_str(&format!(
         "[server]\nhttp = \"127.0.0.1:0\"\n[plugins.bench]\nisolation = \"inline\"\n\
          [[clients]]\nid = \"bench\"\nkey_sha256 = \"{hash}\"\nsources = [\"bench\"]\n\
-         types = [\"bench.*\"]\n"
+         types = [\"bench.*\"]\n[queue]\n{queue}\n"
     ))?;
     runtime()?.block_on(async {
         let host = Host::builder()
@@ -148,6 +149,16 @@ pub(crate) fn hub() -> Result<(), Box<dyn Error>> {
         host.shutdown().await?;
         Ok(())
     })
+}
+
+/// The same, on disk, in a folder of its own.
+pub(crate) fn durable_hub() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir_in(".")?;
+    let path = folder.path().join("queue.db");
+    let path = path.display();
+    hub(&format!(
+        "backend = \"sqlite\"\nsqlite = {{ path = '{path}' }}"
+    ))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

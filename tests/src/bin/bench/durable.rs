@@ -1,0 +1,286 @@
+//! What durability costs: the queue on disk over a plain log with the same batching, and the hub on
+//! disk over the hub in memory.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nexus_host::queue::{Config, MemoryQueue, Pushed, Queue, Settlement, SqliteQueue};
+use nexus_tests::events::{admitted, heavy};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::http::{RATE, Server, noted, percentile, sent};
+use crate::load::{closed_loop, open_loop, request};
+use crate::report::{Effort, Report};
+
+/// Producers side by side, each waiting for its answer before it goes on.
+const PRODUCERS: usize = 64;
+
+/// Bytes of an event's payload.
+const BYTES: usize = 1_024;
+
+/// Measures queues alone, without HTTP.
+pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let (mut log, mut sqlite, mut memory) = (vec![], vec![], vec![]);
+    let (mut over_log, mut over_memory) = (vec![], vec![]);
+    for round in 0..=effort.rounds {
+        let folder = tempfile::tempdir_in(".")?;
+        let l = appended(folder.path(), effort.round).await?;
+        let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config(folder.path()), true)?);
+        let s = pushed(&queue, effort.round).await;
+        queue.close().await;
+        let folder = tempfile::tempdir_in(".")?;
+        let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config(folder.path()), true)?);
+        let through = worked_off(&queue, effort.round).await;
+        queue.close().await;
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(&config(folder.path()), true));
+        let m = worked_off(&queue, effort.round).await;
+        // The first round warms up.
+        if round > 0 {
+            log.push(l);
+            over_log.push(s / l);
+            sqlite.push(through);
+            memory.push(m);
+            over_memory.push(through / m);
+        }
+    }
+    let rate = "events/s";
+    report.add(
+        "append + fdatasync in groups, 1 KiB, 64 producers",
+        rate,
+        log,
+        None,
+    );
+    report.add("sqlite queue, push over that", "ratio", over_log, None);
+    report.add("sqlite queue, pushed and worked off", rate, sqlite, None);
+    report.add("memory queue, pushed and worked off", rate, memory, None);
+    report.add(
+        "queue alone: sqlite over memory",
+        "ratio",
+        over_memory,
+        None,
+    );
+    Ok(())
+}
+
+/// Measures hubs over HTTP: on disk over in memory.
+pub(crate) async fn measure_hubs(
+    effort: &Effort,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let mut memory = Server::start("serve-hub")?;
+    let mut sqlite = Server::start("serve-durable-hub")?;
+    let (mut memory_rate, mut sqlite_rate, mut ratio) = (vec![], vec![], vec![]);
+    for round in 0..=effort.rounds {
+        let noted = request(&noted());
+        let m = closed_loop(memory.address, PRODUCERS, effort.round, noted.clone()).await?;
+        let s = closed_loop(sqlite.address, PRODUCERS, effort.round, noted).await?;
+        if round > 0 {
+            memory_rate.push(m);
+            sqlite_rate.push(s);
+            ratio.push(s / m);
+        }
+    }
+    let rate = "events/s";
+    report.add(
+        "ingest, 1 KiB, 64 connections: hub in memory",
+        rate,
+        memory_rate,
+        None,
+    );
+    report.add(
+        "ingest, 1 KiB, 64 connections: hub on disk",
+        rate,
+        sqlite_rate,
+        None,
+    );
+    report.add(
+        "ingest: on disk over in memory",
+        "ratio",
+        ratio,
+        Some(">= 0.7"),
+    );
+
+    let (mut in_memory, mut on_disk, mut two_syncs, mut over) = (vec![], vec![], vec![], vec![]);
+    for round in 0..=effort.rounds {
+        open_loop(memory.address, 16, RATE, effort.round, sent).await?;
+        let m = percentile(&memory.latencies()?, 99) / 1_000.0;
+        open_loop(sqlite.address, 16, RATE, effort.round, sent).await?;
+        let s = percentile(&sqlite.latencies()?, 99) / 1_000.0;
+        let syncs = 2.0 * sync_p99()?;
+        if round > 0 {
+            in_memory.push(m);
+            on_disk.push(s);
+            two_syncs.push(syncs);
+            over.push(s / (m + syncs));
+        }
+    }
+    report.add("2,000/s open loop: in memory, p99", "ms", in_memory, None);
+    report.add("2,000/s open loop: on disk, p99", "ms", on_disk, None);
+    report.add("two syncs of 4 KiB appended, p99", "ms", two_syncs, None);
+    let goal = Some("<= 1");
+    report.add(
+        "2,000/s: on disk over in memory plus two syncs",
+        "ratio",
+        over,
+        goal,
+    );
+    memory.stop()?;
+    sqlite.stop()
+}
+
+/// How long an append of a page and its sync take, in milliseconds.
+fn sync_p99() -> Result<f64, Box<dyn Error>> {
+    let mut file = tempfile::tempfile_in(".")?;
+    let mut took = Vec::with_capacity(1_000);
+    for _ in 0..1_000 {
+        let begun = Instant::now();
+        file.write_all(&[7; 4_096])?;
+        file.sync_data()?;
+        took.push(u64::try_from(begun.elapsed().as_micros())?);
+    }
+    took.sort_unstable();
+    Ok(percentile(&took, 99) / 1_000.0)
+}
+
+fn config(folder: &Path) -> Config {
+    let mut config = Config {
+        capacity: 10_000_000,
+        max_bytes: "64GiB".parse().expect("a size"),
+        ..Config::default()
+    };
+    config.sqlite.path = folder.join("queue.db");
+    config
+}
+
+/// Events per second that producers get in.
+async fn pushed(queue: &Arc<dyn Queue>, span: Duration) -> f64 {
+    let queue = queue.clone();
+    load(span, move |producer| {
+        let queue = queue.clone();
+        async move {
+            let event = admitted(heavy(&format!("s{producer}"), BYTES));
+            let report = queue.push(vec![event]).await;
+            assert_eq!(report.answers, [Ok(Pushed::Accepted)]);
+        }
+    })
+    .await
+}
+
+/// The same, while workers take them out and settle them.
+async fn worked_off(queue: &Arc<dyn Queue>, span: Duration) -> f64 {
+    let mut workers = JoinSet::new();
+    for _ in 0..64 {
+        let queue = queue.clone();
+        workers.spawn(async move {
+            while let Some(delivery) = queue.lease().await {
+                let settled = queue.settle(delivery.lease, Settlement::default()).await;
+                settled.expect("it is held");
+            }
+        });
+    }
+    let begun = Instant::now();
+    let rate = pushed(queue, span).await;
+    let accepted = rate * span.as_secs_f64();
+    queue.drained(tokio::time::Instant::now()).await;
+    queue.close_leasing();
+    while workers.join_next().await.is_some() {}
+    accepted / begun.elapsed().as_secs_f64()
+}
+
+/// Calls per second that so many callers get through, one after the other each.
+async fn load<F, C>(span: Duration, call: F) -> f64
+where
+    F: Fn(usize) -> C + Clone + Send + 'static,
+    C: Future<Output = ()> + Send,
+{
+    let over = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    let begun = Instant::now();
+    for caller in 0..PRODUCERS {
+        let (over, call) = (over.clone(), call.clone());
+        callers.spawn(async move {
+            let mut calls = 0_u32;
+            while !over.load(Ordering::Relaxed) {
+                call(caller).await;
+                calls += 1;
+                // A queue in memory answers at once; the others want a turn.
+                tokio::task::yield_now().await;
+            }
+            calls
+        });
+    }
+    tokio::time::sleep(span).await;
+    over.store(true, Ordering::Relaxed);
+    let calls: u32 = callers.join_all().await.into_iter().sum();
+    f64::from(calls) / begun.elapsed().as_secs_f64()
+}
+
+type Waiting = (Vec<u8>, oneshot::Sender<()>);
+
+/// The floor: a file that grows, one `fdatasync` for all that came meanwhile.
+#[derive(Default)]
+struct Log {
+    waiting: Mutex<Vec<Waiting>>,
+    arrived: Condvar,
+    over: AtomicBool,
+}
+
+impl Log {
+    fn write(&self, mut file: File) -> std::io::Result<()> {
+        let mut bytes = Vec::new();
+        loop {
+            let mut waiting = self.waiting.lock();
+            if waiting.is_empty() {
+                if self.over.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                self.arrived
+                    .wait_for(&mut waiting, Duration::from_millis(50));
+            }
+            let group = std::mem::take(&mut *waiting);
+            drop(waiting);
+            bytes.clear();
+            group
+                .iter()
+                .for_each(|(event, _)| bytes.extend_from_slice(event));
+            file.write_all(&bytes)?;
+            file.sync_data()?;
+            for (_, reply) in group {
+                let _ = reply.send(());
+            }
+        }
+    }
+}
+
+async fn appended(folder: &Path, span: Duration) -> Result<f64, Box<dyn Error>> {
+    let log = Arc::new(Log::default());
+    let file = File::create(folder.join("log"))?;
+    let writer = std::thread::spawn({
+        let log = log.clone();
+        move || log.write(file)
+    });
+    let to = log.clone();
+    let rate = load(span, move |producer| {
+        let log = to.clone();
+        async move {
+            // What goes in is made the same way, so that only the storage differs.
+            let event = admitted(heavy(&format!("s{producer}"), BYTES));
+            let (reply, written) = oneshot::channel();
+            let bytes = event.event().payload.as_slice().to_vec();
+            log.waiting.lock().push((bytes, reply));
+            log.arrived.notify_one();
+            written.await.expect("the log is written");
+        }
+    })
+    .await;
+    log.over.store(true, Ordering::Relaxed);
+    writer.join().map_err(|_| "the log's writer panicked")??;
+    Ok(rate)
+}
