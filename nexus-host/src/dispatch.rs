@@ -4,7 +4,7 @@
 //! Receives [`Delivery`]s, hands on [`Settlement`]s. It reaches plugins, admission and observers
 //! only through [`port`], and never sleeps on a retry: what must wait goes back to the queue.
 
-mod breaker;
+mod breakers;
 pub mod config;
 mod deliver;
 pub mod port;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work};
-pub use breaker::{Breaker, BreakerStatus, Breakers, Permit};
+pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
 use port::{Admit, Call, Components, Observer};
@@ -134,6 +134,15 @@ impl Dispatcher {
     }
 
     async fn work(&self, delivery: &Delivery) -> Settlement {
+        // Nobody wants any more what was to be done by then, be it for the first time, again, or
+        // after a delay. That is no failure, and a dead letter is there to be done later: none.
+        let expires_at = delivery.event.expires_at;
+        if expires_at.is_some_and(|at| at <= chrono::Utc::now()) {
+            return Settlement {
+                steps: vec![Step::Expired],
+                ..Settlement::default()
+            };
+        }
         match &delivery.work {
             Work::Route => self.route(delivery).await,
             Work::Process {
@@ -165,10 +174,6 @@ impl Dispatcher {
     async fn route(&self, delivery: &Delivery) -> Settlement {
         let mut settlement = Settlement::default();
         let event = &delivery.event;
-        if event.expires_at.is_some_and(|at| at <= chrono::Utc::now()) {
-            settlement.steps.push(Step::Expired);
-            return settlement;
-        }
         let work = |processor: &Arc<str>, first_effect| Work::Process {
             processor: processor.to_string(),
             first_effect,

@@ -21,7 +21,7 @@ use crate::admission::{Admission, Code, Contracts, Origin, Rejection};
 use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
 use crate::dispatch::config::Ordering;
-use crate::dispatch::{Breakers, Dispatcher};
+use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{BindError, Ports, Readiness, Served, Server};
 use crate::intake::{Completions, Intake};
 use crate::observe::Tap;
@@ -142,7 +142,7 @@ impl Host {
             news.clone(),
             completions.clone(),
         ));
-        let breakers = Arc::new(Breakers::new(config.breaker.clone()));
+        let breakers = Arc::new(Breakers::new(config.breaker.clone(), &config.retry));
         let dispatcher = Arc::new(Dispatcher::new(
             config.dispatch.clone(),
             config.retry.clone(),
@@ -292,6 +292,18 @@ impl Host {
             queue: self.queue.stats(),
             breakers: self.breakers.snapshot(),
         }
+    }
+
+    /// Opens a breaker, named as [`Host::health`] names it, until [`Host::close_breaker`]: what is
+    /// meant for its target waits. How it stands then; `None` when there is none of that name.
+    pub fn open_breaker(&self, name: &str) -> Option<BreakerStatus> {
+        self.breakers.open(name)
+    }
+
+    /// Closes a breaker, named as [`Host::health`] names it. How it stands then; `None` when there
+    /// is none of that name.
+    pub fn close_breaker(&self, name: &str) -> Option<BreakerStatus> {
+        self.breakers.close(name)
     }
 
     /// Where it listens for HTTP; `None` without a server.

@@ -116,9 +116,10 @@ fn sentence(step: &Map<String, Value>) -> String {
             next()
         ),
         "parked" => format!(
-            "effect {} is held back, {} is failing; looked at again in {} ms",
+            "effect {} is held back from {}: {}; looked at again in {} ms",
             text("effect"),
             text("integration"),
+            text("because"),
             text("retry_in_ms")
         ),
         "dead" => format!("dead letter {}{}", text("dead_letter"), reason("reason")),

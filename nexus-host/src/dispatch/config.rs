@@ -64,6 +64,11 @@ pub struct Retry {
     /// By which part of itself a delay may grow at random, 0 to 1. Default 0.25.
     #[schemars(range(min = 0, max = 1))]
     pub jitter: f64,
+    /// How many retries a first attempt earns its target, 0 to 100. A retry that fails costs one;
+    /// ten come by themselves, and again within a minute. A retry that finds none waits, which
+    /// is no attempt. Default 0.1: a target that fails sees about a tenth more than its load.
+    #[schemars(range(min = 0, max = 100))]
+    pub budget: f64,
 }
 
 impl Default for Retry {
@@ -72,6 +77,7 @@ impl Default for Retry {
             max_retries: 3,
             delays: [1, 2, 4].map(HumanDuration::from_secs).to_vec(),
             jitter: 0.25,
+            budget: 0.1,
         }
     }
 }
@@ -109,6 +115,10 @@ pub struct Breaker {
     pub window: HumanDuration,
     /// How long the target is left alone before one probe. More than 0; default "30s".
     pub open_for: HumanDuration,
+    /// Over what time after it has closed the share of calls that are let through grows from none
+    /// to all; what is held back waits, which is no attempt. "0s" lets all through at once.
+    /// Default "10s".
+    pub ramp: HumanDuration,
 }
 
 impl Default for Breaker {
@@ -117,6 +127,7 @@ impl Default for Breaker {
             failures: 5,
             window: HumanDuration::from_secs(60),
             open_for: HumanDuration::from_secs(30),
+            ramp: HumanDuration::from_secs(10),
         }
     }
 }

@@ -74,18 +74,20 @@ impl Dispatcher {
         outcome: Outcome,
         settlement: &mut Settlement,
     ) -> Next {
-        let (decision, reason) = match &outcome.decision {
-            Decision::Done => ("done", None),
-            Decision::Skip { reason } => ("skip", Some(reason)),
-            Decision::Reject { reason } => ("reject", Some(reason)),
-            Decision::RetryLater { reason, .. } => ("retry_later", Some(reason)),
-            _ => ("unknown", None),
+        let decided = outcome.effects.len();
+        // What is refused or put off has no effects, whatever the processor names beside it.
+        let (decision, reason, effects) = match &outcome.decision {
+            Decision::Done => ("done", None, decided),
+            Decision::Skip { reason } => ("skip", Some(reason), decided),
+            Decision::Reject { reason } => ("reject", Some(reason), 0),
+            Decision::RetryLater { reason, .. } => ("retry_later", Some(reason), 0),
+            _ => ("unknown", None, 0),
         };
         settlement.steps.push(Step::Processed {
             processor: by.processor.to_owned(),
             decision: decision.into(),
             reason: reason.map(|reason| bounded(reason)),
-            effects: outcome.effects.len(),
+            effects,
             attempt: by.attempt,
         });
         match outcome.decision {
@@ -248,14 +250,15 @@ impl Dispatcher {
             Ok(name) => name,
             Err(error) => return self.failed(delivery, notify, &error, settlement),
         };
-        let breaker = self.breakers.of(&integration, notify.target);
-        let permit = match breaker.acquire() {
+        let target = self.breakers.of(&integration, notify.target);
+        let permit = match target.acquire(delivery.attempt) {
             Ok(permit) => permit,
-            Err(wait) => {
-                let after = self.retry.spread(wait);
+            Err(held) => {
+                let after = held.pick();
                 settlement.steps.push(Step::Parked {
                     effect: notify.number,
                     integration: integration.to_string(),
+                    because: held.because.as_str().into(),
                     retry_in_ms: millis(after),
                 });
                 settlement.verdict = Verdict::Nack {

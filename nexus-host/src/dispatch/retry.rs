@@ -51,7 +51,7 @@ impl RetryPolicy {
     }
 
     /// Lengthens a delay at random, so that what failed together does not come back together.
-    pub(super) fn spread(&self, delay: Duration) -> Duration {
+    fn spread(&self, delay: Duration) -> Duration {
         delay + delay.mul_f64(self.config.jitter * rand::random::<f64>())
     }
 
@@ -68,7 +68,10 @@ impl RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HumanDuration;
     use chrono::Utc;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn failures(count: usize) -> Vec<Failure> {
         (0..count)
@@ -112,5 +115,52 @@ mod tests {
             policy.after(&[], &PluginError::permanent("bad", "no")),
             None
         );
+    }
+
+    fn settings() -> impl Strategy<Value = Retry> {
+        let delays = vec((1_u64..1_000_000).prop_map(Duration::from_micros), 1..10);
+        (0_u32..20, delays, 0.0..=1.0).prop_map(|(max_retries, delays, jitter)| Retry {
+            max_retries,
+            delays: delays.into_iter().map(HumanDuration::from).collect(),
+            jitter,
+            ..Retry::default()
+        })
+    }
+
+    proptest! {
+        /// A target that fails for ever, and names times of its own now and then.
+        #[test]
+        fn at_most_so_many_retries_none_too_early_or_too_late(
+            settings in settings(),
+            named in vec(proptest::option::of(0_u64..2_000_000), 20),
+            deferrals in 0_usize..5,
+        ) {
+            let policy = RetryPolicy::new(settings.clone());
+            // That a processor put the event off is no attempt.
+            let mut earlier = failures(deferrals);
+            earlier.iter_mut().for_each(|one| one.code = DEFERRED.to_owned());
+            let mut retries = 0;
+            loop {
+                let named = named.get(retries).copied().flatten().map(Duration::from_micros);
+                let error = match named {
+                    Some(later) => PluginError::retryable("failed", "no").after(later),
+                    None => PluginError::retryable("failed", "no"),
+                };
+                let Some(delay) = policy.after(&earlier, &error) else {
+                    break;
+                };
+                let last = settings.delays.len() - 1;
+                let base = settings.delays[retries.min(last)].get();
+                let named = named.unwrap_or_default();
+                // Rounding to nanoseconds.
+                let most = base + base.mul_f64(settings.jitter) + Duration::from_nanos(1);
+                prop_assert!(delay >= base.max(named), "{delay:?} is too early");
+                prop_assert!(delay <= most.max(named), "{delay:?} is too late");
+                earlier.extend(failures(1));
+                retries += 1;
+                prop_assert!(retries <= 20, "for ever");
+            }
+            prop_assert_eq!(retries, settings.max_retries as usize);
+        }
     }
 }

@@ -119,7 +119,9 @@ impl Readiness for Vitals {
                 breakers
                     .filter(|breaker| breaker.state != "closed")
                     .map(|breaker| {
-                        let reason = format!("its breaker is {}", breaker.state.replace('_', " "));
+                        let held = if breaker.held { "held " } else { "" };
+                        let state = breaker.state.replace('_', " ");
+                        let reason = format!("its breaker is {held}{state}");
                         (format!("integration {}", breaker.name), reason)
                     }),
             )
@@ -155,5 +157,13 @@ impl Admin for Vitals {
 
     fn breakers(&self) -> Value {
         json!({ "breakers": self.breakers.snapshot() })
+    }
+
+    fn open_breaker(&self, name: &str) -> Option<Value> {
+        self.breakers.open(name).map(|breaker| json!(breaker))
+    }
+
+    fn close_breaker(&self, name: &str) -> Option<Value> {
+        self.breakers.close(name).map(|breaker| json!(breaker))
     }
 }

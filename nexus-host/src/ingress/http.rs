@@ -75,6 +75,7 @@ pub(super) fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bo
         .route("/v1/admin/plugins", get(admin::plugins))
         .route("/v1/admin/queue", get(admin::queue))
         .route("/v1/admin/breakers", get(admin::breakers))
+        .route("/v1/admin/breakers/{*rest}", post(admin::switch_breaker))
         .route("/v1/admin/dead-letters", get(admin::dead_letters))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

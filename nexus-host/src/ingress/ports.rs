@@ -21,7 +21,7 @@ pub struct Ports {
     pub hooks: Arc<dyn Hooks>,
     /// Whether the hub can do its work.
     pub readiness: Arc<dyn Readiness>,
-    /// What administration shows.
+    /// What administration shows and changes.
     pub admin: Arc<dyn Admin>,
     /// Accepted events as they come; whoever follows them subscribes here.
     pub live: broadcast::Sender<Arc<Event>>,
@@ -132,11 +132,18 @@ pub enum CheckStatus {
     Failed,
 }
 
-/// What administration shows beside the queue.
+/// What administration shows and changes beside the queue.
 pub trait Admin: Send + Sync + 'static {
     /// The plugins, as `/v1/admin/plugins` answers them.
     fn plugins(&self) -> serde_json::Value;
 
     /// The breakers, as `/v1/admin/breakers` answers them.
     fn breakers(&self) -> serde_json::Value;
+
+    /// Opens a breaker until somebody closes it: how it stands then, or `None` when there is none
+    /// of that name.
+    fn open_breaker(&self, name: &str) -> Option<serde_json::Value>;
+
+    /// Closes a breaker: how it stands then, or `None` when there is none of that name.
+    fn close_breaker(&self, name: &str) -> Option<serde_json::Value>;
 }

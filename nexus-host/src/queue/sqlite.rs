@@ -4,6 +4,7 @@
 //! transaction moves an event on together with everything it caused. One thread writes
 //! ([`writer`]); the workers see what is on disk through [`ready`], a bounded window.
 
+mod checkpoint;
 mod clock;
 mod finished;
 mod mailbox;
@@ -34,6 +35,7 @@ use super::{
     Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
 };
 use crate::admission::Admitted;
+use checkpoint::Checkpointer;
 pub use clock::Clock;
 use mailbox::{Mailbox, Push, Request, Settle};
 use reader::Reader;
@@ -127,7 +129,8 @@ impl SqliteQueue {
             trouble: Mutex::default(),
             intake_closed: AtomicBool::new(false),
         });
-        let mut writer = Writer::new(store, shared.clone());
+        let checkpointer = Checkpointer::start(path)?;
+        let mut writer = Writer::new(store, shared.clone(), checkpointer);
         writer.recover().map_err(|trouble| match trouble {
             Trouble::Sqlite(source) => schema::failure(path, source),
             Trouble::Row(damage) => OpenError::Damaged {

@@ -196,7 +196,7 @@ pub enum Step {
     Leased,
     /// No processor subscribes to it.
     Unrouted,
-    /// It had expired before it was taken up.
+    /// It had expired; what was left to do for it is not done.
     Expired,
     /// A processor has decided.
     Processed {
@@ -271,12 +271,14 @@ pub enum Step {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<u64>,
     },
-    /// Held back, because the target's breaker is open. Not an attempt.
+    /// Held back to spare the target. Not an attempt.
     Parked {
         /// Number of the effect.
         effect: u32,
         /// The integration.
         integration: String,
+        /// Why, in a few words for people.
+        because: Cow<'static, str>,
         /// Milliseconds until it is looked at again.
         retry_in_ms: u64,
     },

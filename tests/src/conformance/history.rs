@@ -231,6 +231,7 @@ pub async fn an_outage_does_not_fill_the_journal(backend: &Backend) {
             steps: vec![Step::Parked {
                 effect: 0,
                 integration: "tests/any".to_owned(),
+                because: "its breaker is open".into(),
                 retry_in_ms: n,
             }],
             ..nack(std::time::Duration::ZERO, None)

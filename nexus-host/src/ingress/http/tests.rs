@@ -286,6 +286,41 @@ async fn administration_is_for_administrators() {
 }
 
 #[tokio::test]
+async fn a_breaker_is_switched_by_name_and_by_administrators_only() {
+    let hub = Hub::start(|_| {}).await;
+    let path = |rest: &str| format!("/v1/admin/breakers/{rest}");
+    let switched = [
+        ("i/act/open", "i/act", "open"),
+        ("i%2Fact/close", "i/act", "closed"),
+        ("i/act@host:1/open/close", "i/act@host:1/open", "closed"),
+        ("i%2Fact%40host:1%2Fopen/open", "i/act@host:1/open", "open"),
+        ("i/act@50%25/open", "i/act@50%", "open"),
+    ];
+    for (rest, name, state) in switched {
+        let answer = hub.send(&post("root", &path(rest), "")).await;
+        assert_eq!(answer.status, 200, "{rest}");
+        assert_eq!(answer.json(), json!({ "name": name, "state": state }));
+    }
+    for unknown in [
+        "i/other/open",
+        "i/act/toggle",
+        "i/act",
+        "open",
+        "/open",
+        "i%2Fact@host:1%2Fopen",
+        "%ff/open",
+    ] {
+        let answer = hub.send(&post("root", &path(unknown), "")).await;
+        assert_eq!(answer.problem(404), "not_found", "{unknown}");
+    }
+    let by = |key: &str| post(key, &path("i/act/open"), "");
+    assert_eq!(hub.send(&by("any")).await.problem(403), "forbidden");
+    assert_eq!(hub.send(&by("none")).await.problem(401), "unauthenticated");
+    let read = hub.get("root", &path("i/act/open")).await;
+    assert_eq!(read.problem(405), "method_not_allowed");
+}
+
+#[tokio::test]
 async fn health_is_told_to_anybody() {
     let statuses = [
         (ReadyStatus::Ready, 200, "ready"),

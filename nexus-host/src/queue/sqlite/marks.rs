@@ -122,20 +122,19 @@ impl Marks {
         self.fresh.clear();
     }
 
-    /// Forgets what is no longer looked at, some of it. Says whether there may be more.
+    /// Forgets so many at most of those no longer looked at. Says whether there may be more.
     pub(super) fn forget_old(
         &mut self,
         connection: &Connection,
         now: i64,
+        many: u32,
         totals: &Totals,
     ) -> rusqlite::Result<bool> {
-        /// Marks forgotten at once.
-        const MANY: i64 = 2_000;
         let mut statement = connection.prepare_cached(
             "DELETE FROM mark WHERE n IN (SELECT n FROM mark ORDER BY n LIMIT ?1)
              AND (n <= ?2 OR at <= ?3) RETURNING low, n",
         )?;
-        let bounds = params![MANY, totals.mark - self.capacity, now - self.window];
+        let bounds = params![many, totals.mark - self.capacity, now - self.window];
         let old = statement.query_map(bounds, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let old: Vec<(i64, i64)> = old.collect::<rusqlite::Result<_>>()?;
         for (low, n) in &old {
@@ -143,7 +142,7 @@ impl Marks {
                 self.rows.remove(low);
             }
         }
-        Ok(i64::try_from(old.len()).is_ok_and(|found| found == MANY))
+        Ok(u32::try_from(old.len()).is_ok_and(|found| found == many))
     }
 
     /// Whether much more is kept than is looked at.

@@ -35,6 +35,8 @@ pub(super) struct Row {
     pub(super) key: Key,
     pub(super) event: Arc<Event>,
     pub(super) accepted_at: DateTime<Utc>,
+    /// The envelope as it is stored.
+    pub(super) head: Arc<str>,
 }
 
 /// A unit of work that can be done now.

@@ -148,6 +148,11 @@ impl Stored {
         u64::try_from(self.payload.len()).unwrap_or(u64::MAX)
     }
 
+    /// The envelope, but for what has a column of its own.
+    pub(super) fn head(&self) -> &str {
+        &self.head
+    }
+
     pub(super) fn into_event(self) -> Result<Arc<Event>, Damage> {
         let head: Head<'_> = serde_json::from_str(&self.head)?;
         let event_id = Uuid::from_slice(&self.id).map_err(|error| Damage(error.to_string()))?;

@@ -197,6 +197,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     configure(&connection).map_err(failed)?;
     if is_empty {
         create(&connection).map_err(failed)?;
+        // SQLite syncs the folder too, but does not look whether that worked: a file without its
+        // name is lost with the power.
+        sync_folder(path).map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
     }
     // What a process before this one wrote, but did not sync, may be readable and yet not be on the
     // disk. Copied into the main file and synced, it is.
@@ -221,12 +227,27 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Opens the file once more, to copy its log.
+pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| failure(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .map_err(failed)?;
+    Ok(connection)
+}
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     // Before the first table, or they have no effect.
     connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Read to the end: the change is committed after the first row, and may fail only there.
+    connection
+        .prepare("PRAGMA journal_mode = WAL")?
+        .query_map([], |_| Ok(()))?
+        .collect::<rusqlite::Result<()>>()?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -8_000)?;
@@ -243,6 +264,21 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", LAYOUT)?;
     transaction.commit()
+}
+
+/// Makes sure that the names in a file's folder are on the disk.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened; its names are on the disk with the file.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {

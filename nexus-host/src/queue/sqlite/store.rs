@@ -191,16 +191,23 @@ impl Store {
     fn line_up(&mut self, event: &Arc<Event>, accepted_at: i64) -> Result<Row, Trouble> {
         self.totals.place += 1;
         let key = Key::new(event.priority, self.totals.place);
-        self.insert_event(key, event, accepted_at)?;
+        let head = self.insert_event(key, event, accepted_at)?;
         self.totals.unrouted[key.class()].add(size(event));
         Ok(Row {
             key,
+            head: head.into(),
             event: event.clone(),
             accepted_at: clock::at(accepted_at),
         })
     }
 
-    fn insert_event(&mut self, key: Key, event: &Event, accepted_at: i64) -> Result<(), Trouble> {
+    /// Answers the envelope as it is stored.
+    fn insert_event(
+        &mut self,
+        key: Key,
+        event: &Event,
+        accepted_at: i64,
+    ) -> Result<String, Trouble> {
         let (id, payload) = (event.event_id.as_bytes(), event.payload.as_slice());
         let (head, lane) = (head(event)?, event.partition_key.as_deref());
         let sum = event_sum(id, &event.source, lane, &head, payload);
@@ -221,7 +228,7 @@ impl Store {
             ])?;
         self.totals.depth += 1;
         self.totals.bytes += size(event);
-        Ok(())
+        Ok(head)
     }
 
     fn insert_task(

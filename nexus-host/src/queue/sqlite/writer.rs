@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::checkpoint::{self, Checkpointer};
 use super::clock;
 use super::mailbox::{Mail, Push, Request, Settle};
 use super::ready::{Ready, Row, Task, Victim, Wanted};
-use super::store::{SettledRows, Settling, Store, Trouble};
+use super::store::{Read, SettledRows, Settling, Store, Trouble, size};
 use crate::admission::Admitted;
 use crate::queue::config::WhenFull;
 use crate::queue::{PushError, Pushed, Settled, Unavailable};
@@ -24,6 +25,19 @@ const MAX_GROUP: usize = 2_048;
 
 /// How long the storage is left alone after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// From so many requests in a transaction on, the next one waits for more of them.
+const CROWD: usize = 8;
+
+/// It waits as long as the last one took, and no longer than this.
+const GATHERING: Duration = Duration::from_micros(500);
+
+/// What a transaction adds to the log, by a rough estimate: so many bytes, and so many more for each
+/// change in it beside its payload.
+const LOGGED: (u64, u64) = (16 * 1024, 1024);
+
+/// Journeys and marks forgotten at once: while there is much to do, and when there is nothing.
+const FORGOTTEN: (u32, u32) = (256, 1_000);
 
 /// After so long without requests there is time for upkeep.
 const QUIET: Duration = Duration::from_millis(100);
@@ -42,12 +56,17 @@ pub(super) struct Writer {
     next_due: Option<i64>,
     /// Whether there may be something to tidy up.
     untidy: bool,
+    checkpointer: Checkpointer,
+    /// Bytes in the log since it was last copied, by a rough estimate.
+    logged: u64,
+    /// How long the next transaction waits for more requests.
+    gathering: Option<Duration>,
 }
 
 /// What a transaction changed of the work at hand, in order; shown once it is on disk.
 enum News {
     Accepted(Row),
-    Read(Wanted, super::store::Read),
+    Read(Wanted, Read),
     Due(Task),
     Replayed(Task),
     /// An event on disk only had to give way.
@@ -69,6 +88,27 @@ struct Group {
     victims: Vec<Row>,
     /// Other requests, with their answers.
     answers: Vec<Answer>,
+}
+
+impl Group {
+    /// Changes in it.
+    fn size(&self) -> usize {
+        self.news.len() + self.answers.len()
+    }
+
+    /// Bytes it adds to the log, by a rough estimate.
+    fn logged(&self) -> u64 {
+        if self.size() == 0 {
+            return 0;
+        }
+        let (base, each) = LOGGED;
+        let payloads = self.news.iter().map(|news| match news {
+            News::Accepted(row) => size(&row.event),
+            _ => 0,
+        });
+        let changes = u64::try_from(self.size()).unwrap_or(u64::MAX);
+        base + each * changes + payloads.sum::<u64>()
+    }
 }
 
 /// What becomes of a push.
@@ -105,7 +145,7 @@ enum Answer {
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(store: Store, shared: Arc<Shared>, checkpointer: Checkpointer) -> Self {
         Self {
             store,
             shared,
@@ -114,6 +154,9 @@ impl Writer {
             pause: None,
             next_due: None,
             untidy: true,
+            checkpointer,
+            logged: 0,
+            gathering: None,
         }
     }
 
@@ -135,8 +178,16 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let patience = self.patience();
-            let Mail { requests, closed } = self.shared.mailbox.take(patience);
+            let Mail {
+                mut requests,
+                closed,
+            } = self.shared.mailbox.take(patience);
             let is_quiet = requests.is_empty();
+            if let Some(gathering) = self.gathering.take().filter(|_| !is_quiet) {
+                std::thread::sleep(gathering);
+                let more = self.shared.mailbox.take(Some(Duration::ZERO));
+                requests.extend(more.requests);
+            }
             self.todo.extend(requests);
             if self.pause.is_some_and(|until| until > self.now()) && !closed {
                 self.refuse_pushes();
@@ -146,10 +197,12 @@ impl Writer {
             if closed && (self.todo.is_empty() && self.line.is_empty() || written.is_err()) {
                 break;
             }
-            if is_quiet && written.is_ok() || self.store.is_overdue() {
+            if is_quiet && written.is_ok() {
                 self.tidy();
             }
+            self.keep_log_short();
         }
+        drop(self.checkpointer);
         if let Err(error) = self.store.empty_log() {
             tracing::warn!(%error, "failed to tidy the queue's file up at its end");
         }
@@ -197,6 +250,9 @@ impl Writer {
         if self.pause.is_some() {
             // A transaction that writes nothing would prove nothing.
             self.store.touch()?;
+        }
+        if self.store.is_overdue() {
+            self.store.forget_old(now, FORGOTTEN.0)?;
         }
         for wanted in self.shared.ready.lock().wanted() {
             let read = self.store.read(&wanted, now)?;
@@ -392,7 +448,8 @@ impl Writer {
             tracing::info!("the queue's storage works again");
             self.shared.recovered();
         }
-        self.untidy |= !group.news.is_empty() || !group.answers.is_empty();
+        self.untidy |= group.size() > 0;
+        self.logged += group.logged();
         self.next_due = match self.store.next_due() {
             Ok(due) => due,
             // Tried again with the next transaction, which comes soon.
@@ -528,11 +585,24 @@ impl Writer {
         }
     }
 
+    /// Has the log copied when much was added to it.
+    fn keep_log_short(&mut self) {
+        if self.logged >= checkpoint::EVERY {
+            self.logged = 0;
+            self.checkpointer.ask();
+        }
+        if self.checkpointer.wants_help()
+            && let Err(error) = self.store.copy_log()
+        {
+            tracing::warn!(%error, "failed to copy the queue's log");
+        }
+    }
+
     /// Forgets what is past its bounds, and gives space back.
     fn tidy(&mut self) {
         let now = self.now();
         let tidied = self.store.begin().and_then(|()| {
-            let more = self.store.forget_old(now)?;
+            let more = self.store.forget_old(now, FORGOTTEN.1)?;
             let more = self.store.give_space_back()? || more;
             self.store.commit()?;
             Ok(more)
@@ -548,7 +618,7 @@ impl Writer {
     }
 }
 
-fn show_read(ready: &mut Ready, wanted: &Wanted, read: super::store::Read) {
+fn show_read(ready: &mut Ready, wanted: &Wanted, read: Read) {
     match wanted {
         Wanted::Next { class, .. } => {
             ready.read(*class, read.rows);

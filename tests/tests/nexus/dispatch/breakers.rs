@@ -156,6 +156,18 @@ async fn a_probe_that_hangs_or_panics_is_not_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_whose_calls_panic_is_left_alone() {
+    let rig = Setup::new()
+        .decides("p/one", vec![notify("i/act", 1)])
+        .integration("i/act", |_| async { panic!("for a test") })
+        .start();
+    rig.put((0..20).map(|n| event("a", n))).await;
+    sleep(seconds(1)).await;
+    assert_eq!(state_of(&rig, "i/act"), "open");
+    assert_eq!(rig.calls("i/act").len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_is_refused_says_nothing_against_the_target() {
     let rig = Setup::new()
         .decides("p/one", vec![notify("i/act", 1)])

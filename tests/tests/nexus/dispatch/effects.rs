@@ -280,6 +280,89 @@ async fn an_expired_event_is_not_shown_to_anybody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_left_of_an_event_that_expires_is_not_done() {
+    // The first fails to be delivered, the second to be processed.
+    for (n, calls) in [(0, [1, 1]), (1, [1, 0])] {
+        // When an event expires is wall time, which does not pause: the calls wait for it.
+        let expires_at = Utc::now() + chrono::TimeDelta::milliseconds(200);
+        let expire = move || {
+            while Utc::now() < expires_at {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let rig = Setup::new()
+            .processor("p/one", move |_, call| async move {
+                if call.n == 1 {
+                    expire();
+                    return Err(unavailable());
+                }
+                if call.n == 9 {
+                    return Ok(Outcome::done());
+                }
+                let later = Duration::from_secs(5);
+                Ok(Outcome::done()
+                    .with(notify("i/act", 1))
+                    .with(notify("i/act", 2).after(later))
+                    .with(emit(EVENT_TYPE, 9).after(later)))
+            })
+            .integration("i/act", move |_| async move {
+                expire();
+                Err(unavailable())
+            })
+            .start();
+        let mut one = event("a", n);
+        one.expires_at = Some(expires_at);
+        rig.put([one.clone()]).await;
+        rig.done().await;
+        let found = ["p/one", "i/act"].map(|who| rig.calls(who).len());
+        assert_eq!(found, calls, "no retry, and nothing delayed");
+        assert!(rig.seen().accepted.is_empty(), "nothing is emitted");
+        let steps = rig.steps(one.event_id).await;
+        assert!(steps.contains(&Step::Expired), "{steps:?}");
+        let journey = rig.journey(one.event_id).await;
+        assert_eq!(journey.status, EventStatus::Processed);
+        assert!(rig.dead().await.is_empty(), "too late is no failure");
+        rig.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_effects_of_a_refusal_are_not_done_and_not_counted() {
+    let rig = Setup::new()
+        .processor("p/one", |_, call| async move {
+            let outcome = match (call.n, call.attempt) {
+                (0, _) => Outcome::reject("nonsense"),
+                (_, 1) => Outcome::retry_later(Duration::from_secs(1), "busy"),
+                _ => Outcome::done(),
+            };
+            Ok(outcome.with(notify("i/act", call.n)))
+        })
+        .integration("i/act", |_| async { Ok(Reply::ok()) })
+        .start();
+    let events = [event("a", 0), event("a", 1)];
+    rig.put(events.clone()).await;
+    rig.done().await;
+    let requests: Vec<_> = rig.calls("i/act").iter().map(|call| call.request).collect();
+    assert_eq!(requests, [1]);
+    let mut counted = Vec::new();
+    for one in &events {
+        let steps = rig.steps(one.event_id).await;
+        counted.extend(steps.into_iter().filter_map(|step| match step {
+            Step::Processed {
+                decision, effects, ..
+            } => Some((decision, effects)),
+            _ => None,
+        }));
+    }
+    let expected = [("reject", 0), ("retry_later", 0), ("done", 1)];
+    assert_eq!(
+        counted,
+        expected.map(|(decision, effects)| (decision.into(), effects))
+    );
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_nobody_wants_is_done_and_says_so() {
     let rig = Setup::new().start();
     let one = event("a", 0);

@@ -150,7 +150,7 @@ impl Setup {
     pub fn start(self) -> Rig {
         let lanes = self.dispatch.ordering == config::Ordering::Lane;
         let queue = Arc::new(MemoryQueue::new(&self.queue, lanes));
-        let breakers = Arc::new(Breakers::new(self.breaker));
+        let breakers = Arc::new(Breakers::new(self.breaker, &self.retry));
         let plugins = Arc::new(self.plugins);
         let dispatcher = Arc::new(Dispatcher::new(
             self.dispatch,

@@ -81,9 +81,9 @@ impl Store {
             "work on an event goes to the dead letters"
         );
         let columns = WorkColumns::of(&grave.work, &grave.errors)?;
-        let (head, lane) = (head(event)?, event.partition_key.as_deref());
+        let (head, lane) = (&row.head, event.partition_key.as_deref());
         let (event_id, payload) = (event.event_id.as_bytes(), event.payload.as_slice());
-        let event_sum = event_sum(event_id, &event.source, lane, &head, payload);
+        let event_sum = event_sum(event_id, &event.source, lane, head, payload);
         self.totals.letter += 1;
         self.connection
             .prepare_cached(
@@ -229,6 +229,7 @@ impl Store {
         replayed.tasks.push(Task {
             row: Row {
                 key,
+                head: head(&letter.event)?.into(),
                 event: letter.event.clone(),
                 accepted_at: letter.accepted_at,
             },

@@ -40,9 +40,11 @@ impl Found {
         if self.stored.sum() != self.sum {
             return Err(Damage("its sum is wrong".to_owned()));
         }
+        let head = Arc::from(self.stored.head());
         let event: Arc<Event> = self.stored.into_event()?;
         Ok(Row {
             key: self.key,
+            head,
             event,
             accepted_at: clock::at(self.accepted_at),
         })

@@ -8,7 +8,7 @@ use super::{Store, Trouble, blob, size};
 use crate::admission::Admitted;
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Held, Row, Task};
-use crate::queue::sqlite::rows::{Damage, Key, WorkColumns, head};
+use crate::queue::sqlite::rows::{Damage, Key, WorkColumns};
 use crate::queue::sqlite::totals::Progress;
 use crate::queue::{
     EventStatus, Failure, FollowUp, Grave, JournalLine, Settlement, Step, Verdict, Work,
@@ -232,7 +232,7 @@ impl Store {
                 status,
                 row.accepted_at.timestamp_micros(),
                 now,
-                head(&row.event)?,
+                row.head,
                 lines
             ])?;
         Ok(())

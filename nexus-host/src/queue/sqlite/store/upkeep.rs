@@ -6,22 +6,23 @@ use uuid::Uuid;
 
 use super::{Store, Trouble};
 
-/// Journeys forgotten at once.
-const MANY: i64 = 1_000;
-
 /// Free pages given back at once: 1 MiB.
 const PAGES: u32 = 256;
 
 impl Store {
-    /// Forgets some of the journeys and marks that are past their bounds. Says whether there may be
-    /// more.
-    pub(in crate::queue::sqlite) fn forget_old(&mut self, now: i64) -> Result<bool, Trouble> {
+    /// Forgets so many journeys and marks at most that are past their bounds. Says whether there may
+    /// be more.
+    pub(in crate::queue::sqlite) fn forget_old(
+        &mut self,
+        now: i64,
+        many: u32,
+    ) -> Result<bool, Trouble> {
         let oldest = self.oldest_journey();
         let mut statement = self.connection.prepare_cached(
             "DELETE FROM done WHERE seq IN
              (SELECT seq FROM done WHERE seq < ? ORDER BY seq LIMIT ?) RETURNING id, seq",
         )?;
-        let forgotten = statement.query_map(params![oldest, MANY], |row| {
+        let forgotten = statement.query_map(params![oldest, many], |row| {
             Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?))
         })?;
         let forgotten = forgotten.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -29,8 +30,10 @@ impl Store {
         for (id, seq) in &forgotten {
             self.finished.remove(Uuid::from_bytes(*id), *seq);
         }
-        let more = self.marks.forget_old(&self.connection, now, &self.totals)?;
-        Ok(more || i64::try_from(forgotten.len()).is_ok_and(|count| count == MANY))
+        let more = self
+            .marks
+            .forget_old(&self.connection, now, many, &self.totals)?;
+        Ok(more || u32::try_from(forgotten.len()).is_ok_and(|count| count == many))
     }
 
     /// The number of the oldest journey that is told.
@@ -61,7 +64,15 @@ impl Store {
         Ok(free(&self.connection)? >= 8 * PAGES)
     }
 
-    /// Copies what is in the log into the main file, and lets the log begin anew.
+    /// Copies the rest of the log, so that it begins anew with the next transaction, unless somebody
+    /// reads in it.
+    pub(in crate::queue::sqlite) fn copy_log(&self) -> Result<(), Trouble> {
+        let query = "PRAGMA wal_checkpoint(PASSIVE)";
+        self.connection.query_row(query, [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Copies the log and gives its space back.
     pub(in crate::queue::sqlite) fn empty_log(&self) -> Result<(), Trouble> {
         let query = "PRAGMA wal_checkpoint(TRUNCATE)";
         self.connection.query_row(query, [], |_| Ok(()))?;
