@@ -251,7 +251,25 @@ impl Host {
         self.queue.journey(event_id).await
     }
 
-    /// The dead letters that are meant, oldest first.
+    /// The dead letters that are meant, oldest first, a page at a time.
+    ///
+    /// ```
+    /// use nexus_host::{Host, LetterFilter, Page};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let host = Host::builder().plugins_dir("plugins").without_server().build()?.start().await?;
+    /// let toasts_of_mail = LetterFilter {
+    ///     event_type: Some("mail.*".parse()?),
+    ///     integration: Some("toasty".to_owned()),
+    ///     ..LetterFilter::default()
+    /// };
+    /// let letters = host.dead_letters(toasts_of_mail, Page::first(100)).await?;
+    /// let ids = letters.iter().map(|letter| letter.id).collect();
+    /// let replayed = host.replay(ids).await?;
+    /// assert_eq!(replayed.len(), letters.len(), "nobody else replayed one meanwhile");
+    /// # host.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the queue's storage does not work.
@@ -263,8 +281,9 @@ impl Host {
         self.queue.dead_letters(filter, page).await
     }
 
-    /// Takes the work of these dead letters up once more. Answers which: a letter that is gone, or
-    /// was taken up before, is left out.
+    /// Takes the work of these dead letters up once more: the same effects of the same events, with
+    /// the idempotency keys they had and every attempt before them. Answers which: a letter that is
+    /// gone, or was taken up before, is left out.
     ///
     /// # Errors
     /// When the queue's storage does not work; nothing is taken up then.

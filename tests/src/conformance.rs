@@ -7,6 +7,7 @@
 pub mod bounds;
 pub mod endings;
 pub mod history;
+pub mod letters;
 pub mod order;
 pub mod settling;
 pub mod waking;
@@ -86,6 +87,19 @@ macro_rules! queue_conformance {
                 dead_letters_are_kept_in_order_and_bounded
                 dead_letters_are_bounded_in_bytes
                 an_outage_does_not_fill_the_journal
+            ]
+            letters: [
+                letters_are_found_by_what_they_are
+                letters_come_in_pages
+                a_replayed_letter_is_work_again
+                a_replayed_letter_joins_what_its_event_still_does
+                an_event_is_dead_until_its_last_letter_is_replayed
+                a_replayed_routing_waits_in_its_lane
+                a_letter_is_replayed_once
+                replayed_work_may_die_again
+                a_purged_letter_is_gone
+                a_letter_outlives_its_journey
+                a_journey_is_bounded_through_replays
             ]
             waking: [
                 who_stops_waiting_loses_nothing

@@ -5,6 +5,7 @@
 pub mod artifacts;
 pub mod conformance;
 pub mod desktop;
+pub mod disk;
 pub mod events;
 pub mod hub;
 pub mod kill;

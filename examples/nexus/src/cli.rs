@@ -1,9 +1,14 @@
 //! The command line: receives arguments, hands on [`Arguments`], decides nothing else.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use chrono::{DateTime, Utc};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use nexus_host::config::Selector;
 use uuid::Uuid;
+
+use crate::moment;
 
 /// Reads this process's arguments; prints help or a usage error and exits (2) where they do not fit.
 pub(crate) fn parse() -> Arguments {
@@ -48,7 +53,7 @@ pub(crate) enum Command {
     /// See and make plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at the events that could not be finished
+    /// Look at what could not be done, do it once more, or delete it
     #[command(subcommand)]
     Dlq(DlqCommand),
     /// Make keys for clients
@@ -69,9 +74,13 @@ pub(crate) enum PluginCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqCommand {
     /// List the dead letters, oldest first
-    List(List),
+    List(ListLetters),
     /// Show one dead letter with its event and every failure
     Show(Show),
+    /// Do the work of dead letters once more, with the idempotency keys that it had
+    Replay(ChangeLetters),
+    /// Delete dead letters
+    Purge(ChangeLetters),
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +160,86 @@ pub(crate) struct List {
     pub(crate) reach: Reach,
 }
 
+/// Which dead letters are meant; all conditions must hold.
+#[derive(Debug, Args)]
+#[group(id = "conditions", multiple = true)]
+pub(crate) struct Conditions {
+    /// Those whose event has this type; `prefix.*` is allowed
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) event_type: Option<Selector>,
+
+    /// Those whose event came from this source; `prefix.*` is allowed
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: Option<Selector>,
+
+    /// Those that this integration failed to do: PLUGIN/NAME, or either part of it
+    #[arg(long, value_name = "INTEGRATION")]
+    pub(crate) integration: Option<String>,
+
+    /// Those given up for this reason, such as retries_exhausted
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: Option<String>,
+
+    /// Those that died then or later: a time (RFC 3339) or an age such as 2h
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) since: Option<DateTime<Utc>>,
+
+    /// Those that died before: a time (RFC 3339) or an age such as 2h
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) until: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListLetters {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+
+    /// How many at most
+    #[arg(long, value_name = "COUNT", default_value = "100")]
+    pub(crate) limit: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+/// What names dead letters to be changed; without any of these nothing is.
+const MEANING: [&str; 8] = [
+    "ids",
+    "event_type",
+    "source",
+    "integration",
+    "reason",
+    "since",
+    "until",
+    "all",
+];
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("meant").args(MEANING).required(true).multiple(true))]
+pub(crate) struct ChangeLetters {
+    /// Dead letters' ids, or their events'
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<Uuid>,
+
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+
+    /// Every dead letter there is
+    #[arg(long, conflicts_with_all = ["ids", "conditions"])]
+    pub(crate) all: bool,
+
+    /// How many at most, oldest first [default: as many as the hub does at once, 10000]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<NonZeroUsize>,
+
+    /// Change nothing; tell which dead letters are meant
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The dead letter's id, or its event's
@@ -225,6 +314,39 @@ mod tests {
             let arguments = Arguments::try_parse_from(line).unwrap();
             assert!(arguments.common.json);
             assert_eq!(arguments.common.config, Some(PathBuf::from("a.toml")));
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_changed_only_when_named() {
+        let id = "0190a6e0-0000-7000-8000-000000000001";
+        for what in ["replay", "purge"] {
+            let line = |rest: &[&str]| {
+                let start = ["nexus", "dlq", what];
+                Arguments::try_parse_from(start.iter().chain(rest)).is_ok()
+            };
+            for good in [
+                &["--all"][..],
+                &[id, id],
+                &["--type", "a.*"],
+                &["--since", "2h", "--until", "2026-01-02T03:04:05Z"],
+                &[id, "--source", "a", "--dry-run", "--limit", "1"],
+            ] {
+                assert!(line(good), "{good:?}");
+            }
+            for bad in [
+                &[][..],
+                &["--dry-run"],
+                &["--limit", "1"],
+                &["--all", id],
+                &["--all", "--reason", "x"],
+                &["--all", "--limit", "0"],
+                &["--type", "*.a"],
+                &["--since", "yesterday"],
+                &["x"],
+            ] {
+                assert!(!line(bad), "{bad:?}");
+            }
         }
     }
 

@@ -123,6 +123,7 @@ fn sentence(step: &Map<String, Value>) -> String {
             text("retry_in_ms")
         ),
         "dead" => format!("dead letter {}{}", text("dead_letter"), reason("reason")),
+        "replayed" => format!("dead letter {} is taken up once more", text("dead_letter")),
         "finished" => format!("finished: {}", text("status")),
         // A newer hub knows more steps than this program.
         other => {
@@ -141,19 +142,80 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_read_as_sentences() {
-        let journey = json!({"steps": [
-            {"at": "T1", "step": "processed", "processor": "parrot/triage", "decision": "skip",
-             "reason": "priority normal is below high", "effects": 0, "attempt": 1},
-            {"at": "T2", "step": "delivery_failed", "effect": 0, "integration": "toasty/toasty",
-             "attempt": 1, "code": "unavailable", "message": "no connection", "retry_in_ms": 1000},
-            {"at": "T3", "step": "teleported", "to": "moon"},
-        ]});
-        assert_eq!(
-            steps(&journey),
-            "  T1  parrot/triage decided skip (0 effects, attempt 1): priority normal is below high\n  \
-               T2  toasty/toasty failed effect 0 on attempt 1: no connection (unavailable); again in 1000 ms\n  \
-               T3  teleported to=\"moon\""
-        );
+    fn every_step_reads_as_a_sentence_with_its_time() {
+        let told = [
+            (json!({"step": "accepted"}), "accepted into the queue"),
+            (json!({"step": "leased"}), "taken up"),
+            (
+                json!({"step": "unrouted"}),
+                "no processor subscribes to it: nothing to do",
+            ),
+            (json!({"step": "expired"}), "expired before it was taken up"),
+            (
+                json!({"step": "processor_failed", "processor": "parrot/triage", "attempt": 1,
+                       "code": "timeout", "message": "no answer within 30s", "retry_in_ms": 1000}),
+                "parrot/triage failed on attempt 1: no answer within 30s (timeout); again in 1000 ms",
+            ),
+            (
+                json!({"step": "processed", "processor": "parrot/triage", "decision": "skip",
+                       "reason": "priority normal is below high", "effects": 0, "attempt": 2}),
+                "parrot/triage decided skip (0 effects, attempt 2): priority normal is below high",
+            ),
+            (
+                json!({"step": "emitted", "effect": 1, "event_id": "E2", "type": "a.b"}),
+                "led to a.b E2",
+            ),
+            (
+                json!({"step": "scheduled", "effect": 2, "after_ms": 500}),
+                "effect 2 waits 500 ms",
+            ),
+            (
+                json!({"step": "delivery_failed", "effect": 0, "integration": "toasty/toasty",
+                       "attempt": 1, "code": "unavailable", "message": "no connection",
+                       "retry_in_ms": 1000}),
+                "toasty/toasty failed effect 0 on attempt 1: no connection (unavailable); again in \
+                 1000 ms",
+            ),
+            (
+                json!({"step": "parked", "effect": 0, "integration": "toasty/toasty",
+                       "retry_in_ms": 30000}),
+                "effect 0 is held back, toasty/toasty is failing; looked at again in 30000 ms",
+            ),
+            (
+                json!({"step": "delivery_failed", "effect": 0, "integration": "toasty/toasty",
+                       "attempt": 2, "code": "bad_request", "message": "no title"}),
+                "toasty/toasty failed effect 0 on attempt 2: no title (bad_request); given up",
+            ),
+            (
+                json!({"step": "dead", "dead_letter": "L1", "reason": "bad_request"}),
+                "dead letter L1: bad_request",
+            ),
+            (
+                json!({"step": "replayed", "dead_letter": "L1"}),
+                "dead letter L1 is taken up once more",
+            ),
+            (
+                json!({"step": "delivered", "effect": 0, "integration": "toasty/toasty",
+                       "attempt": 1, "summary": "shown"}),
+                "toasty/toasty did effect 0 on attempt 1: shown",
+            ),
+            (
+                json!({"step": "finished", "status": "processed"}),
+                "finished: processed",
+            ),
+            (
+                json!({"step": "teleported", "to": "moon"}),
+                "teleported to=\"moon\"",
+            ),
+        ];
+        let (mut lines, mut sentences) = (Vec::new(), Vec::new());
+        for (second, (mut step, sentence)) in told.into_iter().enumerate() {
+            let at = format!("2026-01-02T03:04:{second:02}Z");
+            sentences.push(format!("  {at}  {sentence}"));
+            step["at"] = json!(at);
+            lines.push(step);
+        }
+        let journey = json!({ "steps": lines });
+        assert_eq!(steps(&journey), sentences.join("\n"));
     }
 }

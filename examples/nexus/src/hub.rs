@@ -126,6 +126,21 @@ impl Hub {
         self.ask(self.client.get(self.url(path))).await
     }
 
+    /// As [`Hub::get`], with a query.
+    ///
+    /// # Errors
+    /// No answer, or not this one.
+    pub(crate) async fn get_with(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Value, Trouble> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.query_pairs_mut().extend_pairs(query);
+        self.ask(self.client.get(url)).await
+    }
+
     /// Sends JSON.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod hub;
 mod key;
+mod moment;
 mod output;
 mod plugin;
 mod run;
@@ -57,6 +58,8 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Plugin(PluginCommand::New(options)) => plugin::new::new(common, options),
         Command::Dlq(DlqCommand::List(options)) => dlq::list(common, options).await,
         Command::Dlq(DlqCommand::Show(options)) => dlq::show(common, options).await,
+        Command::Dlq(DlqCommand::Replay(options)) => dlq::replay(common, options).await,
+        Command::Dlq(DlqCommand::Purge(options)) => dlq::purge(common, options).await,
         Command::Key(KeyCommand::New(options)) => key::new(common, options),
     }
 }

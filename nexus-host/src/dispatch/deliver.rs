@@ -323,10 +323,11 @@ impl Dispatcher {
             let found = reply.events.len();
             let message =
                 format!("{found} events in one reply; at most {MAX_REPLY_EVENTS} are let in");
+            let failure = coded("too_many_events", &message);
             settlement.dead.push(Grave {
                 work: delivery.work.clone(),
                 reason: "too_many_events".to_owned(),
-                errors: vec![coded("too_many_events", &message)],
+                errors: delivery.errors.iter().cloned().chain([failure]).collect(),
             });
         }
         for (index, event) in (0..).zip(reply.events.into_iter().take(MAX_REPLY_EVENTS)) {

@@ -5,6 +5,7 @@ mod admin;
 mod auth;
 mod body;
 mod contracts;
+mod dead_letters;
 mod events;
 mod health;
 mod hooks;
@@ -76,7 +77,17 @@ pub(super) fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bo
         .route("/v1/admin/queue", get(admin::queue))
         .route("/v1/admin/breakers", get(admin::breakers))
         .route("/v1/admin/breakers/{*rest}", post(admin::switch_breaker))
-        .route("/v1/admin/dead-letters", get(admin::dead_letters))
+        .route("/v1/admin/dead-letters", get(dead_letters::list))
+        .route("/v1/admin/dead-letters/replay", post(dead_letters::replay))
+        .route("/v1/admin/dead-letters/purge", post(dead_letters::purge))
+        .route(
+            "/v1/admin/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::purge_one),
+        )
+        .route(
+            "/v1/admin/dead-letters/{id}/replay",
+            post(dead_letters::replay_one),
+        )
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .method_not_allowed_fallback(other_method)

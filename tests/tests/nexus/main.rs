@@ -5,6 +5,7 @@
 #![allow(unreachable_pub)]
 
 mod bad_plugins;
+mod dead_letters;
 mod desktop_toast;
 mod dispatch;
 mod drain;
@@ -12,7 +13,9 @@ mod kill;
 mod overload;
 mod plugin_calls;
 mod plugin_new;
+mod power_loss;
 mod queue_conformance;
 mod queue_model;
 mod shutdown;
+mod storage_faults;
 mod toast_story;

@@ -4,8 +4,8 @@ mod memory {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use nexus_host::queue::{Config, MemoryQueue, Pushed, Queue, Settlement};
-    use nexus_tests::conformance::{Backend, Clock, bounds, endings, waking};
+    use nexus_host::queue::{Config, Grave, MemoryQueue, Pushed, Queue, Settlement};
+    use nexus_tests::conformance::{Backend, Clock, bounds, effect, endings, waking};
     use nexus_tests::events::{admitted, event};
     use nexus_tests::queue_conformance;
 
@@ -35,6 +35,39 @@ mod memory {
             1,
             "only this test has it"
         );
+    }
+
+    /// A journey that goes on and ends again takes one place among the finished ones.
+    #[tokio::test(start_paused = true)]
+    async fn replays_forget_no_other_journey() {
+        let config = Config {
+            journal_capacity: 2,
+            ..Config::default()
+        };
+        let backend = memory(Clock::Paused);
+        let rig = backend.rig(config).await;
+        let (done, dies) = (event("a", 0), event("b", 1));
+        let ids = [done.event_id, dies.event_id];
+        rig.put([done, dies]).await;
+        let delivery = rig.lease().await;
+        rig.ack(&delivery).await;
+        for _ in 0..300 {
+            let delivery = rig.lease().await;
+            let with = Settlement {
+                dead: vec![Grave {
+                    work: effect(0),
+                    reason: "x".to_owned(),
+                    errors: Vec::new(),
+                }],
+                ..Settlement::default()
+            };
+            rig.settle(&delivery, with).await;
+            for id in ids {
+                assert!(rig.journey(id).await.is_some());
+            }
+            let letter = rig.dead_letters().await.remove(0).id;
+            assert_eq!(rig.queue.replay(vec![letter]).await, Ok(vec![letter]));
+        }
     }
 
     /// What one event costs, from push to finished, on top of a backlog. Worth running in release:

@@ -11,6 +11,7 @@ fn usage_errors_exit_with_2_and_help_with_0() {
     place.run(&["--version"]).exits(0).says("nexus ");
     place.run(&["rum"]).exits(2).complains("run");
     place.run(&["explain", "not-a-uuid"]).exits(2);
+    place.run(&["dlq", "purge"]).exits(2).complains("--all");
 }
 
 #[test]
@@ -106,6 +107,8 @@ fn commands_that_need_a_hub_say_what_is_missing() {
         &["explain", id],
         &["dlq", "list"],
         &["dlq", "show", id],
+        &["dlq", "replay", id],
+        &["dlq", "purge", "--all"],
     ] {
         let place = Place::new();
         place.run(line).exits(2).complains("NEXUS_KEY is not set");

@@ -128,7 +128,13 @@ fn what_a_client_may_not_do_is_told() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
-    for line in [&["plugin", "list"][..], &["dlq", "list"], &PING] {
+    for line in [
+        &["plugin", "list"][..],
+        &["dlq", "list"],
+        &["dlq", "replay", "--all"],
+        &["dlq", "purge", "--all"],
+        &PING,
+    ] {
         let (code, said) = ask(line);
         assert_eq!(code, Some(1), "{said}");
         assert!(

@@ -5,15 +5,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extracted};
 use axum::response::Response;
 use hyper::{HeaderMap, StatusCode, Uri};
-use serde_json::json as value;
 
 use super::problem::Problem;
 use super::{State, auth, json, no_such_path};
 use crate::admission::quoted;
-use crate::queue::{LetterFilter, Page};
-
-/// Dead letters in one answer.
-const MAX_LETTERS: usize = 1_000;
 
 /// `GET /v1/admin/plugins`.
 pub(super) async fn plugins(
@@ -74,16 +69,4 @@ pub(super) async fn queue(
 ) -> Result<Response, Problem> {
     auth::admin(&shared, &headers)?;
     Ok(json(StatusCode::OK, &shared.ports.intake.queue().stats()))
-}
-
-/// `GET /v1/admin/dead-letters`.
-pub(super) async fn dead_letters(
-    Extracted(shared): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::admin(&shared, &headers)?;
-    let queue = shared.ports.intake.queue();
-    let page = Page::first(MAX_LETTERS);
-    let letters = queue.dead_letters(LetterFilter::default(), page).await?;
-    Ok(json(StatusCode::OK, &value!({ "dead_letters": letters })))
 }

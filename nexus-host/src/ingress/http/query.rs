@@ -33,7 +33,7 @@ pub(super) fn known<'q, const N: usize>(
 }
 
 /// The refusal of a query.
-pub(super) fn refused(detail: String) -> Problem {
+pub(super) fn refused(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(Code::MalformedEvent, detail)
 }
 

@@ -19,6 +19,9 @@ pub(super) type RecordKey = u64;
 /// Lines kept of one event's journal. An event retried for ever must not grow for ever.
 const MAX_LINES: usize = 512;
 
+/// Empty places among the finished journeys, beside as many as there are journeys.
+const SPARE_PLACES: usize = 64;
+
 /// An event with work left, and what happened to it.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -168,11 +171,15 @@ impl Records {
             }
             return key;
         }
-        let before = known.and_then(|key| self.finished.remove(&key));
-        let lines = before.map_or_else(Vec::new, |journey| journey.steps);
+        let before = known.and_then(|key| self.recall(key));
+        let mut lines = before.map_or_else(Vec::new, |journey| journey.steps);
         let buried = |line: &&JournalLine| matches!(line.step, Step::Dead { .. });
         let again = |line: &&JournalLine| matches!(line.step, Step::Replayed { .. });
-        let dead = lines.iter().filter(buried).count() - lines.iter().filter(again).count();
+        // What a journey has forgotten may have died before it was taken up again.
+        let dead = (lines.iter().filter(buried).count())
+            .saturating_sub(lines.iter().filter(again).count());
+        // Even a full journal says that the event came back.
+        lines.truncate(MAX_LINES - 1);
         let mut record = Record {
             event: letter.event.clone(),
             accepted_at: letter.accepted_at,
@@ -186,6 +193,16 @@ impl Records {
         };
         record.note(step);
         self.insert(record)
+    }
+
+    /// Takes out a finished journey that goes on.
+    fn recall(&mut self, key: RecordKey) -> Option<Journey> {
+        let journey = self.finished.remove(&key)?;
+        // Its place among the finished ones is left empty; a few such may stay, not ever more.
+        if self.by_age.len() > 2 * self.finished.len() + SPARE_PLACES {
+            self.by_age.retain(|key| self.finished.contains_key(key));
+        }
+        Some(journey)
     }
 
     fn accepted_at(&self, key: RecordKey) -> Option<DateTime<Utc>> {
@@ -243,7 +260,7 @@ impl Records {
     }
 
     fn forget_old(&mut self) {
-        while self.by_age.len() > self.keep_finished {
+        while self.finished.len() > self.keep_finished {
             let Some(oldest) = self.by_age.pop_front() else {
                 return;
             };
@@ -289,4 +306,36 @@ impl Records {
 
 pub(super) fn size(event: &Event) -> u64 {
     u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus_plugin_api::RawJson;
+
+    fn event() -> Arc<Event> {
+        Arc::new(Event::new("test.event", "s", RawJson::from_checked("{}")))
+    }
+
+    #[test]
+    fn a_journey_that_goes_on_again_and_again_leaves_no_trail_of_places() {
+        let mut records = Records::new(10);
+        let other = records.open(event(), None, Utc::now());
+        records.end_work(other);
+        let letter = DeadLetter {
+            id: Uuid::now_v7(),
+            at: Utc::now(),
+            event: event(),
+            accepted_at: Utc::now(),
+            work: Work::Route,
+            reason: "x".to_owned(),
+            errors: Vec::new(),
+        };
+        for _ in 0..1_000 {
+            let key = records.reopen(&letter, None);
+            records.end_work(key);
+        }
+        assert_eq!(records.finished.len(), 2);
+        assert!(records.by_age.len() < 100, "{}", records.by_age.len());
+    }
 }

@@ -18,6 +18,9 @@ use crate::queue::{
     DeadLetter, EventStatus, JournalLine, Journey, LetterFilter, Page, Step, Unavailable,
 };
 
+/// The first routing of an event, as the tables hold it.
+const ROUTE: &str = "\"route\"";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -99,8 +102,7 @@ impl Reader {
             .query_map([key], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         let mut steps: Vec<JournalLine> = decode(&join(&parts))?;
-        let is_new = steps.is_empty();
-        if is_new {
+        if steps.is_empty() {
             steps.push(JournalLine {
                 at: clock::at(accepted_at),
                 step: Step::Accepted,
@@ -111,9 +113,13 @@ impl Reader {
             at,
             step: Step::Leased,
         }));
-        let status = match (is_new, taken_up) {
-            (true, None) => EventStatus::Queued,
-            _ => EventStatus::Processing,
+        let is_past_routing: bool = connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM task WHERE event = ? AND work <> ?)")?
+            .query_row(params![key, ROUTE], |row| row.get(0))?;
+        let was_taken_up = steps.iter().any(|line| line.step == Step::Leased);
+        let status = match was_taken_up || is_past_routing {
+            true => EventStatus::Processing,
+            false => EventStatus::Queued,
         };
         let told: Told = decode(&head)?;
         let journey = told.journey(id, status, source, accepted_at, None, steps);

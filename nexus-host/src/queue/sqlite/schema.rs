@@ -39,6 +39,7 @@ const TABLES: &str = "
         sum INTEGER NOT NULL, work TEXT NOT NULL, errors TEXT NOT NULL
     ) STRICT;
     CREATE INDEX task_due ON task (due, id);
+    CREATE INDEX task_event ON task (event);
     -- Finished events: their journeys.
     CREATE TABLE done (
         seq INTEGER PRIMARY KEY, id BLOB NOT NULL, place INTEGER NOT NULL, source TEXT NOT NULL,

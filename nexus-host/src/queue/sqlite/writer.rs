@@ -26,10 +26,11 @@ const MAX_GROUP: usize = 2_048;
 /// How long the storage is left alone after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// From so many requests in a transaction on, the next one waits for more of them.
+/// From so many changes in a transaction on, the next one waits for more of them, as long as this
+/// one took: many small ones cost more than a few large ones.
 const CROWD: usize = 8;
 
-/// It waits as long as the last one took, and no longer than this.
+/// One that took so long has let enough arrive.
 const GATHERING: Duration = Duration::from_micros(500);
 
 /// What a transaction adds to the log, by a rough estimate: so many bytes, and so many more for each
@@ -48,8 +49,10 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// What was asked for and is not written yet, in order.
     todo: VecDeque<Request>,
-    /// Producers that wait for room, in the order they came.
+    /// Producers in the order they came: those that wait for room, and new ones.
     line: VecDeque<Push>,
+    /// Whether the first of them goes on at once.
+    resumes: bool,
     /// Until when the storage is left alone.
     pause: Option<i64>,
     /// When the next delayed task is due.
@@ -151,6 +154,7 @@ impl Writer {
             shared,
             todo: VecDeque::new(),
             line: VecDeque::new(),
+            resumes: false,
             pause: None,
             next_due: None,
             untidy: true,
@@ -214,7 +218,7 @@ impl Writer {
 
     /// How long to wait for requests.
     fn patience(&self) -> Option<Duration> {
-        if !self.todo.is_empty() && self.pause.is_none() {
+        if (self.resumes || !self.todo.is_empty()) && self.pause.is_none() {
             return Some(Duration::ZERO);
         }
         let impatient = self.line.iter().filter_map(|push| push.patience).min();
@@ -229,9 +233,14 @@ impl Writer {
     fn write_group(&mut self) -> Result<(), Trouble> {
         let now = self.now();
         let mut group = Group::default();
+        let begun = Instant::now();
+        self.resumes = false;
         let written = self
             .fill(&mut group, now)
             .and_then(|()| self.store.commit());
+        let took = begun.elapsed();
+        // A slow disk gathers them by itself.
+        self.gathering = (group.size() >= CROWD && took < GATHERING).then_some(took);
         match written {
             Ok(()) => self.committed(group),
             Err(trouble) => {
@@ -254,7 +263,8 @@ impl Writer {
         if self.store.is_overdue() {
             self.store.forget_old(now, FORGOTTEN.0)?;
         }
-        for wanted in self.shared.ready.lock().wanted() {
+        let wanted = self.shared.ready.lock().wanted();
+        for wanted in wanted {
             let read = self.store.read(&wanted, now)?;
             group.news.push(News::Read(wanted, read));
         }
@@ -262,27 +272,29 @@ impl Writer {
             let due = self.store.take_due(now)?;
             group.news.extend(due.into_iter().map(News::Due));
         }
+        // What ends makes room, so it goes first.
+        for _ in 0..MAX_GROUP {
+            match self.todo.pop_front() {
+                Some(Request::Push(push)) => self.line.push_back(push),
+                Some(request) => self.write(group, request, now)?,
+                None => break,
+            }
+        }
         for _ in 0..self.line.len() {
+            if group.is_full {
+                break;
+            }
             let Some(push) = self.line.pop_front() else {
                 break;
             };
             self.push(group, push, now)?;
-        }
-        for _ in 0..MAX_GROUP {
-            if group.is_full {
-                break;
-            }
-            let Some(request) = self.todo.pop_front() else {
-                break;
-            };
-            self.write(group, request, now)?;
         }
         Ok(())
     }
 
     fn write(&mut self, group: &mut Group, request: Request, now: i64) -> Result<(), Trouble> {
         match request {
-            Request::Push(push) => self.push(group, push, now)?,
+            Request::Push(push) => self.line.push_back(push),
             Request::Settle(settle) => {
                 let settling = Settling {
                     held: &settle.held,
@@ -461,7 +473,10 @@ impl Writer {
             match then {
                 Then::Answered => push.answer(),
                 Then::InLine => self.line.push_back(push),
-                Then::Resumed => self.todo.push_front(Request::Push(push)),
+                Then::Resumed => {
+                    self.line.push_front(push);
+                    self.resumes = true;
+                }
             }
         }
         for answer in group.answers {

@@ -217,6 +217,9 @@ async fn what_an_integration_replies_becomes_events_up_to_a_bound() {
             })
         })
         .integration("i/act", |call| async move {
+            if call.attempt == 1 {
+                return Err(unavailable());
+            }
             let events = (1..=call.request).map(|n| {
                 NewEvent::new(EVENT_TYPE, &serde_json::json!({ "n": n })).expect("serialises")
             });
@@ -239,6 +242,8 @@ async fn what_an_integration_replies_becomes_events_up_to_a_bound() {
         (1, "too_many_events"),
         "told, not silent"
     );
+    let chain: Vec<_> = dead[0].errors.iter().map(|error| &error.code).collect();
+    assert_eq!(chain, ["unavailable", "too_many_events"], "every attempt");
     rig.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
+use super::settle::MAX_LINES;
 use super::{Store, Trouble, blob, count, size};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task};
@@ -199,24 +200,28 @@ impl Store {
         let step = Step::Replayed {
             dead_letter: letter.id,
         };
-        let mut key = Key::new(letter.event.priority, place);
+        // The place it had: nothing else has it, and it stands in no order any more.
+        let key = Key::new(letter.event.priority, place);
         let (before, mut progress) = match self.progress(key)? {
             Some(before) => {
                 let dead = before.dead.saturating_sub(1);
                 (before, Progress { dead, ..before })
             }
             None => {
-                self.totals.place += 1;
-                key = Key::new(letter.event.priority, self.totals.place);
                 self.insert_event(key, &letter.event, accepted_at)?;
-                let lines = self.take_journey(letter, place)?;
+                let mut lines = self.take_journey(letter, place)?;
+                let dead = outstanding(&lines).saturating_sub(1);
+                // Even a full journal says that the event came back.
+                lines.truncate(usize::try_from(MAX_LINES - 1).unwrap_or(0));
                 let reopened = Progress {
                     open: 0,
                     delayed: 0,
-                    dead: outstanding(&lines).saturating_sub(1),
+                    dead,
                     lines: u64::try_from(lines.len()).unwrap_or(0),
                 };
-                self.insert_lines(key, 0, &lines)?;
+                if !lines.is_empty() {
+                    self.insert_lines(key, 0, &lines)?;
+                }
                 (reopened, reopened)
             }
         };

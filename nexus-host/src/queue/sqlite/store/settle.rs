@@ -18,7 +18,7 @@ use crate::queue::{
 const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// Lines kept of one event's journal. An event retried for ever must not grow for ever.
-const MAX_LINES: u64 = 512;
+pub(super) const MAX_LINES: u64 = 512;
 
 /// A delivery that ends.
 #[derive(Debug)]
@@ -47,6 +47,14 @@ struct Page {
     before: Progress,
     progress: Progress,
     lines: Vec<JournalLine>,
+}
+
+impl Page {
+    /// Leaves out what the journal has no room for.
+    fn keep_bounded(&mut self) {
+        let room = MAX_LINES.saturating_sub(self.progress.lines);
+        self.lines.truncate(usize::try_from(room).unwrap_or(0));
+    }
 }
 
 impl Store {
@@ -137,6 +145,7 @@ impl Store {
             0 => EventStatus::Processed,
             _ => EventStatus::Dead,
         };
+        page.keep_bounded();
         page.lines.push(JournalLine {
             at: clock::at(now),
             step: Step::Finished { status },
@@ -147,8 +156,7 @@ impl Store {
 
     /// Adds the lines to the journal of an event that goes on.
     fn note(&mut self, page: &mut Page) -> Result<(), Trouble> {
-        let room = MAX_LINES.saturating_sub(page.progress.lines);
-        page.lines.truncate(usize::try_from(room).unwrap_or(0));
+        page.keep_bounded();
         if page.lines.is_empty() || self.replace_parked(page)? {
             return Ok(());
         }
