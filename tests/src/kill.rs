@@ -163,22 +163,45 @@ pub async fn run(plan: Plan, mut progress: impl FnMut(Cycle)) -> Verdict {
 }
 
 fn lay_out(backend: Backend, receiver: &Receiver) -> Home {
-    let queue = match backend {
-        Backend::Sqlite => "backend = \"sqlite\"\nsqlite.path = \"queue.db\"",
-        Backend::Memory => "backend = \"memory\"",
-    };
     HubBuilder::new()
-        .config(&format!(
-            "[observe]\nlog_level = \"error\"\n[queue]\n{queue}\ncapacity = 5_000\nmax_parked = 1_000_000\n\
-             dedup_capacity = 10_000_000\njournal_capacity = 10_000_000\n\
-             dead_letter_capacity = 1_000_000\n\
-             [retry]\nmax_retries = {}\ndelays = [\"20ms\", \"40ms\", \"80ms\"]\n\
-             [breaker]\nfailures = 100\nwindow = \"5s\"\nopen_for = \"100ms\"\n{}",
-            orders::MAX_RETRIES,
-            receiver.config()
-        ))
+        .config(&config(backend))
+        .config(&receiver.config())
         .plugin("probe")
         .lay_out()
+}
+
+/// Nothing that happens in a run may be forgotten, and nothing may take long.
+fn config(backend: Backend) -> String {
+    let backend = match backend {
+        Backend::Sqlite => "sqlite",
+        Backend::Memory => "memory",
+    };
+    let max_retries = orders::MAX_RETRIES;
+    format!(
+        r#"
+[observe]
+log_level = "error"
+
+[queue]
+backend = "{backend}"
+capacity = 5_000
+max_parked = 1_000_000
+dedup_capacity = 10_000_000
+journal_capacity = 10_000_000
+dead_letter_capacity = 1_000_000
+
+[retry]
+max_retries = {max_retries}
+delays = ["20ms", "40ms", "80ms"]
+budget = 2
+
+[breaker]
+failures = 100
+window = "5s"
+open_for = "100ms"
+ramp = "100ms"
+"#
+    )
 }
 
 /// Starts a hub and kills it at a random moment until shortly after it says that it listens.
