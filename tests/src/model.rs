@@ -77,8 +77,20 @@ pub struct Known {
     pub event: Event,
     /// Where it stands.
     pub status: EventStatus,
+    /// Whether a routing of it was settled.
+    routed: bool,
     /// Parts that were given up and not taken up again.
     dead: usize,
+}
+
+impl Known {
+    /// Where it stands with work that nobody has taken up.
+    fn at_hand(&self) -> EventStatus {
+        match self.routed {
+            true => EventStatus::Processing,
+            false => EventStatus::Queued,
+        }
+    }
 }
 
 /// The queue.
@@ -206,10 +218,8 @@ impl Model {
 
     /// Events that wait for their first routing.
     fn unrouted(&self) -> impl Iterator<Item = usize> {
-        let first = |task: &&Task| {
-            task.kind == Kind::Route && self.events[task.event].status == EventStatus::Queued
-        };
-        self.waiting.iter().filter(first).map(|task| task.event)
+        let first = self.waiting.iter().filter(|task| task.id.is_none());
+        first.map(|task| task.event)
     }
 
     fn accept(&mut self, event: &Event) {
@@ -220,6 +230,7 @@ impl Model {
         self.events.push(Known {
             event: event.clone(),
             status: EventStatus::Queued,
+            routed: false,
             dead: 0,
         });
         self.since_start.0 += 1;
@@ -296,6 +307,7 @@ impl Model {
             .expect("it is leased");
         let task = self.leased.remove(place);
         let event = task.event;
+        self.events[event].routed |= task.kind == Kind::Route;
         for emitted in &plan.emitted {
             if !self.is_duplicate(emitted) {
                 self.accept(emitted);
@@ -381,7 +393,7 @@ impl Model {
         for letter in self.purge(places) {
             let known = &mut self.events[letter.event];
             known.dead = known.dead.saturating_sub(1);
-            known.status = EventStatus::Processing;
+            known.status = known.at_hand();
             let id = Some(self.number());
             self.waiting.push(Task {
                 event: letter.event,
@@ -413,9 +425,8 @@ impl Model {
         interrupted.sort_by_key(|task| (task.id.is_none(), task.id, task.event));
         for task in &mut interrupted {
             task.in_lane = lanes && task.attempt == 1;
-            if task.id.is_none() {
-                self.events[task.event].status = EventStatus::Queued;
-            }
+            let known = &mut self.events[task.event];
+            known.status = known.at_hand();
         }
         self.waiting = interrupted;
         self.passed_over = [0; 4];

@@ -313,7 +313,7 @@ pub async fn what_is_taken_up_again_does_not_give_way(backend: &Backend) {
     let replayed = rig.queue.replay(vec![letter.id]).await;
     assert_eq!(replayed, Ok(vec![letter.id]));
     let standing = status(&rig, letter.event.event_id).await;
-    assert_eq!(standing, Some(EventStatus::Processing));
+    assert_eq!(standing, Some(EventStatus::Queued));
     assert_eq!(rig.queue.stats().waiting.iter().sum::<usize>(), 2);
     rig.put([event("s3", 3)]).await;
     assert_eq!(buried(&rig).await, [1, 2]);

@@ -199,9 +199,8 @@ impl Records {
         // Its place among the finished ones is left empty; a few such may stay, not ever more.
         if self.by_age.len() > 2 * self.finished.len() + SPARE_PLACES {
             let finished = &self.finished;
-            self.by_age.retain(|(finish, key)| {
-                finished.get(key).is_some_and(|(at, _)| at == finish)
-            });
+            self.by_age
+                .retain(|(finish, key)| finished.get(key).is_some_and(|(at, _)| at == finish));
         }
         Some(journey)
     }
