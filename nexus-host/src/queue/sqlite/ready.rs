@@ -527,3 +527,6 @@ pub(super) fn place_in_line(place: i64) -> Place {
 fn size(event: &Event) -> u64 {
     u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
