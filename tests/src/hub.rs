@@ -134,10 +134,10 @@ impl HubBuilder {
     /// # Panics
     /// When it is still there after [`PATIENCE`].
     pub fn run_to_end(self) -> (ExitStatus, String) {
-        let mut process = self.lay_out().spawn().process;
-        let ended = process.wait(PATIENCE);
-        let status = ended.unwrap_or_else(|| panic!("the hub goes on:\n{}", process.log()));
-        (status, process.log())
+        let mut hub = self.lay_out().spawn();
+        let ended = hub.process.wait(PATIENCE);
+        let status = ended.unwrap_or_else(|| panic!("the hub goes on:\n{}", hub.process.log()));
+        (status, hub.process.log())
     }
 }
 

@@ -128,12 +128,12 @@ mod tests {
         let bytes = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
             content-length: 15\r\n\r\n{\"code\":\"full\"}HTTP/1.1";
         let bytes = &bytes[..];
-        for end in 0..bytes.len() - 9 {
+        for end in 0..bytes.len() - 8 {
             assert_eq!(whole(&bytes[..end]), None, "{end}");
         }
         let (answer, length) = whole(bytes).unwrap();
         assert_eq!((answer.status, answer.retry_after), (503, Some(5)));
-        assert_eq!(length, bytes.len() - 9);
+        assert_eq!(length, bytes.len() - 8);
         assert_eq!(answer.body["code"], "full");
     }
 }
