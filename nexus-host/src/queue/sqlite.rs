@@ -40,7 +40,7 @@ use attempting::Attempting;
 use checkpoint::Checkpointer;
 pub use clock::Clock;
 use mailbox::{Mailbox, Push, Request, Settle};
-use reader::Reader;
+use reader::{Desk, Reader};
 use ready::{Found, Ready};
 pub use schema::OpenError;
 use store::{Store, Trouble};
@@ -94,7 +94,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct SqliteQueue {
     shared: Arc<Shared>,
-    reader: Arc<Reader>,
+    reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -134,7 +134,8 @@ impl SqliteQueue {
         attempting.clear();
         let unrouted = store.totals.unrouted.map(|sum| sum.count);
         let finished = store.finished();
-        let reader = Reader::open(path.clone(), finished, config.journal_capacity)?;
+        let desk = Desk::open(path.clone(), finished, config.journal_capacity)?;
+        let reader = Reader::start(desk).map_err(io)?;
         let shared = Arc::new(Shared {
             config: config.clone(),
             clock,
@@ -157,7 +158,7 @@ impl SqliteQueue {
         });
         Ok(Self {
             shared,
-            reader: Arc::new(reader),
+            reader,
             writer: Mutex::new(Some(thread.map_err(io)?)),
         })
     }
@@ -173,16 +174,18 @@ impl SqliteQueue {
         Box::pin(async move { answer.await.unwrap_or(closed) })
     }
 
-    /// Reads on a thread of its own: the disk may be slow.
+    /// Has something read.
     fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Reader, &Shared) -> Result<T, Unavailable> + Send + 'static,
+        read: impl FnOnce(&mut Desk, &Shared) -> Result<T, Unavailable> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, Unavailable>> {
-        let (reader, shared) = (self.reader.clone(), self.shared.clone());
-        Box::pin(async move {
-            let answer = tokio::task::spawn_blocking(move || read(&reader, &shared)).await;
-            answer.unwrap_or_else(|_| Err(gone()))
-        })
+        let (reply, answer) = oneshot::channel();
+        let shared = self.shared.clone();
+        self.reader.ask(Box::new(move |desk| {
+            // Whoever has gone in the meantime needs no answer.
+            let _ = reply.send(read(desk, &shared));
+        }));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(gone())) })
     }
 
     async fn next(&self) -> Option<Delivery> {
@@ -304,7 +307,7 @@ impl Queue for SqliteQueue {
     }
 
     fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
-        self.read(move |reader, shared| reader.journey(event_id, &shared.ready))
+        self.read(move |desk, shared| desk.journey(event_id, &shared.ready))
     }
 
     fn dead_letters(
@@ -312,7 +315,7 @@ impl Queue for SqliteQueue {
         filter: LetterFilter,
         page: Page,
     ) -> BoxFuture<'_, Result<Vec<DeadLetter>, Unavailable>> {
-        self.read(move |reader, _| reader.dead_letters(&filter, page))
+        self.read(move |desk, _| desk.dead_letters(&filter, page))
     }
 
     fn replay(&self, letters: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Uuid>, Unavailable>> {
@@ -331,7 +334,7 @@ impl Queue for SqliteQueue {
         key: &str,
     ) -> BoxFuture<'_, Result<Option<Vec<u8>>, Unavailable>> {
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
-        self.read(move |reader, _| reader.state(&plugin, &key))
+        self.read(move |desk, _| desk.state(&plugin, &key))
     }
 
     fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'_, Result<(), Unavailable>> {
@@ -350,7 +353,7 @@ impl Queue for SqliteQueue {
         prefix: &str,
     ) -> BoxFuture<'_, Result<Vec<String>, Unavailable>> {
         let (plugin, prefix) = (plugin.to_owned(), prefix.to_owned());
-        self.read(move |reader, _| reader.keys(&plugin, &prefix))
+        self.read(move |desk, _| desk.keys(&plugin, &prefix))
     }
 
     fn stats(&self) -> QueueStats {

@@ -59,7 +59,7 @@ const TABLES: &str = "
     CREATE TABLE plugin_state (
         plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (plugin, key)
     ) STRICT, WITHOUT ROWID;
-    -- Work that was under way when a process died, and how often.
+    -- Work that was under way when a process died, and how often it alone was.
     CREATE TABLE suspect (
         event INTEGER NOT NULL, task INTEGER NOT NULL, deaths INTEGER NOT NULL,
         PRIMARY KEY (event, task)

@@ -38,7 +38,8 @@ const GATHERING: Duration = Duration::from_micros(500);
 /// change in it beside its payload.
 const LOGGED: (u64, u64) = (16 * 1024, 1024);
 
-/// Journeys and marks forgotten at once: while there is much to do, and when there is nothing.
+/// Journeys and marks forgotten at once: while there is much to do, beside those added meanwhile, and
+/// when there is nothing.
 const FORGOTTEN: (u32, u32) = (256, 1_000);
 
 /// How long suspects may hold up everything else.
@@ -281,9 +282,6 @@ impl Writer {
             // A transaction that writes nothing would prove nothing.
             self.store.touch()?;
         }
-        if self.store.is_overdue() {
-            self.store.forget_old(now, FORGOTTEN.0)?;
-        }
         let wanted = self.shared.ready.lock().wanted();
         for wanted in wanted {
             let read = self.store.read(&wanted, now)?;
@@ -309,6 +307,12 @@ impl Writer {
                 break;
             };
             self.push(group, push, now)?;
+        }
+        if self.store.is_overdue() {
+            // More than it has added.
+            let added = u32::try_from(group.size()).unwrap_or(u32::MAX);
+            let many = FORGOTTEN.0.saturating_add(added.saturating_mul(2));
+            self.store.forget_old(now, many)?;
         }
         Ok(())
     }
