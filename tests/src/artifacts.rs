@@ -1,11 +1,12 @@
-//! The product's own binaries and libraries, built once for all tests of a run.
+//! The product's own binaries and libraries, built once for all tests of a run, in the profile of
+//! whoever asks.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "nexus",
     "toasty-server",
     "embed",
@@ -13,6 +14,7 @@ const PACKAGES: [&str; 7] = [
     "toasty",
     "probe",
     "second",
+    "disk",
 ];
 
 /// The folder of the build, such as `target/debug`, with everything in it up to date.
@@ -22,12 +24,13 @@ const PACKAGES: [&str; 7] = [
 pub fn build_dir() -> &'static PathBuf {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test has a path");
-        let dir = test
-            .ancestors()
-            .nth(2)
-            .expect("tests lie two folders below the build folder")
-            .to_owned();
+        let program = std::env::current_exe().expect("a program has a path");
+        let folder = program.parent().expect("a program lies in a folder");
+        // Tests lie one folder below the other programs.
+        let dir = match folder.parent() {
+            Some(above) if folder.ends_with("deps") => above.to_owned(),
+            _ => folder.to_owned(),
+        };
         let mut cargo = Command::new(env!("CARGO"));
         cargo.arg("build").arg("--quiet");
         cargo.args(PACKAGES.iter().flat_map(|package| ["--package", *package]));

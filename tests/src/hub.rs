@@ -1,12 +1,17 @@
 //! A real hub in a process of its own: `nexus run` with a configuration, a plugins folder and an
 //! API key, on a port of the system's choice.
+//!
+//! [`HubBuilder`] lays out a [`Home`], which outlives the processes that run in it: one is
+//! [`Starting`] until it says that it listens, then it is a [`Hub`], and what ends one leaves the
+//! home for the next.
+
+mod process;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, ExitStatus};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::artifacts;
+use process::Process;
 
 /// How long anything a test waits for may take on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,14 +35,27 @@ pub struct HubBuilder {
     env: Vec<(String, String)>,
 }
 
+/// Where a hub runs: a folder with its configuration, its plugins and whatever it keeps.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// A hub that has not said yet that it listens. Killed when dropped.
+#[derive(Debug)]
+pub struct Starting {
+    process: Process,
+    home: Home,
+}
+
 /// A running hub. Killed when dropped.
 #[derive(Debug)]
 pub struct Hub {
-    folder: TempDir,
-    child: Child,
-    address: String,
-    log: Arc<Mutex<String>>,
-    lines: Receiver<String>,
+    // Before its home, so that it is gone before its folder is.
+    process: Process,
+    home: Home,
+    address: SocketAddr,
     client: reqwest::Client,
 }
 
@@ -77,7 +96,7 @@ impl HubBuilder {
     }
 
     /// Writes the folder of the hub: `nexus.toml` and `plugins/`.
-    fn lay_out(&self) -> TempDir {
+    pub fn lay_out(self) -> Home {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let plugins = folder.path().join("plugins");
         std::fs::create_dir(&plugins).expect("the plugins folder");
@@ -95,7 +114,10 @@ impl HubBuilder {
             key_hash(ADMIN_KEY)
         );
         std::fs::write(folder.path().join("nexus.toml"), config).expect("the configuration");
-        folder
+        Home {
+            folder,
+            env: self.env,
+        }
     }
 
     /// Starts the hub and waits until it says that it listens.
@@ -103,38 +125,7 @@ impl HubBuilder {
     /// # Panics
     /// With the hub's own words, when it does not come up.
     pub fn start(self) -> Hub {
-        let folder = self.lay_out();
-        let mut child = self.command(&folder).spawn().expect("nexus starts");
-        let log = Arc::new(Mutex::new(String::new()));
-        let lines = follow(&mut child, &log);
-        let deadline = Instant::now() + PATIENCE;
-        let address = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match lines.recv_timeout(left) {
-                Ok(line) => {
-                    // Plugins speak of addresses too.
-                    if let Some((_, rest)) = line.split_once(" listening on ") {
-                        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-                        break rest[..end].trim_end_matches('/').to_owned();
-                    }
-                }
-                Err(_) => {
-                    let _ = child.kill();
-                    panic!(
-                        "the hub does not come up:\n{}",
-                        log.lock().expect("no panic")
-                    );
-                }
-            }
-        };
-        Hub {
-            folder,
-            child,
-            address,
-            log,
-            lines,
-            client: reqwest::Client::new(),
-        }
+        self.lay_out().start()
     }
 
     /// Runs the hub until it ends by itself, which it should at once: for configurations that it
@@ -143,32 +134,101 @@ impl HubBuilder {
     /// # Panics
     /// When it is still there after [`PATIENCE`].
     pub fn run_to_end(self) -> (ExitStatus, String) {
-        let folder = self.lay_out();
-        let mut child = self.command(&folder).spawn().expect("nexus starts");
-        let log = Arc::new(Mutex::new(String::new()));
-        let lines = follow(&mut child, &log);
-        let status = wait(&mut child, PATIENCE).unwrap_or_else(|| {
-            let _ = child.kill();
-            panic!("the hub goes on:\n{}", log.lock().expect("no panic"));
-        });
-        while lines.recv_timeout(PATIENCE).is_ok() {}
-        let text = log.lock().expect("no panic").clone();
-        (status, text)
+        let mut process = self.lay_out().spawn().process;
+        let ended = process.wait(PATIENCE);
+        let status = ended.unwrap_or_else(|| panic!("the hub goes on:\n{}", process.log()));
+        (status, process.log())
+    }
+}
+
+impl Home {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 
-    fn command(&self, folder: &TempDir) -> Command {
+    /// Leaves the folder where it is, for somebody to look at.
+    pub fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
+    /// Starts a hub here and waits until it says that it listens.
+    ///
+    /// # Panics
+    /// With the hub's own words, when it does not come up.
+    pub fn start(self) -> Hub {
+        self.spawn().ready()
+    }
+
+    /// Starts a hub here.
+    pub fn spawn(self) -> Starting {
         let mut command = Command::new(artifacts::executable("nexus"));
         command
-            .current_dir(folder.path())
+            .current_dir(self.folder.path())
             .args(["run", "--config", "nexus.toml"])
             .env_remove("NEXUS_KEY")
             .env_remove("NEXUS_CONFIG")
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        Starting {
+            process: Process::start(&mut command),
+            home: self,
+        }
     }
+}
+
+impl Starting {
+    /// Waits until it says that it listens.
+    ///
+    /// # Panics
+    /// With the hub's own words, when it does not come up.
+    pub fn ready(self) -> Hub {
+        self.ready_within(PATIENCE)
+            .unwrap_or_else(|hub| panic!("the hub does not come up:\n{}", hub.process.log()))
+    }
+
+    /// Waits until it says that it listens, but no longer than that.
+    ///
+    /// # Errors
+    /// The hub as it is, when it has not said so by then.
+    ///
+    /// # Panics
+    /// With its own words, when it has ended by itself.
+    // Whoever gives up on it wants it as it is.
+    #[allow(clippy::result_large_err)]
+    pub fn ready_within(self, limit: Duration) -> Result<Hub, Self> {
+        let deadline = Instant::now() + limit;
+        let address = loop {
+            match self.process.line(deadline) {
+                Ok(line) => {
+                    if let Some(address) = listening(&line) {
+                        break address;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(self),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the hub does not come up:\n{}", self.process.log())
+                }
+            }
+        };
+        Ok(Hub {
+            process: self.process,
+            home: self.home,
+            address,
+            client: reqwest::Client::new(),
+        })
+    }
+
+    /// Kills it, whatever it is at, and hands back what it leaves.
+    pub fn kill(mut self) -> Home {
+        self.process.kill();
+        self.home
+    }
+}
+
+/// The address in the line by which a hub says that it listens.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on http://")?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// SHA-256 of an API key, as configurations hold it.
@@ -183,23 +243,28 @@ pub fn key_hash(key: &str) -> String {
 
 impl Hub {
     /// Where it listens, `http://127.0.0.1:PORT`.
-    pub fn url(&self) -> &str {
-        &self.address
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The folder that holds `nexus.toml` and `plugins/`.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.home.path()
     }
 
     /// The hub's process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Everything it has printed so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("no panic").clone()
+        self.process.log()
     }
 
     /// Waits until its log holds a text.
@@ -217,7 +282,7 @@ impl Hub {
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.parse().expect("an HTTP method");
         self.client
-            .request(method, format!("{}{path}", self.address))
+            .request(method, format!("{}{path}", self.url()))
             .bearer_auth(ADMIN_KEY)
     }
 
@@ -295,12 +360,14 @@ impl Hub {
     /// # Panics
     /// When it is still there after `limit`.
     pub fn wait_for_end(&mut self, limit: Duration) -> ExitStatus {
-        let ended = wait(&mut self.child, limit);
-        let status =
-            ended.unwrap_or_else(|| panic!("still there after {limit:?}:\n{}", self.log()));
-        // What it printed last is on its way through the pipe.
-        while self.lines.recv_timeout(PATIENCE).is_ok() {}
-        status
+        let ended = self.process.wait(limit);
+        ended.unwrap_or_else(|| panic!("still there after {limit:?}:\n{}", self.log()))
+    }
+
+    /// Kills it, unless it has ended, and hands back what it leaves.
+    pub fn kill(mut self) -> Home {
+        self.process.kill();
+        self.home
     }
 
     /// Waits until the hub has accepted so many events.
@@ -320,20 +387,7 @@ impl Hub {
     /// # Panics
     /// When `kill` cannot be run.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- the hub's output:\n{}", self.log());
-        }
+        self.process.signal(name);
     }
 }
 
@@ -352,40 +406,5 @@ where
         }
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Keeps a child's lines, and hands them on as they come.
-fn follow(child: &mut Child, log: &Arc<Mutex<String>>) -> Receiver<String> {
-    let (send, receive) = channel();
-    let streams: [Box<dyn std::io::Read + Send>; 2] = [
-        Box::new(child.stdout.take().expect("piped")),
-        Box::new(child.stderr.take().expect("piped")),
-    ];
-    for stream in streams {
-        let (log, send) = (log.clone(), send.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                let mut log = log.lock().expect("no panic");
-                log.push_str(&line);
-                log.push('\n');
-                drop(log);
-                let _ = send.send(line);
-            }
-        });
-    }
-    receive
-}
-
-fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait().expect("the child is ours") {
-            return Some(status);
-        }
-        if Instant::now() > deadline {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

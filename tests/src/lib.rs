@@ -5,8 +5,13 @@
 pub mod artifacts;
 pub mod conformance;
 pub mod desktop;
+pub mod disk;
 pub mod events;
 pub mod hub;
+pub mod kill;
+pub mod ledger;
 pub mod model;
+pub mod receiver;
 pub mod skip;
 pub mod toasty;
+pub mod wire;

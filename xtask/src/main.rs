@@ -4,11 +4,11 @@
 //! machine and in CI. It is no part of the product, and the product never needs it.
 
 mod artifacts;
-mod bench;
 mod console;
 mod demo;
 mod failure;
 mod http;
+mod program;
 mod service;
 mod stage;
 mod stop;
@@ -27,15 +27,23 @@ Usage: cargo xtask COMMAND
   demo           stage, start both, send notifications, show what happens, go on until Ctrl-C
   demo --once    the same story, each step asserted; ends with 0 or 1
   test           everything that must pass
-  bench [ARGS]   the benchmarks; ARGS go to them, for example --quick";
+  bench [ARGS]   the benchmarks; ARGS go to them, for example --quick
+  soak kill --cycles N [--seed S]
+                 kill a hub under load again and again, and look for what is lost";
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 enum Chore {
     Stage,
-    Demo { once: bool },
+    Demo {
+        once: bool,
+    },
     Test,
-    Bench { args: Vec<String> },
+    /// A program with arguments of its own.
+    Program {
+        name: &'static str,
+        args: Vec<String>,
+    },
     Help,
 }
 
@@ -61,16 +69,8 @@ fn main() -> ExitCode {
 fn parse(args: &[String]) -> std::result::Result<Chore, String> {
     let (command, rest) = args.split_first().ok_or("no command")?;
     let chore = match (command.as_str(), rest) {
-        ("bench", rest) => {
-            // `cargo xtask bench -- --quick` means the same as without the dashes.
-            let rest = match rest {
-                [dashes, rest @ ..] if dashes == "--" => rest,
-                all => all,
-            };
-            return Ok(Chore::Bench {
-                args: rest.to_vec(),
-            });
-        }
+        ("bench", rest) => return Ok(program("bench", rest)),
+        ("soak", rest) => return Ok(program("soak", rest)),
         ("demo", [once, ..]) if once == "--once" => (Chore::Demo { once: true }, &rest[1..]),
         ("demo", rest) => (Chore::Demo { once: false }, rest),
         ("stage", rest) => (Chore::Stage, rest),
@@ -84,13 +84,25 @@ fn parse(args: &[String]) -> std::result::Result<Chore, String> {
     }
 }
 
+fn program(name: &'static str, args: &[String]) -> Chore {
+    // `cargo xtask bench -- --quick` means the same as without the dashes.
+    let args = match args {
+        [dashes, rest @ ..] if dashes == "--" => rest,
+        all => all,
+    };
+    Chore::Program {
+        name,
+        args: args.to_vec(),
+    }
+}
+
 /// Whether all went well; a failure that has been reported already is `false`.
 fn perform(chore: Chore) -> Result<bool> {
     match chore {
         Chore::Stage => stage::stage(&Workspace::read()?).map(|_| true),
         Chore::Demo { once } => demo::demo(&Workspace::read()?, once),
         Chore::Test => test::test(&Workspace::read()?),
-        Chore::Bench { args } => bench::bench(&Workspace::read()?, &args),
+        Chore::Program { name, args } => program::run(&Workspace::read()?, name, &args),
         Chore::Help => {
             console::print(format_args!("{USAGE}"));
             Ok(true)
@@ -111,7 +123,8 @@ mod tests {
     fn commands_are_understood() {
         assert_eq!(parsed("demo"), Ok(Chore::Demo { once: false }));
         assert_eq!(parsed("demo --once"), Ok(Chore::Demo { once: true }));
-        let quick = Chore::Bench {
+        let quick = Chore::Program {
+            name: "bench",
             args: vec!["--quick".to_owned()],
         };
         assert_eq!(parsed("bench --quick"), Ok(quick));

@@ -4,6 +4,7 @@
 //! transaction moves an event on together with everything it caused. One thread writes
 //! ([`writer`]); the workers see what is on disk through [`ready`], a bounded window.
 
+mod attempting;
 mod checkpoint;
 mod clock;
 mod finished;
@@ -35,6 +36,7 @@ use super::{
     Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
 };
 use crate::admission::Admitted;
+use attempting::Attempting;
 use checkpoint::Checkpointer;
 pub use clock::Clock;
 use mailbox::{Mailbox, Push, Request, Settle};
@@ -114,7 +116,22 @@ impl SqliteQueue {
     pub fn open_with_clock(config: &Config, lanes: bool, clock: Clock) -> Result<Self, OpenError> {
         let path = &config.sqlite.path;
         let lock = schema::Lock::take(path)?;
-        let store = Store::open(path, config)?;
+        let mut store = Store::open(path, config)?;
+        let io = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        let unusable = |trouble| match trouble {
+            Trouble::Sqlite(source) => schema::failure(path, source),
+            Trouble::Row(damage) => OpenError::Damaged {
+                path: path.clone(),
+                reason: damage.to_string(),
+            },
+        };
+        let (mut attempting, marks) =
+            Attempting::open(&schema::beside(path, "attempting")).map_err(io)?;
+        let suspects = store.judge_all(&marks, clock.micros()).map_err(unusable)?;
+        attempting.clear();
         let unrouted = store.totals.unrouted.map(|sum| sum.count);
         let finished = store.finished();
         let reader = Reader::open(path.clone(), finished, config.journal_capacity)?;
@@ -122,7 +139,7 @@ impl SqliteQueue {
             config: config.clone(),
             clock,
             mailbox: Mailbox::default(),
-            ready: Mutex::new(Ready::new(lanes, unrouted)),
+            ready: Mutex::new(Ready::new(lanes, unrouted, attempting)),
             totals: Mutex::new(store.totals),
             work: Notify::new(),
             rest: Notify::new(),
@@ -131,17 +148,7 @@ impl SqliteQueue {
         });
         let checkpointer = Checkpointer::start(path)?;
         let mut writer = Writer::new(store, shared.clone(), checkpointer);
-        writer.recover().map_err(|trouble| match trouble {
-            Trouble::Sqlite(source) => schema::failure(path, source),
-            Trouble::Row(damage) => OpenError::Damaged {
-                path: path.clone(),
-                reason: damage.to_string(),
-            },
-        })?;
-        let io = |source| OpenError::Io {
-            path: path.clone(),
-            source,
-        };
+        writer.recover(suspects).map_err(unusable)?;
         let thread = std::thread::Builder::new().name("nexus-queue".to_owned());
         let thread = thread.spawn(move || {
             writer.run();
@@ -187,7 +194,9 @@ impl SqliteQueue {
             let now = clock::at(self.shared.clock.micros());
             let (found, is_low) = {
                 let mut ready = self.shared.ready.lock();
-                (ready.take(now), ready.is_low())
+                let found = ready.take(now);
+                self.shared.wake(&mut ready);
+                (found, ready.is_low())
             };
             if is_low {
                 self.shared.mailbox.nudge();

@@ -35,7 +35,7 @@ async fn nexus(hub: &Hub, line: &[&str]) -> Output {
     command
         .current_dir(hub.folder())
         .args(line)
-        .args(["--url", hub.url()])
+        .args(["--url", &hub.url()])
         .env("NEXUS_KEY", ADMIN_KEY)
         .stdin(Stdio::null());
     let ran = tokio::task::spawn_blocking(move || command.output());

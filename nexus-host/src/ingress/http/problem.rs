@@ -36,6 +36,9 @@ pub(super) struct Document<'p> {
     code: &'p str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'p [Violation],
+    /// Whole seconds, as in the header: an element of an array has no header of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -94,6 +97,7 @@ impl Problem {
             instance,
             code: self.code,
             errors: &self.errors,
+            retry_after: self.retry_after.map(whole_seconds),
         }
     }
 

@@ -152,10 +152,12 @@ async fn a_full_and_a_closed_queue_say_when_to_come_again() {
     assert_eq!(hub.post("/v1/events", &good).await.status, 202);
     let answer = hub.post("/v1/events", &good).await;
     assert_eq!(answer.problem(503), "queue_full");
-    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(answer.json()["retry_after"], 1);
     let answer = hub.post("/v1/events", &format!("[{good}]")).await;
     assert_eq!(answer.status, 207);
     assert_eq!(answer.json()[0]["error"]["code"], "queue_full");
+    assert_eq!(answer.json()[0]["error"]["retry_after"], 1);
     hub.queue.close_intake();
     let answer = hub.post("/v1/events", &good).await;
     assert_eq!(answer.problem(503), "shutting_down");

@@ -5,12 +5,13 @@
 
 mod backlog;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Event, Priority};
 
+use super::attempting::{Attempting, Mark, Slot};
 use super::rows::{Key, TaskId};
 use super::totals::Sum;
 use crate::queue::droppable::Droppable;
@@ -52,6 +53,28 @@ pub(super) struct Task {
     pub(super) place: Place,
 }
 
+impl Task {
+    /// The first routing of an event.
+    pub(super) fn route(row: Row) -> Self {
+        Self {
+            place: place_of(row.key),
+            row,
+            id: None,
+            work: Work::Route,
+            attempt: 1,
+            errors: Vec::new(),
+        }
+    }
+
+    /// What marks it in the file of work under way.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            event: self.row.key,
+            task: self.id,
+        }
+    }
+}
+
 /// A task that was given out.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -66,6 +89,7 @@ struct Leased {
     in_lane: bool,
     /// Whether it is being settled.
     settling: bool,
+    slot: Slot,
 }
 
 /// What a worker finds.
@@ -94,6 +118,10 @@ pub(super) struct Ready {
     /// Deliveries that keep an event's lane busy.
     in_lane: HashMap<Key, usize>,
     next_lease: u64,
+    attempting: Attempting,
+    /// Whether only suspects are given out, one at a time.
+    trial: bool,
+    suspects: VecDeque<Task>,
     /// Units of work that became takeable since the last look.
     fresh: usize,
     closed: bool,
@@ -103,7 +131,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// Nothing at hand, and so many events of each class on disk.
-    pub(super) fn new(lanes: bool, on_disk: [u64; 4]) -> Self {
+    pub(super) fn new(lanes: bool, on_disk: [u64; 4], attempting: Attempting) -> Self {
         Self {
             lanes,
             schedule: Schedule::default(),
@@ -116,6 +144,9 @@ impl Ready {
             leased: HashMap::new(),
             in_lane: HashMap::new(),
             next_lease: 0,
+            attempting,
+            trial: false,
+            suspects: VecDeque::new(),
             fresh: 0,
             closed: false,
             paused: false,
@@ -130,12 +161,45 @@ impl Ready {
         if self.paused {
             return Found::Nothing;
         }
+        if self.trial {
+            // One at a time: if the process dies now, it is clear of what.
+            if !self.leased.is_empty() {
+                return Found::Nothing;
+            }
+            if let Some(suspect) = self.suspects.pop_front() {
+                return Found::Work(self.give_out(suspect, false, now));
+            }
+            self.end_trial();
+        }
         let next = self.schedule.pop();
         let Some((task, lane)) = next.and_then(|(place, lane)| Some((self.remove(place)?, lane)))
         else {
             return Found::Nothing;
         };
         Found::Work(self.give_out(task, lane.is_some(), now))
+    }
+
+    /// Gives these out first, one at a time: they were under way when the last process died.
+    pub(super) fn begin_trial(&mut self, suspects: Vec<Task>) {
+        self.trial = !suspects.is_empty();
+        self.suspects = suspects.into();
+        self.fresh += usize::from(self.trial);
+    }
+
+    /// Everything is given out again; suspects not tried by now are treated as any other work.
+    pub(super) fn end_trial(&mut self) {
+        self.trial = false;
+        for suspect in std::mem::take(&mut self.suspects) {
+            match suspect.id {
+                None => {
+                    let lane = self.lane(&suspect.row.event);
+                    self.line_up(suspect.row, lane);
+                }
+                Some(_) => self.due(suspect),
+            }
+        }
+        // Whoever came in vain comes again.
+        self.fresh += self.waiting.len();
     }
 
     /// Takes a task out of those that wait.
@@ -163,12 +227,12 @@ impl Ready {
             errors: task.errors.clone(),
             accepted_at: task.row.accepted_at,
         };
-        let held = Arc::new(Held {
-            task,
-            leased_at: now,
-        });
         let leased = Leased {
-            held,
+            slot: self.attempting.begin(task.mark()),
+            held: Arc::new(Held {
+                task,
+                leased_at: now,
+            }),
             in_lane,
             settling: false,
         };
@@ -204,6 +268,8 @@ impl Ready {
         let Some(leased) = self.leased.remove(&lease) else {
             return Vec::new();
         };
+        self.attempting.end(leased.slot);
+        self.fresh += usize::from(self.trial);
         let given_out = at_once
             .into_iter()
             .map(|task| self.give_out(task, leased.in_lane, now))
@@ -247,7 +313,11 @@ impl Ready {
     pub(super) fn read(&mut self, class: usize, rows: Vec<Row>) {
         for row in rows {
             self.backlog[class].read(row.key);
-            self.load(row);
+            let is_suspect = |suspect: &Task| suspect.row.key == row.key;
+            let is_held = |leased: &Leased| leased.held.task.row.key == row.key;
+            if !self.suspects.iter().any(is_suspect) && !self.leased.values().any(is_held) {
+                self.load(row);
+            }
         }
     }
 
@@ -282,15 +352,7 @@ impl Ready {
         let (priority, bytes) = (row.event.priority, size(&row.event));
         self.droppable.insert(place, priority, bytes);
         self.waiting_bytes += bytes;
-        let task = Task {
-            row,
-            id: None,
-            work: Work::Route,
-            attempt: 1,
-            errors: Vec::new(),
-            place,
-        };
-        self.waiting.insert(place, task);
+        self.waiting.insert(place, Task::route(row));
         self.fresh += usize::from(self.schedule.push(place, priority, lane));
     }
 
@@ -386,6 +448,11 @@ impl Ready {
         Some(leased.held.leased_at)
     }
 
+    /// The process ends in good order.
+    pub(super) fn forget_marks(&mut self) {
+        self.attempting.clear();
+    }
+
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
@@ -413,6 +480,7 @@ impl Ready {
     /// Nothing is under way and nothing waits, here or on disk, but for its time.
     pub(super) fn is_at_rest(&self) -> bool {
         self.leased.is_empty()
+            && self.suspects.is_empty()
             && self.waiting.is_empty()
             && self.backlog.iter().all(Backlog::is_empty)
     }

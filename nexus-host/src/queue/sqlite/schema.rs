@@ -198,18 +198,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     configure(&connection).map_err(failed)?;
     if is_empty {
         create(&connection).map_err(failed)?;
-        // SQLite syncs the folder too, but does not look whether that worked: a file without its
-        // name is lost with the power.
-        sync_folder(path).map_err(|source| OpenError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
     }
     // What a process before this one wrote, but did not sync, may be readable and yet not be on the
     // disk. Copied into the main file and synced, it is.
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .map_err(failed)?;
+    // SQLite syncs the folder too, but does not look whether that worked: a log without its name is
+    // lost with the power.
+    sync_folder(path).map_err(|source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(connection)
 }
 

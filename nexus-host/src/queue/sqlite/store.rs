@@ -6,8 +6,10 @@
 mod letters;
 mod load;
 mod settle;
+mod suspects;
 mod upkeep;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use nexus_plugin_api::{Event, Priority, StateWrite};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use super::attempting::Mark;
 use super::clock;
 use super::finished::Finished;
 use super::marks::Marks;
@@ -64,6 +67,8 @@ pub(super) struct Store {
     saved: Totals,
     marks: Marks,
     finished: Arc<Finished>,
+    /// Work that was under way when a process died; some of it may have ended since.
+    suspects: HashSet<Mark>,
 }
 
 impl Store {
@@ -94,6 +99,7 @@ impl Store {
             saved: totals,
             marks,
             finished,
+            suspects: HashSet::new(),
         })
     }
 

@@ -4,11 +4,12 @@
 //! While the storage fails, it refuses events, keeps what has to be settled, and tries again to
 //! write that, from the beginning, until it can.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::attempting::Mark;
 use super::checkpoint::{self, Checkpointer};
 use super::clock;
 use super::mailbox::{Mail, Push, Request, Settle};
@@ -40,6 +41,9 @@ const LOGGED: (u64, u64) = (16 * 1024, 1024);
 /// Journeys and marks forgotten at once: while there is much to do, and when there is nothing.
 const FORGOTTEN: (u32, u32) = (256, 1_000);
 
+/// How long suspects may hold up everything else.
+const TRIAL: Duration = Duration::from_secs(10);
+
 /// After so long without requests there is time for upkeep.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -59,6 +63,8 @@ pub(super) struct Writer {
     next_due: Option<i64>,
     /// Whether there may be something to tidy up.
     untidy: bool,
+    /// Until when suspects are tried one at a time.
+    trial_until: Option<i64>,
     checkpointer: Checkpointer,
     /// Bytes in the log since it was last copied, by a rough estimate.
     logged: u64,
@@ -158,6 +164,7 @@ impl Writer {
             pause: None,
             next_due: None,
             untidy: true,
+            trial_until: None,
             checkpointer,
             logged: 0,
             gathering: None,
@@ -165,14 +172,25 @@ impl Writer {
     }
 
     /// Takes up what was at hand when the last process ended.
-    pub(super) fn recover(&mut self) -> Result<(), Trouble> {
+    pub(super) fn recover(&mut self, suspects: Vec<Task>) -> Result<(), Trouble> {
         let now = self.now();
         self.store.begin()?;
         let interrupted = self.store.take_interrupted(now)?;
         self.store.commit()?;
         self.next_due = self.store.next_due()?;
+        let tried: HashSet<Mark> = suspects.iter().map(Task::mark).collect();
+        if !tried.is_empty() {
+            tracing::warn!(
+                count = tried.len(),
+                "the hub died while these were under way; they are done one at a time now"
+            );
+            self.trial_until = Some(now + i64::try_from(TRIAL.as_micros()).unwrap_or(i64::MAX));
+        }
         let mut ready = self.shared.ready.lock();
-        interrupted.into_iter().for_each(|task| ready.due(task));
+        ready.begin_trial(suspects);
+        let others = interrupted.into_iter();
+        let others = others.filter(|task| !tried.contains(&task.mark()));
+        others.for_each(|task| ready.due(task));
         drop(ready);
         self.publish(Vec::new());
         Ok(())
@@ -207,6 +225,8 @@ impl Writer {
             self.keep_log_short();
         }
         drop(self.checkpointer);
+        // What is under way now did not kill the process.
+        self.shared.ready.lock().forget_marks();
         if let Err(error) = self.store.empty_log() {
             tracing::warn!(%error, "failed to tidy the queue's file up at its end");
         }
@@ -223,7 +243,8 @@ impl Writer {
         }
         let impatient = self.line.iter().filter_map(|push| push.patience).min();
         let due = self.next_due.filter(|_| self.pause.is_none());
-        let nearest = [self.pause, due, impatient].into_iter().flatten().min();
+        let nearest = [self.pause, due, impatient, self.trial_until];
+        let nearest = nearest.into_iter().flatten().min();
         let left = nearest.and_then(|at| self.shared.clock.until(at));
         let quiet = self.untidy.then_some(QUIET);
         left.into_iter().chain(quiet).min()
@@ -489,9 +510,14 @@ impl Writer {
 
     /// Shows what is on disk to the workers.
     fn publish(&mut self, news: Vec<News>) {
-        let now = clock::at(self.now());
+        let micros = self.now();
+        let now = clock::at(micros);
         let mut answers = Vec::new();
         let mut ready = self.shared.ready.lock();
+        if self.trial_until.is_some_and(|until| until <= micros) {
+            self.trial_until = None;
+            ready.end_trial();
+        }
         for one in news {
             match one {
                 News::Accepted(row) => ready.accepted(row),

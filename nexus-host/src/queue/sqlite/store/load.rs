@@ -7,6 +7,7 @@ use nexus_plugin_api::Event;
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
 use super::{Store, Trouble, count};
+use crate::queue::sqlite::attempting::Mark;
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, Wanted};
 use crate::queue::sqlite::rows::{Damage, Key, Stored, TaskId, WorkColumns};
@@ -159,6 +160,26 @@ impl Store {
             tasks.extend(self.take_up(one, now)?);
         }
         Ok(tasks)
+    }
+
+    /// The work that a mark names, if it is still to be done.
+    pub(super) fn find_work(&mut self, mark: Mark, now: i64) -> Result<Option<Task>, Trouble> {
+        let Some(id) = mark.task else {
+            let after = Key(mark.event.0 - 1);
+            let wanted = Wanted::Next {
+                class: mark.event.class(),
+                after,
+                limit: 1,
+            };
+            let found = self.read(&wanted, now)?.rows.into_iter().next();
+            return Ok(found.filter(|row| row.key == mark.event).map(Task::route));
+        };
+        let sql = "SELECT id, event, attempt, sum, work, errors FROM task
+                   WHERE id = ? AND event = ? AND due IS NULL";
+        match self.tasks(sql, params![id.0, mark.event.0])?.pop() {
+            Some(found) => self.take_up(found, now),
+            None => Ok(None),
+        }
     }
 
     /// When the next task is due; `None` when none waits.

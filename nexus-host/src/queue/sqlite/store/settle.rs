@@ -93,6 +93,9 @@ impl Store {
                 self.put_back(held, &mut page, *after, failure.as_ref(), now)?;
             }
         }
+        if self.suspects.contains(&held.task.mark()) {
+            self.clear_suspect(held.task.mark())?;
+        }
         rows.finished = self.close_page(row, page, now)?;
         Ok(rows)
     }

@@ -1,0 +1,207 @@
+//! Stopping with a thousand requests under way: in time, and with nothing acknowledged forgotten.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
+use nexus_tests::wire::{Answer, Wire, post};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// How many requests are under way when the hub is told to stop.
+const REQUESTS: usize = 1_000;
+
+/// Events that no hub can finish: one hangs in its processor, the others are to be tried again in
+/// an hour.
+const HUNG: usize = 1;
+const FAILING: usize = 20;
+
+/// Events that are being processed and will be finished.
+const WORKING: usize = 40;
+
+/// How much of a request is there when the hub is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// All of it; its answer waits for an outcome.
+    Whole,
+    /// All but half of its body, which comes when the hub is stopping.
+    LateBody,
+    /// All but half of its body, which never comes.
+    HalfBody,
+    /// Half of its head, and nothing ever again.
+    HalfHead,
+}
+
+const KINDS: [Sent; 4] = [Sent::Whole, Sent::LateBody, Sent::HalfBody, Sent::HalfHead];
+
+/// A request under way, and what of it is still to be sent.
+struct Request {
+    sent: Sent,
+    wire: Wire,
+    rest: Vec<u8>,
+}
+
+/// What became of the requests.
+#[derive(Debug, Default)]
+struct Ends {
+    acknowledged: usize,
+    turned_away: usize,
+    /// Closed without an answer, though the hub may have read all of it.
+    closed: usize,
+    /// Closed without an answer, and never whole.
+    closed_half: usize,
+}
+
+fn command(lane: &str, n: usize, action: &str, mut with: Value) -> Value {
+    with["action"] = json!(action);
+    json!({
+        "type": "probe.command",
+        "source": "test",
+        "partition_key": format!("{lane}-{n}"),
+        "payload": with,
+    })
+}
+
+/// A hub with events of all three kinds in it.
+async fn busy_hub() -> Hub {
+    let hub = HubBuilder::new()
+        .config(
+            "[dispatch]\nprocessor_timeout = \"10m\"\n[retry]\ndelays = [\"1h\"]\n\
+             [breaker]\nfailures = 100\n[queue]\ncapacity = 5_000",
+        )
+        .plugin("probe")
+        .start();
+    let hung = (0..HUNG).map(|n| command("hung", n, "hang", json!({})));
+    let failing = (0..FAILING).map(|n| {
+        let record = json!({"n": n, "fail_times": 99});
+        command("failing", n, "notify", json!({ "record": record }))
+    });
+    let working = (0..WORKING).map(|n| command("working", n, "sleep_ms", json!({"ms": 1_500})));
+    let events: Vec<Value> = hung.chain(failing).chain(working).collect();
+    let (status, answer) = hub.publish(&json!(events)).await;
+    assert_eq!(status, 202, "{answer}");
+    hub
+}
+
+/// Sends as much of each request as is to be there when the hub stops.
+async fn requests(hub: &Hub) -> Vec<Request> {
+    let mut requests = Vec::with_capacity(REQUESTS);
+    for (n, sent) in (0..REQUESTS).zip(KINDS.into_iter().cycle()) {
+        let event = command("late", n, "sleep_ms", json!({"ms": 1_000}));
+        let path = match sent {
+            Sent::Whole => "/v1/events?ack=processed",
+            _ => "/v1/events",
+        };
+        let mut bytes = post(path, ADMIN_KEY, &event);
+        let rest = match sent {
+            Sent::Whole => Vec::new(),
+            Sent::LateBody | Sent::HalfBody => bytes.split_off(bytes.len() - 50),
+            Sent::HalfHead => bytes.split_off(30),
+        };
+        let mut wire = Wire::open(hub.address()).await.expect("the hub listens");
+        wire.write(&bytes).await.expect("the connection is open");
+        requests.push(Request { sent, wire, rest });
+    }
+    let whole = REQUESTS / KINDS.len();
+    hub.wait_for_events((HUNG + FAILING + WORKING + whole) as u64)
+        .await;
+    requests
+}
+
+/// Sends the late bodies, and waits for the end of every request.
+async fn ends(requests: Vec<Request>) -> Ends {
+    let mut tasks = JoinSet::new();
+    for Request {
+        sent,
+        mut wire,
+        rest,
+    } in requests
+    {
+        tasks.spawn(async move {
+            if sent == Sent::LateBody {
+                // Whether that went well shows in the answer.
+                let _ = wire.write(&rest).await;
+            }
+            (sent, wire.answer().await)
+        });
+    }
+    let mut ends = Ends::default();
+    for (sent, answer) in tasks.join_all().await {
+        ends.note(sent, answer);
+    }
+    ends
+}
+
+impl Ends {
+    fn note(&mut self, sent: Sent, answer: io::Result<Answer>) {
+        let is_half = matches!(sent, Sent::HalfBody | Sent::HalfHead);
+        match answer {
+            Err(error) => {
+                assert_ne!(error.kind(), io::ErrorKind::TimedOut, "{sent:?} hangs");
+                self.closed += usize::from(!is_half);
+                self.closed_half += usize::from(is_half);
+            }
+            Ok(answer) if matches!(answer.status, 200 | 202) => {
+                assert!(!is_half, "{sent:?} was acknowledged: {answer:?}");
+                self.acknowledged += 1;
+            }
+            Ok(answer) => {
+                assert_eq!(answer.status, 503, "{sent:?}: {answer:?}");
+                assert_eq!(answer.body["code"], "shutting_down", "{answer:?}");
+                assert!(answer.retry_after.is_some(), "{answer:?}");
+                self.turned_away += 1;
+            }
+        }
+    }
+}
+
+/// The number before a word in the line by which a hub says how it stopped.
+fn told(log: &str, word: &str) -> usize {
+    let line = log.lines().find(|line| line.starts_with("stopped after"));
+    let line = line.unwrap_or_else(|| panic!("no report:\n{log}"));
+    let before = line.split(word).next().filter(|before| *before != line);
+    before
+        .and_then(|before| before.split_whitespace().next_back()?.parse().ok())
+        .unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_requests_come_to_an_end_and_what_was_acknowledged_is_accounted_for() {
+    let mut hub = busy_hub().await;
+    let requests = requests(&hub).await;
+    let begun = Instant::now();
+    hub.signal("TERM");
+    hub.wait_for_log("asked to stop").await;
+    let ends = ends(requests).await;
+    let status = hub.wait_for_end(Duration::from_secs(30).saturating_sub(begun.elapsed()));
+    println!("{ends:?}, stopped after {:?}", begun.elapsed());
+
+    assert_eq!(status.code(), Some(0), "{}", hub.log());
+    let (finished, unfinished) = (
+        told(&hub.log(), "events finished"),
+        told(&hub.log(), "unfinished"),
+    );
+    let accepted = finished + unfinished;
+    let before = HUNG + FAILING + WORKING;
+    let known = before + ends.acknowledged;
+    assert!(
+        (known..=known + ends.closed).contains(&accepted),
+        "{accepted} accounted for, {before} before, {ends:?}"
+    );
+    assert_eq!(unfinished, HUNG + FAILING, "{}", hub.log());
+    // Nobody was closed out who had sent all of a request.
+    assert_eq!(ends.closed, 0, "{ends:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_within_a_second_whatever_is_under_way() {
+    let mut hub = busy_hub().await;
+    let requests = requests(&hub).await;
+    hub.signal("TERM");
+    hub.wait_for_log("asked to stop").await;
+    let ends = tokio::spawn(ends(requests));
+    let status = hub.stop(Duration::from_secs(1));
+    assert_eq!(status.code(), Some(1), "{}", hub.log());
+    let ends = ends.await.expect("every request has an end");
+    println!("{ends:?}");
+}
