@@ -1,8 +1,8 @@
 //! The benchmark: every figure as a ratio between two things measured in turn in the same run.
 //!
-//! `bench` prints the figures and writes them as JSON, `bench queue` only those of the durable queue;
-//! with `--quick` after it, each takes a shorter look. What the other arguments name it starts itself,
-//! in processes of their own.
+//! `bench` prints the figures and writes them as JSON, `bench queue` only those of the durable queue,
+//! `bench backlog` only what a long backlog costs it. With `--quick` after it, each takes a shorter
+//! look. What the other arguments name it starts itself, in processes of their own.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is run for")]
 
@@ -27,11 +27,8 @@ fn main() -> ExitCode {
         ["serve-hub"] => serve::hub(""),
         ["serve-durable-hub"] => serve::durable_hub(),
         ["work-off", folder, events] => backlog::work_off_and_tell(folder, events),
-        [] => everything(&Effort::FULL),
-        ["--quick"] => everything(&Effort::QUICK),
-        ["queue"] => queue(&Effort::FULL),
-        ["queue", "--quick"] => queue(&Effort::QUICK),
-        other => Err(format!("usage: bench [queue] [--quick]; found {other:?}").into()),
+        [part @ .., "--quick"] => measure(part, &Effort::QUICK),
+        part => measure(part, &Effort::FULL),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,26 +39,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn everything(effort: &Effort) -> Result<(), Box<dyn Error>> {
+/// Measures one part, or everything.
+fn measure(part: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
+    let (all, queue, file) = match part {
+        [] => (true, true, "bench.json"),
+        ["queue"] => (false, true, "bench-queue.json"),
+        ["backlog"] => (false, false, "bench-backlog.json"),
+        other => {
+            return Err(
+                format!("usage: bench [queue | backlog] [--quick]; found {other:?}").into(),
+            );
+        }
+    };
     let mut report = Report::new(effort);
     runtime()?.block_on(async {
-        call::measure(effort, &mut report).await?;
-        http::measure(effort, &mut report).await?;
-        durable_part(effort, &mut report).await
+        if all {
+            call::measure(effort, &mut report).await?;
+            http::measure(effort, &mut report).await?;
+        }
+        if queue {
+            durable::measure(effort, &mut report).await?;
+            durable::measure_hubs(effort, &mut report).await?;
+        }
+        backlog::measure(effort, &mut report).await
     })?;
-    report.finish("bench.json")
-}
-
-fn queue(effort: &Effort) -> Result<(), Box<dyn Error>> {
-    let mut report = Report::new(effort);
-    runtime()?.block_on(durable_part(effort, &mut report))?;
-    report.finish("bench-queue.json")
-}
-
-async fn durable_part(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    durable::measure(effort, report).await?;
-    durable::measure_hubs(effort, report).await?;
-    backlog::measure(effort, report).await
+    report.finish(file)
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
