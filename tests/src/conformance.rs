@@ -9,6 +9,7 @@ pub mod endings;
 pub mod history;
 pub mod letters;
 pub mod order;
+pub mod restart;
 pub mod settling;
 pub mod waking;
 
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 use nexus_host::config::HumanDuration;
 use nexus_host::queue::{
-    BoxFuture, Config, DeadLetter, Delivery, Failure, FollowUp, Journey, LetterFilter, Page,
-    PushError, Pushed, Queue, Settled, Settlement, Verdict, Work,
+    BoxFuture, Config, DeadLetter, Delivery, Failure, FollowUp, Journey, LetterFilter, OpenError,
+    Page, PushError, Pushed, Queue, Settled, Settlement, Verdict, Work,
 };
 use nexus_plugin_api::{Effect, Event, RawJson, StateWrite};
 use tempfile::TempDir;
@@ -87,6 +88,9 @@ macro_rules! queue_conformance {
                 dead_letters_are_kept_in_order_and_bounded
                 dead_letters_are_bounded_in_bytes
                 an_outage_does_not_fill_the_journal
+                letters_of_one_event_are_taken_up_as_one
+                what_is_taken_up_again_does_not_give_way
+                an_id_used_twice_tells_of_the_event_accepted_last
             ]
             letters: [
                 letters_are_found_by_what_they_are
@@ -130,8 +134,32 @@ macro_rules! queue_conformance {
     };
 }
 
-/// Opens an empty queue.
-pub type Open = dyn Fn(Config, bool) -> BoxFuture<'static, Arc<dyn Queue>> + Send + Sync;
+/// Makes one test of each case of the suite that is for durable backends only.
+#[macro_export]
+macro_rules! durable_queue_conformance {
+    (#[$test:meta], $backend:expr) => {
+        $crate::queue_conformance! { @cases #[$test], $backend,
+            restart: [
+                leased_work_is_given_out_again
+                a_pending_retry_keeps_its_attempts_and_its_time
+                a_scheduled_effect_is_not_early
+                duplicates_stay_known
+                a_settlement_is_kept_whole
+                what_is_remembered_reads_the_same
+                a_file_is_open_once
+                lanes_and_priorities_keep_their_order
+                interrupted_work_keeps_its_lane
+                replayed_work_is_kept
+            ]
+        }
+    };
+}
+
+/// Opens a queue: an empty one, or one that goes on where the last one with this configuration ended.
+pub type Open = dyn Fn(Config, bool) -> Opening + Send + Sync;
+
+/// A queue that is being opened.
+pub type Opening = BoxFuture<'static, Result<Arc<dyn Queue>, OpenError>>;
 
 /// A backend under test.
 pub struct Backend {
@@ -152,7 +180,7 @@ impl Backend {
     /// A backend. `open` gets the configuration and whether lanes are kept in order.
     pub fn new<F>(clock: Clock, open: F) -> Self
     where
-        F: Fn(Config, bool) -> BoxFuture<'static, Arc<dyn Queue>> + Send + Sync + 'static,
+        F: Fn(Config, bool) -> Opening + Send + Sync + 'static,
     {
         Self {
             clock,
@@ -183,8 +211,11 @@ impl Backend {
     pub async fn rig_with(&self, mut config: Config, lanes: bool) -> Rig<'_> {
         let folder = tempfile::tempdir().expect("a folder");
         config.sqlite.path = folder.path().join("queue.db");
+        let opening = (self.open)(config.clone(), lanes);
         Rig {
-            queue: (self.open)(config, lanes).await,
+            queue: opening.await.expect("it opens"),
+            config,
+            lanes,
             _folder: folder,
             given_way: Mutex::default(),
             backend: self,
@@ -204,6 +235,8 @@ impl std::fmt::Debug for Backend {
 pub struct Rig<'a> {
     /// The queue under test.
     pub queue: Arc<dyn Queue>,
+    config: Config,
+    lanes: bool,
     given_way: Mutex<Vec<Uuid>>,
     backend: &'a Backend,
     /// What a durable backend keeps; gone with the rig.
@@ -211,6 +244,18 @@ pub struct Rig<'a> {
 }
 
 impl Rig<'_> {
+    /// Closes the queue, and goes on with one that is opened in its place.
+    pub async fn restart(&mut self) {
+        self.queue.close_leasing();
+        self.queue.close().await;
+        self.queue = self.open_again().await.expect("it opens");
+    }
+
+    /// Opens a second queue in the same place.
+    pub async fn open_again(&self) -> Result<Arc<dyn Queue>, OpenError> {
+        (self.backend.open)(self.config.clone(), self.lanes).await
+    }
+
     /// Pushes one event.
     pub async fn push(&self, event: Event) -> Result<Pushed, PushError> {
         let mut report = self.queue.push(vec![admitted(event)]).await;

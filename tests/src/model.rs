@@ -33,6 +33,26 @@ pub struct Task {
     pub attempt: u32,
     /// Whether it keeps the event's lane, or waits for it.
     pub in_lane: bool,
+    /// Numbers all work but the first routing of an event, by when it came to be.
+    pub id: Option<u64>,
+}
+
+/// A dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Index of the event in [`Model::events`].
+    pub event: usize,
+    /// What failed.
+    pub kind: Kind,
+}
+
+/// How a backend sees time and its own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Work is ready when somebody asks for it after its time has come; nothing survives.
+    Volatile,
+    /// Work is ready when [`Model::promote`] is called; [`Model::restart`] keeps what is stored.
+    Durable,
 }
 
 /// What a settlement does, in the model's terms.
@@ -57,7 +77,20 @@ pub struct Known {
     pub event: Event,
     /// Where it stands.
     pub status: EventStatus,
-    dead: bool,
+    /// Whether a routing of it was settled.
+    routed: bool,
+    /// Parts that were given up and not taken up again.
+    dead: usize,
+}
+
+impl Known {
+    /// Where it stands with work that nobody has taken up.
+    fn at_hand(&self) -> EventStatus {
+        match self.routed {
+            true => EventStatus::Processing,
+            false => EventStatus::Queued,
+        }
+    }
 }
 
 /// The queue.
@@ -65,6 +98,7 @@ pub struct Known {
 pub struct Model {
     config: Config,
     lanes: bool,
+    durability: Durability,
     now: Duration,
     /// Every event ever accepted.
     pub events: Vec<Known>,
@@ -75,17 +109,22 @@ pub struct Model {
     delayed: Vec<(Duration, Task)>,
     seen: Vec<(Duration, String, uuid::Uuid)>,
     passed_over: [u32; 4],
-    /// The weight of each dead letter that is kept.
-    graves: Vec<u64>,
+    /// The dead letters that are kept, oldest first.
+    letters: Vec<Letter>,
+    /// Work that came to be, but for first routings.
+    numbered: u64,
+    /// Events accepted and finished since the start.
+    since_start: (u64, u64),
     intake_closed: bool,
 }
 
 impl Model {
     /// An empty one.
-    pub fn new(config: Config, lanes: bool) -> Self {
+    pub fn new(config: Config, lanes: bool, durability: Durability) -> Self {
         Self {
             config,
             lanes,
+            durability,
             now: Duration::ZERO,
             events: Vec::new(),
             waiting: Vec::new(),
@@ -93,7 +132,9 @@ impl Model {
             delayed: Vec::new(),
             seen: Vec::new(),
             passed_over: [0; 4],
-            graves: Vec::new(),
+            letters: Vec::new(),
+            numbered: 0,
+            since_start: (0, 0),
             intake_closed: false,
         }
     }
@@ -108,8 +149,12 @@ impl Model {
         self.intake_closed = true;
     }
 
-    /// What pushing an event must answer: whether it is new.
-    pub fn push(&mut self, event: &Event) -> Result<bool, PushError> {
+    /// What pushing an event must answer: whether it is new. Adds the events that have to give way.
+    pub fn push(
+        &mut self,
+        event: &Event,
+        given_way: &mut Vec<uuid::Uuid>,
+    ) -> Result<bool, PushError> {
         if self.intake_closed {
             return Err(PushError::Closed);
         }
@@ -130,7 +175,8 @@ impl Model {
         }
         for victim in victims {
             self.waiting.retain(|task| task.event != victim);
-            self.bury(victim);
+            given_way.push(self.events[victim].event.event_id);
+            self.bury(victim, Kind::Route);
             self.close(victim);
         }
         self.accept(event);
@@ -172,10 +218,8 @@ impl Model {
 
     /// Events that wait for their first routing.
     fn unrouted(&self) -> impl Iterator<Item = usize> {
-        let first = |task: &&Task| {
-            task.kind == Kind::Route && self.events[task.event].status == EventStatus::Queued
-        };
-        self.waiting.iter().filter(first).map(|task| task.event)
+        let first = self.waiting.iter().filter(|task| task.id.is_none());
+        first.map(|task| task.event)
     }
 
     fn accept(&mut self, event: &Event) {
@@ -186,19 +230,29 @@ impl Model {
         self.events.push(Known {
             event: event.clone(),
             status: EventStatus::Queued,
-            dead: false,
+            routed: false,
+            dead: 0,
         });
+        self.since_start.0 += 1;
         self.waiting.push(Task {
             event: self.events.len() - 1,
             kind: Kind::Route,
             attempt: 1,
             in_lane: self.lanes,
+            id: None,
         });
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
     }
 
     /// What each class would give now, lowest first.
     pub fn eligible(&mut self) -> [Option<Task>; 4] {
-        self.promote();
+        if self.durability == Durability::Volatile {
+            self.promote();
+        }
         let mut heads = [const { None }; 4];
         for task in &self.waiting {
             let head = &mut heads[self.priority(task)];
@@ -253,23 +307,28 @@ impl Model {
             .expect("it is leased");
         let task = self.leased.remove(place);
         let event = task.event;
+        self.events[event].routed |= task.kind == Kind::Route;
         for emitted in &plan.emitted {
             if !self.is_duplicate(emitted) {
                 self.accept(emitted);
             }
         }
-        (0..plan.dead).for_each(|_| self.bury(event));
+        (0..plan.dead).for_each(|_| self.bury(event, Kind::Effect(0)));
         let effect = |number, failed: bool, in_lane| Task {
             event,
             kind: Kind::Effect(number),
             attempt: 1 + u32::from(failed),
             in_lane,
+            id: None,
         };
-        let at_once: Vec<_> = plan
-            .at_once
-            .iter()
-            .map(|number| effect(*number, false, task.in_lane))
-            .collect();
+        let mut at_once = Vec::new();
+        for number in &plan.at_once {
+            let id = Some(self.number());
+            at_once.push(Task {
+                id,
+                ..effect(*number, false, task.in_lane)
+            });
+        }
         self.leased.extend(at_once.iter().cloned());
         for (number, after, failed) in &plan.later {
             self.delay(effect(*number, *failed, false), *after);
@@ -288,30 +347,91 @@ impl Model {
         (at_once, self.close(event))
     }
 
-    fn delay(&mut self, task: Task, after: Duration) {
+    fn delay(&mut self, mut task: Task, after: Duration) {
         if self.delayed.len() >= self.config.max_parked {
-            return self.bury(task.event);
+            return self.bury(task.event, task.kind);
         }
+        task.id = task.id.or_else(|| Some(self.number()));
         self.delayed.push((self.now + after, task));
-        self.delayed.sort_by_key(|(due, _)| *due);
+        let durable = self.durability == Durability::Durable;
+        // Of the same time, what was put back first; on disk, what came to be first.
+        self.delayed
+            .sort_by_key(|(due, task)| (*due, task.id.filter(|_| durable)));
     }
 
-    fn promote(&mut self) {
+    /// Makes work ready whose time has come.
+    pub fn promote(&mut self) {
         let due = self.delayed.partition_point(|(due, _)| *due <= self.now);
         self.waiting
             .extend(self.delayed.drain(..due).map(|(_, task)| task));
     }
 
-    fn bury(&mut self, event: usize) {
-        self.events[event].dead = true;
-        self.graves.push(size(&self.events[event].event));
-        let is_too_much = |graves: &[u64]| {
-            graves.len() > self.config.dead_letter_capacity
-                || graves.iter().sum::<u64>() > self.config.max_bytes.bytes()
-        };
-        while self.graves.len() > 1 && is_too_much(&self.graves) {
-            self.graves.remove(0);
+    fn bury(&mut self, event: usize, kind: Kind) {
+        self.events[event].dead += 1;
+        self.letters.push(Letter { event, kind });
+        while self.letters.len() > 1 && self.has_too_many_letters() {
+            self.letters.remove(0);
         }
+    }
+
+    fn has_too_many_letters(&self) -> bool {
+        let sizes = self.letters.iter();
+        let bytes: u64 = sizes
+            .map(|letter| size(&self.events[letter.event].event))
+            .sum();
+        self.letters.len() > self.config.dead_letter_capacity
+            || bytes > self.config.max_bytes.bytes()
+    }
+
+    /// The dead letters that are kept, oldest first.
+    pub fn letters(&self) -> &[Letter] {
+        &self.letters
+    }
+
+    /// Takes letters up once more, by their places in [`Model::letters`], in ascending order.
+    pub fn replay(&mut self, places: &[usize]) {
+        for letter in self.purge(places) {
+            let known = &mut self.events[letter.event];
+            known.dead = known.dead.saturating_sub(1);
+            known.status = known.at_hand();
+            let id = Some(self.number());
+            self.waiting.push(Task {
+                event: letter.event,
+                kind: letter.kind,
+                attempt: 1,
+                in_lane: self.lanes && letter.kind == Kind::Route,
+                id,
+            });
+        }
+    }
+
+    /// Deletes letters, by their places in [`Model::letters`], in ascending order.
+    pub fn purge(&mut self, places: &[usize]) -> Vec<Letter> {
+        let removed = places.iter().rev().map(|place| self.letters.remove(*place));
+        let mut removed: Vec<_> = removed.collect();
+        removed.reverse();
+        removed
+    }
+
+    /// The process ends, and another goes on with what is stored: what was under way comes first,
+    /// oldest first; a first attempt in its lane, so that nothing of the lane passes it.
+    pub fn restart(&mut self) {
+        let lanes = self.lanes;
+        let mut interrupted: Vec<_> = self
+            .waiting
+            .drain(..)
+            .chain(self.leased.drain(..))
+            .collect();
+        interrupted.sort_by_key(|task| (task.id.is_none(), task.id, task.event));
+        for task in &mut interrupted {
+            task.in_lane = lanes && task.attempt == 1;
+            let known = &mut self.events[task.event];
+            known.status = known.at_hand();
+        }
+        self.waiting = interrupted;
+        self.passed_over = [0; 4];
+        self.since_start = (0, 0);
+        self.intake_closed = false;
     }
 
     /// Ends an event that has no work left.
@@ -319,11 +439,11 @@ impl Model {
         if self.tasks().any(|task| task.event == event) {
             return None;
         }
+        self.since_start.1 += 1;
         let known = &mut self.events[event];
-        known.status = if known.dead {
-            EventStatus::Dead
-        } else {
-            EventStatus::Processed
+        known.status = match known.dead {
+            0 => EventStatus::Processed,
+            _ => EventStatus::Dead,
         };
         Some(known.status)
     }
@@ -386,7 +506,6 @@ impl Model {
         let mut waiting = [0; 4];
         self.unrouted()
             .for_each(|index| waiting[self.events[index].event.priority as usize] += 1);
-        let finished = self.events.len() - open.len();
         let expected = QueueStats {
             depth: open.len(),
             parked: open.iter().filter(|index| self.is_parked(**index)).count(),
@@ -398,9 +517,9 @@ impl Model {
             waiting,
             leased: self.leased.len(),
             delayed: self.delayed.len(),
-            dead_letters: self.graves.len(),
-            accepted: u64::try_from(self.events.len()).expect("few events"),
-            finished: u64::try_from(finished).expect("few events"),
+            dead_letters: self.letters.len(),
+            accepted: self.since_start.0,
+            finished: self.since_start.1,
             oldest: stats.oldest,
         };
         assert_eq!(*stats, expected);

@@ -169,8 +169,7 @@ impl SqliteQueue {
         closed: T,
     ) -> BoxFuture<'_, T> {
         let (reply, answer) = oneshot::channel();
-        // A writer that is gone drops the reply, and so answers too.
-        let _ = self.shared.mailbox.put(request(reply));
+        self.shared.mailbox.put(request(reply));
         Box::pin(async move { answer.await.unwrap_or(closed) })
     }
 
@@ -262,7 +261,7 @@ impl Queue for SqliteQueue {
             with,
             reply,
         };
-        let _ = self.shared.mailbox.put(Request::Settle(settle));
+        self.shared.mailbox.put(Request::Settle(settle));
         Box::pin(async move { answer.await.map_err(|_| SettleError::Lost) })
     }
 

@@ -1,6 +1,7 @@
 //! What a queue remembers: marks against duplicates, journeys, dead letters. All of it is bounded.
 
 use nexus_host::config::ByteSize;
+use nexus_host::queue::config::WhenFull;
 use nexus_host::queue::{Config, EventStatus, Grave, Pushed, Settlement, Step};
 use uuid::Uuid;
 
@@ -59,9 +60,9 @@ pub async fn a_mark_is_forgotten_after_its_window(backend: &Backend) {
     let rig = backend.rig(config).await;
     let one = event("a", 0);
     rig.put([one.clone()]).await;
-    rig.pass(15).await;
+    rig.pass(10).await;
     assert!(is_duplicate(&rig.push(one.clone()).await));
-    rig.pass(6).await;
+    rig.pass(11).await;
     assert_eq!(
         rig.push(one.clone()).await,
         Ok(Pushed::Accepted),
@@ -260,4 +261,77 @@ pub async fn an_outage_does_not_fill_the_journal(backend: &Backend) {
         "{last:?}"
     );
     assert_eq!(journey.steps.len(), 3, "{:?}", journey.steps);
+}
+
+/// Two parts of an event that died are two letters of it; taken up again, it is one event still.
+pub async fn letters_of_one_event_are_taken_up_as_one(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    // The same id from elsewhere, in between.
+    let one = event("a", 0);
+    let mut other = event("b", 1);
+    other.event_id = one.event_id;
+    rig.put([one, other]).await;
+    let (first, second) = (rig.lease().await, rig.lease().await);
+    let grave = |number| Grave {
+        work: effect(number),
+        reason: "for_a_test".to_owned(),
+        errors: Vec::new(),
+    };
+    let with = Settlement {
+        dead: vec![grave(0), grave(1)],
+        ..Settlement::default()
+    };
+    rig.settle(&first, with).await;
+    rig.ack(&second).await;
+    let letters: Vec<_> = rig.dead_letters().await.iter().map(|one| one.id).collect();
+    assert_eq!(letters.len(), 2);
+
+    assert_eq!(rig.queue.replay(letters.clone()).await, Ok(letters));
+    assert_eq!(rig.queue.stats().depth, 1);
+    let (one, two) = (rig.lease().await, rig.lease().await);
+    assert_eq!((&one.work, &two.work), (&effect(0), &effect(1)));
+    assert_eq!(rig.ack(&one).await.finished, None);
+    let finished = rig.ack(&two).await.finished;
+    assert_eq!(
+        finished,
+        Some(EventStatus::Processed),
+        "nothing is dead any more"
+    );
+}
+
+/// Whoever takes a letter up again wants it done: it is not the oldest that is dropped.
+pub async fn what_is_taken_up_again_does_not_give_way(backend: &Backend) {
+    let config = Config {
+        capacity: 2,
+        when_full: WhenFull::DropOldest,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    rig.put((0..3).map(|n| event(&format!("s{n}"), n))).await;
+    let letter = rig.dead_letters().await.remove(0);
+    assert_eq!(number(&letter.event), 0);
+    let replayed = rig.queue.replay(vec![letter.id]).await;
+    assert_eq!(replayed, Ok(vec![letter.id]));
+    let standing = status(&rig, letter.event.event_id).await;
+    assert_eq!(standing, Some(EventStatus::Queued));
+    assert_eq!(rig.queue.stats().waiting.iter().sum::<usize>(), 2);
+    rig.put([event("s3", 3)]).await;
+    assert_eq!(buried(&rig).await, [1, 2]);
+}
+
+/// An id alone may name several events: its journey is that of the one accepted last, in whatever
+/// order they finish.
+pub async fn an_id_used_twice_tells_of_the_event_accepted_last(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    let one = event("a", 0);
+    let mut other = event("b", 1);
+    other.event_id = one.event_id;
+    let id = one.event_id;
+    rig.put([one, other]).await;
+    let (first, second) = (rig.lease().await, rig.lease().await);
+    for delivery in [second, first] {
+        rig.ack(&delivery).await;
+        let journey = rig.journey(id).await.expect("it is kept");
+        assert_eq!(journey.source, "b");
+    }
 }

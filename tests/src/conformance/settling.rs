@@ -29,9 +29,9 @@ pub async fn a_failed_attempt_comes_again_after_its_delay(backend: &Backend) {
         .settle(&first, nack(rig.units(2), Some(failure("one"))))
         .await;
     assert_eq!(settled.finished, None);
-    rig.pass(18).await;
+    rig.pass(14).await;
     rig.nothing().await;
-    rig.pass(3).await;
+    rig.pass(7).await;
     let second = rig.lease().await;
     rig.settle(&second, nack(rig.units(1), Some(failure("two"))))
         .await;

@@ -94,8 +94,8 @@ pub async fn a_nearer_due_time_is_not_missed(backend: &Backend) {
     // One of them now watches the clock, and is the last in line for a wake-up.
     rig.settle(&far, nack(rig.units(3_600), None)).await;
     rig.pass(1).await;
-    rig.settle(&near, nack(rig.units(1), None)).await;
     let started = Instant::now();
+    rig.settle(&near, nack(rig.units(1), None)).await;
     let found = timeout(rig.units(60), arrivals.recv()).await;
     let found = found
         .expect("it was woken in time")

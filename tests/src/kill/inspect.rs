@@ -1,14 +1,14 @@
 //! What a hub says of a run's events once its queue is at rest: journeys, kept state, dead letters,
 //! figures. It only asks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::hub::{ADMIN_KEY, Hub};
 use crate::ledger::Entry;
-use crate::wire::{Wire, get};
+use crate::wire::{Answer, Wire, get};
 
 /// What a hub knows.
 #[derive(Debug, Default)]
@@ -16,49 +16,62 @@ pub(super) struct Inspection {
     /// The journeys of the producers' events and of those that they led to; none for an event that
     /// the hub does not know.
     pub(super) journeys: HashMap<Uuid, Value>,
-    /// The keys of orders that are in the plugin's state.
-    pub(super) kept: HashSet<String>,
+    /// Whether the key of an order is in the plugin's state.
+    pub(super) kept: HashMap<String, bool>,
     /// The dead letters that are listed: the first ones, when there are many.
     pub(super) dead_letters: Vec<Uuid>,
     /// `/v1/admin/queue`.
     pub(super) queue: Value,
+    /// Questions to which the hub said neither yes nor no.
+    pub(super) evaded: Vec<String>,
 }
 
 impl Inspection {
     /// Asks for everything that concerns these events.
     ///
     /// # Panics
-    /// When the hub does not answer.
+    /// When there is no answer at all.
     pub(super) async fn of(hub: &Hub, entries: impl Iterator<Item = &Entry>) -> Self {
         let mut wire = Wire::open(hub.address()).await.expect("the hub listens");
-        let mut read = async |path: &str| {
-            let answer = wire.exchange(&get(path, ADMIN_KEY)).await;
-            let answer = answer.expect("the hub answers");
-            (answer.status == 200).then_some(answer.body)
-        };
         let mut found = Self::default();
         for entry in entries {
             let mut wanted = vec![entry.event.event_id];
             while let Some(id) = wanted.pop() {
-                if let Some(journey) = read(&format!("/v1/events/{id}")).await {
-                    wanted.extend(emitted(&journey));
-                    found.journeys.insert(id, journey);
+                let path = format!("/v1/events/{id}");
+                if let Some(answer) = found.ask(&mut wire, &path).await
+                    && answer.status == 200
+                {
+                    wanted.extend(emitted(&answer.body));
+                    found.journeys.insert(id, answer.body);
                 }
             }
-            if let Some(key) = &entry.event.payload.keep
-                && read(&format!("/v1/hooks/probe/state/{key}"))
-                    .await
-                    .is_some()
-            {
-                found.kept.insert(key.clone());
+            if let Some(key) = &entry.event.payload.keep {
+                let path = format!("/v1/hooks/probe/state/{key}");
+                if let Some(answer) = found.ask(&mut wire, &path).await {
+                    found.kept.insert(key.clone(), answer.status == 200);
+                }
             }
         }
-        let letters = read("/v1/admin/dead-letters").await.unwrap_or_default();
-        let letters = letters["dead_letters"].as_array().into_iter().flatten();
-        let id = |letter: &Value| letter["id"].as_str()?.parse().ok();
-        found.dead_letters = letters.filter_map(id).collect();
-        found.queue = read("/v1/admin/queue").await.unwrap_or_default();
+        if let Some(answer) = found.ask(&mut wire, "/v1/admin/dead-letters").await {
+            let letters = answer.body["dead_letters"].as_array().into_iter().flatten();
+            let id = |letter: &Value| letter["id"].as_str()?.parse().ok();
+            found.dead_letters = letters.filter_map(id).collect();
+        }
+        if let Some(answer) = found.ask(&mut wire, "/v1/admin/queue").await {
+            found.queue = answer.body;
+        }
         found
+    }
+
+    /// An answer that says yes (200) or no (404).
+    async fn ask(&mut self, wire: &mut Wire, path: &str) -> Option<Answer> {
+        let answer = wire.exchange(&get(path, ADMIN_KEY)).await;
+        let answer = answer.expect("an answer");
+        if matches!(answer.status, 200 | 404) {
+            return Some(answer);
+        }
+        self.evaded.push(format!("{path}: {answer:?}"));
+        None
     }
 
     /// Where an event stands; nothing when the hub does not know it.

@@ -15,7 +15,7 @@ use crate::ledger::{Entry, Ledger, Word};
 use crate::receiver::Arrival;
 
 /// What does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It was acknowledged, and the hub does not know it.
     Lost,
@@ -31,6 +31,8 @@ pub enum Fault {
     WrongKey,
     /// State is there without its outcome, or the outcome without its state.
     WrongState,
+    /// The hub does not say what it knows.
+    Evaded,
     /// Dead letters that are missing, or that nothing has left.
     WrongLetters,
     /// The figures do not add up.
@@ -96,6 +98,7 @@ pub(super) fn reconcile(
         audit.event(entry);
     }
     audit.undecided();
+    audit.evaded();
     audit.letters();
     audit.balance();
     (audit.figures, audit.findings)
@@ -229,14 +232,25 @@ impl<'a> Audit<'a> {
 
     /// State is written with the outcome, or not at all.
     fn state(&mut self, entry: &Entry, end: End) {
-        let Some(key) = &entry.event.payload.keep else {
+        let key = entry.event.payload.keep.as_ref();
+        let Some(is_kept) = key.and_then(|key| self.inspection.kept.get(key)) else {
             return;
         };
-        let is_kept = self.inspection.kept.contains(key);
-        if is_kept != (end == End::Processed) {
+        if *is_kept != (end == End::Processed) {
             let what = format!("its state is there: {is_kept}");
             self.find(Fault::WrongState, entry, what);
         }
+    }
+
+    /// What the hub would not say.
+    fn evaded(&mut self) {
+        let evaded = self.inspection.evaded.iter();
+        self.findings.extend(evaded.map(|answer| Finding {
+            fault: Fault::Evaded,
+            what: answer.clone(),
+            entry: None,
+            journey: None,
+        }));
     }
 
     /// What has arrived, and no known event had decided.
@@ -325,7 +339,7 @@ impl<'a> Audit<'a> {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.fault, self.what)?;
+        f.write_str(&self.what)?;
         if let Some(entry) = &self.entry {
             write!(f, "\n  ledger: {entry}")?;
         }

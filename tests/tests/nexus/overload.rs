@@ -34,7 +34,7 @@ fn hub(receiver: &Receiver, config: &str) -> Hub {
 /// An event in a lane of its own, of which one parcel comes.
 fn event(tag: String, priority: Priority) -> Event<Order> {
     let parcel = Parcel {
-        tag: tag.clone(),
+        tag,
         ..Parcel::default()
     };
     let order = Order {
@@ -43,7 +43,7 @@ fn event(tag: String, priority: Priority) -> Event<Order> {
     };
     let mut event = Event::new(Order::TYPE, "test", order);
     event.priority = priority;
-    event.partition_key = Some(tag);
+    event.partition_key = Some(event.event_id.to_string());
     event
 }
 
@@ -77,7 +77,8 @@ impl Flood {
             while !*stop.borrow() {
                 let first = ledger.entries().len();
                 for n in first..first + size {
-                    let tag = format!("flood-{connection}-{n}");
+                    // Long enough for a leak of what was refused to show.
+                    let tag = format!("flood-{connection}-{n:02000}");
                     ledger.open(event(tag, Priority::Critical));
                 }
                 let new = &ledger.entries()[first..];
@@ -174,6 +175,7 @@ async fn ten_times_the_load_is_refused_in_good_form_and_what_is_accepted_is_done
         &receiver,
         "[queue]\ncapacity = 200\njournal_capacity = 500\ndedup_capacity = 500",
     );
+    forget_peak_memory(&hub);
     let mut flood = Flood::new();
     for size in [1, 1, 20, 20, 20, 20] {
         flood.connect(&hub, ADMIN_KEY, size);
@@ -226,6 +228,12 @@ async fn ten_times_the_load_is_refused_in_good_form_and_what_is_accepted_is_done
     if let (Some(before), Some(after)) = (before, after) {
         assert!(after * 10 <= before * 11, "{before} KiB, then {after} KiB");
     }
+}
+
+/// Forgets what the hub took for a moment when it judged its plugins.
+fn forget_peak_memory(hub: &Hub) {
+    // Where the system does not know this, there is no peak to be read either.
+    let _ = std::fs::write(format!("/proc/{}/clear_refs", hub.pid()), "5");
 }
 
 /// The most memory that a hub has held so far, in KiB; nothing where the system does not tell.

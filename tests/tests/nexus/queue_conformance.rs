@@ -13,7 +13,7 @@ mod memory {
         Backend::new(clock, |config, lanes| {
             Box::pin(async move {
                 let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(&config, lanes));
-                queue
+                Ok(queue)
             })
         })
     }
@@ -138,17 +138,20 @@ mod sqlite {
 
     use nexus_host::queue::{Queue, SqliteQueue};
     use nexus_tests::conformance::{Backend, Clock};
-    use nexus_tests::queue_conformance;
+    use nexus_tests::{durable_queue_conformance, queue_conformance};
 
     fn sqlite() -> Backend {
         Backend::new(Clock::Real, |config, lanes| {
             Box::pin(async move {
-                let queue = SqliteQueue::open(&config, lanes).expect("it opens");
-                let queue: Arc<dyn Queue> = Arc::new(queue);
-                queue
+                let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config, lanes)?);
+                Ok(queue)
             })
         })
     }
 
     queue_conformance!(#[tokio::test(flavor = "multi_thread", worker_threads = 2)], sqlite());
+    durable_queue_conformance!(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)],
+        sqlite()
+    );
 }

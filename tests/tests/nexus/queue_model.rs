@@ -1,9 +1,11 @@
-//! Random sequences of calls, on a real queue and on the naive model: they must agree on all.
+//! Random sequences of calls, on a real queue and on the naive model: they must agree on all. A
+//! durable queue is closed and opened again on the way.
 //!
-//! `NEXUS_MODEL_CASES` says how many sequences are run (default 256), `NEXUS_MODEL_SEED` repeats a
+//! `NEXUS_MODEL_CASES` says how many sequences are run (default 256, and 128 of a durable
+//! queue), `NEXUS_MODEL_SEED` repeats a
 //! run. A failure prints the shortest sequence that shows it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +13,19 @@ use futures_util::FutureExt;
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
 use nexus_host::queue::{
-    Config, Delivery, FollowUp, Grave, Lease, MemoryQueue, Pushed, Queue, SettleError, Settlement,
-    Verdict, Work,
+    Clock, Config, DeadLetter, Delivery, FollowUp, Grave, Lease, LetterFilter, MemoryQueue, Page,
+    Pushed, Queue, SettleError, Settlement, SqliteQueue, Verdict, Work,
 };
-use nexus_plugin_api::{Event, Priority};
+use nexus_plugin_api::{Event, Priority, StateWrite};
 use nexus_tests::conformance::{effect, failure};
 use nexus_tests::events::{admitted, event, heavy};
-use nexus_tests::model::{Kind, Model, Plan, Task};
+use nexus_tests::model::{Durability, Kind, Letter, Model, Plan, Task};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::test_runner::{RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use tempfile::TempDir;
 use tokio::time::advance;
+use uuid::Uuid;
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -34,7 +38,13 @@ enum Op {
     /// Settles something that was settled before.
     SettleAgain(prop::sample::Index),
     Advance(u64),
+    /// Takes some of the dead letters up once more.
+    Replay(Vec<prop::sample::Index>),
+    /// Deletes some of the dead letters.
+    Purge(Vec<prop::sample::Index>),
     CloseIntake,
+    /// Closes the queue and opens it again, if it is durable.
+    Restart,
 }
 
 /// An event to push.
@@ -101,6 +111,9 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (any::<prop::sample::Index>(), ending()).prop_map(|(which, how)| Op::Settle(which, how)),
         1 => any::<prop::sample::Index>().prop_map(Op::SettleAgain),
         3 => (0_u64..2_000).prop_map(Op::Advance),
+        1 => vec(any::<prop::sample::Index>(), 1..4).prop_map(Op::Replay),
+        1 => vec(any::<prop::sample::Index>(), 1..3).prop_map(Op::Purge),
+        1 => Just(Op::Restart),
     ]
 }
 
@@ -138,10 +151,53 @@ fn sequence() -> impl Strategy<Value = (Config, bool, Vec<Op>)> {
     (config, any::<bool>(), ops)
 }
 
+/// Opens a queue, with lanes or without.
+type Open = dyn Fn(&Config, bool) -> Arc<dyn Queue> + Send + Sync;
+
+/// A kind of queue, and its time.
+struct Backend {
+    durability: Durability,
+    clock: Clock,
+    open: Box<Open>,
+}
+
+impl Backend {
+    fn memory() -> Self {
+        Self {
+            durability: Durability::Volatile,
+            clock: Clock::manual(),
+            open: Box::new(|config, lanes| Arc::new(MemoryQueue::new(config, lanes))),
+        }
+    }
+
+    fn sqlite() -> Self {
+        let clock = Clock::manual();
+        Self {
+            durability: Durability::Durable,
+            clock: clock.clone(),
+            open: Box::new(move |config, lanes| {
+                let queue = SqliteQueue::open_with_clock(config, lanes, clock.clone());
+                Arc::new(queue.expect("it opens"))
+            }),
+        }
+    }
+}
+
+/// Where a queue's file is: in memory, where there is such a place, since this is not about disks.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a folder")
+}
+
 /// The queue and the model, side by side.
-struct Pair {
+struct Pair<'a> {
+    backend: &'a Backend,
+    config: Config,
+    lanes: bool,
     queue: Arc<dyn Queue>,
     model: Model,
+    _folder: TempDir,
     /// What is leased, in the model's terms and the queue's.
     held: Vec<(Task, Delivery)>,
     settled: Vec<Lease>,
@@ -149,11 +205,17 @@ struct Pair {
     effects: u32,
 }
 
-impl Pair {
-    fn new(config: &Config, lanes: bool) -> Self {
+impl<'a> Pair<'a> {
+    fn new(backend: &'a Backend, mut config: Config, lanes: bool) -> Self {
+        let folder = folder();
+        config.sqlite.path = folder.path().join("queue.db");
         Self {
-            queue: Arc::new(MemoryQueue::new(config, lanes)),
-            model: Model::new(config.clone(), lanes),
+            backend,
+            queue: (backend.open)(&config, lanes),
+            model: Model::new(config.clone(), lanes, backend.durability),
+            config,
+            lanes,
+            _folder: folder,
             held: Vec::new(),
             settled: Vec::new(),
             made: Vec::new(),
@@ -198,22 +260,107 @@ impl Pair {
                     assert_eq!(refused.err(), Some(SettleError::UnknownLease));
                 }
             }
-            Op::Advance(millis) => {
-                let by = Duration::from_millis(*millis);
-                advance(by).await;
-                self.model.advance(by);
-            }
+            Op::Advance(millis) => self.advance(Duration::from_millis(*millis)).await,
+            Op::Replay(which) => self.replay(which).await,
+            Op::Purge(which) => self.purge(which).await,
             Op::CloseIntake => {
                 self.queue.close_intake();
                 self.model.close_intake();
             }
+            Op::Restart => self.restart().await,
         }
+        self.look_round().await;
         self.model.assert_figures(&self.queue.stats());
+    }
+
+    async fn advance(&mut self, by: Duration) {
+        advance(by).await;
+        self.backend.clock.advance(by);
+        self.model.advance(by);
+        self.look_round().await;
+    }
+
+    /// A durable queue looks at the clock when it is asked to write something.
+    async fn look_round(&mut self) {
+        if self.backend.durability == Durability::Volatile {
+            return;
+        }
+        let nothing = StateWrite {
+            key: "nothing".to_owned(),
+            value: None,
+        };
+        let written = self.queue.state_put("tests", nothing).await;
+        written.expect("it can be written");
+        self.model.promote();
+    }
+
+    /// The dead letters, which are those of the model.
+    async fn letters(&self) -> Vec<DeadLetter> {
+        let all = self
+            .queue
+            .dead_letters(LetterFilter::default(), Page::first(usize::MAX));
+        let all = all.await.expect("they can be read");
+        let expected = self.model.letters().iter();
+        let expected: Vec<_> = expected
+            .map(|Letter { event, kind }| (&self.model.events[*event].event, *kind))
+            .collect();
+        let found: Vec<_> = all
+            .iter()
+            .map(|one| (&*one.event, kind(&one.work)))
+            .collect();
+        assert_eq!(found, expected);
+        all
+    }
+
+    /// Some of the letters that there are: their places, and their ids.
+    async fn some(&self, which: &[prop::sample::Index]) -> (Vec<usize>, Vec<Uuid>) {
+        let letters = self.letters().await;
+        if letters.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let places: BTreeSet<_> = which.iter().map(|one| one.index(letters.len())).collect();
+        let ids = places.iter().map(|place| letters[*place].id).collect();
+        (places.into_iter().collect(), ids)
+    }
+
+    async fn replay(&mut self, which: &[prop::sample::Index]) {
+        let (places, ids) = self.some(which).await;
+        assert_eq!(self.queue.replay(ids.clone()).await, Ok(ids.clone()));
+        self.model.replay(&places);
+        assert_eq!(self.queue.replay(ids).await, Ok(Vec::new()), "only once");
+    }
+
+    async fn purge(&mut self, which: &[prop::sample::Index]) {
+        let (places, ids) = self.some(which).await;
+        assert_eq!(self.queue.purge(ids.clone()).await, Ok(ids.clone()));
+        self.model.purge(&places);
+        assert_eq!(self.queue.purge(ids).await, Ok(Vec::new()), "only once");
+    }
+
+    async fn restart(&mut self) {
+        if self.backend.durability == Durability::Volatile {
+            return;
+        }
+        self.queue.close_leasing();
+        self.queue.close().await;
+        self.queue = (self.backend.open)(&self.config, self.lanes);
+        self.model.restart();
+        // Those of the process before.
+        self.held.clear();
+        self.settled.clear();
+        self.look_round().await;
+        self.assert_journeys().await;
+        self.letters().await;
     }
 
     async fn push(&mut self, batch: &[Made]) {
         let events: Vec<_> = batch.iter().map(|made| self.make(made)).collect();
-        let expected: Vec<_> = events.iter().map(|event| self.model.push(event)).collect();
+        let mut given_way = Vec::new();
+        let model = &mut self.model;
+        let expected: Vec<_> = events
+            .iter()
+            .map(|event| model.push(event, &mut given_way))
+            .collect();
         let report = self
             .queue
             .push(events.into_iter().map(admitted).collect())
@@ -221,6 +368,7 @@ impl Pair {
         let is_new = |answer: Result<Pushed, _>| answer.map(|pushed| pushed == Pushed::Accepted);
         let found: Vec<_> = report.answers.into_iter().map(is_new).collect();
         assert_eq!(found, expected);
+        assert_eq!(report.given_way, given_way);
     }
 
     /// Leases once. Says whether there was something.
@@ -284,6 +432,7 @@ impl Pair {
             self.held.push((task, delivery));
         }
         self.settled.push(delivery.lease);
+        self.look_round().await;
     }
 
     /// Every journey tells what the model knows.
@@ -322,16 +471,15 @@ impl Pair {
                 let Some(due) = self.model.next_due() else {
                     break;
                 };
-                advance(due).await;
-                self.model.advance(due);
+                self.advance(due).await;
             }
         }
+        self.letters().await;
         let stats = self.queue.stats();
         assert_eq!(
             (stats.depth, stats.bytes, stats.leased, stats.delayed),
             (0, 0, 0, 0)
         );
-        assert_eq!(stats.accepted, stats.finished);
         let drained = self
             .queue
             .drained(tokio::time::Instant::now() + Duration::from_secs(9));
@@ -413,8 +561,17 @@ fn from_env<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 #[test]
-fn the_memory_queue_agrees_with_its_model() {
-    let cases = from_env("NEXUS_MODEL_CASES").unwrap_or(256);
+fn the_memory_queue_agrees_with_the_model() {
+    agrees(Backend::memory, 256);
+}
+
+#[test]
+fn the_durable_queue_agrees_with_the_model() {
+    agrees(Backend::sqlite, 128);
+}
+
+fn agrees(backend: fn() -> Backend, cases: u32) {
+    let cases = from_env("NEXUS_MODEL_CASES").unwrap_or(cases);
     let seed: u64 = from_env("NEXUS_MODEL_SEED").unwrap_or_else(rand_seed);
     println!("{cases} sequences, NEXUS_MODEL_SEED={seed}");
     let mut bytes = [0; 32];
@@ -432,7 +589,8 @@ fn the_memory_queue_agrees_with_its_model() {
             .build()
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         runtime.block_on(async {
-            let mut pair = Pair::new(&config, lanes);
+            let backend = backend();
+            let mut pair = Pair::new(&backend, config, lanes);
             for op in &ops {
                 pair.run(op).await;
             }
@@ -440,8 +598,12 @@ fn the_memory_queue_agrees_with_its_model() {
         });
         Ok(())
     });
-    if let Err(error) = result {
-        panic!("NEXUS_MODEL_SEED={seed}: {error}");
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, (config, lanes, ops))) => {
+            panic!("NEXUS_MODEL_SEED={seed}: {reason}\nlanes: {lanes}, {config:?}\n{ops:?}")
+        }
+        Err(TestError::Abort(reason)) => panic!("NEXUS_MODEL_SEED={seed}: {reason}"),
     }
 }
 
@@ -453,8 +615,8 @@ fn rand_seed() -> u64 {
 /// The model finds what it is there to find: that an event is a duplicate of itself.
 #[test]
 fn the_model_knows_a_duplicate() {
-    let mut model = Model::new(Config::default(), true);
-    let one = event("a", 0);
-    assert_eq!(model.push(&one), Ok(true));
-    assert_eq!(model.push(&one), Ok(false));
+    let mut model = Model::new(Config::default(), true, Durability::Volatile);
+    let (one, mut given_way) = (event("a", 0), Vec::new());
+    assert_eq!(model.push(&one, &mut given_way), Ok(true));
+    assert_eq!(model.push(&one, &mut given_way), Ok(false));
 }

@@ -99,8 +99,10 @@ pub(super) struct Records {
     open: HashMap<RecordKey, Record>,
     open_bytes: u64,
     parked: usize,
-    finished: HashMap<RecordKey, Journey>,
-    by_age: VecDeque<RecordKey>,
+    /// Each with a number that tells when it finished.
+    finished: HashMap<RecordKey, (u64, Journey)>,
+    by_age: VecDeque<(u64, RecordKey)>,
+    finishes: u64,
     keep_finished: usize,
     newest_by_id: HashMap<Uuid, RecordKey>,
     next: RecordKey,
@@ -115,6 +117,7 @@ impl Records {
             parked: 0,
             finished: HashMap::new(),
             by_age: VecDeque::new(),
+            finishes: 0,
             keep_finished,
             newest_by_id: HashMap::new(),
             next: 0,
@@ -140,38 +143,32 @@ impl Records {
             lines: Vec::with_capacity(4),
         };
         record.note(Step::Accepted);
-        self.insert(record)
+        self.next += 1;
+        self.insert(self.next, record);
+        self.next
     }
 
-    fn insert(&mut self, record: Record) -> RecordKey {
-        self.next += 1;
-        let key = self.next;
+    fn insert(&mut self, key: RecordKey, record: Record) {
         self.open_bytes += size(&record.event);
-        self.newest_by_id.insert(record.event.event_id, key);
+        let newest = self.newest_by_id.entry(record.event.event_id);
+        let newest = newest.or_insert(key);
+        *newest = key.max(*newest);
         self.open.insert(key, record);
-        key
     }
 
     /// Gives the event of a dead letter one more unit of work. Its journey goes on, as far as it is
     /// remembered.
-    pub(super) fn reopen(&mut self, letter: &DeadLetter, lane: Option<LaneKey>) -> RecordKey {
-        let id = letter.event.event_id;
-        let known = self.newest_by_id.get(&id).copied();
-        let known = known.filter(|key| self.accepted_at(*key) == Some(letter.accepted_at));
+    pub(super) fn reopen(&mut self, key: RecordKey, letter: &DeadLetter, lane: Option<LaneKey>) {
         let step = Step::Replayed {
             dead_letter: letter.id,
         };
-        if let Some(key) = known
-            && self.open.contains_key(&key)
-        {
-            self.add_work(key);
-            if let Some(record) = self.open.get_mut(&key) {
-                record.dead = record.dead.saturating_sub(1);
-                record.note(step);
-            }
-            return key;
+        self.add_work(key);
+        if let Some(record) = self.open.get_mut(&key) {
+            record.dead = record.dead.saturating_sub(1);
+            record.note(step);
+            return;
         }
-        let before = known.and_then(|key| self.recall(key));
+        let before = self.recall(key);
         let mut lines = before.map_or_else(Vec::new, |journey| journey.steps);
         let buried = |line: &&JournalLine| matches!(line.step, Step::Dead { .. });
         let again = |line: &&JournalLine| matches!(line.step, Step::Replayed { .. });
@@ -180,6 +177,7 @@ impl Records {
             .saturating_sub(lines.iter().filter(again).count());
         // Even a full journal says that the event came back.
         lines.truncate(MAX_LINES - 1);
+        let was_taken_up = |line: &JournalLine| matches!(line.step, Step::Leased);
         let mut record = Record {
             event: letter.event.clone(),
             accepted_at: letter.accepted_at,
@@ -188,26 +186,23 @@ impl Records {
             dead: dead.saturating_sub(1),
             open: 1,
             delayed: 0,
-            started: letter.work != Work::Route,
+            started: letter.work != Work::Route || lines.iter().any(was_taken_up),
             lines,
         };
         record.note(step);
-        self.insert(record)
+        self.insert(key, record);
     }
 
     /// Takes out a finished journey that goes on.
     fn recall(&mut self, key: RecordKey) -> Option<Journey> {
-        let journey = self.finished.remove(&key)?;
+        let (_, journey) = self.finished.remove(&key)?;
         // Its place among the finished ones is left empty; a few such may stay, not ever more.
         if self.by_age.len() > 2 * self.finished.len() + SPARE_PLACES {
-            self.by_age.retain(|key| self.finished.contains_key(key));
+            let finished = &self.finished;
+            self.by_age
+                .retain(|(finish, key)| finished.get(key).is_some_and(|(at, _)| at == finish));
         }
         Some(journey)
-    }
-
-    fn accepted_at(&self, key: RecordKey) -> Option<DateTime<Utc>> {
-        let open = self.open.get(&key).map(|record| record.accepted_at);
-        open.or_else(|| self.finished.get(&key).map(|journey| journey.accepted_at))
     }
 
     pub(super) fn get(&self, key: RecordKey) -> Option<&Record> {
@@ -246,26 +241,29 @@ impl Records {
         let status = record.status();
         record.note(Step::Finished { status });
         self.open_bytes -= size(&record.event);
-        self.finished.insert(
-            key,
-            Journey {
-                finished_at: Some(Utc::now()),
-                steps: std::mem::take(&mut record.lines),
-                ..record.journey()
-            },
-        );
-        self.by_age.push_back(key);
+        let journey = Journey {
+            finished_at: Some(Utc::now()),
+            steps: std::mem::take(&mut record.lines),
+            ..record.journey()
+        };
+        self.finishes += 1;
+        self.finished.insert(key, (self.finishes, journey));
+        self.by_age.push_back((self.finishes, key));
         self.forget_old();
         Some(status)
     }
 
     fn forget_old(&mut self) {
         while self.finished.len() > self.keep_finished {
-            let Some(oldest) = self.by_age.pop_front() else {
+            let Some((finish, key)) = self.by_age.pop_front() else {
                 return;
             };
-            if let Some(journey) = self.finished.remove(&oldest)
-                && self.newest_by_id.get(&journey.event_id) == Some(&oldest)
+            // One that was taken up again since has no journey, or a younger one.
+            if self.finished.get(&key).is_none_or(|(at, _)| *at != finish) {
+                continue;
+            }
+            if let Some((_, journey)) = self.finished.remove(&key)
+                && self.newest_by_id.get(&journey.event_id) == Some(&key)
             {
                 self.newest_by_id.remove(&journey.event_id);
             }
@@ -284,7 +282,7 @@ impl Records {
         let key = self.newest_by_id.get(&event_id)?;
         match self.open.get(key) {
             Some(record) => Some(record.journey()),
-            None => self.finished.get(key).cloned(),
+            None => self.finished.get(key).map(|(_, journey)| journey.clone()),
         }
     }
 
@@ -332,10 +330,10 @@ mod tests {
             errors: Vec::new(),
         };
         for _ in 0..1_000 {
-            let key = records.reopen(&letter, None);
-            records.end_work(key);
+            records.reopen(other, &letter, None);
+            records.end_work(other);
         }
-        assert_eq!(records.finished.len(), 2);
+        assert_eq!(records.finished.len(), 1);
         assert!(records.by_age.len() < 100, "{}", records.by_age.len());
     }
 }

@@ -199,8 +199,11 @@ impl State {
         self.seen.insert(&event, now, accepted_at);
         self.accepted += 1;
         let lane = self.lane(&event);
+        let (priority, bytes) = (event.priority, size(&event));
         let record = self.records.open(event, lane, accepted_at);
-        self.await_turn(record, Work::Route, wake);
+        if let Some(place) = self.await_turn(record, Work::Route, wake) {
+            self.droppable.insert(place, priority, bytes);
+        }
     }
 
     fn lane(&self, event: &Event) -> Option<LaneKey> {
@@ -208,32 +211,27 @@ impl State {
             .then(|| Arc::from(event.partition_key.as_deref().unwrap_or(&event.source)))
     }
 
-    /// Lines work up as new. An event that waits for its first routing waits in its lane.
-    fn await_turn(&mut self, key: RecordKey, work: Work, wake: &mut Wake) {
-        let Some(record) = self.records.get(key) else {
-            return;
-        };
-        let (priority, bytes) = (record.event.priority, size(&record.event));
-        let is_route = work == Work::Route;
-        let lane = record.lane.clone().filter(|_| is_route);
+    /// Lines work up as new. An event that waits for its routing waits in its lane.
+    fn await_turn(&mut self, key: RecordKey, work: Work, wake: &mut Wake) -> Option<Place> {
+        let record = self.records.get(key)?;
+        let priority = record.event.priority;
+        let lane = record.lane.clone().filter(|_| work == Work::Route);
         let task = Task {
             record: key,
             work,
             attempt: 1,
             errors: Vec::new(),
         };
-        let place = self.enqueue(task, priority, lane, wake);
-        if is_route {
-            self.droppable.insert(place, priority, bytes);
-        }
+        Some(self.enqueue(task, priority, lane, wake))
     }
 
-    /// Takes the work of dead letters up once more. Answers which there were.
+    /// Takes the work of dead letters up once more. Answers which there were. It does not give way
+    /// again: somebody has asked for it.
     pub(super) fn replay(&mut self, letters: &[Uuid], wake: &mut Wake) -> Vec<Uuid> {
         let mut replayed = Vec::new();
-        for letter in self.graves.take(letters) {
+        for (key, letter) in self.graves.take(letters) {
             let lane = self.lane(&letter.event);
-            let key = self.records.reopen(&letter, lane);
+            self.records.reopen(key, &letter, lane);
             self.await_turn(key, letter.work, wake);
             replayed.push(letter.id);
         }
@@ -242,7 +240,8 @@ impl State {
 
     /// Deletes dead letters. Answers which there were.
     pub(super) fn purge(&mut self, letters: &[Uuid]) -> Vec<Uuid> {
-        self.graves.take(letters).iter().map(|one| one.id).collect()
+        let purged = self.graves.take(letters);
+        purged.iter().map(|(_, letter)| letter.id).collect()
     }
 
     fn enqueue(

@@ -101,16 +101,15 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Leaves a request. Hands it back when nobody reads any more.
-    pub(super) fn put(&self, request: Request) -> Result<(), Request> {
+    /// Leaves a request. When nobody reads any more, it is dropped, and its reply with it.
+    pub(super) fn put(&self, request: Request) {
         let mut inside = self.inside.lock();
         if inside.closed {
-            return Err(request);
+            return;
         }
         inside.requests.push(request);
         drop(inside);
         self.arrived.notify_one();
-        Ok(())
     }
 
     /// Makes the writer look round without a request.

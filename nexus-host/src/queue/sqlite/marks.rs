@@ -74,13 +74,14 @@ impl Marks {
         totals: &Totals,
     ) -> rusqlite::Result<Option<i64>> {
         let print = Print::of(event);
-        if let Some((_, at)) = self.fresh.get(&print) {
-            return Ok(Some(*at));
+        let oldest = totals.mark - self.capacity;
+        if let Some((n, at)) = self.fresh.get(&print) {
+            return Ok((*n > oldest).then_some(*at));
         }
         let Some(n) = self.rows.get(&print.low) else {
             return Ok(None);
         };
-        if *n <= totals.mark - self.capacity {
+        if *n <= oldest {
             return Ok(None);
         }
         let found = connection

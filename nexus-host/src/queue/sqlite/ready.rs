@@ -94,10 +94,6 @@ struct Leased {
 
 /// What a worker finds.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once, from the lock to the worker"
-)]
 pub(super) enum Found {
     Work(Delivery),
     Nothing,
@@ -363,6 +359,17 @@ impl Ready {
         self.fresh += usize::from(self.schedule.push(place, priority, None));
     }
 
+    /// Takes in work that was under way when the last process ended. It comes before everything
+    /// else; a first attempt in its lane, so that nothing of the lane passes it.
+    pub(super) fn interrupted(&mut self, mut task: Task) {
+        task.place = task.id.map_or(0, |id| u64::try_from(id.0).unwrap_or(0));
+        let (place, priority) = (task.place, task.row.event.priority);
+        let lane = (task.attempt == 1).then(|| self.lane(&task.row.event));
+        self.waiting.insert(place, task);
+        let lane = lane.flatten();
+        self.fresh += usize::from(self.schedule.push(place, priority, lane));
+    }
+
     /// Takes in the work of a dead letter. What goes through routing again waits in its lane.
     pub(super) fn replayed(&mut self, task: Task) {
         let (place, priority) = (task.place, task.row.event.priority);
@@ -507,9 +514,19 @@ pub(super) fn lane_of(event: &Event) -> LaneKey {
 }
 
 fn place_of(key: Key) -> Place {
-    u64::try_from(key.place()).unwrap_or(0)
+    place_in_line(key.place())
+}
+
+/// A place in the order of arrival. Places before the first of them are for what was under way when
+/// the last process ended, by the number of the task.
+pub(super) fn place_in_line(place: i64) -> Place {
+    const FIRST: Place = 1 << 63;
+    FIRST + u64::try_from(place).unwrap_or(0)
 }
 
 fn size(event: &Event) -> u64 {
     u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,7 +190,7 @@ impl Writer {
         ready.begin_trial(suspects);
         let others = interrupted.into_iter();
         let others = others.filter(|task| !tried.contains(&task.mark()));
-        others.for_each(|task| ready.due(task));
+        others.for_each(|task| ready.interrupted(task));
         drop(ready);
         self.publish(Vec::new());
         Ok(())

@@ -131,7 +131,7 @@ impl State {
             dead_letter: id,
             reason: grave.reason.clone(),
         });
-        self.graves.push(DeadLetter {
+        let letter = DeadLetter {
             id,
             at: Utc::now(),
             event: record.event.clone(),
@@ -139,7 +139,8 @@ impl State {
             work: grave.work,
             reason: grave.reason,
             errors: grave.errors,
-        });
+        };
+        self.graves.push(key, letter);
     }
 
     fn leave_lane(&mut self, key: RecordKey, wake: &mut Wake) {

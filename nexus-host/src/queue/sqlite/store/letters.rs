@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::settle::MAX_LINES;
 use super::{Store, Trouble, blob, count, size};
 use crate::queue::sqlite::clock;
-use crate::queue::sqlite::ready::{Row, Task};
+use crate::queue::sqlite::ready::{Row, Task, place_in_line};
 use crate::queue::sqlite::rows::{Damage, Key, Stored, WorkColumns, event_sum, head, sum};
 use crate::queue::sqlite::totals::Progress;
 use crate::queue::{DeadLetter, Grave, JournalLine, Step};
@@ -242,7 +242,7 @@ impl Store {
             work: letter.work.clone(),
             attempt: 1,
             errors: Vec::new(),
-            place: count(self.totals.place),
+            place: place_in_line(self.totals.place),
         });
         Ok(())
     }
@@ -253,13 +253,20 @@ impl Store {
         let Some(seq) = self.finished.find(id) else {
             return Ok(Vec::new());
         };
-        let lines: Option<String> = self
-            .connection
-            .prepare_cached(
-                "DELETE FROM done WHERE seq = ? AND place = ? AND id = ? RETURNING lines",
-            )?
-            .query_row(params![seq, place, blob(&id)], |row| row.get(0))
-            .optional()?;
+        let take =
+            |condition: &str| {
+                self.connection
+                .prepare_cached(&format!(
+                    "DELETE FROM done WHERE {condition} AND place = ? AND id = ? RETURNING lines"
+                ))?
+                .query_row(params![seq, place, blob(&id)], |row| row.get::<_, String>(0))
+                .optional()
+            };
+        let lines = match take("seq = ?")? {
+            // Another event has the same id, and was accepted later.
+            None => take("seq <> ?")?,
+            lines => lines,
+        };
         match lines {
             Some(lines) => Ok(serde_json::from_str(&lines).map_err(Damage::from)?),
             None => Ok(Vec::new()),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use nexus_plugin_api::Event;
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
-use super::{Store, Trouble, count};
+use super::{Store, Trouble};
 use crate::queue::sqlite::attempting::Mark;
 use crate::queue::sqlite::clock;
-use crate::queue::sqlite::ready::{Row, Task, Wanted};
+use crate::queue::sqlite::ready::{Row, Task, Wanted, place_in_line};
 use crate::queue::sqlite::rows::{Damage, Key, Stored, TaskId, WorkColumns};
 use crate::queue::sqlite::totals::Progress;
 
@@ -221,7 +221,7 @@ impl Store {
             work,
             attempt: found.attempt,
             errors,
-            place: count(self.totals.place),
+            place: place_in_line(self.totals.place),
         }))
     }
 

@@ -224,7 +224,8 @@ impl Store {
         self.totals.done += 1;
         self.totals.finished += 1;
         // Before the commit, so that the event is never to be found in neither place.
-        self.finished.insert(row.event.event_id, self.totals.done);
+        self.finished
+            .insert(row.event.event_id, row.key.place(), self.totals.done);
         let status = match status {
             EventStatus::Dead => "dead",
             _ => "processed",
