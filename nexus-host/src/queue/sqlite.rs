@@ -359,7 +359,10 @@ impl Queue for SqliteQueue {
     fn stats(&self) -> QueueStats {
         let ready = self.shared.ready.lock();
         let totals = *self.shared.totals.lock();
-        let routing = ready.routing();
+        let mut routing = [0; 4];
+        ready
+            .routing()
+            .for_each(|row| routing[row.key.class()] += 1);
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         QueueStats {
             depth: count(totals.depth),
@@ -368,7 +371,7 @@ impl Queue for SqliteQueue {
             bytes: totals.bytes,
             waiting: std::array::from_fn(|class| {
                 let unrouted = totals.unrouted[class].count;
-                count(unrouted.saturating_sub(routing[class].count))
+                count(unrouted.saturating_sub(routing[class]))
             }),
             leased: ready.leased(),
             delayed: count(totals.delayed),
