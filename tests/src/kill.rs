@@ -150,7 +150,8 @@ pub async fn run(plan: Plan, mut progress: impl FnMut(Cycle)) -> Verdict {
     }
     let entries = ledgers.iter().flat_map(Ledger::entries);
     let inspection = Inspection::of(&hub, entries).await;
-    let (figures, findings) = reconcile::reconcile(&ledgers, &receiver.arrivals(), &inspection);
+    let arrivals = receiver.arrivals();
+    let (figures, findings) = reconcile::reconcile(plan.cycles, &ledgers, &arrivals, &inspection);
     let home = hub.kill();
     let is_worth_keeping = plan.backend == Backend::Sqlite && !findings.is_empty();
     Verdict {

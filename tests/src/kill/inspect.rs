@@ -90,8 +90,16 @@ pub(super) fn dead_letters(journey: &Value) -> impl Iterator<Item = Uuid> {
     ids(journey, "dead", "dead_letter")
 }
 
+/// Whether the hub has given an event up because it died twice while the event was under way.
+pub(super) fn is_suspect(journey: &Value) -> bool {
+    steps(journey, "dead").any(|step| step["reason"] == "killed_the_hub")
+}
+
 fn ids(journey: &Value, name: &str, field: &str) -> impl Iterator<Item = Uuid> {
+    steps(journey, name).filter_map(move |step| step[field].as_str()?.parse().ok())
+}
+
+fn steps<'a>(journey: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     let steps = journey["steps"].as_array().into_iter().flatten();
-    let steps = steps.filter(move |step| step["step"] == name);
-    steps.filter_map(move |step| step[field].as_str()?.parse().ok())
+    steps.filter(move |step| step["step"] == name)
 }

@@ -9,7 +9,7 @@ use probe::Parcel;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::inspect::{Inspection, dead_letters, emitted};
+use super::inspect::{Inspection, dead_letters, emitted, is_suspect};
 use super::orders::{self, End};
 use crate::ledger::{Entry, Ledger, Word};
 use crate::receiver::Arrival;
@@ -35,6 +35,8 @@ pub enum Fault {
     Evaded,
     /// Dead letters that are missing, or that nothing has left.
     WrongLetters,
+    /// More events are given up as killers of the hub than there were kills.
+    WrongSuspects,
     /// The figures do not add up.
     Unbalanced,
 }
@@ -66,20 +68,21 @@ pub struct Figures {
     pub processed: usize,
     /// Events that the hub has given up.
     pub dead: usize,
-    /// Of these, the ones that it blamed for its death.
-    pub blamed: usize,
     /// Events that the hub has still something to do for.
     pub pending: usize,
     /// Effects that were taken by the receiver.
     pub effects: usize,
     /// How often one was taken again.
     pub repeated_effects: usize,
+    /// Events that the hub has given up because it died twice while they were under way.
+    pub suspects: usize,
     /// Acknowledged events that the hub does not know.
     pub lost: usize,
 }
 
-/// Compares the accounts of a run whose queue is at rest.
+/// Compares the accounts of a run in which the hub was killed so often, and whose queue is at rest.
 pub(super) fn reconcile(
+    kills: u32,
     ledgers: &[Ledger],
     arrivals: &[Arrival],
     inspection: &Inspection,
@@ -102,6 +105,7 @@ pub(super) fn reconcile(
     audit.undecided();
     audit.evaded();
     audit.letters();
+    audit.suspects(kills);
     audit.balance();
     (audit.figures, audit.findings)
 }
@@ -163,25 +167,25 @@ impl<'a> Audit<'a> {
             return;
         };
         let end = orders::end(order);
-        self.end(entry, id, end);
-        self.state(entry, end);
-        if order.reject {
-            return;
-        }
-        self.parcels(entry, id, &order.parcels);
+        let decided: &[Parcel] = if order.reject { &[] } else { &order.parcels };
+        self.outcome(entry, id, end, decided);
         let emitted: Vec<Uuid> = emitted(journey).collect();
-        if emitted.len() != order.orders.len() && !self.is_blamed(id) {
-            let found = emitted.len();
-            self.find(Fault::WrongEnd, entry, format!("led to {found} events"));
+        // What is given up may have been given up before it led to anything.
+        if !is_suspect(journey) {
+            self.state(entry, end);
+            if emitted.len() != order.orders.len() {
+                let found = emitted.len();
+                self.find(Fault::WrongEnd, entry, format!("led to {found} events"));
+            }
         }
         for (id, parcels) in emitted.into_iter().zip(&order.orders) {
             self.figures.emitted += 1;
-            self.end(entry, id, End::Processed);
-            self.parcels(entry, id, parcels);
+            self.outcome(entry, id, End::Processed, parcels);
         }
     }
 
-    fn end(&mut self, entry: &Entry, id: Uuid, end: End) {
+    /// Does an event end as it must, and did its effects arrive?
+    fn outcome(&mut self, entry: &Entry, id: Uuid, end: End, parcels: &'a [Parcel]) {
         let status = self.inspection.status(id);
         let expected = match end {
             End::Processed => "processed",
@@ -194,32 +198,24 @@ impl<'a> Audit<'a> {
             Some("queued" | "processing") => self.figures.pending += 1,
             _ => {}
         }
-        if self.is_blamed(id) {
-            self.figures.blamed += 1;
-        } else if status != Some(expected) {
+        let due = parcels.iter().filter(|parcel| orders::is_due(parcel));
+        self.decided.extend(due.map(|parcel| parcel.tag.as_str()));
+        if self.inspection.journeys.get(&id).is_some_and(is_suspect) {
+            self.figures.suspects += 1;
+            return;
+        }
+        if status != Some(expected) {
             let status = status.unwrap_or("unknown");
             let what = format!("event {id} is {status}, and not {expected}");
             self.find(Fault::WrongEnd, entry, what);
         }
-    }
-
-    /// Whether some of its work was blamed for a death of the hub: it was alone under way at two of
-    /// them, so that it stands to reason, and was given up for it.
-    fn is_blamed(&self, id: Uuid) -> bool {
-        let steps = self.inspection.journeys.get(&id);
-        let steps = steps.and_then(|journey| journey["steps"].as_array());
-        let blamed = |step: &Value| step["reason"] == "killed_the_hub";
-        steps.is_some_and(|steps| steps.iter().any(blamed))
+        self.parcels(entry, id, parcels);
     }
 
     /// Each parcel of an event must have arrived, under the key that its event and its place give.
-    fn parcels(&mut self, entry: &Entry, id: Uuid, parcels: &'a [Parcel]) {
+    fn parcels(&mut self, entry: &Entry, id: Uuid, parcels: &[Parcel]) {
         for (number, parcel) in parcels.iter().enumerate() {
             if !orders::is_due(parcel) {
-                continue;
-            }
-            self.decided.insert(&parcel.tag);
-            if self.is_blamed(id) {
                 continue;
             }
             let Some(arrivals) = self.arrived.get(parcel.tag.as_str()) else {
@@ -252,7 +248,7 @@ impl<'a> Audit<'a> {
         let Some(is_kept) = key.and_then(|key| self.inspection.kept.get(key)) else {
             return;
         };
-        if *is_kept != (end == End::Processed) && !self.is_blamed(entry.event.event_id) {
+        if *is_kept != (end == End::Processed) {
             let what = format!("its state is there: {is_kept}");
             self.find(Fault::WrongState, entry, what);
         }
@@ -321,6 +317,20 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// What was under way when the hub died is tried one at a time at the next start, so that no
+    /// kill makes more than one event look like a killer.
+    fn suspects(&mut self, kills: u32) {
+        let suspects = self.figures.suspects;
+        if suspects > kills as usize {
+            self.findings.push(Finding {
+                fault: Fault::WrongSuspects,
+                what: format!("{suspects} events are given up as killers, after {kills} kills"),
+                entry: None,
+                journey: None,
+            });
+        }
+    }
+
     /// Accepted = processed + dead + pending, and the queue's own figures say the same.
     fn balance(&mut self) {
         let Figures {
@@ -375,10 +385,10 @@ impl AddAssign for Figures {
         self.emitted += other.emitted;
         self.processed += other.processed;
         self.dead += other.dead;
-        self.blamed += other.blamed;
         self.pending += other.pending;
         self.effects += other.effects;
         self.repeated_effects += other.repeated_effects;
+        self.suspects += other.suspects;
         self.lost += other.lost;
     }
 }
@@ -393,17 +403,18 @@ impl fmt::Display for Figures {
             emitted,
             processed,
             dead,
-            blamed,
             pending,
             effects,
             repeated_effects,
+            suspects,
             lost,
         } = self;
         write!(
             f,
             "{sent} events sent, {acknowledged} acknowledged, {unanswered} sendings unanswered, \
-             {refused} refused; with {emitted} emitted events {processed} processed, {dead} dead \
-             ({blamed} blamed), {pending} pending; {effects} effects, {repeated_effects} repeated; {lost} lost"
+             {refused} refused; with {emitted} emitted events {processed} processed, {dead} dead, \
+             {pending} pending, {suspects} given up as killers; {effects} effects, {repeated_effects} \
+             repeated; {lost} lost"
         )
     }
 }
