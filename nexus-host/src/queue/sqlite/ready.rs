@@ -540,4 +540,4 @@ fn size(event: &Event) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

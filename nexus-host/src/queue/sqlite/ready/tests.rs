@@ -33,7 +33,7 @@ static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
     Admission::new(&Limits::default(), &[], Arc::new(contracts))
 });
 
-fn event(lane: &str, priority: Priority, n: u64) -> Admitted {
+pub(in crate::queue::sqlite) fn event(lane: &str, priority: Priority, n: u64) -> Admitted {
     let payload = RawJson::of(&json!({ "n": n })).unwrap();
     let event = Event::new(EVENT_TYPE, lane, payload).with_priority(priority);
     ADMISSION.admit_event(event, Origin::Host).unwrap()
