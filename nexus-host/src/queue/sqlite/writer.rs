@@ -272,6 +272,12 @@ impl Writer {
                 self.refuse_pushes();
                 continue;
             }
+            if self.pause.is_some()
+                && let Err(error) = self.store.copy_log()
+            {
+                // On a full disk the log, once copied, is where there is room.
+                tracing::debug!(%error, "failed to copy the queue's log");
+            }
             let written = self.write_group();
             if closed && (self.todo.is_empty() && self.line.is_empty() || written.is_err()) {
                 break;
@@ -742,6 +748,10 @@ impl Writer {
 
     /// Forgets what is past its bounds, and gives space back.
     fn tidy(&mut self) {
+        if self.logged >= checkpoint::QUIET {
+            self.logged = 0;
+            self.checkpointer.ask();
+        }
         let now = self.now();
         let tidied = self.store.begin().and_then(|()| {
             let more = self.store.forget_old(now, FORGOTTEN.1)?;
