@@ -26,7 +26,7 @@ use crate::admission::Admitted;
 pub use config::Config;
 pub use letter::{DeadLetter, LetterFilter, Page};
 pub use memory::MemoryQueue;
-pub use sqlite::{Clock, OpenError, SqliteQueue};
+pub use sqlite::{Clock, Finding, OpenError, Quarantined, Rebuilt, Report, SqliteQueue, fsck};
 pub use work::{
     Delivery, EventStatus, Failure, FollowUp, Grave, JournalLine, Journey, Lease, Settled,
     Settlement, Step, Verdict, Work,

@@ -134,10 +134,12 @@ impl HubBuilder {
     /// # Panics
     /// When it is still there after [`PATIENCE`].
     pub fn run_to_end(self) -> (ExitStatus, String) {
-        let mut hub = self.lay_out().spawn();
-        let ended = hub.process.wait(PATIENCE);
-        let status = ended.unwrap_or_else(|| panic!("the hub goes on:\n{}", hub.process.log()));
-        (status, hub.process.log())
+        // With its folder, which it reads.
+        let mut starting = self.lay_out().spawn();
+        let process = &mut starting.process;
+        let ended = process.wait(PATIENCE);
+        let status = ended.unwrap_or_else(|| panic!("the hub goes on:\n{}", process.log()));
+        (status, process.log())
     }
 }
 

@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Look at what could not be done, do it once more, or delete it
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Look after the file of the durable queue
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Make keys for clients
     #[command(subcommand)]
     Key(KeyCommand),
@@ -81,6 +84,20 @@ pub(crate) enum DlqCommand {
     Replay(ChangeLetters),
     /// Delete dead letters
     Purge(ChangeLetters),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Check the queue's file while no hub works with it, and list what is in the quarantine
+    Fsck(Fsck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    /// Mend what can be mended. Nothing is deleted: what cannot be read goes to the quarantine, and a
+    /// damaged file is kept beside the new one
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 #[derive(Debug, Subcommand)]

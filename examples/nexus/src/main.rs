@@ -9,6 +9,7 @@ mod configuration;
 mod dlq;
 mod explain;
 mod failure;
+mod fsck;
 mod hub;
 mod key;
 mod moment;
@@ -21,7 +22,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use cli::{Arguments, Command, DlqCommand, KeyCommand, PluginCommand};
+use cli::{Arguments, Command, DlqCommand, KeyCommand, PluginCommand, QueueCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -60,6 +61,7 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Dlq(DlqCommand::Show(options)) => dlq::show(common, options).await,
         Command::Dlq(DlqCommand::Replay(options)) => dlq::replay(common, options).await,
         Command::Dlq(DlqCommand::Purge(options)) => dlq::purge(common, options).await,
+        Command::Queue(QueueCommand::Fsck(options)) => fsck::fsck(common, options),
         Command::Key(KeyCommand::New(options)) => key::new(common, options),
     }
 }

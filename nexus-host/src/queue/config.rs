@@ -61,7 +61,7 @@ pub enum Backend {
 #[serde(default, deny_unknown_fields)]
 pub struct Sqlite {
     /// The file, made when it is missing; relative to the configuration file. Files with this name
-    /// and an ending (`-wal`, `-shm`, `-lock`) belong to it. On a local disk: SQLite's
+    /// and an ending (`-wal`, `-shm`, `-lock`, `-attempting`) belong to it. On a local disk: SQLite's
     /// locks do not hold on network file systems. Default "nexus.db".
     pub path: PathBuf,
 }

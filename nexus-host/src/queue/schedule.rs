@@ -75,6 +75,16 @@ impl Schedule {
             .map_or(0, |lane| lane.waiting[class].len())
     }
 
+    /// Whether work of a class can be taken now.
+    pub(super) fn has_ready_in(&self, class: usize) -> bool {
+        !self.classes[class].ready.is_empty()
+    }
+
+    /// Whether a lane is being worked on, or has work that waits.
+    pub(super) fn holds(&self, key: &LaneKey) -> bool {
+        self.lanes.contains_key(key)
+    }
+
     /// Takes the next work; its lane, if it has one, is busy until [`Schedule::release`].
     pub(super) fn pop(&mut self) -> Option<(Place, Option<LaneKey>)> {
         let priority = self.next_class()?;

@@ -8,6 +8,7 @@ mod attempting;
 mod checkpoint;
 mod clock;
 mod finished;
+mod fsck;
 mod mailbox;
 mod marks;
 mod reader;
@@ -39,8 +40,9 @@ use crate::admission::Admitted;
 use attempting::Attempting;
 use checkpoint::Checkpointer;
 pub use clock::Clock;
+pub use fsck::{Finding, Quarantined, Rebuilt, Report, fsck};
 use mailbox::{Mailbox, Push, Request, Settle};
-use reader::Reader;
+use reader::{Desk, Reader};
 use ready::{Found, Ready};
 pub use schema::OpenError;
 use store::{Store, Trouble};
@@ -94,7 +96,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct SqliteQueue {
     shared: Arc<Shared>,
-    reader: Arc<Reader>,
+    reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -134,7 +136,8 @@ impl SqliteQueue {
         attempting.clear();
         let unrouted = store.totals.unrouted.map(|sum| sum.count);
         let finished = store.finished();
-        let reader = Reader::open(path.clone(), finished, config.journal_capacity)?;
+        let desk = Desk::open(path.clone(), finished, config.journal_capacity)?;
+        let reader = Reader::start(desk).map_err(io)?;
         let shared = Arc::new(Shared {
             config: config.clone(),
             clock,
@@ -157,7 +160,7 @@ impl SqliteQueue {
         });
         Ok(Self {
             shared,
-            reader: Arc::new(reader),
+            reader,
             writer: Mutex::new(Some(thread.map_err(io)?)),
         })
     }
@@ -173,16 +176,18 @@ impl SqliteQueue {
         Box::pin(async move { answer.await.unwrap_or(closed) })
     }
 
-    /// Reads on a thread of its own: the disk may be slow.
+    /// Has something read.
     fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Reader, &Shared) -> Result<T, Unavailable> + Send + 'static,
+        read: impl FnOnce(&mut Desk, &Shared) -> Result<T, Unavailable> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, Unavailable>> {
-        let (reader, shared) = (self.reader.clone(), self.shared.clone());
-        Box::pin(async move {
-            let answer = tokio::task::spawn_blocking(move || read(&reader, &shared)).await;
-            answer.unwrap_or_else(|_| Err(gone()))
-        })
+        let (reply, answer) = oneshot::channel();
+        let shared = self.shared.clone();
+        self.reader.ask(Box::new(move |desk| {
+            // Whoever has gone in the meantime needs no answer.
+            let _ = reply.send(read(desk, &shared));
+        }));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(gone())) })
     }
 
     async fn next(&self) -> Option<Delivery> {
@@ -304,7 +309,7 @@ impl Queue for SqliteQueue {
     }
 
     fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
-        self.read(move |reader, shared| reader.journey(event_id, &shared.ready))
+        self.read(move |desk, shared| desk.journey(event_id, &shared.ready))
     }
 
     fn dead_letters(
@@ -312,7 +317,7 @@ impl Queue for SqliteQueue {
         filter: LetterFilter,
         page: Page,
     ) -> BoxFuture<'_, Result<Vec<DeadLetter>, Unavailable>> {
-        self.read(move |reader, _| reader.dead_letters(&filter, page))
+        self.read(move |desk, _| desk.dead_letters(&filter, page))
     }
 
     fn replay(&self, letters: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Uuid>, Unavailable>> {
@@ -331,7 +336,7 @@ impl Queue for SqliteQueue {
         key: &str,
     ) -> BoxFuture<'_, Result<Option<Vec<u8>>, Unavailable>> {
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
-        self.read(move |reader, _| reader.state(&plugin, &key))
+        self.read(move |desk, _| desk.state(&plugin, &key))
     }
 
     fn state_put(&self, plugin: &str, write: StateWrite) -> BoxFuture<'_, Result<(), Unavailable>> {
@@ -350,13 +355,16 @@ impl Queue for SqliteQueue {
         prefix: &str,
     ) -> BoxFuture<'_, Result<Vec<String>, Unavailable>> {
         let (plugin, prefix) = (plugin.to_owned(), prefix.to_owned());
-        self.read(move |reader, _| reader.keys(&plugin, &prefix))
+        self.read(move |desk, _| desk.keys(&plugin, &prefix))
     }
 
     fn stats(&self) -> QueueStats {
         let ready = self.shared.ready.lock();
         let totals = *self.shared.totals.lock();
-        let routing = ready.routing();
+        let mut routing = [0; 4];
+        ready
+            .routing()
+            .for_each(|row| routing[row.key.class()] += 1);
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         QueueStats {
             depth: count(totals.depth),
@@ -365,7 +373,7 @@ impl Queue for SqliteQueue {
             bytes: totals.bytes,
             waiting: std::array::from_fn(|class| {
                 let unrouted = totals.unrouted[class].count;
-                count(unrouted.saturating_sub(routing[class].count))
+                count(unrouted.saturating_sub(routing[class]))
             }),
             leased: ready.leased(),
             delayed: count(totals.delayed),

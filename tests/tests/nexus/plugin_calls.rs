@@ -123,6 +123,8 @@ async fn log_lines_carry_the_plugin_and_the_event() {
             ))
             .await;
         let id = journey["event_id"].as_str().unwrap();
+        // The last of them.
+        hub.wait_for_log("probe logs everything").await;
         let log = hub.log();
         for level in ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"] {
             let found = log.lines().any(|line| {

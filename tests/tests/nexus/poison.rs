@@ -120,6 +120,10 @@ async fn what_was_alone_when_the_process_died_again_is_given_up_and_nothing_else
     let innocent = second.lease().await.expect("it comes again");
     second.ack(&innocent).await;
     let killer = second.lease().await.expect("it comes again");
+    let second = second.die();
+    assert!(second.killers().await.is_empty(), "once may be chance");
+    let again = second.lease().await.expect("it comes again");
+    assert_eq!(again.event, killer.event);
     let third = second.die();
     assert_eq!(
         third.killers().await,
@@ -144,6 +148,7 @@ async fn an_effect_that_kills_is_given_up_alone() {
     let settled = first.queue.settle(routed.lease, with).await;
     let leased = settled.expect("it is held").leased;
     first.ack(&leased[1]).await;
+    // The other was done, so this one was alone already.
     let second = first.die();
     let killer = second.lease().await.expect("it comes again");
     assert_eq!(killer.work, effect(0));

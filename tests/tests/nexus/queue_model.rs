@@ -573,7 +573,7 @@ fn the_durable_queue_agrees_with_the_model() {
 fn agrees(backend: fn() -> Backend, cases: u32) {
     let cases = from_env("NEXUS_MODEL_CASES").unwrap_or(cases);
     let seed: u64 = from_env("NEXUS_MODEL_SEED").unwrap_or_else(rand_seed);
-    println!("{cases} sequences, NEXUS_MODEL_SEED={seed}");
+    eprintln!("{cases} sequences, NEXUS_MODEL_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = ProptestConfig {

@@ -138,3 +138,25 @@ fn an_address_that_cannot_be_is_told_before_anything_is_sent() {
         .exits(2)
         .complains("nexus.toml:2: server.http: ");
 }
+
+#[test]
+fn a_queue_file_is_checked_and_a_damaged_one_stops_the_hub() {
+    let place = Place::new();
+    place.run(&["queue", "fsck"]).exits(2).complains("memory");
+    let place = place.file("nexus.toml", "[queue]\nbackend = \"sqlite\"\n");
+    place.run(&["queue", "fsck"]).exits(2).complains("nexus.db");
+    // The pages say SQLite, and then nothing that makes sense.
+    let mut bytes = b"SQLite format 3\0\x10\0\x02\x02\0\x40\x20\x20".to_vec();
+    bytes.resize(3 * 4_096, 7);
+    let path = place.path().join("nexus.db");
+    std::fs::write(&path, &bytes).unwrap();
+    place.run(&["run"]).exits(1).complains("nexus queue fsck");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing was changed");
+    place.run(&["queue", "fsck"]).exits(1).says("file: ");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing was changed");
+    place
+        .run(&["queue", "fsck", "--repair"])
+        .exits(0)
+        .says("the damaged file is");
+    place.run(&["queue", "fsck"]).exits(0).says("sound");
+}

@@ -1,10 +1,14 @@
 //! Reading beside the writer: journeys, dead letters, the state of plugins. Sees what is committed,
 //! and holds nobody up.
+//!
+//! On a thread of its own: the disk may be slow, and who asks may be a plugin's thread, which knows
+//! nothing of the host's runtime.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -21,18 +25,83 @@ use crate::queue::{
 /// The first routing of an event, as the tables hold it.
 const ROUTE: &str = "\"route\"";
 
-/// See the module.
+/// Something to read.
+type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+
+/// See the module. Dropping it ends its thread, after what was asked.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct Reader(Arc<Jobs>);
+
+/// What is to be read. Bounded by those who ask: each waits for its answer.
+#[derive(Default)]
+struct Jobs {
+    inside: Mutex<Inside>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    waiting: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Reader {
+    pub(super) fn start(desk: Desk) -> std::io::Result<Self> {
+        let jobs = Arc::new(Jobs::default());
+        let thread = std::thread::Builder::new().name("nexus-queue-read".to_owned());
+        let of_thread = jobs.clone();
+        thread.spawn(move || of_thread.run(desk))?;
+        Ok(Self(jobs))
+    }
+
+    /// Has something read.
+    pub(super) fn ask(&self, job: Job) {
+        self.0.inside.lock().waiting.push_back(job);
+        self.0.arrived.notify_one();
+    }
+}
+
+impl Jobs {
+    fn run(&self, mut desk: Desk) {
+        loop {
+            let mut inside = self.inside.lock();
+            self.arrived.wait_while(&mut inside, |inside| {
+                inside.waiting.is_empty() && !inside.closed
+            });
+            let Some(job) = inside.waiting.pop_front() else {
+                return;
+            };
+            drop(inside);
+            job(&mut desk);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.inside.lock().closed = true;
+        self.0.arrived.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Jobs(..)")
+    }
+}
+
+/// Where it is read.
+#[derive(Debug)]
+pub(super) struct Desk {
     path: PathBuf,
     /// Opened anew after an error.
-    connection: Mutex<Option<Connection>>,
+    connection: Option<Connection>,
     finished: Arc<Finished>,
     /// Finished journeys that are told; more may be there.
     journeys: i64,
 }
 
-impl Reader {
+impl Desk {
     pub(super) fn open(
         path: PathBuf,
         finished: Arc<Finished>,
@@ -41,89 +110,42 @@ impl Reader {
         let connection = schema::open_reader(&path)?;
         Ok(Self {
             path,
-            connection: Mutex::new(Some(connection)),
+            connection: Some(connection),
             finished,
             journeys: i64::try_from(journeys).unwrap_or(i64::MAX),
         })
     }
 
     fn with<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, Trouble>,
+        &mut self,
+        read: impl FnOnce(&Self, &Connection) -> Result<T, Trouble>,
     ) -> Result<T, Unavailable> {
-        let mut slot = self.connection.lock();
-        let connection = match slot.take() {
+        let connection = match self.connection.take() {
             Some(connection) => connection,
             None => schema::open_reader(&self.path).map_err(unavailable)?,
         };
-        let answer = read(&connection).map_err(unavailable)?;
-        *slot = Some(connection);
+        let answer = read(self, &connection).map_err(unavailable)?;
+        self.connection = Some(connection);
         Ok(answer)
     }
 
     /// The way of an event so far.
     pub(super) fn journey(
-        &self,
+        &mut self,
         id: Uuid,
         ready: &Mutex<Ready>,
     ) -> Result<Option<Journey>, Unavailable> {
-        self.with(|connection| {
+        self.with(|desk, connection| {
             // One view of all tables.
             let view = connection.unchecked_transaction()?;
-            let open = self.open_journey(&view, id, ready)?;
-            let finished = self.finished_journey(&view, id)?;
+            let open = open_journey(&view, id, ready)?;
+            let finished = desk.finished_journey(&view, id)?;
             Ok(match (open, finished) {
                 (Some((place, open)), Some((other, _))) if place > other => Some(open),
                 (Some((_, open)), None) => Some(open),
                 (_, finished) => finished.map(|(_, journey)| journey),
             })
         })
-    }
-
-    /// That of an event with work left, and its place.
-    fn open_journey(
-        &self,
-        connection: &Connection,
-        id: Uuid,
-        ready: &Mutex<Ready>,
-    ) -> Result<Option<(i64, Journey)>, Trouble> {
-        let found: Vec<(i64, i64, String, String)> = connection
-            .prepare_cached("SELECT key, accepted_at, source, head FROM event WHERE id = ?")?
-            .query_map([id.as_bytes()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        let newest = found.into_iter().max_by_key(|(key, ..)| Key(*key).place());
-        let Some((key, accepted_at, source, head)) = newest else {
-            return Ok(None);
-        };
-        let parts: Vec<String> = connection
-            .prepare_cached("SELECT lines FROM journal WHERE event = ? ORDER BY part")?
-            .query_map([key], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut steps: Vec<JournalLine> = decode(&join(&parts))?;
-        if steps.is_empty() {
-            steps.push(JournalLine {
-                at: clock::at(accepted_at),
-                step: Step::Accepted,
-            });
-        }
-        let taken_up = ready.lock().routed_since(Key(key));
-        steps.extend(taken_up.map(|at| JournalLine {
-            at,
-            step: Step::Leased,
-        }));
-        let is_past_routing: bool = connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM task WHERE event = ? AND work <> ?)")?
-            .query_row(params![key, ROUTE], |row| row.get(0))?;
-        let was_taken_up = steps.iter().any(|line| line.step == Step::Leased);
-        let status = match was_taken_up || is_past_routing {
-            true => EventStatus::Processing,
-            false => EventStatus::Queued,
-        };
-        let told: Told = decode(&head)?;
-        let journey = told.journey(id, status, source, accepted_at, None, steps);
-        Ok(Some((Key(key).place(), journey)))
     }
 
     /// That of a finished event, and its place.
@@ -164,11 +186,11 @@ impl Reader {
 
     /// The dead letters that are meant. One that is damaged is left out, and told to the log.
     pub(super) fn dead_letters(
-        &self,
+        &mut self,
         filter: &LetterFilter,
         page: Page,
     ) -> Result<Vec<DeadLetter>, Unavailable> {
-        self.with(|connection| {
+        self.with(|_, connection| {
             let after = page.after.unwrap_or_default();
             let sql = format!("SELECT {LETTER} FROM letter WHERE id > ? ORDER BY id");
             let mut statement = connection.prepare_cached(&sql)?;
@@ -191,8 +213,12 @@ impl Reader {
         })
     }
 
-    pub(super) fn state(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.with(|connection| {
+    pub(super) fn state(
+        &mut self,
+        plugin: &str,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.with(|_, connection| {
             let value = connection
                 .prepare_cached("SELECT value FROM plugin_state WHERE plugin = ? AND key = ?")?
                 .query_row([plugin, key], |row| row.get(0))
@@ -201,8 +227,8 @@ impl Reader {
         })
     }
 
-    pub(super) fn keys(&self, plugin: &str, prefix: &str) -> Result<Vec<String>, Unavailable> {
-        self.with(|connection| {
+    pub(super) fn keys(&mut self, plugin: &str, prefix: &str) -> Result<Vec<String>, Unavailable> {
+        self.with(|_, connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT key FROM plugin_state WHERE plugin = ? AND key >= ? ORDER BY key",
             )?;
@@ -218,6 +244,51 @@ impl Reader {
             Ok(keys)
         })
     }
+}
+
+/// The journey of an event with work left, and its place.
+fn open_journey(
+    connection: &Connection,
+    id: Uuid,
+    ready: &Mutex<Ready>,
+) -> Result<Option<(i64, Journey)>, Trouble> {
+    let found: Vec<(i64, i64, String, String)> = connection
+        .prepare_cached("SELECT key, accepted_at, source, head FROM event WHERE id = ?")?
+        .query_map([id.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let newest = found.into_iter().max_by_key(|(key, ..)| Key(*key).place());
+    let Some((key, accepted_at, source, head)) = newest else {
+        return Ok(None);
+    };
+    let parts: Vec<String> = connection
+        .prepare_cached("SELECT lines FROM journal WHERE event = ? ORDER BY part")?
+        .query_map([key], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut steps: Vec<JournalLine> = decode(&join(&parts))?;
+    if steps.is_empty() {
+        steps.push(JournalLine {
+            at: clock::at(accepted_at),
+            step: Step::Accepted,
+        });
+    }
+    let taken_up = ready.lock().routed_since(Key(key));
+    steps.extend(taken_up.map(|at| JournalLine {
+        at,
+        step: Step::Leased,
+    }));
+    let is_past_routing: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM task WHERE event = ? AND work <> ?)")?
+        .query_row(params![key, ROUTE], |row| row.get(0))?;
+    let was_taken_up = steps.iter().any(|line| line.step == Step::Leased);
+    let status = match was_taken_up || is_past_routing {
+        true => EventStatus::Processing,
+        false => EventStatus::Queued,
+    };
+    let told: Told = decode(&head)?;
+    let journey = told.journey(id, status, source, accepted_at, None, steps);
+    Ok(Some((Key(key).place(), journey)))
 }
 
 impl Told {

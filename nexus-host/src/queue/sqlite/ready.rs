@@ -9,11 +9,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use nexus_plugin_api::{Event, Priority};
+use nexus_plugin_api::Event;
 
 use super::attempting::{Attempting, Mark, Slot};
 use super::rows::{Key, TaskId};
-use super::totals::Sum;
 use crate::queue::droppable::Droppable;
 use crate::queue::schedule::{LaneKey, Place, Schedule};
 use crate::queue::{Delivery, Failure, Lease, SettleError, Work};
@@ -191,7 +190,7 @@ impl Ready {
                     let lane = self.lane(&suspect.row.event);
                     self.line_up(suspect.row, lane);
                 }
-                Some(_) => self.due(suspect),
+                Some(_) => self.interrupted(suspect),
             }
         }
         // Whoever came in vain comes again.
@@ -334,8 +333,13 @@ impl Ready {
     fn load(&mut self, row: Row) {
         let (class, lane) = (row.key.class(), self.lane(&row.event));
         if let Some(lane) = &lane {
+            let has_enough = match self.has_room(class) {
+                true => self.schedule.waiting_in(lane, class) >= LANE_WINDOW,
+                // The window is full of lanes that do not go on: only who has nothing here gets in.
+                false => self.schedule.holds(lane),
+            };
             let backlog = &mut self.backlog[class];
-            if backlog.has_aside(lane) || self.schedule.waiting_in(lane, class) >= LANE_WINDOW {
+            if has_enough || backlog.has_aside(lane) {
                 backlog.set_aside(lane, row.key);
                 return;
             }
@@ -387,57 +391,57 @@ impl Ready {
     /// Whether the window runs low while there is more on disk.
     pub(super) fn is_low(&self) -> bool {
         let counts = self.droppable.counts();
-        (0..4).any(|class| counts[class] < WINDOW / 4 && !self.backlog[class].is_empty())
-            && !self.wanted().is_empty()
+        let is_low = |class: usize| {
+            let is_short = counts[class] < WINDOW / 4 || !self.schedule.has_ready_in(class);
+            is_short && !self.backlog[class].is_empty()
+        };
+        (0..4).any(is_low) && !self.wanted().is_empty()
     }
 
     /// What the writer should read for the window, if anything.
     pub(super) fn wanted(&self) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (class, backlog) in self.backlog.iter().enumerate() {
-            let waiting = self.droppable.counts()[class];
-            if waiting > 0 && (waiting >= WINDOW / 2 || self.waiting_bytes >= WINDOW_BYTES) {
+            let is_full = self.is_full(class);
+            if is_full && self.schedule.has_ready_in(class) {
                 continue;
             }
-            let few = |lane: &LaneKey| self.schedule.waiting_in(lane, class) < LANE_WINDOW / 2;
+            let few = |lane: &LaneKey| match is_full {
+                true => !self.schedule.holds(lane),
+                false => self.schedule.waiting_in(lane, class) < LANE_WINDOW / 2,
+            };
             wanted.extend(backlog.wanted(class, few));
         }
         wanted
     }
 
-    /// Takes the event that has to give way out of the window: the oldest, or the oldest of the
-    /// lowest class, but none above `most`. Answers where to look on disk when it is not here.
-    pub(super) fn victim(&mut self, lowest_first: bool, most: Priority) -> Option<Victim> {
-        let heads = self.droppable.heads();
-        let candidates = (0..=most as usize).filter_map(|class| {
-            let there = self.backlog[class].first(class);
-            let (here, least) = (heads[class], there.as_ref().map(|(key, _)| place_of(*key)));
-            match (here, least) {
-                (Some(here), None) => Some((here, None)),
-                (Some(here), Some(least)) if here < least => Some((here, None)),
-                (_, least) => Some((least?, there.map(|(_, wanted)| wanted))),
-            }
-        });
-        let (place, wanted) = match lowest_first {
-            true => candidates.into_iter().next(),
-            false => candidates.into_iter().min_by_key(|(place, _)| *place),
-        }?;
-        if let Some(wanted) = wanted {
-            return Some(Victim::OnDisk(wanted));
+    /// Whether enough of a class is here: more is read only if none of it can be taken.
+    fn is_full(&self, class: usize) -> bool {
+        self.droppable.counts()[class] >= WINDOW / 2 || self.waiting_bytes >= WINDOW_BYTES
+    }
+
+    /// Where the oldest event of a class is that waits for its first routing.
+    pub(super) fn oldest_of(&self, class: usize) -> Oldest {
+        let here = self.droppable.heads()[class].and_then(|place| self.waiting.get(&place));
+        Oldest {
+            here: here.map(|task| task.row.key),
+            behind: self.backlog[class].first(),
         }
-        let task = self.remove(place)?;
-        let lane = self.lane(&task.row.event);
-        let priority = task.row.event.priority;
-        self.schedule.remove(place, priority, lane.as_ref());
-        Some(Victim::Here(task.row))
+    }
+
+    /// Takes an event out of the window; `None` when it is not there any more.
+    pub(super) fn give_way(&mut self, key: Key) -> Option<Row> {
+        let place = place_of(key);
+        let row = self.remove(place)?.row;
+        let lane = self.lane(&row.event);
+        self.schedule
+            .remove(place, row.event.priority, lane.as_ref());
+        Some(row)
     }
 
     /// An event that was on disk only is gone.
-    pub(super) fn gone(&mut self, wanted: &Wanted, key: Key) {
-        match wanted {
-            Wanted::Next { class, .. } => self.backlog[*class].read(key),
-            Wanted::Aside { class, lane, .. } => self.backlog[*class].read_aside(lane, 1, key),
-        }
+    pub(super) fn gone(&mut self, row: &Row) {
+        self.backlog[row.key.class()].gone(row.key, &lane_of(&row.event));
     }
 
     /// Puts a victim back whose end could not be committed.
@@ -469,14 +473,21 @@ impl Ready {
         self.leased.len()
     }
 
-    /// Events that are being routed, by class.
-    pub(super) fn routing(&self) -> [Sum; 4] {
-        let mut routing = [Sum::default(); 4];
+    /// Events that are being routed.
+    pub(super) fn routing(&self) -> impl Iterator<Item = &Row> {
         let held = self.leased.values().map(|leased| &leased.held.task);
-        for task in held.filter(|task| task.id.is_none()) {
-            routing[task.row.key.class()].add(size(&task.row.event));
-        }
-        routing
+        held.filter(|task| task.id.is_none()).map(|task| &task.row)
+    }
+
+    /// Events that were being routed when the last process died, and are to be tried again.
+    pub(super) fn suspects(&self) -> impl Iterator<Item = &Row> {
+        let unrouted = self.suspects.iter().filter(|task| task.id.is_none());
+        unrouted.map(|task| &task.row)
+    }
+
+    /// The process ends in order: nothing of what is under way has killed it.
+    pub(super) fn acquit(&mut self) {
+        self.attempting.clear();
     }
 
     /// Units of work that became takeable since the last call: so many workers have to be woken.
@@ -499,13 +510,13 @@ impl Ready {
     }
 }
 
-/// An event that has to give way.
-#[derive(Debug)]
-pub(super) enum Victim {
-    /// It was in the window, and is not any more.
-    Here(Row),
-    /// It is the first to be found there.
-    OnDisk(Wanted),
+/// Where the oldest event of a class is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Oldest {
+    /// The oldest in the window.
+    pub(super) here: Option<Key>,
+    /// Of what is on disk only, none comes before.
+    pub(super) behind: Option<Key>,
 }
 
 /// The lane of an event, in a queue that has lanes.
@@ -529,4 +540,4 @@ fn size(event: &Event) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

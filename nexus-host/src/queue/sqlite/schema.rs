@@ -59,7 +59,7 @@ const TABLES: &str = "
     CREATE TABLE plugin_state (
         plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (plugin, key)
     ) STRICT, WITHOUT ROWID;
-    -- Work that was under way when a process died, and how often.
+    -- Work that was under way when a process died, and how often it alone was.
     CREATE TABLE suspect (
         event INTEGER NOT NULL, task INTEGER NOT NULL, deaths INTEGER NOT NULL,
         PRIMARY KEY (event, task)
@@ -177,24 +177,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| failure(path, source);
     let connection = Connection::open(path).map_err(failed)?;
-    let application: i64 = pragma(&connection, "application_id").map_err(failed)?;
-    let layout: i64 = pragma(&connection, "user_version").map_err(failed)?;
-    let is_empty = connection
-        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
-            row.get(0)
-        })
-        .map_err(failed)?;
-    if application != APPLICATION_ID && !(application == 0 && is_empty) {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-        });
-    }
-    if layout > LAYOUT {
-        return Err(OpenError::TooNew {
-            path: path.to_owned(),
-            found: layout,
-        });
-    }
+    let is_empty = check(&connection, path)?;
     configure(&connection).map_err(failed)?;
     if is_empty {
         create(&connection).map_err(failed)?;
@@ -211,6 +194,46 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
         source,
     })?;
     Ok(connection)
+}
+
+/// Looks whether it is a queue that this build reads. Says whether there is nothing in it yet.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+    let failed = |source| failure(path, source);
+    let application: i64 = pragma(connection, "application_id").map_err(failed)?;
+    let layout: i64 = pragma(connection, "user_version").map_err(failed)?;
+    let is_empty: bool = connection
+        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    if application != APPLICATION_ID && !(application == 0 && is_empty) {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    if layout > LAYOUT {
+        return Err(OpenError::TooNew {
+            path: path.to_owned(),
+            found: layout,
+        });
+    }
+    Ok(is_empty)
+}
+
+/// Whether the tables are the ones that this build makes.
+pub(super) fn has_its_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables = |connection: &Connection| {
+        connection
+            .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")?
+            .query_map([], |row| {
+                let column = |index| row.get::<_, Option<String>>(index);
+                Ok([column(0)?, column(1)?, column(2)?, column(3)?])
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let new = Connection::open_in_memory()?;
+    new.execute_batch(TABLES)?;
+    Ok(tables(connection)? == tables(&new)?)
 }
 
 /// Opens the file a second time, to read beside the writer.
@@ -269,7 +292,7 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Makes sure that the names in a file's folder are on the disk.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -278,7 +301,7 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
 
 /// Elsewhere a folder cannot be opened; its names are on the disk with the file.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -30,7 +30,7 @@ use crate::queue::config::Config;
 use crate::queue::{Failure, JournalLine, Work};
 
 pub(super) use letters::{FoundLetter, LETTER};
-pub(super) use load::Read;
+pub(super) use load::{READ_BYTES, Read};
 pub(super) use settle::{SettledRows, Settling, join};
 
 /// Why a change was not made.

@@ -13,8 +13,10 @@ use super::attempting::Mark;
 use super::checkpoint::{self, Checkpointer};
 use super::clock;
 use super::mailbox::{Mail, Push, Request, Settle};
-use super::ready::{Ready, Row, Task, Victim, Wanted};
-use super::store::{Read, SettledRows, Settling, Store, Trouble, size};
+use super::ready::{Ready, Row, Task, Wanted};
+use super::rows::Key;
+use super::store::{READ_BYTES, Read, SettledRows, Settling, Store, Trouble, size};
+use super::totals::Sum;
 use crate::admission::Admitted;
 use crate::queue::config::WhenFull;
 use crate::queue::{PushError, Pushed, Settled, Unavailable};
@@ -38,7 +40,8 @@ const GATHERING: Duration = Duration::from_micros(500);
 /// change in it beside its payload.
 const LOGGED: (u64, u64) = (16 * 1024, 1024);
 
-/// Journeys and marks forgotten at once: while there is much to do, and when there is nothing.
+/// Journeys and marks forgotten at once: while there is much to do, beside those added meanwhile, and
+/// when there is nothing.
 const FORGOTTEN: (u32, u32) = (256, 1_000);
 
 /// How long suspects may hold up everything else.
@@ -78,8 +81,6 @@ enum News {
     Read(Wanted, Read),
     Due(Task),
     Replayed(Task),
-    /// An event on disk only had to give way.
-    Gone(Wanted, super::rows::Key),
     Settled(Settle, SettledRows),
 }
 
@@ -95,6 +96,8 @@ struct Group {
     unfit: Option<Settle>,
     /// Events that gave way, to be put back if it comes to nothing.
     victims: Vec<Row>,
+    /// Events on disk only that gave way.
+    gone: Vec<Row>,
     /// Other requests, with their answers.
     answers: Vec<Answer>,
 }
@@ -103,6 +106,40 @@ impl Group {
     /// Changes in it.
     fn size(&self) -> usize {
         self.news.len() + self.answers.len()
+    }
+
+    /// The first event of a class that it accepts.
+    fn first_accepted(&self, class: usize) -> Option<Key> {
+        let keys = self.news.iter().flat_map(|news| match news {
+            News::Accepted(row) => vec![row.key],
+            News::Settled(_, rows) => rows.accepted.iter().map(|(_, row)| row.key).collect(),
+            _ => Vec::new(),
+        });
+        keys.filter(|key| key.class() == class).min()
+    }
+
+    /// Events that are being routed and not settled by it, by class.
+    fn routing(&self, ready: &Ready) -> [Sum; 4] {
+        let settled = self.news.iter().filter_map(|news| match news {
+            News::Settled(settle, _) => Some(settle.held.task.row.key),
+            _ => None,
+        });
+        let settled: HashSet<Key> = settled.collect();
+        let mut routing = [Sum::default(); 4];
+        for row in ready.routing().filter(|row| !settled.contains(&row.key)) {
+            routing[row.key.class()].add(size(&row.event));
+        }
+        routing
+    }
+
+    /// An event on disk only gives way.
+    fn give_way(&mut self, row: &Row) {
+        for news in &mut self.news {
+            if let News::Read(_, read) = news {
+                read.rows.retain(|one| one.key != row.key);
+            }
+        }
+        self.gone.push(row.clone());
     }
 
     /// Bytes it adds to the log, by a rough estimate.
@@ -135,6 +172,26 @@ enum Put {
     Answer(Result<Pushed, PushError>),
     /// The events that would have to give way are part of this very transaction.
     NotYet,
+}
+
+/// An event that may give way.
+enum Found {
+    /// In the window.
+    Here(Key),
+    OnDisk(Row),
+    /// Part of this very transaction: not at hand yet, so it cannot give way.
+    Fresh,
+    Nothing,
+}
+
+impl Found {
+    fn place(&self) -> i64 {
+        match self {
+            Self::Here(key) => key.place(),
+            Self::OnDisk(row) => row.key.place(),
+            Self::Fresh | Self::Nothing => i64::MAX,
+        }
+    }
 }
 
 /// Whether there is room now.
@@ -192,7 +249,7 @@ impl Writer {
         let others = others.filter(|task| !tried.contains(&task.mark()));
         others.for_each(|task| ready.interrupted(task));
         drop(ready);
-        self.publish(Vec::new());
+        self.publish(Vec::new(), &[]);
         Ok(())
     }
 
@@ -215,6 +272,12 @@ impl Writer {
                 self.refuse_pushes();
                 continue;
             }
+            if self.pause.is_some()
+                && let Err(error) = self.store.copy_log()
+            {
+                // On a full disk the log, once copied, is where there is room.
+                tracing::debug!(%error, "failed to copy the queue's log");
+            }
             let written = self.write_group();
             if closed && (self.todo.is_empty() && self.line.is_empty() || written.is_err()) {
                 break;
@@ -224,6 +287,7 @@ impl Writer {
             }
             self.keep_log_short();
         }
+        self.shared.ready.lock().acquit();
         drop(self.checkpointer);
         // What is under way now did not kill the process.
         self.shared.ready.lock().forget_marks();
@@ -281,13 +345,15 @@ impl Writer {
             // A transaction that writes nothing would prove nothing.
             self.store.touch()?;
         }
-        if self.store.is_overdue() {
-            self.store.forget_old(now, FORGOTTEN.0)?;
-        }
         let wanted = self.shared.ready.lock().wanted();
+        let mut bytes = 0;
         for wanted in wanted {
             let read = self.store.read(&wanted, now)?;
+            bytes += read.bytes();
             group.news.push(News::Read(wanted, read));
+            if bytes >= READ_BYTES {
+                break;
+            }
         }
         if self.next_due.is_some_and(|due| due <= now) {
             let due = self.store.take_due(now)?;
@@ -309,6 +375,12 @@ impl Writer {
                 break;
             };
             self.push(group, push, now)?;
+        }
+        if self.store.is_overdue() {
+            // More than it has added.
+            let added = u32::try_from(group.size()).unwrap_or(u32::MAX);
+            let many = FORGOTTEN.0.saturating_add(added.saturating_mul(2));
+            self.store.forget_old(now, many)?;
         }
         Ok(())
     }
@@ -439,40 +511,74 @@ impl Writer {
             WhenFull::DropOldest => (false, Priority::Critical),
             WhenFull::DropLowest => (true, event.priority),
         };
-        let mut ready = self.shared.ready.lock();
-        let droppable = self.store.droppable(most, ready.routing());
+        let droppable = self
+            .store
+            .droppable(most, group.routing(&self.shared.ready.lock()));
         if !self.store.has_room(event, droppable) {
             return Ok(Room::None);
         }
-        // What this transaction accepts is not at hand yet, and cannot give way; nor may a higher
-        // one in its place.
-        let fresh = group.news.iter().filter_map(|news| match news {
-            News::Accepted(row) => Some(row.event.priority),
-            _ => None,
-        });
-        let fresh = fresh.min();
-        let most = match fresh {
-            Some(fresh) if lowest_first => most.min(fresh),
-            _ => most,
+        loop {
+            let row = match self.find_victim(group, lowest_first, most, now)? {
+                Found::Here(key) => {
+                    let Some(row) = self.shared.ready.lock().give_way(key) else {
+                        // A worker was faster.
+                        continue;
+                    };
+                    group.victims.push(row.clone());
+                    row
+                }
+                Found::OnDisk(row) => {
+                    group.give_way(&row);
+                    row
+                }
+                Found::Fresh => return Ok(Room::NotYet),
+                Found::Nothing => return Ok(Room::None),
+            };
+            self.store.give_way(&row, now)?;
+            return Ok(Room::Made(row.event.event_id));
+        }
+    }
+
+    /// The oldest event that waits for its first routing, or the oldest of the lowest class; none
+    /// above `most`.
+    fn find_victim(
+        &mut self,
+        group: &Group,
+        lowest_first: bool,
+        most: Priority,
+        now: i64,
+    ) -> Result<Found, Trouble> {
+        let (oldest, busy) = {
+            let ready = self.shared.ready.lock();
+            let oldest = std::array::from_fn::<_, 4, _>(|class| ready.oldest_of(class));
+            let busy = ready.routing().chain(ready.suspects()).map(|row| row.key);
+            (oldest, busy.collect::<Vec<_>>())
         };
-        let row = match ready.victim(lowest_first, most) {
-            None if fresh.is_some() => return Ok(Room::NotYet),
-            None => return Ok(Room::None),
-            Some(Victim::Here(row)) => {
-                group.victims.push(row.clone());
-                row
+        let mut victim = Found::Nothing;
+        for (class, oldest) in oldest.iter().enumerate().take(most as usize + 1) {
+            let fresh = group.first_accepted(class);
+            let end = fresh.unwrap_or(Key::end_of(class));
+            let before = oldest.here.map_or(end, |here| here.min(end));
+            let behind = match oldest.behind {
+                Some(from) => self.store.oldest_unrouted(from..before, &busy, now)?,
+                None => None,
+            };
+            let found = match (behind, oldest.here, fresh) {
+                (Some(row), ..) => Found::OnDisk(row),
+                (_, Some(key), _) => Found::Here(key),
+                (.., Some(_)) => Found::Fresh,
+                _ => continue,
+            };
+            if lowest_first {
+                return Ok(found);
             }
-            Some(Victim::OnDisk(wanted)) => {
-                drop(ready);
-                let Some(row) = self.store.read(&wanted, now)?.rows.into_iter().next() else {
-                    return Ok(Room::None);
-                };
-                group.news.push(News::Gone(wanted, row.key));
-                row
+            if found.place() < victim.place() {
+                victim = found;
+            } else if matches!((&victim, &found), (Found::Nothing, Found::Fresh)) {
+                victim = Found::Fresh;
             }
-        };
-        self.store.give_way(&row, now)?;
-        Ok(Room::Made(row.event.event_id))
+        }
+        Ok(victim)
     }
 
     /// The transaction is on disk: shows it, and answers.
@@ -488,7 +594,7 @@ impl Writer {
             // Tried again with the next transaction, which comes soon.
             Err(_) => Some(self.now() + 1_000_000),
         };
-        self.publish(group.news);
+        self.publish(group.news, &group.gone);
         for (mut push, then) in group.pushed {
             push.keep();
             match then {
@@ -509,7 +615,7 @@ impl Writer {
     }
 
     /// Shows what is on disk to the workers.
-    fn publish(&mut self, news: Vec<News>) {
+    fn publish(&mut self, news: Vec<News>, gone: &[Row]) {
         let micros = self.now();
         let now = clock::at(micros);
         let mut answers = Vec::new();
@@ -518,13 +624,14 @@ impl Writer {
             self.trial_until = None;
             ready.end_trial();
         }
+        // Before what was read: they are not among that any more.
+        gone.iter().for_each(|row| ready.gone(row));
         for one in news {
             match one {
                 News::Accepted(row) => ready.accepted(row),
                 News::Read(wanted, read) => show_read(&mut ready, &wanted, read),
                 News::Due(task) => ready.due(task),
                 News::Replayed(task) => ready.replayed(task),
-                News::Gone(wanted, key) => ready.gone(&wanted, key),
                 News::Settled(settle, rows) => {
                     let accepted = rows.accepted.into_iter().map(|(event, row)| {
                         ready.accepted(row);
@@ -641,6 +748,10 @@ impl Writer {
 
     /// Forgets what is past its bounds, and gives space back.
     fn tidy(&mut self) {
+        if self.logged >= checkpoint::QUIET {
+            self.logged = 0;
+            self.checkpointer.ask();
+        }
         let now = self.now();
         let tidied = self.store.begin().and_then(|()| {
             let more = self.store.forget_old(now, FORGOTTEN.1)?;

@@ -17,25 +17,25 @@ use tokio::task::JoinSet;
 
 use crate::http::{RATE, Server, noted, percentile, sent};
 use crate::load::{closed_loop, open_loop, request};
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Report, target_folder};
 
 /// Producers side by side, each waiting for its answer before it goes on.
-const PRODUCERS: usize = 64;
+pub(crate) const PRODUCERS: usize = 64;
 
 /// Bytes of an event's payload.
-const BYTES: usize = 1_024;
+pub(crate) const BYTES: usize = 1_024;
 
 /// Measures queues alone, without HTTP.
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let (mut log, mut sqlite, mut memory) = (vec![], vec![], vec![]);
     let (mut over_log, mut over_memory) = (vec![], vec![]);
     for round in 0..=effort.rounds {
-        let folder = tempfile::tempdir_in(".")?;
+        let folder = tempfile::tempdir_in(target_folder()?)?;
         let l = appended(folder.path(), effort.round).await?;
         let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config(folder.path()), true)?);
         let s = pushed(&queue, effort.round).await;
         queue.close().await;
-        let folder = tempfile::tempdir_in(".")?;
+        let folder = tempfile::tempdir_in(target_folder()?)?;
         let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config(folder.path()), true)?);
         let through = worked_off(&queue, effort.round).await;
         queue.close().await;
@@ -137,7 +137,7 @@ pub(crate) async fn measure_hubs(
 
 /// How long an append of a page and its sync take, in milliseconds.
 fn sync_p99() -> Result<f64, Box<dyn Error>> {
-    let mut file = tempfile::tempfile_in(".")?;
+    let mut file = tempfile::tempfile_in(target_folder()?)?;
     let mut took = Vec::with_capacity(1_000);
     for _ in 0..1_000 {
         let begun = Instant::now();
@@ -149,7 +149,7 @@ fn sync_p99() -> Result<f64, Box<dyn Error>> {
     Ok(percentile(&took, 99) / 1_000.0)
 }
 
-fn config(folder: &Path) -> Config {
+pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config {
         capacity: 10_000_000,
         max_bytes: "64GiB".parse().expect("a size"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,20 +16,24 @@ pub(crate) struct Effort {
     pub(crate) round: Duration,
     /// Calls per round of the call benchmark.
     pub(crate) calls: usize,
+    /// Events that the longest backlog holds.
+    pub(crate) backlog: u32,
 }
 
 impl Effort {
-    /// A look, under a minute.
+    /// A look, about two minutes.
     pub(crate) const QUICK: Self = Self {
         rounds: 3,
         round: Duration::from_secs(2),
         calls: 200_000,
+        backlog: 20_000,
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
         rounds: 7,
         round: Duration::from_secs(5),
         calls: 1_000_000,
+        backlog: 1_000_000,
     };
 }
 
@@ -95,13 +100,22 @@ impl Report {
         self.figures.insert(name.to_owned(), figure);
     }
 
-    /// Writes `bench.json` into the build's target folder.
-    pub(crate) fn finish(&self) -> Result<(), Box<dyn Error>> {
-        let executable = std::env::current_exe()?;
-        let target = executable.ancestors().nth(2).ok_or("no target folder")?;
-        let file = target.join("bench.json");
+    /// Writes them into the build's target folder.
+    pub(crate) fn finish(&self, name: &str) -> Result<(), Box<dyn Error>> {
+        let file = target_folder()?.join(name);
         std::fs::write(&file, serde_json::to_string_pretty(self)?)?;
         println!("written to {}", file.display());
         Ok(())
     }
+}
+
+/// The build's target folder. What is measured on a disk is measured there: it is a disk, which the
+/// system's folder for temporary files need not be, and nobody takes for a source what a run that was
+/// ended leaves there.
+pub(crate) fn target_folder() -> std::io::Result<PathBuf> {
+    let executable = std::env::current_exe()?;
+    let target = executable.ancestors().nth(2);
+    target
+        .map(Path::to_owned)
+        .ok_or_else(|| std::io::Error::other("the program does not lie in a target folder"))
 }

@@ -14,6 +14,8 @@ use nexus_host::Host;
 use nexus_host::config::Config;
 use sha2::{Digest, Sha256};
 
+use crate::report::target_folder;
+
 /// The key of the one client.
 pub(crate) const KEY: &str = "nxk_bench";
 
@@ -153,7 +155,7 @@ pub(crate) fn hub(queue: &str) -> Result<(), Box<dyn Error>> {
 
 /// The same, on disk, in a folder of its own.
 pub(crate) fn durable_hub() -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = tempfile::tempdir_in(target_folder()?)?;
     let path = folder.path().join("queue.db");
     let path = path.display();
     hub(&format!(
@@ -161,7 +163,7 @@ pub(crate) fn durable_hub() -> Result<(), Box<dyn Error>> {
     ))
 }
 
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -162,25 +162,32 @@ impl Backlog {
         aside.chain(next).collect()
     }
 
-    /// Where to find the first event that is on disk only, and the least key it can have.
-    pub(super) fn first(&self, class: usize) -> Option<(Key, Wanted)> {
-        let aside = self.aside.iter().filter_map(|(lane, ranges)| {
-            let range = ranges.front()?;
-            let wanted = Wanted::Aside {
-                class,
-                lane: lane.clone(),
-                first: range.first,
-                last: range.last,
-                limit: 1,
-            };
-            Some((range.first, wanted))
-        });
-        let behind = (self.rest > 0).then_some(Wanted::Next {
-            class,
-            after: self.reached,
-            limit: 1,
-        });
-        let behind = behind.map(|wanted| (Key(self.reached.0 + 1), wanted));
-        aside.chain(behind).min_by_key(|(key, _)| *key)
+    /// The least key that an event on disk only can have.
+    pub(super) fn first(&self) -> Option<Key> {
+        let aside = self.aside.values().filter_map(|ranges| ranges.front());
+        let aside = aside.map(|range| range.first);
+        let behind = (self.rest > 0).then_some(Key(self.reached.0 + 1));
+        aside.chain(behind).min()
+    }
+
+    /// An event is gone that was here only.
+    pub(super) fn gone(&mut self, key: Key, lane: &LaneKey) {
+        if key > self.reached {
+            self.rest = self.rest.saturating_sub(1);
+            return;
+        }
+        let Some(ranges) = self.aside.get_mut(lane) else {
+            return;
+        };
+        if let Some(index) = ranges.iter().position(|range| range.last >= key) {
+            ranges[index].count = ranges[index].count.saturating_sub(1);
+            if ranges[index].count == 0 {
+                ranges.remove(index);
+                self.ranges -= 1;
+            }
+        }
+        if ranges.is_empty() {
+            self.aside.remove(lane);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nexus_plugin_api::Priority::{Critical, High, Low, Normal};
+use nexus_plugin_api::Priority::{self, Critical, High, Low, Normal};
 use nexus_plugin_api::{ContractInfo, RawJson};
 use semver::Version;
 use serde_json::json;
@@ -33,14 +33,15 @@ static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
     Admission::new(&Limits::default(), &[], Arc::new(contracts))
 });
 
-fn event(lane: &str, priority: Priority, n: u64) -> Admitted {
+pub(in crate::queue::sqlite) fn event(lane: &str, priority: Priority, n: u64) -> Admitted {
     let payload = RawJson::of(&json!({ "n": n })).unwrap();
     let event = Event::new(EVENT_TYPE, lane, payload).with_priority(priority);
     ADMISSION.admit_event(event, Origin::Host).unwrap()
 }
 
 fn heavy(lane: &str, bytes: usize) -> Admitted {
-    let payload = RawJson::of(&json!({ "n": 0, "x": "x".repeat(bytes) })).unwrap();
+    let payload =
+        RawJson::of(&json!({ "n": 0, "x": vec!["x".repeat(200_000); bytes / 200_000] })).unwrap();
     let event = Event::new(EVENT_TYPE, lane, payload);
     ADMISSION.admit_event(event, Origin::Host).unwrap()
 }
@@ -290,7 +291,7 @@ async fn the_oldest_of_the_lowest_give_way_wherever_they_are() {
 async fn what_gives_way_is_not_given_out() {
     for when_full in [WhenFull::DropOldest, WhenFull::DropLowest] {
         let rig = dropping(when_full);
-        let mut seen = HashSet::new();
+        let (mut seen, mut accepted) = (HashSet::new(), 0);
         for round in 0..60 {
             let events = (round * 200..(round + 1) * 200).map(|n| {
                 let lane = format!("s{}", chance(n) % 3);
@@ -308,7 +309,11 @@ async fn what_gives_way_is_not_given_out() {
                 numbers
             };
             let (report, numbers) = tokio::join!(pushed, worked);
-            assert_eq!(report.answers.iter().find(|answer| answer.is_err()), None);
+            accepted += report
+                .answers
+                .iter()
+                .filter(|answer| answer.is_ok())
+                .count();
             for n in numbers {
                 assert!(seen.insert(n), "{n} came twice");
             }
@@ -320,7 +325,8 @@ async fn what_gives_way_is_not_given_out() {
         for n in rig.dropped().await {
             assert!(seen.insert(n), "{n} gave way and was worked on");
         }
-        assert_eq!(seen.len(), 12_000);
+        assert_eq!(seen.len(), accepted);
+        assert!(accepted == 12_000 || when_full == WhenFull::DropLowest);
         let stats = rig.queue.stats();
         assert_eq!((stats.depth, stats.bytes), (0, 0));
     }

@@ -1,12 +1,13 @@
 //! Reading work from disk: the window's next events, tasks whose time has come, and at the start
 //! what was under way. What cannot be read goes to the quarantine; it is never deleted.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use nexus_plugin_api::Event;
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
-use super::{Store, Trouble};
+use super::{Store, Trouble, size};
 use crate::queue::sqlite::attempting::Mark;
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, Wanted, place_in_line};
@@ -18,6 +19,12 @@ const EVENT: &str = "key, accepted_at, sum, id, source, lane, head, payload";
 
 /// Tasks taken up at once.
 const MANY: u32 = 1_000;
+
+/// Bytes of payload read at once; one event may have more.
+pub(in crate::queue::sqlite) const READ_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Says of an event that nobody has worked on it.
+const UNROUTED: &str = "NOT EXISTS (SELECT 1 FROM progress p WHERE p.key = event.key)";
 
 /// An event as it was found on disk.
 struct Found {
@@ -62,6 +69,13 @@ pub(in crate::queue::sqlite) struct Read {
     pub(in crate::queue::sqlite) is_end: bool,
 }
 
+impl Read {
+    /// Bytes of payload.
+    pub(in crate::queue::sqlite) fn bytes(&self) -> u64 {
+        self.rows.iter().map(|row| size(&row.event)).sum()
+    }
+}
+
 impl Store {
     /// Reads events that wait for their first routing.
     pub(in crate::queue::sqlite) fn read(
@@ -69,8 +83,7 @@ impl Store {
         wanted: &Wanted,
         now: i64,
     ) -> Result<Read, Trouble> {
-        let unrouted = "NOT EXISTS (SELECT 1 FROM progress p WHERE p.key = event.key)";
-        let (found, limit, upto) = match wanted {
+        let ((found, is_all), limit, upto) = match wanted {
             Wanted::Next {
                 class,
                 after,
@@ -78,7 +91,7 @@ impl Store {
             } => {
                 let end = Key::end_of(*class);
                 let sql = format!(
-                    "SELECT {EVENT} FROM event WHERE key > ? AND key < ? AND {unrouted}
+                    "SELECT {EVENT} FROM event WHERE key > ? AND key < ? AND {UNROUTED}
                      ORDER BY key LIMIT ?"
                 );
                 (
@@ -96,13 +109,13 @@ impl Store {
             } => {
                 let sql = format!(
                     "SELECT {EVENT} FROM event WHERE key BETWEEN ? AND ?
-                     AND coalesce(lane, source) = ? AND {unrouted} ORDER BY key LIMIT ?"
+                     AND coalesce(lane, source) = ? AND {UNROUTED} ORDER BY key LIMIT ?"
                 );
                 let bounds = params![first.0, last.0, &**lane, limit];
                 (self.events(&sql, bounds)?, *limit, *last)
             }
         };
-        let is_end = u32::try_from(found.len()).is_ok_and(|found| found < limit);
+        let is_end = is_all && u32::try_from(found.len()).is_ok_and(|found| found < limit);
         let last = match found.last() {
             Some(last) if !is_end => last.key,
             _ => upto,
@@ -118,10 +131,56 @@ impl Store {
         Ok(Read { rows, last, is_end })
     }
 
-    fn events(&self, sql: &str, bounds: &[&dyn rusqlite::ToSql]) -> Result<Vec<Found>, Trouble> {
+    /// Events as they are found, and whether these are all that were asked for.
+    fn events(
+        &self,
+        sql: &str,
+        bounds: &[&dyn rusqlite::ToSql],
+    ) -> Result<(Vec<Found>, bool), Trouble> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(bounds, Found::read)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for row in statement.query_map(bounds, Found::read)? {
+            let one = row?;
+            bytes += one.stored.bytes();
+            found.push(one);
+            if bytes >= READ_BYTES {
+                return Ok((found, false));
+            }
+        }
+        Ok((found, true))
+    }
+
+    /// The first event in a range of keys that waits for its first routing, but for these.
+    pub(in crate::queue::sqlite) fn oldest_unrouted(
+        &mut self,
+        range: Range<Key>,
+        except: &[Key],
+        now: i64,
+    ) -> Result<Option<Row>, Trouble> {
+        let sql =
+            format!("SELECT key FROM event WHERE key >= ? AND key < ? AND {UNROUTED} ORDER BY key");
+        let mut from = range.start;
+        loop {
+            let key = {
+                let mut statement = self.connection.prepare_cached(&sql)?;
+                let keys = statement.query_map([from.0, range.end.0], |row| row.get(0).map(Key))?;
+                let mut keys =
+                    keys.filter(|key| !key.as_ref().is_ok_and(|key| except.contains(key)));
+                match keys.next() {
+                    Some(key) => key?,
+                    None => return Ok(None),
+                }
+            };
+            let sql = format!("SELECT {EVENT} FROM event WHERE key = ?");
+            for one in self.events(&sql, params![key.0])?.0 {
+                let bytes = one.stored.bytes();
+                match one.check() {
+                    Ok(row) => return Ok(Some(row)),
+                    Err(damage) => self.quarantine_event(key, bytes, true, &damage, now)?,
+                }
+            }
+            from = Key(key.0 + 1);
+        }
     }
 
     /// Takes up the tasks whose time has come, at the end of the order.

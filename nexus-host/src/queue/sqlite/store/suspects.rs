@@ -1,4 +1,5 @@
-//! Work that was under way when a process died: once may be chance, twice is its doing.
+//! Work that was under way when a process died: in company it is a suspect, alone it is to blame,
+//! and blamed twice it is given up.
 
 use rusqlite::params;
 
@@ -9,7 +10,7 @@ use crate::queue::sqlite::ready::{Held, Task};
 use crate::queue::sqlite::store::Settling;
 use crate::queue::{Failure, Grave, Settlement};
 
-/// Deaths after which work goes to the dead letters.
+/// Deaths for which it alone is to blame, after which work goes to the dead letters.
 const DEATHS: i64 = 2;
 
 impl Store {
@@ -25,10 +26,11 @@ impl Store {
         Ok(suspects)
     }
 
-    /// Counts a death for each of these, and buries those with too many. Answers those that get
-    /// another chance, oldest first.
+    /// Blames what was alone, and buries what was blamed too often. Answers those that get another
+    /// chance, oldest first.
     fn judge(&mut self, marks: &[Mark], now: i64) -> Result<Vec<Task>, Trouble> {
         let mut suspects = Vec::new();
+        let blame = i64::from(marks.len() == 1);
         for mark in marks {
             let Some(task) = self.find_work(*mark, now)? else {
                 continue;
@@ -36,10 +38,12 @@ impl Store {
             let deaths: i64 = self
                 .connection
                 .prepare_cached(
-                    "INSERT INTO suspect (event, task, deaths) VALUES (?, ?, 1)
-                     ON CONFLICT DO UPDATE SET deaths = deaths + 1 RETURNING deaths",
+                    "INSERT INTO suspect (event, task, deaths) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET deaths = deaths + ?3 RETURNING deaths",
                 )?
-                .query_row(params![mark.event.0, mark.task_column()], |row| row.get(0))?;
+                .query_row(params![mark.event.0, mark.task_column(), blame], |row| {
+                    row.get(0)
+                })?;
             if deaths >= DEATHS {
                 self.bury_killer(task, deaths, now)?;
                 self.clear_suspect(*mark)?;
@@ -56,7 +60,7 @@ impl Store {
         let failure = Failure {
             at: clock::at(now),
             code: "hub_died".to_owned(),
-            message: format!("the hub died {deaths} times while this was under way"),
+            message: format!("the hub died {deaths} times while this alone was under way"),
         };
         let grave = Grave {
             work: task.work.clone(),
