@@ -90,8 +90,8 @@ pub(super) fn dead_letters(journey: &Value) -> impl Iterator<Item = Uuid> {
     ids(journey, "dead", "dead_letter")
 }
 
-/// Whether the hub has given an event up because it died twice while the event was under way.
-pub(super) fn is_suspect(journey: &Value) -> bool {
+/// Whether the hub has given an event up because it blamed it for its deaths.
+pub(super) fn is_blamed(journey: &Value) -> bool {
     steps(journey, "dead").any(|step| step["reason"] == "killed_the_hub")
 }
 

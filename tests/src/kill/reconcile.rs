@@ -9,7 +9,7 @@ use probe::Parcel;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::inspect::{Inspection, dead_letters, emitted, is_suspect};
+use super::inspect::{Inspection, dead_letters, emitted, is_blamed};
 use super::orders::{self, End};
 use crate::ledger::{Entry, Ledger, Word};
 use crate::receiver::Arrival;
@@ -35,8 +35,8 @@ pub enum Fault {
     Evaded,
     /// Dead letters that are missing, or that nothing has left.
     WrongLetters,
-    /// More events are given up as killers of the hub than there were kills.
-    WrongSuspects,
+    /// More events were given up for the hub's deaths than can be to blame.
+    WrongBlame,
     /// The figures do not add up.
     Unbalanced,
 }
@@ -74,8 +74,8 @@ pub struct Figures {
     pub effects: usize,
     /// How often one was taken again.
     pub repeated_effects: usize,
-    /// Events that the hub has given up because it died twice while they were under way.
-    pub suspects: usize,
+    /// Events that the hub has given up because it blamed them for its deaths.
+    pub blamed: usize,
     /// Acknowledged events that the hub does not know.
     pub lost: usize,
 }
@@ -105,7 +105,7 @@ pub(super) fn reconcile(
     audit.undecided();
     audit.evaded();
     audit.letters();
-    audit.suspects(kills);
+    audit.blamed(kills);
     audit.balance();
     (audit.figures, audit.findings)
 }
@@ -171,7 +171,7 @@ impl<'a> Audit<'a> {
         self.outcome(entry, id, end, decided);
         let emitted: Vec<Uuid> = emitted(journey).collect();
         // What is given up may have been given up before it led to anything.
-        if !is_suspect(journey) {
+        if !is_blamed(journey) {
             self.state(entry, end);
             if emitted.len() != order.orders.len() {
                 let found = emitted.len();
@@ -200,8 +200,8 @@ impl<'a> Audit<'a> {
         }
         let due = parcels.iter().filter(|parcel| orders::is_due(parcel));
         self.decided.extend(due.map(|parcel| parcel.tag.as_str()));
-        if self.inspection.journeys.get(&id).is_some_and(is_suspect) {
-            self.figures.suspects += 1;
+        if self.inspection.journeys.get(&id).is_some_and(is_blamed) {
+            self.figures.blamed += 1;
             return;
         }
         if status != Some(expected) {
@@ -317,14 +317,13 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// What was under way when the hub died is tried one at a time at the next start, so that no
-    /// kill makes more than one event look like a killer.
-    fn suspects(&mut self, kills: u32) {
-        let suspects = self.figures.suspects;
-        if suspects > kills as usize {
+    /// A kill makes the hub blame at most one event, and it gives up none that it has not blamed twice.
+    fn blamed(&mut self, kills: u32) {
+        let blamed = self.figures.blamed;
+        if blamed * 2 > kills as usize {
             self.findings.push(Finding {
-                fault: Fault::WrongSuspects,
-                what: format!("{suspects} events are given up as killers, after {kills} kills"),
+                fault: Fault::WrongBlame,
+                what: format!("{blamed} events are given up as killers, after {kills} kills"),
                 entry: None,
                 journey: None,
             });
@@ -388,7 +387,7 @@ impl AddAssign for Figures {
         self.pending += other.pending;
         self.effects += other.effects;
         self.repeated_effects += other.repeated_effects;
-        self.suspects += other.suspects;
+        self.blamed += other.blamed;
         self.lost += other.lost;
     }
 }
@@ -406,14 +405,14 @@ impl fmt::Display for Figures {
             pending,
             effects,
             repeated_effects,
-            suspects,
+            blamed,
             lost,
         } = self;
         write!(
             f,
             "{sent} events sent, {acknowledged} acknowledged, {unanswered} sendings unanswered, \
              {refused} refused; with {emitted} emitted events {processed} processed, {dead} dead, \
-             {pending} pending, {suspects} given up as killers; {effects} effects, {repeated_effects} \
+             {pending} pending, {blamed} blamed; {effects} effects, {repeated_effects} \
              repeated; {lost} lost"
         )
     }
