@@ -11,13 +11,13 @@ fn the_defaults_are_free_of_mistakes() {
 #[test]
 fn unknown_keys_and_sections() {
     assert_eq!(
-        told("[queue]\n\ncapcity = 5\nzzz = 1\n[qeue]\n[policy]\n[queue.sqlite]\npath = \"x\"\n"),
+        told("[queue]\n\ncapcity = 5\nzzz = 1\n[qeue]\n[policy]\n[queue.sqlite]\npth = \"x\"\n"),
         [
             "config:3: queue.capcity: unknown key; did you mean `capacity`?",
-            "config:4: queue.zzz: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `wait_timeout`, `when_full`",
+            "config:4: queue.zzz: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `sqlite`, `wait_timeout`, `when_full`",
             "config:5: qeue: unknown section; did you mean `queue`?",
             "config:6: policy: unknown section; known are `breaker`, `clients`, `dispatch`, `limits`, `observe`, `plugins`, `queue`, `retry`, `server`, `shutdown`",
-            "config:7: queue.sqlite: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `wait_timeout`, `when_full`",
+            "config:8: queue.sqlite.pth: unknown key; did you mean `path`?",
         ]
     );
 }
@@ -111,10 +111,10 @@ fn bad_texts() {
 fn choices() {
     assert_eq!(
         told(
-            "[queue]\nbackend = \"sqlite\"\nwhen_full = \"drop_oldes\"\n[dispatch]\nordering = 1\n"
+            "[queue]\nbackend = \"sqlit\"\nwhen_full = \"drop_oldes\"\n[dispatch]\nordering = 1\n"
         ),
         [
-            "config:2: queue.backend: must be \"memory\", found \"sqlite\"",
+            "config:2: queue.backend: must be one of \"memory\", \"sqlite\", found \"sqlit\"; did you mean \"sqlite\"?",
             "config:3: queue.when_full: must be one of \"reject\", \"wait\", \"drop_oldest\", \"drop_lowest\", found \"drop_oldes\"; did you mean \"drop_oldest\"?",
             "config:5: dispatch.ordering: must be one of \"lane\", \"none\", found 1",
         ]
