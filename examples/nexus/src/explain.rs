@@ -80,7 +80,7 @@ fn sentence(step: &Map<String, Value>) -> String {
         "accepted" => "accepted into the queue".to_owned(),
         "leased" => "taken up".to_owned(),
         "unrouted" => "no processor subscribes to it: nothing to do".to_owned(),
-        "expired" => "expired before it was taken up".to_owned(),
+        "expired" => "it has expired: what is left to do is not done".to_owned(),
         "processed" => format!(
             "{} decided {} ({} effects, attempt {}){}",
             text("processor"),
@@ -150,7 +150,10 @@ mod tests {
                 json!({"step": "unrouted"}),
                 "no processor subscribes to it: nothing to do",
             ),
-            (json!({"step": "expired"}), "expired before it was taken up"),
+            (
+                json!({"step": "expired"}),
+                "it has expired: what is left to do is not done",
+            ),
             (
                 json!({"step": "processor_failed", "processor": "parrot/triage", "attempt": 1,
                        "code": "timeout", "message": "no answer within 30s", "retry_in_ms": 1000}),
@@ -178,8 +181,9 @@ mod tests {
             ),
             (
                 json!({"step": "parked", "effect": 0, "integration": "toasty/toasty",
-                       "retry_in_ms": 30000}),
-                "effect 0 is held back, toasty/toasty is failing; looked at again in 30000 ms",
+                       "because": "its breaker is open", "retry_in_ms": 30000}),
+                "effect 0 is held back from toasty/toasty: its breaker is open; looked at again in \
+                 30000 ms",
             ),
             (
                 json!({"step": "delivery_failed", "effect": 0, "integration": "toasty/toasty",
