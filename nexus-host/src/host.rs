@@ -36,9 +36,6 @@ use vitals::Vitals;
 
 pub use report::{HealthReport, ShutdownReport};
 
-/// Time kept back at shutdown for ending what does not end by itself.
-const RESERVE: Duration = Duration::from_secs(2);
-
 /// A running hub.
 ///
 /// Dropping it without [`Host::shutdown`] ends it at once; what is queued in memory is lost.
@@ -357,7 +354,9 @@ impl Host {
         // What is in, gets done.
         let drained = timeout_at(drained_by, self.queue.drained(drained_by)).await;
         self.queue.close_leasing();
-        let ended = timeout_at(end - RESERVE.min(end - begun), &mut self.workers).await;
+        // Half of what is left is for what does not end by itself.
+        let reserve = end.saturating_duration_since(drained_by) / 2;
+        let ended = timeout_at(end - reserve, &mut self.workers).await;
         // What hangs is cancelled.
         self.workers.abort();
         let cut_connections = match served {
