@@ -12,14 +12,11 @@ use rusqlite::Connection;
 use super::schema::{self, OpenError};
 
 /// The log is copied each time that about so much was added to it, in bytes.
-pub(super) const EVERY: u64 = 4 * 1024 * 1024;
-
-/// In a quiet moment so much is enough.
-pub(super) const QUIET: u64 = 256 * 1024;
+pub(super) const EVERY: u64 = 16 * 1024 * 1024;
 
 /// Pages in the log from which on the writer has to help: under constant load the copying never
-/// catches up with it. 16 MiB.
-const LONG: i64 = 4 * 1024;
+/// catches up with it. 64 MiB.
+const LONG: i64 = 16 * 1024;
 
 #[derive(Debug, Default)]
 struct Shared {

@@ -165,7 +165,8 @@ impl Writer {
         }
         let impatient = self.line.iter().filter_map(|push| push.patience).min();
         let due = self.next_due.filter(|_| self.pause.is_none());
-        let nearest = [self.pause, due, impatient, self.trial_until];
+        let trial = self.trial_until.filter(|_| self.pause.is_none());
+        let nearest = [self.pause, due, impatient, trial];
         let nearest = nearest.into_iter().flatten().min();
         let left = nearest.and_then(|at| self.shared.clock.until(at));
         let quiet = self.untidy.then_some(QUIET);
@@ -309,10 +310,6 @@ impl Writer {
 
     /// Forgets what is past its bounds, and gives space back.
     fn tidy(&mut self) {
-        if self.logged >= checkpoint::QUIET {
-            self.logged = 0;
-            self.checkpointer.ask();
-        }
         let now = self.now();
         let tidied = self.store.begin().and_then(|()| {
             let more = self.store.forget_old(now, FORGOTTEN.1)?;
