@@ -76,9 +76,15 @@ async fn broken_promises(queue: &dyn Queue, promises: &Promises) -> Vec<String> 
             Ok(_) => {}
             Err(error) => broken.push(error.to_string()),
         }
-        let settled = queue.settle(delivery.lease, Settlement::default()).await;
-        if let Err(error) = settled {
-            broken.push(format!("{error}: {delivery:?}"));
+        let settled = queue.settle(delivery.lease, Settlement::default());
+        match timeout(PATIENCE, settled).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => broken.push(format!("{error}: {delivery:?}")),
+            Err(_) => {
+                let trouble = queue.trouble();
+                broken.push(format!("not to be settled: {delivery:?}, {trouble:?}"));
+                break;
+            }
         }
     }
     for id in promises.accepted.union(&promises.finished) {
