@@ -6,6 +6,7 @@
 
 pub mod config;
 mod droppable;
+mod journal;
 mod letter;
 mod memory;
 mod schedule;

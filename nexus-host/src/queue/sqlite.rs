@@ -219,8 +219,7 @@ impl Queue for SqliteQueue {
         let count = events.len();
         let waits = self.shared.config.when_full == WhenFull::Wait;
         let patience = waits.then(|| {
-            let patience = self.shared.config.wait_timeout.get().as_micros();
-            let patience = i64::try_from(patience).unwrap_or(i64::MAX);
+            let patience = clock::micros(self.shared.config.wait_timeout.get());
             self.shared.clock.micros().saturating_add(patience)
         });
         let closed = PushReport {

@@ -9,6 +9,7 @@ use nexus_plugin_api::{Effect, Event, StateWrite};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::schedule::LaneKey;
 use crate::admission::Admitted;
 
 /// One unit of work. An event starts as [`Work::Route`]; what must be tried again or later comes
@@ -299,4 +300,17 @@ pub enum Step {
         /// `processed` or `dead`.
         status: EventStatus,
     },
+}
+
+/// The longest delay; a plugin may name one that no clock can hold.
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// What an event weighs: the bytes of its payload.
+pub(super) fn size(event: &Event) -> u64 {
+    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}
+
+/// The lane of an event, in a queue that has lanes.
+pub(super) fn lane_of(event: &Event) -> LaneKey {
+    Arc::from(event.partition_key.as_deref().unwrap_or(&event.source))
 }

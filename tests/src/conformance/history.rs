@@ -2,7 +2,7 @@
 
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
-use nexus_host::queue::{Config, EventStatus, Grave, Pushed, Settlement, Step};
+use nexus_host::queue::{Config, Delivery, EventStatus, Grave, Pushed, Settlement, Step};
 use uuid::Uuid;
 
 use super::{Backend, Rig, effect, failure, is_duplicate, nack};
@@ -34,14 +34,19 @@ pub async fn a_duplicate_is_told_and_not_put_in(backend: &Backend) {
     assert_eq!((stats.accepted, stats.depth), (2, 1));
 }
 
-/// Ids are unique within a source only.
-pub async fn the_same_id_from_another_source_is_another_event(backend: &Backend) {
-    let rig = backend.rig(Config::default()).await;
+/// Two events of different sources with the same id, leased: `n` is 0 and 1.
+async fn two_of_one_id(rig: &Rig<'_>) -> (Delivery, Delivery) {
     let one = event("a", 0);
     let mut other = event("b", 1);
     other.event_id = one.event_id;
     rig.put([one, other]).await;
-    let (first, second) = (rig.lease().await, rig.lease().await);
+    (rig.lease().await, rig.lease().await)
+}
+
+/// Ids are unique within a source only.
+pub async fn the_same_id_from_another_source_is_another_event(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    let (first, second) = two_of_one_id(&rig).await;
     assert_eq!((number(&first.event), number(&second.event)), (0, 1));
     rig.settle(&first, nack(rig.units(1), None)).await;
     assert_eq!(
@@ -267,11 +272,7 @@ pub async fn an_outage_does_not_fill_the_journal(backend: &Backend) {
 pub async fn letters_of_one_event_are_taken_up_as_one(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
     // The same id from elsewhere, in between.
-    let one = event("a", 0);
-    let mut other = event("b", 1);
-    other.event_id = one.event_id;
-    rig.put([one, other]).await;
-    let (first, second) = (rig.lease().await, rig.lease().await);
+    let (first, second) = two_of_one_id(&rig).await;
     let grave = |number| Grave {
         work: effect(number),
         reason: "for_a_test".to_owned(),

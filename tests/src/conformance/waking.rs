@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_host::queue::{Config, Pushed, Settlement};
+use nexus_host::queue::{Config, Delivery, Pushed, Settlement};
 use tokio::sync::{Barrier, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::{Backend, nack};
+use super::{Backend, Rig, nack};
 use crate::events::{admitted, event, number};
 
 /// A call to `lease` that is dropped takes nothing with it, and passes its wake-up on.
@@ -44,20 +45,24 @@ pub async fn who_stops_waiting_loses_nothing(backend: &Backend) {
     }
 }
 
+/// Workers that lease once each, and where what they get arrives.
+fn waiting_workers(rig: &Rig<'_>, count: usize) -> (Vec<JoinHandle<()>>, mpsc::Receiver<Delivery>) {
+    let (taken, arrivals) = mpsc::channel(count);
+    let workers = (0..count).map(|_| {
+        let (queue, taken) = (rig.queue.clone(), taken.clone());
+        tokio::spawn(async move {
+            let delivery = queue.lease().await.expect("leasing is open");
+            taken.send(delivery).await.expect("somebody listens");
+        })
+    });
+    (workers.collect(), arrivals)
+}
+
 /// A batch of eight wakes eight workers, not one; whoever holds a delivery holds up no other.
 pub async fn every_waiting_worker_gets_its_share(backend: &Backend) {
     let rig = backend.rig(Config::default()).await;
     for settled_before in [false, true] {
-        let (taken, mut arrivals) = mpsc::channel(8);
-        let workers: Vec<_> = (0..8)
-            .map(|_| {
-                let (queue, taken) = (rig.queue.clone(), taken.clone());
-                tokio::spawn(async move {
-                    let delivery = queue.lease().await.expect("leasing is open");
-                    taken.send(delivery).await.expect("somebody listens");
-                })
-            })
-            .collect();
+        let (workers, mut arrivals) = waiting_workers(&rig, 8);
         if settled_before {
             rig.pass(1).await;
         }
@@ -146,16 +151,7 @@ pub async fn the_duty_to_watch_the_clock_is_handed_on(backend: &Backend) {
         rig.put([event("a", 0)]).await;
         let delivery = rig.lease().await;
         rig.settle(&delivery, nack(rig.units(2), None)).await;
-        let (taken, mut arrivals) = mpsc::channel(8);
-        let workers: Vec<_> = (0..3)
-            .map(|_| {
-                let (queue, taken) = (rig.queue.clone(), taken.clone());
-                tokio::spawn(async move {
-                    let delivery = queue.lease().await.expect("leasing is open");
-                    taken.send(delivery).await.expect("somebody listens");
-                })
-            })
-            .collect();
+        let (workers, mut arrivals) = waiting_workers(&rig, 3);
         rig.pass(1).await;
         // Two of three leave, so that one of them had the duty or the last one has it anyway.
         if goes_away {

@@ -4,7 +4,8 @@ use std::collections::{HashSet, VecDeque};
 
 use uuid::Uuid;
 
-use super::records::{RecordKey, size};
+use super::records::RecordKey;
+use crate::queue::work::size;
 use crate::queue::{DeadLetter, LetterFilter, Page};
 
 /// The dead letters, oldest first, each with the record that its event has or had.

@@ -10,14 +10,13 @@ use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
 use uuid::Uuid;
 
+use crate::queue::journal::{MAX_LINES, is_parked_again, outstanding};
 use crate::queue::schedule::LaneKey;
+use crate::queue::work::size;
 use crate::queue::{DeadLetter, EventStatus, JournalLine, Journey, Step, Work};
 
 /// Names a record. An event id alone does not: two sources may use the same one.
 pub(super) type RecordKey = u64;
-
-/// Lines kept of one event's journal. An event retried for ever must not grow for ever.
-const MAX_LINES: usize = 512;
 
 /// Empty places among the finished journeys, beside as many as there are journeys.
 const SPARE_PLACES: usize = 64;
@@ -47,7 +46,6 @@ impl Record {
             at: Utc::now(),
             step,
         };
-        // Through an outage the same effect is parked again and again: the last time tells all.
         if let Some(last) = self.lines.last_mut()
             && is_parked_again(&last.step, &line.step)
         {
@@ -83,13 +81,6 @@ impl Record {
             finished_at: None,
             steps: self.lines.clone(),
         }
-    }
-}
-
-fn is_parked_again(last: &Step, next: &Step) -> bool {
-    match (last, next) {
-        (Step::Parked { effect, .. }, Step::Parked { effect: again, .. }) => effect == again,
-        _ => false,
     }
 }
 
@@ -170,11 +161,7 @@ impl Records {
         }
         let before = self.recall(key);
         let mut lines = before.map_or_else(Vec::new, |journey| journey.steps);
-        let buried = |line: &&JournalLine| matches!(line.step, Step::Dead { .. });
-        let again = |line: &&JournalLine| matches!(line.step, Step::Replayed { .. });
-        // What a journey has forgotten may have died before it was taken up again.
-        let dead = (lines.iter().filter(buried).count())
-            .saturating_sub(lines.iter().filter(again).count());
+        let dead = outstanding(&lines);
         // Even a full journal says that the event came back.
         lines.truncate(MAX_LINES - 1);
         let was_taken_up = |line: &JournalLine| matches!(line.step, Step::Leased);
@@ -300,10 +287,6 @@ impl Records {
     pub(super) fn bytes(&self) -> u64 {
         self.open_bytes
     }
-}
-
-pub(super) fn size(event: &Event) -> u64 {
-    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 mod settle;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use chrono::Utc;
 use nexus_plugin_api::{Event, Priority};
@@ -14,12 +13,13 @@ use uuid::Uuid;
 
 use super::graves::Graves;
 use super::plugin_state::PluginState;
-use super::records::{RecordKey, Records, size};
+use super::records::{RecordKey, Records};
 use super::seen::Seen;
 use crate::admission::Admitted;
 use crate::queue::config::{Config, WhenFull};
 use crate::queue::droppable::Droppable;
 use crate::queue::schedule::{LaneKey, Place, Schedule};
+use crate::queue::work::{lane_of, size};
 use crate::queue::{
     DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Page, PushError, Pushed,
     QueueStats, Step, Work,
@@ -207,8 +207,7 @@ impl State {
     }
 
     fn lane(&self, event: &Event) -> Option<LaneKey> {
-        self.lanes
-            .then(|| Arc::from(event.partition_key.as_deref().unwrap_or(&event.source)))
+        self.lanes.then(|| lane_of(event))
     }
 
     /// Lines work up as new. An event that waits for its routing waits in its lane.

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use super::schema::{self, OpenError};
+use super::schema::{self, Copying, OpenError};
 
 /// The log is copied each time that about so much was added to it, in bytes.
 pub(super) const EVERY: u64 = 16 * 1024 * 1024;
@@ -78,8 +78,7 @@ impl Shared {
             }
             asked.copy = false;
             drop(asked);
-            let query = "PRAGMA wal_checkpoint(PASSIVE)";
-            match connection.query_row(query, [], |row| row.get::<_, i64>(1)) {
+            match schema::copy_log(connection, Copying::Passive) {
                 Ok(pages) => self.is_long.store(pages > LONG, Ordering::Release),
                 // The log keeps what it holds, and the next time copies it.
                 Err(error) => tracing::warn!(%error, "failed to copy the queue's log"),

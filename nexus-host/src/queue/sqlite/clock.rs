@@ -38,18 +38,16 @@ impl Clock {
     /// Puts a clock that stands still forward. A queue looks at it when it is next asked anything.
     pub fn advance(&self, by: Duration) {
         if let Kind::Manual(micros) = &self.0 {
-            let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-            micros.fetch_add(by, Ordering::AcqRel);
+            micros.fetch_add(self::micros(by), Ordering::AcqRel);
         }
     }
 
     /// The time now, in microseconds since 1970.
     pub(super) fn micros(&self) -> i64 {
         match &self.0 {
-            Kind::System { begun, at } => {
-                let passed = i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX);
-                at.timestamp_micros().saturating_add(passed)
-            }
+            Kind::System { begun, at } => at
+                .timestamp_micros()
+                .saturating_add(micros(begun.elapsed())),
             Kind::Manual(micros) => micros.load(Ordering::Acquire),
         }
     }
@@ -64,6 +62,11 @@ impl Clock {
             Kind::Manual(_) => None,
         }
     }
+}
+
+/// A span as times are stored; one that is too long for it is the longest there is.
+pub(super) fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A time as it is stored, as people read it.

@@ -12,7 +12,7 @@ mod sums;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use super::clock;
@@ -134,7 +134,9 @@ fn look(path: &Path, report: &mut Report) -> Result<bool, OpenError> {
     }
     if report.is_sound() {
         match rows::check(&connection, report, false) {
-            Err(error) if is_damage(&error) => report.note("file", None, &error.to_string()),
+            Err(error) if schema::is_damage(&error) => {
+                report.note("file", None, &error.to_string())
+            }
             checked => checked.map_err(|error| schema::failure(path, error))?,
         }
     }
@@ -161,6 +163,13 @@ impl Report {
             is_mended: false,
         });
     }
+
+    /// What was noted last is mended.
+    fn mended(&mut self) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.is_mended = true;
+        }
+    }
 }
 
 /// What SQLite says of its own pages.
@@ -178,14 +187,6 @@ fn pages(connection: &Connection, report: &mut Report) {
         }
         Err(error) => report.note("file", None, &error.to_string()),
     }
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error_code();
-    matches!(
-        code,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
 }
 
 fn quarantine(connection: &Connection) -> rusqlite::Result<Vec<Quarantined>> {

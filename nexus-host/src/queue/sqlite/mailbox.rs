@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::ready::Held;
 use crate::admission::Admitted;
 use crate::queue::{Lease, PushError, PushReport, Settled, Settlement, Unavailable};
+
 /// One thing to write.
 #[derive(Debug)]
 pub(super) enum Request {

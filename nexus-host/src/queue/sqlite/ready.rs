@@ -15,6 +15,7 @@ use super::attempting::{Attempting, Mark, Slot};
 use super::rows::{Key, TaskId};
 use crate::queue::droppable::Droppable;
 use crate::queue::schedule::{LaneKey, Place, Schedule};
+use crate::queue::work::{lane_of, size};
 use crate::queue::{Delivery, Failure, Lease, SettleError, Work};
 use backlog::Backlog;
 pub(super) use backlog::Wanted;
@@ -348,38 +349,37 @@ impl Ready {
     }
 
     fn line_up(&mut self, row: Row, lane: Option<LaneKey>) {
-        let place = place_of(row.key);
-        let (priority, bytes) = (row.event.priority, size(&row.event));
-        self.droppable.insert(place, priority, bytes);
+        let task = Task::route(row);
+        let (priority, bytes) = (task.row.event.priority, size(&task.row.event));
+        self.droppable.insert(task.place, priority, bytes);
         self.waiting_bytes += bytes;
-        self.waiting.insert(place, Task::route(row));
-        self.fresh += usize::from(self.schedule.push(place, priority, lane));
+        self.wait(task, lane);
     }
 
     /// Takes in work whose time has come. It has left its lane.
     pub(super) fn due(&mut self, task: Task) {
-        let (place, priority) = (task.place, task.row.event.priority);
-        self.waiting.insert(place, task);
-        self.fresh += usize::from(self.schedule.push(place, priority, None));
+        self.wait(task, None);
     }
 
     /// Takes in work that was under way when the last process ended. It comes before everything
     /// else; a first attempt in its lane, so that nothing of the lane passes it.
     pub(super) fn interrupted(&mut self, mut task: Task) {
         task.place = task.id.map_or(0, |id| u64::try_from(id.0).unwrap_or(0));
-        let (place, priority) = (task.place, task.row.event.priority);
-        let lane = (task.attempt == 1).then(|| self.lane(&task.row.event));
-        self.waiting.insert(place, task);
-        let lane = lane.flatten();
-        self.fresh += usize::from(self.schedule.push(place, priority, lane));
+        let lane = self.lane(&task.row.event).filter(|_| task.attempt == 1);
+        self.wait(task, lane);
     }
 
     /// Takes in the work of a dead letter. What goes through routing again waits in its lane.
     pub(super) fn replayed(&mut self, task: Task) {
+        let lane = self.lane(&task.row.event);
+        let lane = lane.filter(|_| task.work == Work::Route);
+        self.wait(task, lane);
+    }
+
+    /// Lets work wait at its place.
+    fn wait(&mut self, task: Task, lane: Option<LaneKey>) {
         let (place, priority) = (task.place, task.row.event.priority);
-        let lane = (task.work == Work::Route).then(|| self.lane(&task.row.event));
         self.waiting.insert(place, task);
-        let lane = lane.flatten();
         self.fresh += usize::from(self.schedule.push(place, priority, lane));
     }
 
@@ -519,11 +519,6 @@ pub(super) struct Oldest {
     pub(super) behind: Option<Key>,
 }
 
-/// The lane of an event, in a queue that has lanes.
-pub(super) fn lane_of(event: &Event) -> LaneKey {
-    Arc::from(event.partition_key.as_deref().unwrap_or(&event.source))
-}
-
 fn place_of(key: Key) -> Place {
     place_in_line(key.place())
 }
@@ -533,10 +528,6 @@ fn place_of(key: Key) -> Place {
 pub(super) fn place_in_line(place: i64) -> Place {
     const FIRST: Place = 1 << 63;
     FIRST + u64::try_from(place).unwrap_or(0)
-}
-
-fn size(event: &Event) -> u64 {
-    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -184,9 +184,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     }
     // What a process before this one wrote, but did not sync, may be readable and yet not be on the
     // disk. Copied into the main file and synced, it is.
-    connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .map_err(failed)?;
+    copy_log(&connection, Copying::Truncate).map_err(failed)?;
     // SQLite syncs the folder too, but does not look whether that worked: a log without its name is
     // lost with the power.
     sync_folder(path).map_err(|source| OpenError::Io {
@@ -288,6 +286,33 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", LAYOUT)?;
     transaction.commit()
+}
+
+/// How the log is copied into the main file.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Copying {
+    /// As far as nobody is in the way.
+    Passive,
+    /// All of it, and its space is given back.
+    Truncate,
+}
+
+/// Copies the log into the main file and syncs it. Answers how many pages the log had.
+pub(super) fn copy_log(connection: &Connection, how: Copying) -> rusqlite::Result<i64> {
+    let query = match how {
+        Copying::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Copying::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    connection.query_row(query, [], |row| row.get(1))
+}
+
+/// Whether SQLite found its own file inconsistent.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
 }
 
 /// Makes sure that the names in a file's folder are on the disk.

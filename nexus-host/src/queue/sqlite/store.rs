@@ -27,6 +27,7 @@ use super::schema::{self, OpenError};
 use super::totals::{Progress, Sum, Totals};
 use crate::admission::Admitted;
 use crate::queue::config::Config;
+use crate::queue::work::size;
 use crate::queue::{Failure, JournalLine, Work};
 
 pub(super) use letters::{FoundLetter, LETTER};
@@ -46,14 +47,10 @@ pub(super) enum Trouble {
 impl Trouble {
     /// Whether SQLite found its own file inconsistent.
     pub(super) fn is_damage(&self) -> bool {
-        let code = match self {
-            Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Row(_) => return true,
-        };
-        matches!(
-            code,
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-        )
+        match self {
+            Self::Sqlite(error) => schema::is_damage(error),
+            Self::Row(_) => true,
+        }
     }
 }
 
@@ -88,7 +85,7 @@ impl Store {
             Some(json) => serde_json::from_str(&json).map_err(damaged)?,
             None => Totals::default(),
         };
-        let window = i64::try_from(config.dedup_window.get().as_micros()).unwrap_or(i64::MAX);
+        let window = clock::micros(config.dedup_window.get());
         let capacity = i64::try_from(config.dedup_capacity).unwrap_or(i64::MAX);
         let marks = Marks::load(&connection, window, capacity, &totals).map_err(failed)?;
         let finished = Arc::new(Finished::load(&connection).map_err(failed)?);
@@ -184,26 +181,21 @@ impl Store {
         })
     }
 
-    /// Takes an event in, room or not.
+    /// Takes an event in at the end of its class, room or not.
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
         let event = event.event();
         self.marks
             .insert(&self.connection, event, now, &mut self.totals)?;
         self.totals.accepted += 1;
-        self.line_up(event, now)
-    }
-
-    /// Puts an event at the end of its class.
-    fn line_up(&mut self, event: &Arc<Event>, accepted_at: i64) -> Result<Row, Trouble> {
         self.totals.place += 1;
         let key = Key::new(event.priority, self.totals.place);
-        let head = self.insert_event(key, event, accepted_at)?;
+        let head = self.insert_event(key, event, now)?;
         self.totals.unrouted[key.class()].add(size(event));
         Ok(Row {
             key,
             head: head.into(),
             event: event.clone(),
-            accepted_at: clock::at(accepted_at),
+            accepted_at: clock::at(now),
         })
     }
 
@@ -326,10 +318,6 @@ impl Store {
         };
         Ok(())
     }
-}
-
-pub(super) fn size(event: &Event) -> u64 {
-    u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
 }
 
 /// A count as a column holds it, and back. Columns have a sign; counts do not.

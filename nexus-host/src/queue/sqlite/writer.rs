@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::attempting::Mark;
 use super::checkpoint::{self, Checkpointer};
+use super::clock;
 use super::mailbox::{Mail, Push, Request};
 use super::ready::Task;
 use super::store::{READ_BYTES, SettledRows, Settling, Store, Trouble};
@@ -99,7 +100,7 @@ impl Writer {
                 count = tried.len(),
                 "the hub died while these were under way; they are done one at a time now"
             );
-            self.trial_until = Some(now + i64::try_from(TRIAL.as_micros()).unwrap_or(i64::MAX));
+            self.trial_until = Some(now + clock::micros(TRIAL));
         }
         let mut ready = self.shared.ready.lock();
         ready.begin_trial(suspects);

@@ -7,13 +7,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Leased, RecordKey, State, Task, Wake};
+use crate::queue::work::LONGEST_DELAY;
 use crate::queue::{
     DeadLetter, Delivery, EventStatus, Failure, FollowUp, Grave, Lease, SettleError, Settled,
     Settlement, Step, Verdict,
 };
-
-/// The longest delay; a plugin may name one that no clock can hold.
-const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 impl State {
     /// Ends a lease, with everything that follows from it.

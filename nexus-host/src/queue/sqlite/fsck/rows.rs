@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Report, sums};
 use crate::queue::sqlite::rows::{Stored, Told, WorkColumns};
+use crate::queue::sqlite::schema;
 use crate::queue::sqlite::store::{FoundLetter, LETTER};
 use crate::queue::{JournalLine, Work};
 
@@ -48,7 +49,7 @@ pub(super) fn check(
                 (_, Ok(None)) => {}
                 (number, Ok(Some(reason))) => wrong.push((number, reason)),
                 // A column that is not of its type is the row's affair; a page is the file's.
-                (_, Err(error)) if super::is_damage(&error) => return Err(error),
+                (_, Err(error)) if schema::is_damage(&error) => return Err(error),
                 (number, Err(error)) => wrong.push((number, error.to_string())),
             }
         }
@@ -110,14 +111,8 @@ fn set_aside(
         params![Utc::now().timestamp_micros(), reason, row],
     )?;
     connection.execute(&format!("DELETE FROM {table} WHERE {number} = ?"), [row])?;
-    mended(report);
+    report.mended();
     Ok(())
-}
-
-fn mended(report: &mut Report) {
-    if let Some(finding) = report.findings.last_mut() {
-        finding.is_mended = true;
-    }
 }
 
 /// Events that were worked on and have no work left are routed once more: better twice than never.
@@ -139,7 +134,7 @@ fn idle(connection: &Connection, report: &mut Report, repair: bool) -> rusqlite:
              SELECT coalesce(max(id), 0) + 1, ?, NULL, 1, ?, ?, ? FROM task",
             params![key, columns.sum, columns.work, columns.errors],
         )?;
-        mended(report);
+        report.mended();
     }
     // Work of an event that seems untouched would be done, and the event routed beside it.
     let sql = "SELECT DISTINCT event FROM task WHERE event IN (SELECT key FROM event)
@@ -152,7 +147,7 @@ fn idle(connection: &Connection, report: &mut Report, repair: bool) -> rusqlite:
                 "INSERT INTO progress (key, open, delayed, dead, lines) VALUES (?, 0, 0, 0, 0)",
                 [key],
             )?;
-            mended(report);
+            report.mended();
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::Rebuilt;
-use crate::queue::sqlite::schema::{self, OpenError};
+use crate::queue::sqlite::schema::{self, Copying, OpenError};
 
 /// The tables, and what orders their rows in both directions. The totals are among them so that
 /// their counters do not fall back.
@@ -114,8 +114,7 @@ pub(super) fn rebuild(from: &Connection, path: &Path) -> Result<New, OpenError> 
         saved.push((table, rows));
     }
     transaction.commit().map_err(failed)?;
-    to.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .map_err(failed)?;
+    schema::copy_log(&to, Copying::Truncate).map_err(failed)?;
     Ok(New { path: new, saved })
 }
 

@@ -24,7 +24,7 @@ pub(super) fn check(
         if repair {
             let sql = "UPDATE progress SET open = ?, delayed = ? WHERE key = ?";
             connection.execute(sql, params![open, delayed, key])?;
-            mended(report);
+            report.mended();
         }
     }
     let (stored, counted) = (stored(connection)?, count(connection)?);
@@ -35,7 +35,7 @@ pub(super) fn check(
         report.note("totals", None, "they are not the sums of the rows");
         if repair {
             write(connection)?;
-            mended(report);
+            report.mended();
         }
     }
     Ok(())
@@ -52,12 +52,6 @@ pub(super) fn write(connection: &Connection) -> rusqlite::Result<()> {
         [json],
     )?;
     Ok(())
-}
-
-fn mended(report: &mut Report) {
-    if let Some(finding) = report.findings.last_mut() {
-        finding.is_mended = true;
-    }
 }
 
 /// What is stored, if it can be read.

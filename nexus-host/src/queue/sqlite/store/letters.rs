@@ -3,12 +3,13 @@
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
-use super::settle::MAX_LINES;
-use super::{Store, Trouble, blob, count, size};
+use super::{Store, Trouble, blob, count};
+use crate::queue::journal::{MAX_LINES, outstanding};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, place_in_line};
 use crate::queue::sqlite::rows::{Damage, Key, Stored, WorkColumns, event_sum, head, sum};
 use crate::queue::sqlite::totals::Progress;
+use crate::queue::work::size;
 use crate::queue::{DeadLetter, Grave, JournalLine, Step};
 
 /// Columns of a letter, as [`FoundLetter::read`] takes them.
@@ -212,11 +213,11 @@ impl Store {
                 let mut lines = self.take_journey(letter, place)?;
                 let dead = outstanding(&lines).saturating_sub(1);
                 // Even a full journal says that the event came back.
-                lines.truncate(usize::try_from(MAX_LINES - 1).unwrap_or(0));
+                lines.truncate(MAX_LINES - 1);
                 let reopened = Progress {
                     open: 0,
                     delayed: 0,
-                    dead,
+                    dead: u64::try_from(dead).unwrap_or(0),
                     lines: u64::try_from(lines.len()).unwrap_or(0),
                 };
                 if !lines.is_empty() {
@@ -272,12 +273,4 @@ impl Store {
             None => Ok(Vec::new()),
         }
     }
-}
-
-/// How much of an event's work is among the dead letters, by its journal.
-fn outstanding(lines: &[JournalLine]) -> u64 {
-    let count = |is: fn(&Step) -> bool| lines.iter().filter(|line| is(&line.step)).count();
-    let dead = count(|step| matches!(step, Step::Dead { .. }));
-    let again = count(|step| matches!(step, Step::Replayed { .. }));
-    u64::try_from(dead.saturating_sub(again)).unwrap_or(0)
 }

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use nexus_plugin_api::Event;
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
-use super::{Store, Trouble, size};
+use super::{Store, Trouble};
 use crate::queue::sqlite::attempting::Mark;
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, Wanted, place_in_line};
 use crate::queue::sqlite::rows::{Damage, Key, Stored, TaskId, WorkColumns};
 use crate::queue::sqlite::totals::Progress;
+use crate::queue::work::size;
 
 /// Columns of an event, as [`Found::read`] takes them.
 const EVENT: &str = "key, accepted_at, sum, id, source, lane, head, payload";
+
+/// Columns of a task, as [`FoundTask::read`] takes them.
+const TASK: &str = "id, event, attempt, sum, work, errors";
 
 /// Tasks taken up at once.
 const MANY: u32 = 1_000;
@@ -185,9 +189,8 @@ impl Store {
 
     /// Takes up the tasks whose time has come, at the end of the order.
     pub(in crate::queue::sqlite) fn take_due(&mut self, now: i64) -> Result<Vec<Task>, Trouble> {
-        let sql = "SELECT id, event, attempt, sum, work, errors FROM task
-                   WHERE due <= ? ORDER BY due, id LIMIT ?";
-        let found = self.tasks(sql, params![now, MANY])?;
+        let condition = "WHERE due <= ? ORDER BY due, id LIMIT ?";
+        let found = self.tasks(condition, params![now, MANY])?;
         let mut tasks = Vec::with_capacity(found.len());
         for one in found {
             self.connection
@@ -212,10 +215,9 @@ impl Store {
         &mut self,
         now: i64,
     ) -> Result<Vec<Task>, Trouble> {
-        let sql = "SELECT id, event, attempt, sum, work, errors FROM task
-                   WHERE due IS NULL ORDER BY id";
+        let condition = "WHERE due IS NULL ORDER BY id";
         let mut tasks = Vec::new();
-        for one in self.tasks(sql, params![])? {
+        for one in self.tasks(condition, params![])? {
             tasks.extend(self.take_up(one, now)?);
         }
         Ok(tasks)
@@ -233,9 +235,8 @@ impl Store {
             let found = self.read(&wanted, now)?.rows.into_iter().next();
             return Ok(found.filter(|row| row.key == mark.event).map(Task::route));
         };
-        let sql = "SELECT id, event, attempt, sum, work, errors FROM task
-                   WHERE id = ? AND event = ? AND due IS NULL";
-        match self.tasks(sql, params![id.0, mark.event.0])?.pop() {
+        let condition = "WHERE id = ? AND event = ? AND due IS NULL";
+        match self.tasks(condition, params![id.0, mark.event.0])?.pop() {
             Some(found) => self.take_up(found, now),
             None => Ok(None),
         }
@@ -249,8 +250,13 @@ impl Store {
             .query_row([], |row| row.get(0))?)
     }
 
-    fn tasks(&self, sql: &str, bounds: &[&dyn rusqlite::ToSql]) -> Result<Vec<FoundTask>, Trouble> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+    fn tasks(
+        &self,
+        condition: &str,
+        bounds: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<FoundTask>, Trouble> {
+        let sql = format!("SELECT {TASK} FROM task {condition}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(bounds, FoundTask::read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

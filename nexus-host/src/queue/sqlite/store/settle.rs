@@ -4,21 +4,17 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Store, Trouble, blob, size};
+use super::{Store, Trouble, blob};
 use crate::admission::Admitted;
+use crate::queue::journal::{MAX_LINES, is_parked_again};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Held, Row, Task};
 use crate::queue::sqlite::rows::{Damage, Key, WorkColumns};
 use crate::queue::sqlite::totals::Progress;
+use crate::queue::work::{LONGEST_DELAY, size};
 use crate::queue::{
     EventStatus, Failure, FollowUp, Grave, JournalLine, Settlement, Step, Verdict, Work,
 };
-
-/// The longest delay; a plugin may name one that no clock can hold.
-const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
-
-/// Lines kept of one event's journal. An event retried for ever must not grow for ever.
-pub(super) const MAX_LINES: u64 = 512;
 
 /// A delivery that ends.
 #[derive(Debug)]
@@ -52,8 +48,8 @@ struct Page {
 impl Page {
     /// Leaves out what the journal has no room for.
     fn keep_bounded(&mut self) {
-        let room = MAX_LINES.saturating_sub(self.progress.lines);
-        self.lines.truncate(usize::try_from(room).unwrap_or(0));
+        let written = usize::try_from(self.progress.lines).unwrap_or(usize::MAX);
+        self.lines.truncate(MAX_LINES.saturating_sub(written));
     }
 }
 
@@ -168,17 +164,14 @@ impl Store {
         Ok(())
     }
 
-    /// Through an outage the same effect is parked again and again: the last time tells all.
+    /// Puts a line in the place of the last one, if it says the same anew.
     fn replace_parked(&mut self, page: &Page) -> Result<bool, Trouble> {
-        let [
-            JournalLine {
-                step: Step::Parked { effect, .. },
-                ..
-            },
-        ] = page.lines.as_slice()
-        else {
+        let [next] = page.lines.as_slice() else {
             return Ok(false);
         };
+        if !matches!(next.step, Step::Parked { .. }) {
+            return Ok(false);
+        }
         let last: Option<(i64, String)> = self
             .connection
             .prepare_cached(
@@ -190,8 +183,7 @@ impl Store {
             return Ok(false);
         };
         let last: Vec<JournalLine> = serde_json::from_str(&lines).map_err(Damage::from)?;
-        let is_again = |line: &JournalLine| matches!(&line.step, Step::Parked { effect: again, .. } if again == effect);
-        if !matches!(last.as_slice(), [line] if is_again(line)) {
+        if !matches!(last.as_slice(), [line] if is_parked_again(&line.step, &next.step)) {
             return Ok(false);
         }
         let json = serde_json::to_string(&page.lines).map_err(Damage::from)?;
@@ -441,8 +433,7 @@ fn too_much_parked(work: Work, errors: Vec<Failure>) -> Grave {
 }
 
 fn due(now: i64, after: Duration) -> i64 {
-    let after = after.min(LONGEST_DELAY).as_micros();
-    now.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
+    now.saturating_add(clock::micros(after.min(LONGEST_DELAY)))
 }
 
 /// Several JSON arrays as one.

@@ -5,6 +5,7 @@ use rusqlite::params;
 use uuid::Uuid;
 
 use super::{Store, Trouble};
+use crate::queue::sqlite::schema::{self, Copying};
 
 /// Free pages given back at once: 1 MiB.
 const PAGES: u32 = 256;
@@ -67,15 +68,13 @@ impl Store {
     /// Copies the rest of the log, so that it begins anew with the next transaction, unless somebody
     /// reads in it.
     pub(in crate::queue::sqlite) fn copy_log(&self) -> Result<(), Trouble> {
-        let query = "PRAGMA wal_checkpoint(PASSIVE)";
-        self.connection.query_row(query, [], |_| Ok(()))?;
+        schema::copy_log(&self.connection, Copying::Passive)?;
         Ok(())
     }
 
     /// Copies the log and gives its space back.
     pub(in crate::queue::sqlite) fn empty_log(&self) -> Result<(), Trouble> {
-        let query = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.connection.query_row(query, [], |_| Ok(()))?;
+        schema::copy_log(&self.connection, Copying::Truncate)?;
         Ok(())
     }
 }

@@ -9,8 +9,9 @@ use crate::queue::Unavailable;
 use crate::queue::sqlite::mailbox::{Push, Settle};
 use crate::queue::sqlite::ready::{Ready, Row, Task, Wanted};
 use crate::queue::sqlite::rows::Key;
-use crate::queue::sqlite::store::{Read, SettledRows, size};
+use crate::queue::sqlite::store::{Read, SettledRows};
 use crate::queue::sqlite::totals::Sum;
+use crate::queue::work::size;
 
 /// What a transaction adds to the log, by a rough estimate: so many bytes, and so many more for each
 /// change in it beside its payload.

@@ -116,7 +116,7 @@ impl Writer {
                 );
             }
         }
-        self.pause = Some(self.now() + i64::try_from(PAUSE.as_micros()).unwrap_or(i64::MAX));
+        self.pause = Some(self.now() + clock::micros(PAUSE));
         let mut ready = self.shared.ready.lock();
         ready.paused = true;
         for row in group.victims.into_iter().rev() {
