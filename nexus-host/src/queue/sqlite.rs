@@ -9,13 +9,16 @@ mod checkpoint;
 mod clock;
 mod finished;
 mod fsck;
+mod log;
 mod mailbox;
 mod marks;
+mod quarantine;
 mod reader;
 mod ready;
 mod rows;
 mod schema;
 mod store;
+mod sum;
 mod totals;
 mod writer;
 
@@ -130,8 +133,17 @@ impl SqliteQueue {
                 reason: damage.to_string(),
             },
         };
-        let (mut attempting, marks) =
-            Attempting::open(&schema::beside(path, "attempting")).map_err(io)?;
+        let beside = schema::beside(path, "attempting");
+        let missing = attempting::written(&beside).map_err(io)?;
+        let missing = missing.saturating_sub(store.totals.transactions);
+        if missing > 0 {
+            tracing::error!(
+                transactions = missing,
+                "the queue is older than it was when it was last used: its log was damaged or cut \
+                 off, or an earlier copy of its file took its place; what was written since is lost"
+            );
+        }
+        let (mut attempting, marks) = Attempting::open(&beside).map_err(io)?;
         let suspects = store.judge_all(&marks, clock.micros()).map_err(unusable)?;
         attempting.clear();
         let unrouted = store.totals.unrouted.map(|sum| sum.count);

@@ -14,9 +14,9 @@ use super::schema::{self, Copying, OpenError};
 /// The log is copied each time that about so much was added to it, in bytes.
 pub(super) const EVERY: u64 = 16 * 1024 * 1024;
 
-/// Pages in the log from which on the writer has to help: under constant load the copying never
-/// catches up with it. 64 MiB.
-const LONG: i64 = 16 * 1024;
+/// Pages in the log from which on the writer copies the rest: under constant load the copying never
+/// catches up with it, and the log would not begin anew. The sooner, the less is left. 4 MiB.
+const LONG: i64 = 1024;
 
 #[derive(Debug, Default)]
 struct Shared {

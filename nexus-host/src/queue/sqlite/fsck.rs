@@ -15,8 +15,9 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::clock;
 use super::schema::{self, Lock, OpenError};
+use super::totals::Totals;
+use super::{attempting, clock, log};
 
 /// What is told of SQLite's own findings, at most.
 const MOST_PAGES: u32 = 100;
@@ -42,7 +43,7 @@ impl Report {
 /// Something that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The table; `file` for the pages underneath.
+    /// The table; `file` for the pages underneath, `log` for what was not copied into them yet.
     pub table: &'static str,
     /// The number of the row, if it is one row.
     pub row: Option<i64>,
@@ -84,8 +85,21 @@ pub fn fsck(path: &Path, repair: bool) -> Result<Report, OpenError> {
         source,
     })?;
     let _lock = Lock::take(path)?;
-    let mut report = Report::default();
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let (mut report, mut lost) = (Report::default(), Report::default());
+    if let Err(broken) = log::check(path).map_err(io)? {
+        lost.note("log", None, &broken.to_string());
+        if repair {
+            log::save(path).map_err(io)?;
+        }
+    }
     let is_readable = look(path, &mut report)?;
+    if let Some(missing) = missing(path).map_err(io)? {
+        lost.note("log", None, &missing);
+    }
     let is_damaged = report
         .findings
         .iter()
@@ -100,13 +114,18 @@ pub fn fsck(path: &Path, repair: bool) -> Result<Report, OpenError> {
         let findings = report.findings.iter_mut();
         findings.for_each(|finding| finding.is_mended = true);
     }
-    if repair && !report.is_sound() {
+    if repair && !(report.is_sound() && lost.is_sound()) {
         if !is_damaged {
             // They are found again, and mended.
             report.findings.clear();
         }
         mend(path, &mut report, is_damaged).map_err(|error| schema::failure(path, error))?;
+        // Nothing of the log is left, and what it had lost is known.
+        attempting::forget(&schema::beside(path, "attempting")).map_err(io)?;
+        let findings = lost.findings.iter_mut();
+        findings.for_each(|finding| finding.is_mended = true);
     }
+    report.findings.splice(0..0, lost.findings);
     if repair || !is_damaged {
         let connection = schema::open_reader(path)?;
         report.quarantine =
@@ -118,7 +137,7 @@ pub fn fsck(path: &Path, repair: bool) -> Result<Report, OpenError> {
 /// Looks at everything, and changes nothing. Says whether the list of the tables can be read.
 fn look(path: &Path, report: &mut Report) -> Result<bool, OpenError> {
     let opened = schema::open_reader(path)
-        .and_then(|connection| schema::check(&connection, path).map(|_| connection));
+        .and_then(|connection| schema::check(&connection, path).map(|()| connection));
     let connection = match opened {
         Ok(connection) => connection,
         Err(OpenError::Damaged { reason, .. }) => {
@@ -141,6 +160,19 @@ fn look(path: &Path, report: &mut Report) -> Result<bool, OpenError> {
         }
     }
     Ok(has_its_tables)
+}
+
+/// What of the log is not there any more, if it is known how long it was.
+fn missing(path: &Path) -> std::io::Result<Option<String>> {
+    let written = attempting::written(&schema::beside(path, "attempting"))?;
+    let found = schema::open_reader(path).map(|connection| Totals::load(&connection));
+    let Ok(Ok(Ok(found))) = found else {
+        // That is told of the file, or of the table.
+        return Ok(None);
+    };
+    let found = found.unwrap_or_default().transactions;
+    let missing = written.saturating_sub(found);
+    Ok((missing > 0).then(|| format!("{missing} of its transactions are missing at the end")))
 }
 
 fn mend(path: &Path, report: &mut Report, is_new: bool) -> rusqlite::Result<()> {

@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 
 use nexus_plugin_api::Event;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+use super::sum;
 use super::totals::Totals;
 
 /// Source and id, hashed.
@@ -85,13 +87,25 @@ impl Marks {
             return Ok(None);
         }
         let found = connection
-            .prepare_cached("SELECT high, at FROM mark WHERE n = ?")?
+            .prepare_cached("SELECT * FROM mark WHERE n = ?")?
             .query_row([n], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+                let mark: (i64, i64) = (row.get(2)?, row.get(3)?);
+                Ok(sum::check(row)?.map(|()| mark))
             })
             .optional()?;
         let is_first = |(high, at): &(i64, i64)| *high == print.high && now - at < self.window;
-        Ok(found.filter(is_first).map(|(_, at)| at))
+        match found.transpose() {
+            Ok(found) => Ok(found.filter(is_first).map(|(_, at)| at)),
+            // Better twice than never.
+            Err(damage) => {
+                tracing::error!(
+                    row = n,
+                    reason = %damage,
+                    "a mark against duplicates is damaged; see `nexus queue fsck`"
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Marks an event that is being accepted.
@@ -104,9 +118,12 @@ impl Marks {
     ) -> rusqlite::Result<()> {
         let print = Print::of(event);
         totals.mark += 1;
-        connection
-            .prepare_cached("INSERT INTO mark (n, low, high, at) VALUES (?, ?, ?, ?)")?
-            .execute(params![totals.mark, print.low, print.high, now])?;
+        let cells = [totals.mark, print.low, print.high, now].map(ValueRef::Integer);
+        sum::put(
+            connection,
+            "INSERT INTO mark VALUES (?, ?, ?, ?, ?)",
+            &cells,
+        )?;
         self.fresh.insert(print, (totals.mark, now));
         Ok(())
     }
@@ -132,7 +149,7 @@ impl Marks {
         totals: &Totals,
     ) -> rusqlite::Result<bool> {
         let mut statement = connection.prepare_cached(
-            "DELETE FROM mark WHERE n IN (SELECT n FROM mark ORDER BY n LIMIT ?1)
+            "DELETE FROM mark WHERE n < (SELECT min(n) FROM mark) + ?1
              AND (n <= ?2 OR at <= ?3) RETURNING low, n",
         )?;
         let bounds = params![many, totals.mark - self.capacity, now - self.window];
@@ -143,7 +160,7 @@ impl Marks {
                 self.rows.remove(low);
             }
         }
-        Ok(u32::try_from(old.len()).is_ok_and(|found| found == many))
+        Ok(!old.is_empty())
     }
 
     /// Whether much more is kept than is looked at.

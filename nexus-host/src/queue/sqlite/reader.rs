@@ -15,9 +15,10 @@ use uuid::Uuid;
 use super::clock;
 use super::finished::Finished;
 use super::ready::Ready;
-use super::rows::{Damage, Key, Told};
+use super::rows::{self, Damage, Key, Told};
 use super::schema::{self, OpenError};
-use super::store::{FoundLetter, LETTER, Trouble, join};
+use super::store::{FoundLetter, LETTER, PARTS, Trouble, join, part};
+use super::sum;
 use crate::queue::{
     DeadLetter, EventStatus, JournalLine, Journey, LetterFilter, Page, Step, Unavailable,
 };
@@ -159,18 +160,20 @@ impl Desk {
         };
         let found = connection
             .prepare_cached(
-                "SELECT place, source, status, accepted_at, finished_at, head, lines FROM done
+                "SELECT * FROM done
                  WHERE seq = ?1 AND id = ?2 AND seq > (SELECT max(seq) FROM done) - ?3",
             )?
             .query_row(params![seq, id.as_bytes(), self.journeys], |row| {
-                Ok((
-                    (row.get(0)?, row.get::<_, String>(1)?, row.get(2)?),
-                    (row.get(3)?, row.get(4)?),
-                    (row.get::<_, String>(5)?, row.get::<_, String>(6)?),
-                ))
+                let found = (
+                    (row.get(2)?, row.get(3)?, row.get(4)?),
+                    (row.get(5)?, row.get(6)?),
+                    (row.get::<_, String>(7)?, row.get::<_, String>(8)?),
+                );
+                Ok(sum::check(row)?.map(|()| found))
             })
             .optional()?;
-        let Some(((place, source, status), (accepted_at, finished_at), (head, lines))) = found
+        let Some(((place, source, status), (accepted_at, finished_at), (head, lines))) =
+            found.transpose()?
         else {
             return Ok(None);
         };
@@ -179,7 +182,7 @@ impl Desk {
             "dead" => EventStatus::Dead,
             _ => EventStatus::Processed,
         };
-        let (told, steps): (Told, _) = (decode(&head)?, decode(&lines)?);
+        let (told, steps): (Told, _) = (decode(&head)?, rows::read_lines(&lines)?);
         let journey = told.journey(id, status, source, accepted_at, Some(finished_at), steps);
         Ok(Some((place, journey)))
     }
@@ -220,10 +223,13 @@ impl Desk {
     ) -> Result<Option<Vec<u8>>, Unavailable> {
         self.with(|_, connection| {
             let value = connection
-                .prepare_cached("SELECT value FROM plugin_state WHERE plugin = ? AND key = ?")?
-                .query_row([plugin, key], |row| row.get(0))
+                .prepare_cached("SELECT * FROM plugin_state WHERE plugin = ? AND key = ?")?
+                .query_row([plugin, key], |row| {
+                    let value = row.get(2)?;
+                    Ok(sum::check(row)?.map(|()| value))
+                })
                 .optional()?;
-            Ok(value)
+            Ok(value.transpose()?)
         })
     }
 
@@ -253,20 +259,21 @@ fn open_journey(
     ready: &Mutex<Ready>,
 ) -> Result<Option<(i64, Journey)>, Trouble> {
     let found: Vec<(i64, i64, String, String)> = connection
-        .prepare_cached("SELECT key, accepted_at, source, head FROM event WHERE id = ?")?
+        .prepare_cached("SELECT * FROM event WHERE id = ?")?
         .query_map([id.as_bytes()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            let found = (row.get(0)?, row.get(4)?, row.get(2)?, row.get(5)?);
+            Ok(sum::check(row)?.map(|()| found))
         })?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<rusqlite::Result<Result<_, Damage>>>()??;
     let newest = found.into_iter().max_by_key(|(key, ..)| Key(*key).place());
     let Some((key, accepted_at, source, head)) = newest else {
         return Ok(None);
     };
     let parts: Vec<String> = connection
-        .prepare_cached("SELECT lines FROM journal WHERE event = ? ORDER BY part")?
-        .query_map([key], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut steps: Vec<JournalLine> = decode(&join(&parts))?;
+        .prepare_cached(PARTS)?
+        .query_map([key], part)?
+        .collect::<rusqlite::Result<Result<_, Damage>>>()??;
+    let mut steps = rows::read_lines(&join(&parts))?;
     if steps.is_empty() {
         steps.push(JournalLine {
             at: clock::at(accepted_at),

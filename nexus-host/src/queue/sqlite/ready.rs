@@ -459,11 +459,6 @@ impl Ready {
         Some(leased.held.leased_at)
     }
 
-    /// The process ends in good order.
-    pub(super) fn forget_marks(&mut self) {
-        self.attempting.clear();
-    }
-
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
@@ -488,6 +483,11 @@ impl Ready {
     /// The process ends in order: nothing of what is under way has killed it.
     pub(super) fn acquit(&mut self) {
         self.attempting.clear();
+    }
+
+    /// What was shown is all that so many transactions on disk have changed.
+    pub(super) fn written(&mut self, transactions: u64) {
+        self.attempting.flush(transactions);
     }
 
     /// Units of work that became takeable since the last call: so many workers have to be woken.

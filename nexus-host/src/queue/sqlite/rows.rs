@@ -1,5 +1,5 @@
 //! Events and work as the tables hold them: receives the hub's types, hands on columns, and back.
-//! What it reads it checks: every row of these carries a sum.
+//! Whether a row is as it was written, [`sum`](super::sum) says.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,11 +7,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Event, Priority, RawJson};
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::queue::{Failure, Work};
+use super::clock;
+use crate::queue::{Failure, JournalLine, Step, Work};
 
 /// Names an event with work left, and says when its turn is: the class in the two highest bits below
 /// the sign, and below them the place in the order of arrival. So the events of a class are a range,
@@ -112,11 +114,13 @@ pub(super) fn head(event: &Event) -> Result<String, Damage> {
     })?)
 }
 
-/// An event's columns as they are stored: `id, source, lane, head, payload`, from `first` on.
+/// An event's columns as they are stored: `id, source, lane, accepted_at, head, payload`, from `first`
+/// on.
 pub(super) struct Stored {
     id: Vec<u8>,
     source: String,
     lane: Option<String>,
+    accepted_at: i64,
     head: String,
     payload: Vec<u8>,
 }
@@ -127,20 +131,15 @@ impl Stored {
             id: row.get(first)?,
             source: row.get(first + 1)?,
             lane: row.get(first + 2)?,
-            head: row.get(first + 3)?,
-            payload: row.get(first + 4)?,
+            accepted_at: row.get(first + 3)?,
+            head: row.get(first + 4)?,
+            payload: row.get(first + 5)?,
         })
     }
 
-    /// The sum over the columns.
-    pub(super) fn sum(&self) -> i64 {
-        event_sum(
-            &self.id,
-            &self.source,
-            self.lane.as_deref(),
-            &self.head,
-            &self.payload,
-        )
+    /// When it was accepted.
+    pub(super) fn accepted_at(&self) -> DateTime<Utc> {
+        clock::at(self.accepted_at)
     }
 
     /// Bytes of the payload.
@@ -174,64 +173,59 @@ impl Stored {
     }
 }
 
-/// The sum over an event's columns.
-pub(super) fn event_sum(
-    id: &[u8],
-    source: &str,
-    lane: Option<&str>,
-    head: &str,
-    payload: &[u8],
-) -> i64 {
-    let lane = lane.unwrap_or_default();
-    sum(&[
-        id,
-        source.as_bytes(),
-        lane.as_bytes(),
-        head.as_bytes(),
-        payload,
-    ])
+/// An event's columns as [`Stored`] reads them.
+pub(super) fn cells<'a>(event: &'a Event, accepted_at: i64, head: &'a str) -> [ValueRef<'a>; 6] {
+    [
+        ValueRef::Blob(event.event_id.as_bytes()),
+        event.source.as_str().into(),
+        event.partition_key.as_deref().into(),
+        ValueRef::Integer(accepted_at),
+        head.into(),
+        ValueRef::Blob(event.payload.as_slice()),
+    ]
 }
 
-/// A CRC-32 over parts, none of which can pass for another's end.
-pub(super) fn sum(parts: &[&[u8]]) -> i64 {
-    let mut hasher = crc32fast::Hasher::new();
-    for part in parts {
-        hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hasher.update(part);
-    }
-    i64::from(hasher.finalize())
+/// Lines of a journal as one column: an array of pairs, each a time and a step.
+pub(super) fn lines(lines: &[JournalLine]) -> Result<String, Damage> {
+    let pairs = lines
+        .iter()
+        .map(|line| (line.at.timestamp_micros(), &line.step));
+    let pairs: Vec<(i64, &Step)> = pairs.collect();
+    Ok(serde_json::to_string(&pairs)?)
 }
 
-/// Work and what failed before, as columns: `sum, work, errors`.
+/// The lines that a column holds.
+pub(super) fn read_lines(column: &str) -> Result<Vec<JournalLine>, Damage> {
+    let pairs: Vec<(i64, Step)> = serde_json::from_str(column)?;
+    let lines = pairs.into_iter().map(|(at, step)| JournalLine {
+        at: clock::at(at),
+        step,
+    });
+    Ok(lines.collect())
+}
+
+/// Work and what failed before, as columns: `work, errors`.
 pub(super) struct WorkColumns {
-    pub(super) sum: i64,
     pub(super) work: String,
     pub(super) errors: String,
 }
 
 impl WorkColumns {
     pub(super) fn of(work: &Work, errors: &[Failure]) -> Result<Self, Damage> {
-        let work = serde_json::to_string(work)?;
-        let errors = serde_json::to_string(errors)?;
         Ok(Self {
-            sum: sum(&[work.as_bytes(), errors.as_bytes()]),
-            work,
-            errors,
+            work: serde_json::to_string(work)?,
+            errors: serde_json::to_string(errors)?,
         })
     }
 
     pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
         Ok(Self {
-            sum: row.get(first)?,
-            work: row.get(first + 1)?,
-            errors: row.get(first + 2)?,
+            work: row.get(first)?,
+            errors: row.get(first + 1)?,
         })
     }
 
     pub(super) fn decode(&self) -> Result<(Work, Vec<Failure>), Damage> {
-        if self.sum != sum(&[self.work.as_bytes(), self.errors.as_bytes()]) {
-            return Err(Damage("its sum is wrong".to_owned()));
-        }
         Ok((
             serde_json::from_str(&self.work)?,
             serde_json::from_str(&self.errors)?,

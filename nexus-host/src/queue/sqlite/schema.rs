@@ -3,10 +3,14 @@
 //! Receives a path, hands on a connection that syncs every commit. It deletes nothing.
 
 use std::fs::{File, TryLockError};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::Utc;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::log;
 
 /// Marks a file as a queue of Nexus: "NXUS".
 const APPLICATION_ID: i64 = 0x4e58_5553;
@@ -14,29 +18,29 @@ const APPLICATION_ID: i64 = 0x4e58_5553;
 /// The layout that this build reads and writes.
 const LAYOUT: i64 = 1;
 
-/// What the tables hold. Times are microseconds since 1970, unless they say otherwise; `sum` is a
-/// CRC-32 over the columns that matter, since SQLite itself has none.
+/// What the tables hold. Times are microseconds since 1970; `sum` is described in
+/// [`sum`](super::sum).
 const TABLES: &str = "
     -- Events with work left. The key is the class (2 bits) and the place in the order of arrival.
     CREATE TABLE event (
         key INTEGER PRIMARY KEY, id BLOB NOT NULL, source TEXT NOT NULL, lane TEXT,
-        accepted_at INTEGER NOT NULL, sum INTEGER NOT NULL, head TEXT NOT NULL, payload BLOB NOT NULL
+        accepted_at INTEGER NOT NULL, head TEXT NOT NULL, payload BLOB NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX event_id ON event (id);
     -- How far those of them are that were worked on.
     CREATE TABLE progress (
         key INTEGER PRIMARY KEY, open INTEGER NOT NULL, delayed INTEGER NOT NULL,
-        dead INTEGER NOT NULL, lines INTEGER NOT NULL
+        dead INTEGER NOT NULL, lines INTEGER NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
-    -- Their journals so far: JSON arrays of lines.
+    -- Their journals so far: JSON arrays of times and steps.
     CREATE TABLE journal (
-        event INTEGER NOT NULL, part INTEGER NOT NULL, lines TEXT NOT NULL,
+        event INTEGER NOT NULL, part INTEGER NOT NULL, lines TEXT NOT NULL, sum INTEGER NOT NULL,
         PRIMARY KEY (event, part)
     ) STRICT, WITHOUT ROWID;
     -- Work beside the first routing. `due` is NULL for what can be done at once.
     CREATE TABLE task (
         id INTEGER PRIMARY KEY, event INTEGER NOT NULL, due INTEGER, attempt INTEGER NOT NULL,
-        sum INTEGER NOT NULL, work TEXT NOT NULL, errors TEXT NOT NULL
+        work TEXT NOT NULL, errors TEXT NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX task_due ON task (due, id);
     CREATE INDEX task_event ON task (event);
@@ -44,33 +48,37 @@ const TABLES: &str = "
     CREATE TABLE done (
         seq INTEGER PRIMARY KEY, id BLOB NOT NULL, place INTEGER NOT NULL, source TEXT NOT NULL,
         status TEXT NOT NULL, accepted_at INTEGER NOT NULL, finished_at INTEGER NOT NULL,
-        head TEXT NOT NULL, lines TEXT NOT NULL
+        head TEXT NOT NULL, lines TEXT NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
     -- Marks against duplicates: 128 bits of SHA-256 over source and id, by order of acceptance.
     CREATE TABLE mark (
-        n INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL, at INTEGER NOT NULL
+        n INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL, at INTEGER NOT NULL,
+        sum INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE letter (
         n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, place INTEGER NOT NULL,
-        event_id BLOB NOT NULL, source TEXT NOT NULL, lane TEXT, accepted_at INTEGER NOT NULL,
-        reason TEXT NOT NULL, sum INTEGER NOT NULL, head TEXT NOT NULL, work TEXT NOT NULL,
-        errors TEXT NOT NULL, payload BLOB NOT NULL
+        reason TEXT NOT NULL, work TEXT NOT NULL, errors TEXT NOT NULL, event_id BLOB NOT NULL,
+        source TEXT NOT NULL, lane TEXT, accepted_at INTEGER NOT NULL, head TEXT NOT NULL,
+        payload BLOB NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE plugin_state (
-        plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (plugin, key)
-    ) STRICT, WITHOUT ROWID;
+        plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,
+        PRIMARY KEY (plugin, key)
+    ) STRICT;
     -- Work that was under way when a process died, and how often it alone was.
     CREATE TABLE suspect (
-        event INTEGER NOT NULL, task INTEGER NOT NULL, deaths INTEGER NOT NULL,
+        event INTEGER NOT NULL, task INTEGER NOT NULL, deaths INTEGER NOT NULL, sum INTEGER NOT NULL,
         PRIMARY KEY (event, task)
     ) STRICT, WITHOUT ROWID;
     -- Rows that could not be read, as they were found.
     CREATE TABLE quarantine (
         at INTEGER NOT NULL, origin TEXT NOT NULL, row INTEGER NOT NULL, reason TEXT NOT NULL,
-        content TEXT NOT NULL
+        content TEXT NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
     -- Sums over the tables above, so that none has to be counted: one row of JSON.
-    CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL) STRICT;
+    CREATE TABLE totals (
+        one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, sum INTEGER NOT NULL
+    ) STRICT;
 ";
 
 /// Why a durable queue cannot be opened.
@@ -176,37 +184,50 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Opens the file for its one writer, and makes it if there is none. The lock must be held.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| failure(path, source);
-    let connection = Connection::open(path).map_err(failed)?;
-    let is_empty = check(&connection, path)?;
-    configure(&connection).map_err(failed)?;
-    if is_empty {
-        create(&connection).map_err(failed)?;
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if !path.try_exists().map_err(io)? {
+        create(path)?;
     }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    check(&connection, path)?;
+    if let Err(broken) = log::check(path).map_err(io)? {
+        let copy = log::save(path).map_err(io)?;
+        tracing::error!(copy = %copy.display(), "{broken}; it is kept as it was found");
+    }
+    configure(&connection).map_err(failed)?;
     // What a process before this one wrote, but did not sync, may be readable and yet not be on the
     // disk. Copied into the main file and synced, it is.
     copy_log(&connection, Copying::Truncate).map_err(failed)?;
     // SQLite syncs the folder too, but does not look whether that worked: a log without its name is
     // lost with the power.
-    sync_folder(path).map_err(|source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    sync_folder(path).map_err(io)?;
     Ok(connection)
 }
 
-/// Looks whether it is a queue that this build reads. Says whether there is nothing in it yet.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+/// Looks whether it is a queue that this build reads.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| failure(path, source);
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            reason: "it has no content, and every queue has some".to_owned(),
+        });
+    }
     let application: i64 = pragma(connection, "application_id").map_err(failed)?;
     let layout: i64 = pragma(connection, "user_version").map_err(failed)?;
-    let is_empty: bool = connection
-        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
-            row.get(0)
-        })
-        .map_err(failed)?;
-    if application != APPLICATION_ID && !(application == 0 && is_empty) {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
+    if application != APPLICATION_ID {
+        return Err(match has_its_tables(connection) {
+            Ok(true) => OpenError::Damaged {
+                path: path.to_owned(),
+                reason: "what marks it as a queue is not in it".to_owned(),
+            },
+            _ => OpenError::Foreign {
+                path: path.to_owned(),
+            },
         });
     }
     if layout > LAYOUT {
@@ -215,7 +236,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<bool, OpenEr
             found: layout,
         });
     }
-    Ok(is_empty)
+    Ok(())
 }
 
 /// Whether the tables are the ones that this build makes.
@@ -280,12 +301,62 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn create(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes a queue. It gets its name when it is complete and synced: whenever the power goes, a file with
+/// that name is a queue.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let new = beside(path, "new");
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    remove_attempt(&new).map_err(io)?;
+    // What it says was said of another.
+    remove(&beside(path, "attempting")).map_err(io)?;
+    // The log of a file that was taken away would be taken for the new one's.
+    let log = beside(path, "wal");
+    if log.try_exists().map_err(io)? {
+        let aside = beside(path, &format!("orphan-{}-wal", now()));
+        tracing::warn!(aside = %aside.display(), "a log whose queue is gone is put aside");
+        std::fs::rename(log, aside).map_err(io)?;
+        sync_folder(path).map_err(io)?;
+    }
+    fill(&new).map_err(|error| failure(path, error))?;
+    let file = File::options().write(true).open(&new).map_err(io)?;
+    file.sync_all().map_err(io)?;
+    std::fs::rename(&new, path).map_err(io)?;
+    sync_folder(path).map_err(io)
+}
+
+/// Removes a file that an earlier attempt left behind, which is not complete.
+pub(super) fn remove_attempt(path: &Path) -> std::io::Result<()> {
+    let logs = ["wal", "shm", "journal"].map(|suffix| beside(path, suffix));
+    logs.iter().try_for_each(|log| remove(log))?;
+    remove(path)
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The time, as it stands in the names of files that are put aside.
+pub(super) fn now() -> impl std::fmt::Display {
+    Utc::now().format("%Y%m%dT%H%M%SZ")
+}
+
+/// Makes the tables in a new file, and leaves nothing in its log.
+fn fill(path: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open(path)?;
+    configure(&connection)?;
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", LAYOUT)?;
-    transaction.commit()
+    transaction.commit()?;
+    copy_log(&connection, Copying::Truncate)?;
+    connection.close().map_err(|(_, error)| error)
 }
 
 /// How the log is copied into the main file.
@@ -334,12 +405,19 @@ fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> r
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
+/// Whether the application's number stands where a queue has it, whatever else is there.
+fn is_marked(path: &Path) -> bool {
+    let mut head = [0; 72];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head[68..] == *b"NXUS"
+}
+
 /// Sorts an error of SQLite's by what the user can do about it.
 pub(super) fn failure(path: &Path, source: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => OpenError::Foreign { path },
-        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
+        Some(ErrorCode::NotADatabase) if !is_marked(&path) => OpenError::Foreign { path },
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
             path,
             reason: source.to_string(),
         },

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexus_plugin_api::{Event, Priority, StateWrite};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -22,8 +23,9 @@ use super::clock;
 use super::finished::Finished;
 use super::marks::Marks;
 use super::ready::Row;
-use super::rows::{Damage, Key, TaskId, WorkColumns, event_sum, head};
+use super::rows::{self, Damage, Key, TaskId, WorkColumns};
 use super::schema::{self, OpenError};
+use super::sum;
 use super::totals::{Progress, Sum, Totals};
 use crate::admission::Admitted;
 use crate::queue::config::Config;
@@ -32,7 +34,7 @@ use crate::queue::{Failure, JournalLine, Work};
 
 pub(super) use letters::{FoundLetter, LETTER};
 pub(super) use load::{READ_BYTES, Read};
-pub(super) use settle::{SettledRows, Settling, join};
+pub(super) use settle::{PARTS, SettledRows, Settling, join, part};
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,8 @@ pub(super) struct Store {
     pub(super) totals: Totals,
     /// As they are on disk.
     saved: Totals,
+    /// Rows that SQLite had changed by the last commit.
+    changes: u64,
     marks: Marks,
     finished: Arc<Finished>,
     /// Work that was under way when a process died; some of it may have ended since.
@@ -73,18 +77,12 @@ impl Store {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self, OpenError> {
         let connection = schema::open(path)?;
         let failed = |source| schema::failure(path, source);
-        let damaged = |error: serde_json::Error| OpenError::Damaged {
+        let damaged = |damage: Damage| OpenError::Damaged {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason: damage.to_string(),
         };
-        let stored: Option<String> = connection
-            .query_row("SELECT json FROM totals", [], |row| row.get(0))
-            .optional()
-            .map_err(failed)?;
-        let totals = match stored {
-            Some(json) => serde_json::from_str(&json).map_err(damaged)?,
-            None => Totals::default(),
-        };
+        let totals = Totals::load(&connection).map_err(failed)?;
+        let totals = totals.map_err(damaged)?.unwrap_or_default();
         let window = clock::micros(config.dedup_window.get());
         let capacity = i64::try_from(config.dedup_capacity).unwrap_or(i64::MAX);
         let marks = Marks::load(&connection, window, capacity, &totals).map_err(failed)?;
@@ -94,6 +92,7 @@ impl Store {
             config: config.clone(),
             totals,
             saved: totals,
+            changes: 0,
             marks,
             finished,
             suspects: HashSet::new(),
@@ -116,20 +115,18 @@ impl Store {
     }
 
     fn save_totals(&self) -> Result<(), Trouble> {
-        let json = serde_json::to_string(&self.totals).map_err(Damage::from)?;
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO totals (one, json) VALUES (1, ?)")?
-            .execute([json])?;
-        Ok(())
+        Ok(self.totals.save(&self.connection)?)
     }
 
     /// Ends the transaction: once this is ready, it is on disk.
     pub(super) fn commit(&mut self) -> Result<(), Trouble> {
-        if self.totals != self.saved {
+        if self.connection.total_changes() != self.changes || self.totals != self.saved {
+            self.totals.transactions += 1;
             self.save_totals()?;
         }
         self.execute("COMMIT")?;
         self.saved = self.totals;
+        self.changes = self.connection.total_changes();
         self.marks.committed();
         Ok(())
     }
@@ -143,6 +140,7 @@ impl Store {
             tracing::error!(%error, "failed to roll a transaction of the queue back");
         }
         self.totals = self.saved;
+        self.changes = self.connection.total_changes();
         self.marks.rolled_back();
     }
 
@@ -206,24 +204,11 @@ impl Store {
         event: &Event,
         accepted_at: i64,
     ) -> Result<String, Trouble> {
-        let (id, payload) = (event.event_id.as_bytes(), event.payload.as_slice());
-        let (head, lane) = (head(event)?, event.partition_key.as_deref());
-        let sum = event_sum(id, &event.source, lane, &head, payload);
-        self.connection
-            .prepare_cached(
-                "INSERT INTO event (key, id, source, lane, accepted_at, sum, head, payload)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                key.0,
-                id,
-                event.source,
-                lane,
-                accepted_at,
-                sum,
-                head,
-                payload
-            ])?;
+        let head = rows::head(event)?;
+        let mut cells = vec![ValueRef::Integer(key.0)];
+        cells.extend(rows::cells(event, accepted_at, &head));
+        let sql = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        sum::put(&self.connection, sql, &cells)?;
         self.totals.depth += 1;
         self.totals.bytes += size(event);
         Ok(head)
@@ -238,54 +223,51 @@ impl Store {
         errors: &[Failure],
     ) -> Result<TaskId, Trouble> {
         self.totals.task += 1;
+        let id = TaskId(self.totals.task);
         let columns = WorkColumns::of(work, errors)?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO task (id, event, due, attempt, sum, work, errors)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                self.totals.task,
-                event.0,
-                due,
-                attempt,
-                columns.sum,
-                columns.work,
-                columns.errors
-            ])?;
-        Ok(TaskId(self.totals.task))
+        self.save_task(id, event, due, attempt, &columns)?;
+        Ok(id)
+    }
+
+    fn save_task(
+        &self,
+        id: TaskId,
+        event: Key,
+        due: Option<i64>,
+        attempt: u32,
+        columns: &WorkColumns,
+    ) -> Result<(), Trouble> {
+        let sql = "INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let cells = [
+            ValueRef::Integer(id.0),
+            ValueRef::Integer(event.0),
+            due.map_or(ValueRef::Null, ValueRef::Integer),
+            ValueRef::Integer(attempt.into()),
+            columns.work.as_str().into(),
+            columns.errors.as_str().into(),
+        ];
+        Ok(sum::put(&self.connection, sql, &cells)?)
     }
 
     fn progress(&self, key: Key) -> Result<Option<Progress>, Trouble> {
         let found = self
             .connection
-            .prepare_cached("SELECT open, delayed, dead, lines FROM progress WHERE key = ?")?
+            .prepare_cached("SELECT * FROM progress WHERE key = ?")?
             .query_row([key.0], |row| {
-                Ok(Progress {
-                    open: count(row.get(0)?),
-                    delayed: count(row.get(1)?),
-                    dead: count(row.get(2)?),
-                    lines: count(row.get(3)?),
-                })
+                let progress = Progress {
+                    open: count(row.get(1)?),
+                    delayed: count(row.get(2)?),
+                    dead: count(row.get(3)?),
+                    lines: count(row.get(4)?),
+                };
+                Ok(sum::check(row)?.map(|()| progress))
             })
             .optional()?;
-        Ok(found)
+        Ok(found.transpose()?)
     }
 
     fn save_progress(&self, key: Key, progress: &Progress) -> Result<(), Trouble> {
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO progress (key, open, delayed, dead, lines)
-                 VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                key.0,
-                column(progress.open),
-                column(progress.delayed),
-                column(progress.dead),
-                column(progress.lines)
-            ])?;
-        Ok(())
+        Ok(progress.save(&self.connection, key)?)
     }
 
     /// Keeps the sum of parked events true across a change of one.
@@ -295,36 +277,39 @@ impl Store {
     }
 
     fn insert_lines(&self, key: Key, part: u64, lines: &[JournalLine]) -> Result<(), Trouble> {
-        let json = serde_json::to_string(lines).map_err(Damage::from)?;
-        self.connection
-            .prepare_cached("INSERT INTO journal (event, part, lines) VALUES (?, ?, ?)")?
-            .execute(params![key.0, column(part), json])?;
-        Ok(())
+        let json = rows::lines(lines)?;
+        let sql = "INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?)";
+        let cells = [
+            ValueRef::Integer(key.0),
+            sum::count(part),
+            json.as_str().into(),
+        ];
+        Ok(sum::put(&self.connection, sql, &cells)?)
     }
 
     /// Writes a plugin's state.
     pub(super) fn write_state(&self, plugin: &str, write: &StateWrite) -> Result<(), Trouble> {
         match &write.value {
-            Some(value) => self
-                .connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO plugin_state (plugin, key, value) VALUES (?, ?, ?)",
-                )?
-                .execute(params![plugin, write.key, value])?,
-            None => self
-                .connection
-                .prepare_cached("DELETE FROM plugin_state WHERE plugin = ? AND key = ?")?
-                .execute(params![plugin, write.key])?,
-        };
+            Some(value) => {
+                let sql = "INSERT OR REPLACE INTO plugin_state VALUES (?, ?, ?, ?)";
+                let cells = [
+                    plugin.into(),
+                    write.key.as_str().into(),
+                    ValueRef::Blob(value),
+                ];
+                sum::put(&self.connection, sql, &cells)?;
+            }
+            None => {
+                self.connection
+                    .prepare_cached("DELETE FROM plugin_state WHERE plugin = ? AND key = ?")?
+                    .execute(params![plugin, write.key])?;
+            }
+        }
         Ok(())
     }
 }
 
-/// A count as a column holds it, and back. Columns have a sign; counts do not.
-fn column(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
+/// A count out of a column. Columns have a sign; counts do not.
 fn count(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }

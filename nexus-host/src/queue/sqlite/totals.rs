@@ -1,7 +1,12 @@
 //! Sums over the tables, and the counters that give out numbers: changed with every transaction,
 //! stored once in each, and taken back with it when it fails.
 
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
+
+use super::rows::{Damage, Key};
+use super::sum;
 
 /// See the module. Counters name the last number given out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +21,8 @@ pub(super) struct Totals {
     pub(super) done: i64,
     /// Dead letters.
     pub(super) letter: i64,
+    /// Transactions that wrote something.
+    pub(super) transactions: u64,
 
     /// Events with work left.
     pub(super) depth: u64,
@@ -36,6 +43,32 @@ pub(super) struct Totals {
     /// Events finished since then.
     #[serde(skip)]
     pub(super) finished: u64,
+}
+
+impl Totals {
+    /// As they are stored, if they are.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Result<Option<Self>, Damage>> {
+        let stored = connection
+            .prepare("SELECT * FROM totals")?
+            .query_row([], |row| {
+                let json: String = row.get(1)?;
+                Ok(sum::check(row)?.map(|()| json))
+            })
+            .optional()?;
+        let decode = |json: String| Ok(serde_json::from_str(&json)?);
+        Ok(stored.map(|json| json.and_then(decode)).transpose())
+    }
+
+    pub(super) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let json = serde_json::to_string(self)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let sql = "INSERT OR REPLACE INTO totals VALUES (?, ?, ?)";
+        sum::put(
+            connection,
+            sql,
+            &[ValueRef::Integer(1), json.as_str().into()],
+        )
+    }
 }
 
 /// So many, with so many bytes of payload.
@@ -78,6 +111,14 @@ impl Progress {
         dead: 0,
         lines: 0,
     };
+
+    pub(super) fn save(&self, connection: &Connection, key: Key) -> rusqlite::Result<()> {
+        let counts = [self.open, self.delayed, self.dead, self.lines].map(sum::count);
+        let [open, delayed, dead, lines] = counts;
+        let sql = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?, ?, ?)";
+        let cells = [ValueRef::Integer(key.0), open, delayed, dead, lines];
+        sum::put(connection, sql, &cells)
+    }
 
     /// Whether all that is left of it waits for its time.
     pub(super) fn is_parked(&self) -> bool {

@@ -16,6 +16,7 @@ use super::Shared;
 use super::attempting::Mark;
 use super::checkpoint::{self, Checkpointer};
 use super::clock;
+use super::log::Room;
 use super::mailbox::{Mail, Push, Request};
 use super::ready::Task;
 use super::store::{READ_BYTES, SettledRows, Settling, Store, Trouble};
@@ -63,6 +64,7 @@ pub(super) struct Writer {
     /// Until when suspects are tried one at a time.
     trial_until: Option<i64>,
     checkpointer: Checkpointer,
+    room: Room,
     /// Bytes in the log since it was last copied, by a rough estimate.
     logged: u64,
     /// How long the next transaction waits for more requests.
@@ -72,6 +74,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(store: Store, shared: Arc<Shared>, checkpointer: Checkpointer) -> Self {
         Self {
+            room: Room::in_log_of(&shared.config.sqlite.path),
             store,
             shared,
             todo: VecDeque::new(),
@@ -144,12 +147,10 @@ impl Writer {
             if is_quiet && written.is_ok() {
                 self.tidy();
             }
-            self.keep_log_short();
+            self.tend_log();
         }
         self.shared.ready.lock().acquit();
         drop(self.checkpointer);
-        // What is under way now did not kill the process.
-        self.shared.ready.lock().forget_marks();
         if let Err(error) = self.store.empty_log() {
             tracing::warn!(%error, "failed to tidy the queue's file up at its end");
         }
@@ -296,8 +297,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Has the log copied when much was added to it.
-    fn keep_log_short(&mut self) {
+    /// Keeps room in the log, and has it copied when much was added to it.
+    fn tend_log(&mut self) {
+        self.room.keep();
         if self.logged >= checkpoint::EVERY {
             self.logged = 0;
             self.checkpointer.ask();

@@ -4,29 +4,33 @@
 use std::collections::HashSet;
 
 use chrono::Utc;
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use serde::de::DeserializeOwned;
 
 use super::{Report, sums};
-use crate::queue::sqlite::rows::{Stored, Told, WorkColumns};
-use crate::queue::sqlite::schema;
-use crate::queue::sqlite::store::{FoundLetter, LETTER};
-use crate::queue::{JournalLine, Work};
+use crate::queue::Work;
+use crate::queue::sqlite::rows::{self, Damage, Key, Stored, Told, WorkColumns};
+use crate::queue::sqlite::store::FoundLetter;
+use crate::queue::sqlite::totals::Progress;
+use crate::queue::sqlite::{quarantine, schema, sum};
 
-/// Says of a row why it cannot be read, if it cannot.
-type Judge = fn(&Row<'_>) -> rusqlite::Result<Option<String>>;
+/// Says of a row that is as it was written why it cannot be read, if it cannot.
+type Judge = fn(&Row<'_>) -> rusqlite::Result<Result<(), Damage>>;
 
-/// Tables whose rows are read, the name of their number, their columns, and how each is judged.
-const TABLES: [(&str, &str, &str, Judge); 5] = [
-    (
-        "event",
-        "key",
-        "sum, id, source, lane, head, payload",
-        event,
-    ),
-    ("task", "id", "sum, work, errors", task),
-    ("journal", "event", "lines", lines),
-    ("letter", "n", LETTER, letter),
-    ("done", "seq", "lines, head, id, status", done),
+/// Every table but the totals, the column that names its rows, and how each is judged. Its columns are
+/// read in the order of the table.
+const TABLES: [(&str, &str, Judge); 10] = [
+    ("event", "key", event),
+    ("progress", "key", sound),
+    ("journal", "event", journal),
+    ("task", "id", task),
+    ("done", "seq", done),
+    ("mark", "n", sound),
+    ("letter", "n", letter),
+    ("plugin_state", "rowid", sound),
+    ("suspect", "event", sound),
+    ("quarantine", "rowid", sound),
 ];
 
 /// Rows that belong to an event that is not there.
@@ -38,22 +42,31 @@ pub(super) fn check(
     report: &mut Report,
     repair: bool,
 ) -> rusqlite::Result<()> {
-    for (table, number, columns, judge) in TABLES {
-        let sql = format!("SELECT {columns}, {number} FROM {table} ORDER BY {number}");
-        let mut statement = connection.prepare(&sql)?;
-        let last = statement.column_count() - 1;
-        let found = statement.query_map([], |row| Ok((row.get(last)?, judge(row))))?;
-        let mut wrong: Vec<(i64, String)> = Vec::new();
-        for row in found {
-            match row? {
-                (_, Ok(None)) => {}
-                (number, Ok(Some(reason))) => wrong.push((number, reason)),
+    for (table, number, judge) in TABLES {
+        let mut wrong = Vec::new();
+        let names = numbers(
+            connection,
+            &format!("SELECT {number} FROM {table} ORDER BY {number}"),
+        )?;
+        let mut statement =
+            connection.prepare(&format!("SELECT * FROM {table} ORDER BY {number}"))?;
+        let mut rows = statement.query([])?;
+        for name in names {
+            let Some(row) = rows.next()? else {
+                break;
+            };
+            match sum::check(row)
+                .and_then(|whole| whole.map_or_else(|no| Ok(Err(no)), |()| judge(row)))
+            {
+                Ok(Ok(())) => {}
+                Ok(Err(damage)) => wrong.push((name, damage.to_string())),
                 // A column that is not of its type is the row's affair; a page is the file's.
-                (_, Err(error)) if schema::is_damage(&error) => return Err(error),
-                (number, Err(error)) => wrong.push((number, error.to_string())),
+                Err(error) if schema::is_damage(&error) => return Err(error),
+                Err(error) => wrong.push((name, error.to_string())),
             }
         }
-        wrong.dedup_by_key(|(number, _)| *number);
+        drop(rows);
+        wrong.dedup_by_key(|(name, _)| *name);
         for (row, reason) in wrong {
             set_aside(connection, report, (table, number), row, &reason, repair)?;
         }
@@ -91,26 +104,8 @@ fn set_aside(
     if !repair {
         return Ok(());
     }
-    let columns: Vec<String> = connection
-        .prepare("SELECT name FROM pragma_table_info(?)")?
-        .query_map([table], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    // Text is kept as its bytes: it may be none.
-    let content = columns.iter().map(|column| {
-        format!(
-            "'{column}', CASE typeof({column}) WHEN 'integer' THEN {column} ELSE hex({column}) END"
-        )
-    });
-    let content = content.collect::<Vec<_>>().join(", ");
-    connection.execute(
-        &format!(
-            "INSERT INTO quarantine (at, origin, row, reason, content)
-             SELECT ?, '{table}', {number}, ?, json_object({content}) FROM {table}
-             WHERE {number} = ?"
-        ),
-        params![Utc::now().timestamp_micros(), reason, row],
-    )?;
-    connection.execute(&format!("DELETE FROM {table} WHERE {number} = ?"), [row])?;
+    let now = Utc::now().timestamp_micros();
+    quarantine::set_aside(connection, (table, number), row, reason, now)?;
     report.mended();
     Ok(())
 }
@@ -129,10 +124,22 @@ fn idle(connection: &Connection, report: &mut Report, repair: bool) -> rusqlite:
             continue;
         }
         let columns = WorkColumns::of(&Work::Route, &[]).map_err(unlikely)?;
-        connection.execute(
-            "INSERT INTO task (id, event, due, attempt, sum, work, errors)
-             SELECT coalesce(max(id), 0) + 1, ?, NULL, 1, ?, ?, ? FROM task",
-            params![key, columns.sum, columns.work, columns.errors],
+        let last: i64 =
+            connection.query_row("SELECT coalesce(max(id), 0) FROM task", [], |row| {
+                row.get(0)
+            })?;
+        let cells = [
+            ValueRef::Integer(last + 1),
+            ValueRef::Integer(key),
+            ValueRef::Null,
+            ValueRef::Integer(1),
+            columns.work.as_str().into(),
+            columns.errors.as_str().into(),
+        ];
+        sum::put(
+            connection,
+            "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &cells,
         )?;
         report.mended();
     }
@@ -143,10 +150,12 @@ fn idle(connection: &Connection, report: &mut Report, repair: bool) -> rusqlite:
     for key in without {
         report.note("progress", Some(key), "it is missing, and there is work");
         if repair {
-            connection.execute(
-                "INSERT INTO progress (key, open, delayed, dead, lines) VALUES (?, 0, 0, 0, 0)",
-                [key],
-            )?;
+            // What is open is counted afterwards.
+            let progress = Progress {
+                open: 0,
+                ..Progress::NEW
+            };
+            progress.save(connection, Key(key))?;
             report.mended();
         }
     }
@@ -157,39 +166,35 @@ fn unlikely(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-    let (sum, stored): (i64, _) = (row.get(0)?, Stored::read(row, 1)?);
-    Ok(match stored.sum() == sum {
-        true => stored.into_event().err().map(|damage| damage.to_string()),
-        false => Some("its sum is wrong".to_owned()),
-    })
+fn sound(_: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
+    Ok(Ok(()))
 }
 
-fn task(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-    let columns = WorkColumns::read(row, 0)?;
-    Ok(columns.decode().err().map(|damage| damage.to_string()))
+fn event(row: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
+    Ok(Stored::read(row, 1)?.into_event().map(drop))
 }
 
-fn lines(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-    let json: String = row.get(0)?;
-    let lines = serde_json::from_str::<Vec<JournalLine>>(&json);
-    Ok(lines.err().map(|error| error.to_string()))
+fn task(row: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
+    Ok(WorkColumns::read(row, 4)?.decode().map(drop))
 }
 
-fn letter(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-    let found = FoundLetter::read(row)?;
-    Ok(found.check().err().map(|damage| damage.to_string()))
+fn journal(row: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
+    Ok(rows::read_lines(&row.get::<_, String>("lines")?).map(drop))
 }
 
-fn done(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-    let (head, id): (String, Vec<u8>) = (row.get(1)?, row.get(2)?);
-    let status: String = row.get(3)?;
+fn letter(row: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
+    Ok(FoundLetter::read(row)?.check().map(drop))
+}
+
+fn done(row: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
+    let (id, status): (Vec<u8>, String) = (row.get("id")?, row.get("status")?);
     if id.len() != 16 || !matches!(status.as_str(), "dead" | "processed") {
-        return Ok(Some("its id or status is none".to_owned()));
+        return Ok(Err(Damage("its id or status is none".to_owned())));
     }
-    let told = serde_json::from_str::<Told>(&head).err();
-    match told {
-        Some(error) => Ok(Some(error.to_string())),
-        None => lines(row),
-    }
+    let told = decode::<Told>(&row.get::<_, String>("head")?);
+    Ok(told.and(journal(row)?))
+}
+
+fn decode<T: DeserializeOwned>(json: &str) -> Result<(), Damage> {
+    Ok(serde_json::from_str::<T>(json).map(drop)?)
 }

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::Utc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -92,19 +91,7 @@ impl Drop for Graft {
 /// Writes what can be read into a new file.
 pub(super) fn rebuild(from: &Connection, path: &Path) -> Result<New, OpenError> {
     let new = schema::beside(path, "rebuilt");
-    // One that an earlier attempt left behind is not complete.
-    for old in [
-        &new,
-        &schema::beside(&new, "wal"),
-        &schema::beside(&new, "shm"),
-    ] {
-        match std::fs::remove_file(old) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(io(path, error));
-            }
-            _ => {}
-        }
-    }
+    schema::remove_attempt(&new).map_err(|error| io(path, error))?;
     let to = schema::open(&new)?;
     let failed = |source| schema::failure(&new, source);
     let transaction = to.unchecked_transaction().map_err(failed)?;
@@ -120,8 +107,7 @@ pub(super) fn rebuild(from: &Connection, path: &Path) -> Result<New, OpenError> 
 
 /// Puts the new file in the place of the damaged one, which gets a name that tells when.
 pub(super) fn replace(path: &Path, new: New) -> Result<Rebuilt, OpenError> {
-    let at = Utc::now().format("%Y%m%dT%H%M%SZ");
-    let damaged = schema::beside(path, &format!("damaged-{at}"));
+    let damaged = schema::beside(path, &format!("damaged-{}", schema::now()));
     for suffix in ["wal", "shm"] {
         let (old, kept) = (
             schema::beside(path, suffix),

@@ -1,10 +1,10 @@
 //! What is counted beside the rows: the progress of events, and the totals.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use super::Report;
 use crate::queue::sqlite::rows::Key;
-use crate::queue::sqlite::totals::{Sum, Totals};
+use crate::queue::sqlite::totals::{Progress, Sum, Totals};
 
 /// Compares what is stored with a recount, and stores the recount if asked to.
 pub(super) fn check(
@@ -12,26 +12,41 @@ pub(super) fn check(
     report: &mut Report,
     repair: bool,
 ) -> rusqlite::Result<()> {
-    let wrong = "SELECT p.key, count(t.id), count(t.due) FROM progress p
+    let wrong = "SELECT p.key, count(t.id), count(t.due), p.dead, p.lines FROM progress p
                  LEFT JOIN task t ON t.event = p.key GROUP BY p.key
                  HAVING p.open <> count(t.id) OR p.delayed <> count(t.due)";
-    let found: Vec<(i64, i64, i64)> = connection
+    let found: Vec<(i64, [i64; 4])> = connection
         .prepare(wrong)?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+            ))
+        })?
         .collect::<rusqlite::Result<_>>()?;
-    for (key, open, delayed) in found {
+    for (key, counts) in found {
         report.note("progress", Some(key), "it does not count the work there is");
         if repair {
-            let sql = "UPDATE progress SET open = ?, delayed = ? WHERE key = ?";
-            connection.execute(sql, params![open, delayed, key])?;
+            let [open, delayed, dead, lines] =
+                counts.map(|count| u64::try_from(count).unwrap_or(0));
+            let progress = Progress {
+                open,
+                delayed,
+                dead,
+                lines,
+            };
+            progress.save(connection, Key(key))?;
             report.mended();
         }
     }
-    let (stored, counted) = (stored(connection)?, count(connection)?);
-    // Counters may be ahead of what is left.
-    let is_right = stored.is_some_and(|stored| ahead(stored, counted) == stored);
-    let is_new = stored.is_none() && counted == Totals::default();
-    if !is_right && !is_new {
+    let (stored, counted) = (Totals::load(connection)?, count(connection)?);
+    let is_right = match stored {
+        // Counters may be ahead of what is left.
+        Ok(Some(stored)) => ahead(stored, counted) == stored,
+        Ok(None) => counted == Totals::default(),
+        Err(_) => false,
+    };
+    if !is_right {
         report.note("totals", None, "they are not the sums of the rows");
         if repair {
             write(connection)?;
@@ -44,22 +59,9 @@ pub(super) fn check(
 /// Stores the totals as they are counted.
 pub(super) fn write(connection: &Connection) -> rusqlite::Result<()> {
     let counted = count(connection)?;
-    let totals = stored(connection)?.map_or(counted, |stored| ahead(stored, counted));
-    let json = serde_json::to_string(&totals)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    connection.execute(
-        "INSERT OR REPLACE INTO totals (one, json) VALUES (1, ?)",
-        [json],
-    )?;
-    Ok(())
-}
-
-/// What is stored, if it can be read.
-fn stored(connection: &Connection) -> rusqlite::Result<Option<Totals>> {
-    let json: Option<String> = connection
-        .query_row("SELECT json FROM totals", [], |row| row.get(0))
-        .optional()?;
-    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    let stored = Totals::load(connection)?.ok().flatten();
+    let totals = stored.map_or(counted, |stored| ahead(stored, counted));
+    totals.save(connection)
 }
 
 /// The sums as they are counted, and of the counters whatever is further.
@@ -70,6 +72,7 @@ fn ahead(stored: Totals, counted: Totals) -> Totals {
         mark: stored.mark.max(counted.mark),
         done: stored.done.max(counted.done),
         letter: stored.letter.max(counted.letter),
+        transactions: stored.transactions.max(counted.transactions),
         ..counted
     }
 }

@@ -1,5 +1,6 @@
 //! Dead letters: kept within their bounds, taken up once more, deleted.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
@@ -7,50 +8,46 @@ use super::{Store, Trouble, blob, count};
 use crate::queue::journal::{MAX_LINES, outstanding};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, place_in_line};
-use crate::queue::sqlite::rows::{Damage, Key, Stored, WorkColumns, event_sum, head, sum};
+use crate::queue::sqlite::rows::{self, Damage, Key, Stored, WorkColumns};
+use crate::queue::sqlite::sum;
 use crate::queue::sqlite::totals::Progress;
 use crate::queue::work::size;
 use crate::queue::{DeadLetter, Grave, JournalLine, Step};
 
 /// Columns of a letter, as [`FoundLetter::read`] takes them.
-pub(in crate::queue::sqlite) const LETTER: &str =
-    "id, at, place, accepted_at, reason, sum, work, errors, event_id, source, lane, head, payload";
+pub(in crate::queue::sqlite) const LETTER: &str = "n, id, at, place, reason, work, errors, event_id, source, lane, accepted_at, head, payload, sum";
 
 /// A letter as it was found on disk.
 pub(in crate::queue::sqlite) struct FoundLetter {
     id: Vec<u8>,
     at: i64,
     place: i64,
-    accepted_at: i64,
     reason: String,
     work: WorkColumns,
     event: Stored,
+    is_whole: Result<(), Damage>,
 }
 
 impl FoundLetter {
     pub(in crate::queue::sqlite) fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: row.get(0)?,
-            at: row.get(1)?,
-            place: row.get(2)?,
-            accepted_at: row.get(3)?,
+            id: row.get(1)?,
+            at: row.get(2)?,
+            place: row.get(3)?,
             reason: row.get(4)?,
             work: WorkColumns::read(row, 5)?,
-            event: Stored::read(row, 8)?,
+            event: Stored::read(row, 7)?,
+            is_whole: sum::check(row)?,
         })
     }
 
-    pub(in crate::queue::sqlite) fn check(mut self) -> Result<DeadLetter, Damage> {
-        let own = sum(&[self.work.work.as_bytes(), self.work.errors.as_bytes()]);
-        if self.work.sum != own ^ self.event.sum() {
-            return Err(Damage("its sum is wrong".to_owned()));
-        }
-        self.work.sum = own;
+    pub(in crate::queue::sqlite) fn check(self) -> Result<DeadLetter, Damage> {
+        self.is_whole?;
         let (work, errors) = self.work.decode()?;
         Ok(DeadLetter {
             id: Uuid::from_slice(&self.id).map_err(|error| Damage(error.to_string()))?,
             at: clock::at(self.at),
-            accepted_at: clock::at(self.accepted_at),
+            accepted_at: self.event.accepted_at(),
             event: self.event.into_event()?,
             work,
             reason: self.reason,
@@ -83,32 +80,20 @@ impl Store {
             "work on an event goes to the dead letters"
         );
         let columns = WorkColumns::of(&grave.work, &grave.errors)?;
-        let (head, lane) = (&row.head, event.partition_key.as_deref());
-        let (event_id, payload) = (event.event_id.as_bytes(), event.payload.as_slice());
-        let event_sum = event_sum(event_id, &event.source, lane, head, payload);
         self.totals.letter += 1;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO letter (n, id, at, place, accepted_at, reason, sum, work, errors,
-                                     event_id, source, lane, head, payload)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                self.totals.letter,
-                blob(&id),
-                now,
-                row.key.place(),
-                row.accepted_at.timestamp_micros(),
-                grave.reason,
-                columns.sum ^ event_sum,
-                columns.work,
-                columns.errors,
-                event_id,
-                event.source,
-                lane,
-                head,
-                payload
-            ])?;
+        let mut cells = vec![
+            ValueRef::Integer(self.totals.letter),
+            ValueRef::Blob(id.as_bytes()),
+            ValueRef::Integer(now),
+            ValueRef::Integer(row.key.place()),
+            grave.reason.as_str().into(),
+            columns.work.as_str().into(),
+            columns.errors.as_str().into(),
+        ];
+        let accepted_at = row.accepted_at.timestamp_micros();
+        cells.extend(rows::cells(event, accepted_at, &row.head));
+        let sql = "INSERT INTO letter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        sum::put(&self.connection, sql, &cells)?;
         self.totals.letters.add(size(event));
         self.discard_old_letters()?;
         Ok(id)
@@ -235,7 +220,7 @@ impl Store {
         replayed.tasks.push(Task {
             row: Row {
                 key,
-                head: head(&letter.event)?.into(),
+                head: rows::head(&letter.event)?.into(),
                 event: letter.event.clone(),
                 accepted_at: letter.accepted_at,
             },
@@ -254,22 +239,24 @@ impl Store {
         let Some(seq) = self.finished.find(id) else {
             return Ok(Vec::new());
         };
-        let take =
-            |condition: &str| {
-                self.connection
+        let take = |condition: &str| {
+            self.connection
                 .prepare_cached(&format!(
-                    "DELETE FROM done WHERE {condition} AND place = ? AND id = ? RETURNING lines"
+                    "DELETE FROM done WHERE {condition} AND place = ? AND id = ? RETURNING *"
                 ))?
-                .query_row(params![seq, place, blob(&id)], |row| row.get::<_, String>(0))
+                .query_row(params![seq, place, blob(&id)], |row| {
+                    let lines: String = row.get("lines")?;
+                    Ok(sum::check(row)?.map(|()| lines))
+                })
                 .optional()
-            };
+        };
         let lines = match take("seq = ?")? {
             // Another event has the same id, and was accepted later.
             None => take("seq <> ?")?,
             lines => lines,
         };
         match lines {
-            Some(lines) => Ok(serde_json::from_str(&lines).map_err(Damage::from)?),
+            Some(lines) => Ok(rows::read_lines(&lines?)?),
             None => Ok(Vec::new()),
         }
     }

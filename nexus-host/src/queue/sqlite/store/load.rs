@@ -9,17 +9,17 @@ use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
 use super::{Store, Trouble};
 use crate::queue::sqlite::attempting::Mark;
-use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, Wanted, place_in_line};
 use crate::queue::sqlite::rows::{Damage, Key, Stored, TaskId, WorkColumns};
 use crate::queue::sqlite::totals::Progress;
+use crate::queue::sqlite::{quarantine, sum};
 use crate::queue::work::size;
 
 /// Columns of an event, as [`Found::read`] takes them.
-const EVENT: &str = "key, accepted_at, sum, id, source, lane, head, payload";
+const EVENT: &str = "key, id, source, lane, accepted_at, head, payload, sum";
 
 /// Columns of a task, as [`FoundTask::read`] takes them.
-const TASK: &str = "id, event, attempt, sum, work, errors";
+const TASK: &str = "id, event, due, attempt, work, errors, sum";
 
 /// Tasks taken up at once.
 const MANY: u32 = 1_000;
@@ -33,32 +33,29 @@ const UNROUTED: &str = "NOT EXISTS (SELECT 1 FROM progress p WHERE p.key = event
 /// An event as it was found on disk.
 struct Found {
     key: Key,
-    accepted_at: i64,
-    sum: i64,
     stored: Stored,
+    is_whole: Result<(), Damage>,
 }
 
 impl Found {
     fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             key: Key(row.get(0)?),
-            accepted_at: row.get(1)?,
-            sum: row.get(2)?,
-            stored: Stored::read(row, 3)?,
+            stored: Stored::read(row, 1)?,
+            is_whole: sum::check(row)?,
         })
     }
 
     fn check(self) -> Result<Row, Damage> {
-        if self.stored.sum() != self.sum {
-            return Err(Damage("its sum is wrong".to_owned()));
-        }
+        self.is_whole?;
+        let accepted_at = self.stored.accepted_at();
         let head = Arc::from(self.stored.head());
         let event: Arc<Event> = self.stored.into_event()?;
         Ok(Row {
             key: self.key,
             head,
             event,
-            accepted_at: clock::at(self.accepted_at),
+            accepted_at,
         })
     }
 }
@@ -193,11 +190,11 @@ impl Store {
         let found = self.tasks(condition, params![now, MANY])?;
         let mut tasks = Vec::with_capacity(found.len());
         for one in found {
-            self.connection
-                .prepare_cached("UPDATE task SET due = NULL WHERE id = ?")?
-                .execute([one.id.0])?;
+            if one.is_whole.is_ok() {
+                self.save_task(one.id, one.event, None, one.attempt, &one.columns)?;
+            }
             self.totals.delayed = self.totals.delayed.saturating_sub(1);
-            if let Some(before) = self.progress(one.event)? {
+            if let Ok(Some(before)) = self.progress(one.event) {
                 let after = Progress {
                     delayed: before.delayed.saturating_sub(1),
                     ..before
@@ -271,7 +268,10 @@ impl Store {
         let bytes = event.as_ref().map_or(0, |event| event.stored.bytes());
         let missing = || Damage("its event is missing".to_owned());
         let row = event.ok_or_else(missing).and_then(Found::check);
-        let decoded = row.and_then(|row| Ok((row, found.columns.decode()?)));
+        let decoded = row.and_then(|row| {
+            found.is_whole?;
+            Ok((row, found.columns.decode()?))
+        });
         let (row, (work, errors)) = match decoded {
             Ok(decoded) => decoded,
             Err(damage) => {
@@ -304,27 +304,7 @@ impl Store {
             reason = %damage,
             "an event in the queue is damaged and goes to the quarantine; see `nexus queue fsck`"
         );
-        for (origin, number) in [("event", "key"), ("task", "event"), ("journal", "event")] {
-            let content = match origin {
-                "event" => {
-                    "json_object('id', hex(id), 'source', source, 'lane', lane, 'accepted_at',
-                     accepted_at, 'sum', sum, 'head', hex(head), 'payload', hex(payload))"
-                }
-                "task" => {
-                    "json_object('id', id, 'due', due, 'attempt', attempt, 'sum', sum,
-                     'work', hex(work), 'errors', hex(errors))"
-                }
-                _ => "json_object('part', part, 'lines', hex(lines))",
-            };
-            self.connection.execute(
-                &format!(
-                    "INSERT INTO quarantine (at, origin, row, reason, content)
-                     SELECT ?, '{origin}', {number}, ?, {content} FROM {origin} WHERE {number} = ?"
-                ),
-                params![now, damage.0, key.0],
-            )?;
-        }
-        let progress = self.progress(key)?.unwrap_or(Progress::NEW);
+        let progress = self.progress(key).ok().flatten().unwrap_or(Progress::NEW);
         self.totals.parked -= u64::from(progress.is_parked()).min(self.totals.parked);
         self.totals.delayed = self.totals.delayed.saturating_sub(progress.delayed);
         for (table, number) in [
@@ -333,8 +313,7 @@ impl Store {
             ("progress", "key"),
             ("event", "key"),
         ] {
-            let sql = format!("DELETE FROM {table} WHERE {number} = ?");
-            self.connection.execute(&sql, [key.0])?;
+            quarantine::set_aside(&self.connection, (table, number), key.0, &damage.0, now)?;
         }
         if is_unrouted {
             self.totals.unrouted[key.class()].take(bytes);
@@ -351,6 +330,7 @@ struct FoundTask {
     event: Key,
     attempt: u32,
     columns: WorkColumns,
+    is_whole: Result<(), Damage>,
 }
 
 impl FoundTask {
@@ -358,8 +338,9 @@ impl FoundTask {
         Ok(Self {
             id: TaskId(row.get(0)?),
             event: Key(row.get(1)?),
-            attempt: row.get(2)?,
-            columns: WorkColumns::read(row, 3)?,
+            attempt: row.get(3)?,
+            columns: WorkColumns::read(row, 4)?,
+            is_whole: sum::check(row)?,
         })
     }
 }

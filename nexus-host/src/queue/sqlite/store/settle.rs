@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Row as SqlRow};
 
-use super::{Store, Trouble, blob};
+use super::{Store, Trouble, count};
 use crate::admission::Admitted;
 use crate::queue::journal::{MAX_LINES, is_parked_again};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Held, Row, Task};
-use crate::queue::sqlite::rows::{Damage, Key, WorkColumns};
+use crate::queue::sqlite::rows::{self, Damage, Key, WorkColumns};
+use crate::queue::sqlite::sum;
 use crate::queue::sqlite::totals::Progress;
 use crate::queue::work::{LONGEST_DELAY, size};
 use crate::queue::{
@@ -172,24 +174,22 @@ impl Store {
         if !matches!(next.step, Step::Parked { .. }) {
             return Ok(false);
         }
-        let last: Option<(i64, String)> = self
+        let last: Option<Result<(u64, String), Damage>> = self
             .connection
-            .prepare_cached(
-                "SELECT part, lines FROM journal WHERE event = ? ORDER BY part DESC LIMIT 1",
-            )?
-            .query_row([page.key.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached("SELECT * FROM journal WHERE event = ? ORDER BY part DESC LIMIT 1")?
+            .query_row([page.key.0], |row| {
+                let last = (count(row.get(1)?), row.get(2)?);
+                Ok(sum::check(row)?.map(|()| last))
+            })
             .optional()?;
-        let Some((part, lines)) = last else {
+        let Some((part, lines)) = last.transpose()? else {
             return Ok(false);
         };
-        let last: Vec<JournalLine> = serde_json::from_str(&lines).map_err(Damage::from)?;
+        let last = rows::read_lines(&lines)?;
         if !matches!(last.as_slice(), [line] if is_parked_again(&line.step, &next.step)) {
             return Ok(false);
         }
-        let json = serde_json::to_string(&page.lines).map_err(Damage::from)?;
-        self.connection
-            .prepare_cached("UPDATE journal SET lines = ? WHERE event = ? AND part = ?")?
-            .execute(params![json, page.key.0, part])?;
+        self.insert_lines(page.key, part, &page.lines)?;
         Ok(true)
     }
 
@@ -201,7 +201,7 @@ impl Store {
         status: EventStatus,
         now: i64,
     ) -> Result<(), Trouble> {
-        let own = serde_json::to_string(&page.lines).map_err(Damage::from)?;
+        let own = rows::lines(&page.lines)?;
         let lines = if page.is_known {
             self.connection
                 .prepare_cached("DELETE FROM progress WHERE key = ?")?
@@ -222,24 +222,19 @@ impl Store {
             EventStatus::Dead => "dead",
             _ => "processed",
         };
-        self.connection
-            .prepare_cached(
-                "INSERT INTO done
-                 (seq, id, place, source, status, accepted_at, finished_at, head, lines)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                self.totals.done,
-                blob(&row.event.event_id),
-                row.key.place(),
-                row.event.source,
-                status,
-                row.accepted_at.timestamp_micros(),
-                now,
-                row.head,
-                lines
-            ])?;
-        Ok(())
+        let sql = "INSERT INTO done VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let cells = [
+            ValueRef::Integer(self.totals.done),
+            ValueRef::Blob(row.event.event_id.as_bytes()),
+            ValueRef::Integer(row.key.place()),
+            row.event.source.as_str().into(),
+            status.into(),
+            ValueRef::Integer(row.accepted_at.timestamp_micros()),
+            ValueRef::Integer(now),
+            (&*row.head).into(),
+            lines.as_str().into(),
+        ];
+        Ok(sum::put(&self.connection, sql, &cells)?)
     }
 
     pub(super) fn delete_event(&mut self, row: &Row) -> Result<(), Trouble> {
@@ -255,9 +250,9 @@ impl Store {
     fn take_lines(&self, key: Key) -> Result<Vec<String>, Trouble> {
         let parts = self
             .connection
-            .prepare_cached("SELECT lines FROM journal WHERE event = ? ORDER BY part")?
-            .query_map([key.0], |row| row.get(0))?
-            .collect::<rusqlite::Result<Vec<String>>>()?;
+            .prepare_cached(PARTS)?
+            .query_map([key.0], part)?
+            .collect::<rusqlite::Result<Result<Vec<String>, Damage>>>()??;
         self.connection
             .prepare_cached("DELETE FROM journal WHERE event = ?")?
             .execute([key.0])?;
@@ -326,11 +321,7 @@ impl Store {
             }
             Some(id) => {
                 let columns = WorkColumns::of(&task.work, &errors)?;
-                self.connection
-                    .prepare_cached(
-                        "UPDATE task SET due = ?, attempt = ?, sum = ?, errors = ? WHERE id = ?",
-                    )?
-                    .execute(params![due, attempt, columns.sum, columns.errors, id.0])?;
+                self.save_task(id, task.row.key, Some(due), attempt, &columns)?;
             }
         }
         self.totals.delayed += 1;
@@ -434,6 +425,15 @@ fn too_much_parked(work: Work, errors: Vec<Failure>) -> Grave {
 
 fn due(now: i64, after: Duration) -> i64 {
     now.saturating_add(clock::micros(after.min(LONGEST_DELAY)))
+}
+
+/// The parts of a journal, as [`part`] takes them.
+pub(in crate::queue::sqlite) const PARTS: &str =
+    "SELECT * FROM journal WHERE event = ? ORDER BY part";
+
+pub(in crate::queue::sqlite) fn part(row: &SqlRow<'_>) -> rusqlite::Result<Result<String, Damage>> {
+    let lines = row.get(2)?;
+    Ok(sum::check(row)?.map(|()| lines))
 }
 
 /// Several JSON arrays as one.

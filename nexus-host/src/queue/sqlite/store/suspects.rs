@@ -1,13 +1,15 @@
 //! Work that was under way when a process died: in company it is a suspect, alone it is to blame,
 //! and blamed twice it is given up.
 
-use rusqlite::params;
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Store, Trouble};
 use crate::queue::sqlite::attempting::Mark;
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Held, Task};
 use crate::queue::sqlite::store::Settling;
+use crate::queue::sqlite::sum;
 use crate::queue::{Failure, Grave, Settlement};
 
 /// Deaths for which it alone is to blame, after which work goes to the dead letters.
@@ -35,15 +37,10 @@ impl Store {
             let Some(task) = self.find_work(*mark, now)? else {
                 continue;
             };
-            let deaths: i64 = self
-                .connection
-                .prepare_cached(
-                    "INSERT INTO suspect (event, task, deaths) VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO UPDATE SET deaths = deaths + ?3 RETURNING deaths",
-                )?
-                .query_row(params![mark.event.0, mark.task_column(), blame], |row| {
-                    row.get(0)
-                })?;
+            let deaths = self.deaths(*mark)? + blame;
+            let sql = "INSERT OR REPLACE INTO suspect VALUES (?, ?, ?, ?)";
+            let cells = [mark.event.0, mark.task_column(), deaths].map(ValueRef::Integer);
+            sum::put(&self.connection, sql, &cells)?;
             if deaths >= DEATHS {
                 self.bury_killer(task, deaths, now)?;
                 self.clear_suspect(*mark)?;
@@ -54,6 +51,19 @@ impl Store {
         }
         suspects.sort_by_key(|task| (task.row.key.place(), task.id));
         Ok(suspects)
+    }
+
+    /// Deaths for which this was to blame so far. A row that cannot be believed blames nobody.
+    fn deaths(&self, mark: Mark) -> Result<i64, Trouble> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT * FROM suspect WHERE event = ? AND task = ?")?
+            .query_row(params![mark.event.0, mark.task_column()], |row| {
+                let deaths = row.get(2)?;
+                Ok(sum::check(row)?.map(|()| deaths))
+            })
+            .optional()?;
+        Ok(found.and_then(Result::ok).unwrap_or(0))
     }
 
     fn bury_killer(&mut self, task: Task, deaths: i64, now: i64) -> Result<(), Trouble> {

@@ -76,6 +76,7 @@ impl Writer {
                 }
             }
         }
+        ready.written(self.store.totals.transactions);
         let wants_more = !ready.wanted().is_empty();
         self.shared.show(&mut ready, &self.store.totals);
         drop(ready);
