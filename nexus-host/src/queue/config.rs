@@ -64,12 +64,16 @@ pub struct Sqlite {
     /// and an ending (`-wal`, `-shm`, `-lock`, `-attempting`) belong to it. On a local disk: SQLite's
     /// locks do not hold on network file systems. Default "nexus.db".
     pub path: PathBuf,
+    /// How much is added to the log (`-wal`) before it is copied into the file, 64KiB to 1GiB. More
+    /// copies less often, and takes more room and a little longer to start. Default "16MiB".
+    pub log_size: ByteSize,
 }
 
 impl Default for Sqlite {
     fn default() -> Self {
         Self {
             path: PathBuf::from("nexus.db"),
+            log_size: ByteSize::from_mib(16),
         }
     }
 }
@@ -111,5 +115,12 @@ impl Config {
     pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
         section.positive("wait_timeout", self.wait_timeout.get());
         section.positive("dedup_window", self.dedup_window.get());
+        if !(64 << 10..=1 << 30).contains(&self.sqlite.log_size.bytes()) {
+            section.refuse(
+                "sqlite.log_size",
+                format!("{} is not within 64KiB and 1GiB", self.sqlite.log_size),
+                "write a size such as \"16MiB\"",
+            );
+        }
     }
 }

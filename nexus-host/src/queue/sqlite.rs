@@ -161,7 +161,7 @@ impl SqliteQueue {
             trouble: Mutex::default(),
             intake_closed: AtomicBool::new(false),
         });
-        let checkpointer = Checkpointer::start(path)?;
+        let checkpointer = Checkpointer::start(path, config.sqlite.log_size.bytes())?;
         let mut writer = Writer::new(store, shared.clone(), checkpointer);
         writer.recover(suspects).map_err(unusable)?;
         let thread = std::thread::Builder::new().name("nexus-queue".to_owned());

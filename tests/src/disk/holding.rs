@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nexus_host::config::ByteSize;
 use nexus_host::queue::config::{Backend, Sqlite};
 use nexus_host::queue::{Config, EventStatus, Queue, Settlement, SqliteQueue, Work};
 use rusqlite::Connection;
@@ -15,13 +16,14 @@ use super::{Promises, plain};
 /// Longer than any work waits that [`drive`](super::drive) puts off.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A durable queue in a folder, with room for everything.
+/// A durable queue in a folder, with room for everything, that copies its log as often as it can.
 pub fn durable(folder: &Path) -> Config {
     Config {
         backend: Backend::Sqlite,
         capacity: 100_000,
         sqlite: Sqlite {
             path: folder.join("queue.db"),
+            log_size: ByteSize::from_kib(64),
         },
         ..Config::default()
     }

@@ -105,7 +105,11 @@ fn lose_power(
     syncs: Syncs,
     look: impl Fn(&Path, &Promises) -> Vec<String>,
 ) -> Losses {
-    let cases = Cases::from_env(CASES);
+    let mut cases = Cases::from_env(CASES);
+    if syncs == Syncs::Ignored {
+        // One that loses something is enough, and what is left of a queue then takes long to look at.
+        cases.count = cases.count.min(CASES);
+    }
     let started = Instant::now();
     let mut losses = Losses {
         count: 0,

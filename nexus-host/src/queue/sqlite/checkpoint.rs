@@ -11,17 +11,12 @@ use rusqlite::Connection;
 
 use super::schema::{self, Copying, OpenError};
 
-/// The log is copied each time that about so much was added to it, in bytes.
-pub(super) const EVERY: u64 = 16 * 1024 * 1024;
-
-/// Pages in the log from which on the writer copies the rest: under constant load the copying never
-/// catches up with it, and the log would not begin anew. The sooner, the less is left. 4 MiB.
-const LONG: i64 = 1024;
-
 #[derive(Debug, Default)]
 struct Shared {
     asked: Mutex<Asked>,
     changed: Condvar,
+    /// Pages in a log that is long.
+    long: i64,
     is_long: AtomicBool,
 }
 
@@ -39,9 +34,14 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path) -> Result<Self, OpenError> {
+    /// A log of a quarter of `log_size`, in bytes, is long: under constant load the copying never
+    /// catches up with it, and the sooner the writer copies the rest, the less is left.
+    pub(super) fn start(path: &Path, log_size: u64) -> Result<Self, OpenError> {
         let connection = schema::open_checkpointer(path)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            long: i64::try_from(log_size / 4 / u64::from(schema::PAGE)).unwrap_or(i64::MAX),
+            ..Shared::default()
+        });
         let thread = std::thread::Builder::new().name("nexus-queue-log".to_owned());
         let with = shared.clone();
         let thread = thread.spawn(move || with.run(&connection));
@@ -79,7 +79,7 @@ impl Shared {
             asked.copy = false;
             drop(asked);
             match schema::copy_log(connection, Copying::Passive) {
-                Ok(pages) => self.is_long.store(pages > LONG, Ordering::Release),
+                Ok(pages) => self.is_long.store(pages > self.long, Ordering::Release),
                 // The log keeps what it holds, and the next time copies it.
                 Err(error) => tracing::warn!(%error, "failed to copy the queue's log"),
             }
@@ -89,6 +89,13 @@ impl Shared {
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Checkpointer {
+    /// Ends its thread, and waits for that.
+    pub(super) fn stop(&mut self) {
         self.shared.asked.lock().stop = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take()

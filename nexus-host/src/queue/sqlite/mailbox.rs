@@ -125,6 +125,15 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
+    /// Nobody reads any more: what is left is dropped, with its replies.
+    pub(super) fn abandon(&self) {
+        let mut inside = self.inside.lock();
+        inside.closed = true;
+        let left = std::mem::take(&mut inside.requests);
+        drop(inside);
+        drop(left);
+    }
+
     /// Takes everything there is; waits for something at most so long, for ever if `None`.
     pub(super) fn take(&self, patience: Option<Duration>) -> Mail {
         let mut inside = self.inside.lock();

@@ -15,6 +15,9 @@ use super::log;
 /// Marks a file as a queue of Nexus: "NXUS".
 const APPLICATION_ID: i64 = 0x4e58_5553;
 
+/// Bytes of a page.
+pub(super) const PAGE: u32 = 4096;
+
 /// The layout that this build reads and writes.
 const LAYOUT: i64 = 1;
 
@@ -284,7 +287,7 @@ pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, OpenError> {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     // Before the first table, or they have no effect.
-    connection.pragma_update(None, "page_size", 4096)?;
+    connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     // Read to the end: the change is committed after the first row, and may fail only there.
     connection

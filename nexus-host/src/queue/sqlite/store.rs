@@ -159,10 +159,11 @@ impl Store {
     /// Whether there is room for an event, once so many events with so many bytes are gone.
     pub(super) fn has_room(&self, event: &Event, fewer: (u64, u64)) -> bool {
         let totals = &self.totals;
-        let (events, bytes) = (totals.depth - fewer.0, totals.bytes - fewer.1);
+        let events = totals.depth.saturating_sub(fewer.0);
+        let bytes = totals.bytes.saturating_sub(fewer.1);
         let capacity = u64::try_from(self.config.capacity).unwrap_or(u64::MAX);
         // Parked events have a bound of their own.
-        events - totals.parked < capacity
+        events.saturating_sub(totals.parked) < capacity
             && (events == 0 || bytes + size(event) <= self.config.max_bytes.bytes())
     }
 

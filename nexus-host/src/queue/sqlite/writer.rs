@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::attempting::Mark;
-use super::checkpoint::{self, Checkpointer};
+use super::checkpoint::Checkpointer;
 use super::clock;
 use super::log::Room;
 use super::mailbox::{Mail, Push, Request};
 use super::ready::Task;
 use super::store::{READ_BYTES, SettledRows, Settling, Store, Trouble};
+use crate::queue::Unavailable;
 use group::{Answer, Group, News};
 
 /// Requests written in one transaction.
@@ -150,7 +151,7 @@ impl Writer {
             self.tend_log();
         }
         self.shared.ready.lock().acquit();
-        drop(self.checkpointer);
+        self.checkpointer.stop();
         if let Err(error) = self.store.empty_log() {
             tracing::warn!(%error, "failed to tidy the queue's file up at its end");
         }
@@ -300,7 +301,7 @@ impl Writer {
     /// Keeps room in the log, and has it copied when much was added to it.
     fn tend_log(&mut self) {
         self.room.keep();
-        if self.logged >= checkpoint::EVERY {
+        if self.logged >= self.shared.config.sqlite.log_size.bytes() {
             self.logged = 0;
             self.checkpointer.ask();
         }
@@ -328,5 +329,19 @@ impl Writer {
                 tracing::warn!(%error, "failed to tidy the queue's file up");
             }
         }
+    }
+}
+
+impl Drop for Writer {
+    /// Also when it panics: nobody may wait for an answer that does not come, and nothing is given out
+    /// that could not be settled.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.ready.lock().paused = true;
+            *self.shared.trouble.lock() = Some(Unavailable {
+                reason: "the queue's writer has panicked; start the hub again".to_owned(),
+            });
+        }
+        self.shared.mailbox.abandon();
     }
 }

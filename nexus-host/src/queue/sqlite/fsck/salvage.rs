@@ -26,7 +26,7 @@ const TABLES: [(&str, &str); 11] = [
 ];
 
 /// Bytes of a page.
-const PAGE: usize = 4096;
+const PAGE: usize = schema::PAGE as usize;
 
 /// A new file, complete and synced, and how many rows of each table it has.
 pub(super) struct New {

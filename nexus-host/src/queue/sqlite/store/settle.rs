@@ -241,8 +241,8 @@ impl Store {
         self.connection
             .prepare_cached("DELETE FROM event WHERE key = ?")?
             .execute([row.key.0])?;
-        self.totals.depth -= 1;
-        self.totals.bytes -= size(&row.event);
+        self.totals.depth = self.totals.depth.saturating_sub(1);
+        self.totals.bytes = self.totals.bytes.saturating_sub(size(&row.event));
         Ok(())
     }
 
@@ -330,7 +330,7 @@ impl Store {
     }
 
     fn drop_task(&self, held: &Held, page: &mut Page) -> Result<(), Trouble> {
-        page.progress.open -= 1;
+        page.progress.open = page.progress.open.saturating_sub(1);
         if let Some(id) = held.task.id {
             self.connection
                 .prepare_cached("DELETE FROM task WHERE id = ?")?
