@@ -3,11 +3,13 @@
 //! Receives configuration and linked plugins, hands on a [`PreparedHost`]. It starts nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nexus_plugin_api::Plugin;
 
 use crate::config::{Config, ConfigErrors};
 use crate::host::{Host, StartError};
+use crate::queue::Queue;
 
 /// Collects what a host is made of; see [`Host::builder`].
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub struct HostBuilder {
     plugins_dir: Option<PathBuf>,
     plugins: Vec<Plugin>,
     without_server: bool,
+    queue: Option<Arc<dyn Queue>>,
 }
 
 /// A host whose configuration is in order, ready to be started.
@@ -25,6 +28,7 @@ pub struct PreparedHost {
     pub(crate) config: Config,
     pub(crate) plugins: Vec<Plugin>,
     pub(crate) serves: bool,
+    pub(crate) queue: Option<Arc<dyn Queue>>,
 }
 
 /// Why a host cannot be built.
@@ -51,6 +55,14 @@ impl HostBuilder {
     #[must_use]
     pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.config_file = Some(path.into());
+        self
+    }
+
+    /// Lets events wait in a queue of one's own, in the place of `[queue] backend`; the rest of that
+    /// section is the queue's own affair then. It must keep what [`Queue`] promises.
+    #[must_use]
+    pub fn queue(mut self, queue: Arc<dyn Queue>) -> Self {
+        self.queue = Some(queue);
         self
     }
 
@@ -94,6 +106,7 @@ impl HostBuilder {
             config,
             plugins: self.plugins,
             serves: !self.without_server,
+            queue: self.queue,
         })
     }
 }

@@ -109,6 +109,7 @@ impl Host {
             config,
             plugins,
             serves,
+            queue,
         } = prepared;
         // First what fails most often and costs least; connections wait until it serves.
         let server = match serves {
@@ -123,9 +124,10 @@ impl Host {
         // whoever waits for the outcome.
         let admission = Arc::new(Admission::new(&config.limits, &config.clients, contracts));
         let lanes = config.dispatch.ordering == Ordering::Lane;
-        let queue: Arc<dyn Queue> = match config.queue.backend {
-            Backend::Memory => Arc::new(MemoryQueue::new(&config.queue, lanes)),
-            Backend::Sqlite => Arc::new(SqliteQueue::open(&config.queue, lanes)?),
+        let queue: Arc<dyn Queue> = match (queue, config.queue.backend) {
+            (Some(queue), _) => queue,
+            (None, Backend::Memory) => Arc::new(MemoryQueue::new(&config.queue, lanes)),
+            (None, Backend::Sqlite) => Arc::new(SqliteQueue::open(&config.queue, lanes)?),
         };
         let tap = Tap::new();
         let completions = Arc::new(Completions::default());

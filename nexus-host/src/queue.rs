@@ -42,7 +42,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// first in, first out within a priority. Events of one lane are taken up one after the other:
 /// the next when the routing of the one before, and the first attempt at its immediate follow-ups,
 /// are settled. Retries and delayed work leave the lane.
-pub trait Queue: Send + Sync + 'static {
+pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Puts events in, in order, each on its own. An event seen before (same source and id within
     /// the window) is answered as a duplicate and not put in.
     ///

@@ -2,7 +2,6 @@
 //! disk over the hub in memory.
 
 use std::error::Error;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use nexus_host::queue::{Config, MemoryQueue, Pushed, Queue, Settlement, SqliteQueue};
 use nexus_tests::events::{admitted, heavy};
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::http::{RATE, Server, noted, percentile, sent};
 use crate::load::{closed_loop, open_loop, request};
+use crate::logged::{Log, Logged};
 use crate::report::{Effort, Report, target_folder};
 
 /// Producers side by side, each waiting for its answer before it goes on.
@@ -27,8 +25,8 @@ pub(crate) const BYTES: usize = 1_024;
 
 /// Measures queues alone, without HTTP.
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let (mut log, mut sqlite, mut memory) = (vec![], vec![], vec![]);
-    let (mut over_log, mut over_memory) = (vec![], vec![]);
+    let (mut log, mut sqlite, mut logged, mut memory) = (vec![], vec![], vec![], vec![]);
+    let (mut over_log, mut over_logged, mut over_memory) = (vec![], vec![], vec![]);
     for round in 0..=effort.rounds {
         let folder = tempfile::tempdir_in(target_folder()?)?;
         let l = appended(folder.path(), effort.round).await?;
@@ -39,6 +37,8 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
         let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config(folder.path()), true)?);
         let through = worked_off(&queue, effort.round).await;
         queue.close().await;
+        let queue: Arc<dyn Queue> = Arc::new(Logged::open(&config(folder.path()), folder.path())?);
+        let own = worked_off(&queue, effort.round).await;
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(&config(folder.path()), true));
         let m = worked_off(&queue, effort.round).await;
         // The first round warms up.
@@ -46,8 +46,10 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
             log.push(l);
             over_log.push(s / l);
             sqlite.push(through);
+            logged.push(own);
             memory.push(m);
             over_memory.push(through / m);
+            over_logged.push(through / own);
         }
     }
     let rate = "events/s";
@@ -59,7 +61,14 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     );
     report.add("sqlite queue, push over that", "ratio", over_log, None);
     report.add("sqlite queue, pushed and worked off", rate, sqlite, None);
+    report.add("log prototype, pushed and worked off", rate, logged, None);
     report.add("memory queue, pushed and worked off", rate, memory, None);
+    report.add(
+        "queue alone: sqlite over the prototype",
+        "ratio",
+        over_logged,
+        None,
+    );
     report.add(
         "queue alone: sqlite over memory",
         "ratio",
@@ -76,12 +85,16 @@ pub(crate) async fn measure_hubs(
 ) -> Result<(), Box<dyn Error>> {
     let mut memory = Server::start("serve-hub")?;
     let mut sqlite = Server::start("serve-durable-hub")?;
+    let logged = Server::start("serve-logged-hub")?;
     let (mut memory_rate, mut sqlite_rate, mut ratio) = (vec![], vec![], vec![]);
+    let mut with_log = vec![];
     for round in 0..=effort.rounds {
         let noted = request(&noted());
         let m = closed_loop(memory.address, PRODUCERS, effort.round, noted.clone()).await?;
-        let s = closed_loop(sqlite.address, PRODUCERS, effort.round, noted).await?;
+        let s = closed_loop(sqlite.address, PRODUCERS, effort.round, noted.clone()).await?;
+        let l = closed_loop(logged.address, PRODUCERS, effort.round, noted).await?;
         if round > 0 {
+            with_log.push(l / m);
             memory_rate.push(m);
             sqlite_rate.push(s);
             ratio.push(s / m);
@@ -106,6 +119,13 @@ pub(crate) async fn measure_hubs(
         ratio,
         Some(">= 0.7"),
     );
+    report.add(
+        "ingest: log prototype over in memory",
+        "ratio",
+        with_log,
+        None,
+    );
+    logged.stop()?;
 
     let (mut in_memory, mut on_disk, mut two_syncs, mut over) = (vec![], vec![], vec![], vec![]);
     for round in 0..=effort.rounds {
@@ -222,65 +242,18 @@ where
     f64::from(calls) / begun.elapsed().as_secs_f64()
 }
 
-type Waiting = (Vec<u8>, oneshot::Sender<()>);
-
-/// The floor: a file that grows, one `fdatasync` for all that came meanwhile.
-#[derive(Default)]
-struct Log {
-    waiting: Mutex<Vec<Waiting>>,
-    arrived: Condvar,
-    over: AtomicBool,
-}
-
-impl Log {
-    fn write(&self, mut file: File) -> std::io::Result<()> {
-        let mut bytes = Vec::new();
-        loop {
-            let mut waiting = self.waiting.lock();
-            if waiting.is_empty() {
-                if self.over.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
-                self.arrived
-                    .wait_for(&mut waiting, Duration::from_millis(50));
-            }
-            let group = std::mem::take(&mut *waiting);
-            drop(waiting);
-            bytes.clear();
-            group
-                .iter()
-                .for_each(|(event, _)| bytes.extend_from_slice(event));
-            file.write_all(&bytes)?;
-            file.sync_data()?;
-            for (_, reply) in group {
-                let _ = reply.send(());
-            }
-        }
-    }
-}
-
 async fn appended(folder: &Path, span: Duration) -> Result<f64, Box<dyn Error>> {
-    let log = Arc::new(Log::default());
-    let file = File::create(folder.join("log"))?;
-    let writer = std::thread::spawn({
-        let log = log.clone();
-        move || log.write(file)
-    });
+    let log = Log::growing(&folder.join("log"))?;
     let to = log.clone();
     let rate = load(span, move |producer| {
         let log = to.clone();
         async move {
             // What goes in is made the same way, so that only the storage differs.
             let event = admitted(heavy(&format!("s{producer}"), BYTES));
-            let (reply, written) = oneshot::channel();
-            let bytes = event.event().payload.as_slice().to_vec();
-            log.waiting.lock().push((bytes, reply));
-            log.arrived.notify_one();
-            written.await.expect("the log is written");
+            log.append(event.event().payload.as_slice().to_vec()).await;
         }
     })
     .await;
-    log.over.store(true, Ordering::Relaxed);
-    writer.join().map_err(|_| "the log's writer panicked")??;
+    log.end();
     Ok(rate)
 }

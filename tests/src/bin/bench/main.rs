@@ -11,6 +11,7 @@ mod call;
 mod durable;
 mod http;
 mod load;
+mod logged;
 mod report;
 mod serve;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ["serve-bare"] => serve::bare(),
         ["serve-hub"] => serve::hub(""),
         ["serve-durable-hub"] => serve::durable_hub(),
+        ["serve-logged-hub"] => serve::logged_hub(),
         ["work-off", folder, events] => backlog::work_off_and_tell(folder, events),
         [part @ .., "--quick"] => measure(part, &Effort::QUICK),
         part => measure(part, &Effort::FULL),

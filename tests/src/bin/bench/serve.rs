@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,8 +13,10 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use nexus_host::Host;
 use nexus_host::config::Config;
+use nexus_host::queue::Queue;
 use sha2::{Digest, Sha256};
 
+use crate::logged::Logged;
 use crate::report::target_folder;
 
 /// The key of the one client.
@@ -132,6 +135,11 @@ pub(crate) fn bare() -> Result<(), Box<dyn Error>> {
 /// The hub, with a key, a contract, the queue and a processor that does nothing. `queue` is the
 /// section of that name, and more.
 pub(crate) fn hub(queue: &str) -> Result<(), Box<dyn Error>> {
+    hub_on(queue, None)
+}
+
+/// The same; with `own` events wait there.
+fn hub_on(queue: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>> {
     let hash = hex::encode(Sha256::digest(KEY.as_bytes()));
     let config = Config::from_toml_str(&format!(
         "[server]\nhttp = \"127.0.0.1:0\"\n[plugins.bench]\nisolation = \"inline\"\n\
@@ -139,13 +147,14 @@ pub(crate) fn hub(queue: &str) -> Result<(), Box<dyn Error>> {
          types = [\"bench.*\"]\n[queue]\n{queue}\n"
     ))?;
     runtime()?.block_on(async {
-        let host = Host::builder()
+        let mut builder = Host::builder()
             .config(config)
             .plugins_dir("no-plugin-files")
-            .plugin(noop::plugin())
-            .build()?
-            .start()
-            .await?;
+            .plugin(noop::plugin());
+        if let Some(own) = own {
+            builder = builder.queue(own);
+        }
+        let host = builder.build()?.start().await?;
         let address = host.http_addr().ok_or("the hub does not listen")?;
         answer_until_the_end(address).await?;
         host.shutdown().await?;
@@ -161,6 +170,13 @@ pub(crate) fn durable_hub() -> Result<(), Box<dyn Error>> {
     hub(&format!(
         "backend = \"sqlite\"\nsqlite = {{ path = '{path}' }}"
     ))
+}
+
+/// The same, in memory and in a log that is synced.
+pub(crate) fn logged_hub() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir_in(target_folder()?)?;
+    let queue = Logged::open(&nexus_host::queue::Config::default(), folder.path())?;
+    hub_on("", Some(Arc::new(queue)))
 }
 
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
