@@ -85,7 +85,7 @@ pub(crate) async fn measure_hubs(
 ) -> Result<(), Box<dyn Error>> {
     let mut memory = Server::start("serve-hub")?;
     let mut sqlite = Server::start("serve-durable-hub")?;
-    let logged = Server::start("serve-logged-hub")?;
+    let mut logged = Server::start("serve-logged-hub")?;
     let (mut memory_rate, mut sqlite_rate, mut ratio) = (vec![], vec![], vec![]);
     let mut with_log = vec![];
     for round in 0..=effort.rounds {
@@ -125,24 +125,27 @@ pub(crate) async fn measure_hubs(
         with_log,
         None,
     );
-    logged.stop()?;
-
-    let (mut in_memory, mut on_disk, mut two_syncs, mut over) = (vec![], vec![], vec![], vec![]);
+    let (mut in_memory, mut on_disk, mut in_log) = (vec![], vec![], vec![]);
+    let (mut two_syncs, mut over) = (vec![], vec![]);
     for round in 0..=effort.rounds {
         open_loop(memory.address, 16, RATE, effort.round, sent).await?;
         let m = percentile(&memory.latencies()?, 99) / 1_000.0;
         open_loop(sqlite.address, 16, RATE, effort.round, sent).await?;
         let s = percentile(&sqlite.latencies()?, 99) / 1_000.0;
+        open_loop(logged.address, 16, RATE, effort.round, sent).await?;
+        let l = percentile(&logged.latencies()?, 99) / 1_000.0;
         let syncs = 2.0 * sync_p99()?;
         if round > 0 {
             in_memory.push(m);
             on_disk.push(s);
+            in_log.push(l);
             two_syncs.push(syncs);
             over.push(s / (m + syncs));
         }
     }
     report.add("2,000/s open loop: in memory, p99", "ms", in_memory, None);
     report.add("2,000/s open loop: on disk, p99", "ms", on_disk, None);
+    report.add("2,000/s open loop: log prototype, p99", "ms", in_log, None);
     report.add("two syncs of 4 KiB appended, p99", "ms", two_syncs, None);
     let goal = Some("<= 1");
     report.add(
@@ -152,7 +155,8 @@ pub(crate) async fn measure_hubs(
         goal,
     );
     memory.stop()?;
-    sqlite.stop()
+    sqlite.stop()?;
+    logged.stop()
 }
 
 /// How long an append of a page and its sync take, in milliseconds.

@@ -167,8 +167,10 @@ impl Queue for Logged {
             with.emitted
                 .iter()
                 .for_each(|event| record(event, &mut bytes));
+            // At once, so that the lane goes on.
+            let settled = self.memory.settle(lease, with).await;
             self.log.append(bytes).await;
-            self.memory.settle(lease, with).await
+            settled
         })
     }
 
