@@ -357,10 +357,9 @@ async fn no_damage_to_the_log_goes_unnoticed() {
         }
         let report = queue.fsck(false);
         if report.is_sound() {
-            assert_eq!(
-                contents(queue.path()),
-                before,
-                "case {case}, NEXUS_DAMAGE_SEED={seed}"
+            assert!(
+                contents(queue.path()) == before,
+                "something is gone and nobody is told: case {case}, NEXUS_DAMAGE_SEED={seed}"
             );
             continue;
         }
