@@ -117,18 +117,41 @@ impl Intake {
         }
     }
 
+    /// Takes in events that a client sent in another format than the hub's own; each is judged on its
+    /// own. One that could not even be read comes as its refusal, and stays in its place.
+    pub async fn submit_events(
+        &self,
+        client: &ClientScope,
+        events: Vec<Result<Event, Rejection>>,
+        watched: bool,
+    ) -> Vec<Result<Receipt, Rejection>> {
+        let judge = |event| self.admission.admit_event(event, Origin::Client(client));
+        self.judge_and_push(events, |event| event.and_then(judge), watched)
+            .await
+    }
+
     async fn submit_all(
         &self,
         client: &ClientScope,
         events: &[&str],
         watched: bool,
     ) -> Vec<Result<Receipt, Rejection>> {
-        let mut judged = Vec::with_capacity(events.len());
-        for (index, event) in events.iter().enumerate() {
+        let judge = |event: &&str| self.admission.admit(client, event);
+        self.judge_and_push(events, judge, watched).await
+    }
+
+    async fn judge_and_push<E>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+        judge: impl Fn(E) -> Result<Admitted, Rejection>,
+        watched: bool,
+    ) -> Vec<Result<Receipt, Rejection>> {
+        let mut judged = Vec::new();
+        for (index, event) in events.into_iter().enumerate() {
             if index % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
-            judged.push(self.admission.admit(client, event));
+            judged.push(judge(event));
         }
         let admitted = judged.iter().filter_map(|event| event.as_ref().ok());
         let admitted: Vec<Admitted> = admitted.cloned().collect();

@@ -1,6 +1,6 @@
-//! Events that did not come over the wire: emitted by a plugin's effect, published by a plugin or
-//! by the program that embeds the hub. They are completed here and held to the same rules and
-//! contracts; there is no client whose scope could be asked.
+//! Events that did not come as the hub's own JSON: emitted by a plugin's effect, published by a
+//! plugin or by the program that embeds the hub, or sent by a client in another format. They are
+//! completed here and held to the same rules and contracts.
 
 use chrono::Utc;
 use nexus_plugin_api::{Event, NewEvent, PluginError};
@@ -11,11 +11,11 @@ use super::contract::HUB;
 use super::envelope::not_an_event;
 use super::rejection::{Code, Rejection, Violation, quoted};
 use super::strict_json::{self, Tree};
-use super::{Admission, rules};
+use super::{Admission, ClientScope, permit, rules};
 use crate::dispatch::port::Admit;
 
-/// Where an event comes from that no client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where an event comes from.
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Origin<'a> {
     /// The hub itself: the only one whose events may be below `nexus.`.
@@ -24,6 +24,8 @@ pub enum Origin<'a> {
     Host,
     /// A plugin, by its id.
     Plugin(&'a str),
+    /// A client, whose rate it counts against and within whose scope it must be.
+    Client(&'a ClientScope),
 }
 
 impl Origin<'_> {
@@ -33,6 +35,7 @@ impl Origin<'_> {
             Self::Hub => HUB,
             Self::Host => "host",
             Self::Plugin(id) => id,
+            Self::Client(client) => client.id(),
         }
     }
 }
@@ -43,17 +46,24 @@ impl Admission {
     /// # Errors
     /// Why it is not in order.
     pub fn admit_event(&self, mut event: Event, origin: Origin<'_>) -> Result<Admitted, Rejection> {
+        if let Origin::Client(client) = origin {
+            client.take()?;
+        }
         let errors = rules::violations(&event);
         if !errors.is_empty() {
             return Err(not_an_event(errors));
         }
-        if rules::is_reserved(&event.event_type) && origin != Origin::Hub {
-            let message = format!(
-                "the type {} is the hub's own; `{}` may not publish it",
-                quoted(&event.event_type),
-                origin.source()
-            );
-            return Err(Rejection::new(Code::Forbidden, message));
+        match origin {
+            Origin::Client(client) => permit(client, &event.source, &event.event_type)?,
+            Origin::Host | Origin::Plugin(_) if rules::is_reserved(&event.event_type) => {
+                let message = format!(
+                    "the type {} is the hub's own; `{}` may not publish it",
+                    quoted(&event.event_type),
+                    origin.source()
+                );
+                return Err(Rejection::new(Code::Forbidden, message));
+            }
+            Origin::Hub | Origin::Host | Origin::Plugin(_) => {}
         }
         rules::settle_trace(&mut event.traceparent, &mut event.tracestate);
         let payload = event.payload.clone();
