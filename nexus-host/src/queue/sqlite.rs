@@ -19,6 +19,8 @@ mod rows;
 mod schema;
 mod store;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod writer;
 
@@ -119,9 +121,11 @@ impl SqliteQueue {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_with_clock(config: &Config, lanes: bool, clock: Clock) -> Result<Self, OpenError> {
+        let mut config = config.clone();
+        config.sqlite.path = schema::resolve(&config.sqlite.path)?;
         let path = &config.sqlite.path;
         let lock = schema::Lock::take(path)?;
-        let mut store = Store::open(path, config)?;
+        let mut store = Store::open(path, &config)?;
         let io = |source| OpenError::Io {
             path: path.clone(),
             source,

@@ -34,6 +34,14 @@ impl Mark {
         self.task.map_or(0, |task| task.0)
     }
 
+    /// What the table of suspects names.
+    pub(super) fn of_columns(event: i64, task: i64) -> Self {
+        Self {
+            event: Key(event),
+            task: (task > 0).then_some(TaskId(task)),
+        }
+    }
+
     fn encode(self) -> [u8; ENTRY] {
         let mut entry = [0; ENTRY];
         entry[..8].copy_from_slice(&self.event.0.to_le_bytes());
@@ -46,10 +54,7 @@ impl Mark {
         let (event, task) = entry.split_first_chunk::<8>()?;
         let (event, task) = (i64::from_le_bytes(*event), task.first_chunk::<8>()?);
         let task = i64::from_le_bytes(*task);
-        (event > 0).then_some(Self {
-            event: Key(event),
-            task: (task > 0).then_some(TaskId(task)),
-        })
+        (event > 0).then(|| Self::of_columns(event, task))
     }
 }
 

@@ -28,6 +28,15 @@ impl Clock {
         })
     }
 
+    /// The system's time, put forward.
+    #[cfg(test)]
+    pub(super) fn ahead(by: Duration) -> Self {
+        Self(Kind::System {
+            begun: Instant::now(),
+            at: Utc::now() + by,
+        })
+    }
+
     /// A clock that stands still, for tests. Copies of it are the same clock.
     pub fn manual() -> Self {
         Self(Kind::Manual(Arc::new(AtomicI64::new(

@@ -84,6 +84,7 @@ pub fn fsck(path: &Path, repair: bool) -> Result<Report, OpenError> {
         path: path.to_owned(),
         source,
     })?;
+    let path = &schema::resolve(path)?;
     let _lock = Lock::take(path)?;
     let io = |source| OpenError::Io {
         path: path.to_owned(),
@@ -236,4 +237,4 @@ fn quarantine(connection: &Connection) -> rusqlite::Result<Vec<Quarantined>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

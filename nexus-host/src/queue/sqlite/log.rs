@@ -149,13 +149,16 @@ pub(super) fn check(queue: &Path) -> std::io::Result<Result<(), Broken>> {
     Ok(Ok(()))
 }
 
-/// Keeps a log as it is, in a copy beside it.
+/// Keeps a log as it is, in a copy beside it that is on the disk.
 ///
 /// # Errors
 /// It cannot be read, or there is no room for a copy.
 pub(super) fn save(queue: &Path) -> std::io::Result<PathBuf> {
     let copy = schema::beside(queue, &format!("damaged-{}-wal", schema::now()));
     std::fs::copy(schema::beside(queue, "wal"), &copy)?;
+    // Before anybody empties the log itself.
+    File::options().write(true).open(&copy)?.sync_all()?;
+    schema::sync_folder(queue)?;
     Ok(copy)
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::ready::Held;
+use super::rows::Damage;
 use crate::admission::Admitted;
 use crate::queue::{Lease, PushError, PushReport, Settled, Settlement, Unavailable};
 
@@ -19,6 +20,11 @@ use crate::queue::{Lease, PushError, PushReport, Settled, Settlement, Unavailabl
 pub(super) enum Request {
     Push(Push),
     Settle(Settle),
+    /// To put an event aside whose settlement did not fit what is stored.
+    PutAside {
+        held: Arc<Held>,
+        damage: Damage,
+    },
     Write {
         plugin: String,
         write: StateWrite,

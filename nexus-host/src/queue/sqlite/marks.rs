@@ -89,8 +89,7 @@ impl Marks {
         let found = connection
             .prepare_cached("SELECT * FROM mark WHERE n = ?")?
             .query_row([n], |row| {
-                let mark: (i64, i64) = (row.get(2)?, row.get(3)?);
-                Ok(sum::check(row)?.map(|()| mark))
+                sum::read(row, |row| Ok((row.get(2)?, row.get(3)?)))
             })
             .optional()?;
         let is_first = |(high, at): &(i64, i64)| *high == print.high && now - at < self.window;

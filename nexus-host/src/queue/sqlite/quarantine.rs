@@ -5,14 +5,15 @@ use rusqlite::types::ValueRef;
 
 use super::sum;
 
-/// Moves the rows of a table with this number to the quarantine. `number` names the column.
+/// Moves the rows of a table with this number to the quarantine. `number` names the column. Answers how
+/// many there were.
 pub(super) fn set_aside(
     connection: &Connection,
     (table, number): (&str, &str),
     row: i64,
     reason: &str,
     now: i64,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     for content in contents(connection, table, number, row)? {
         let cells = [
             ValueRef::Integer(now),
@@ -24,8 +25,7 @@ pub(super) fn set_aside(
         let sql = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)";
         sum::put(connection, sql, &cells)?;
     }
-    connection.execute(&format!("DELETE FROM {table} WHERE {number} = ?"), [row])?;
-    Ok(())
+    connection.execute(&format!("DELETE FROM {table} WHERE {number} = ?"), [row])
 }
 
 /// Rows as JSON objects, columns other than numbers in hexadecimal: text may be none.

@@ -164,12 +164,13 @@ impl Desk {
                  WHERE seq = ?1 AND id = ?2 AND seq > (SELECT max(seq) FROM done) - ?3",
             )?
             .query_row(params![seq, id.as_bytes(), self.journeys], |row| {
-                let found = (
-                    (row.get(2)?, row.get(3)?, row.get(4)?),
-                    (row.get(5)?, row.get(6)?),
-                    (row.get::<_, String>(7)?, row.get::<_, String>(8)?),
-                );
-                Ok(sum::check(row)?.map(|()| found))
+                sum::read(row, |row| {
+                    Ok((
+                        (row.get(2)?, row.get(3)?, row.get(4)?),
+                        (row.get(5)?, row.get(6)?),
+                        (row.get::<_, String>(7)?, row.get::<_, String>(8)?),
+                    ))
+                })
             })
             .optional()?;
         let Some(((place, source, status), (accepted_at, finished_at), (head, lines))) =
@@ -224,10 +225,7 @@ impl Desk {
         self.with(|_, connection| {
             let value = connection
                 .prepare_cached("SELECT * FROM plugin_state WHERE plugin = ? AND key = ?")?
-                .query_row([plugin, key], |row| {
-                    let value = row.get(2)?;
-                    Ok(sum::check(row)?.map(|()| value))
-                })
+                .query_row([plugin, key], |row| sum::read(row, |row| row.get(2)))
                 .optional()?;
             Ok(value.transpose()?)
         })
@@ -261,8 +259,9 @@ fn open_journey(
     let found: Vec<(i64, i64, String, String)> = connection
         .prepare_cached("SELECT * FROM event WHERE id = ?")?
         .query_map([id.as_bytes()], |row| {
-            let found = (row.get(0)?, row.get(4)?, row.get(2)?, row.get(5)?);
-            Ok(sum::check(row)?.map(|()| found))
+            sum::read(row, |row| {
+                Ok((row.get(0)?, row.get(4)?, row.get(2)?, row.get(5)?))
+            })
         })?
         .collect::<rusqlite::Result<Result<_, Damage>>>()??;
     let newest = found.into_iter().max_by_key(|(key, ..)| Key(*key).place());

@@ -311,7 +311,11 @@ impl Ready {
             self.backlog[class].read(row.key);
             let is_suspect = |suspect: &Task| suspect.row.key == row.key;
             let is_held = |leased: &Leased| leased.held.task.row.key == row.key;
-            if !self.suspects.iter().any(is_suspect) && !self.leased.values().any(is_held) {
+            // A suspect that was not tried in time waits like any other.
+            if !self.suspects.iter().any(is_suspect)
+                && !self.waiting.contains_key(&place_of(row.key))
+                && !self.leased.values().any(is_held)
+            {
                 self.load(row);
             }
         }

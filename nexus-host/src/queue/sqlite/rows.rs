@@ -142,11 +142,6 @@ impl Stored {
         clock::at(self.accepted_at)
     }
 
-    /// Bytes of the payload.
-    pub(super) fn bytes(&self) -> u64 {
-        u64::try_from(self.payload.len()).unwrap_or(u64::MAX)
-    }
-
     /// The envelope, but for what has a column of its own.
     pub(super) fn head(&self) -> &str {
         &self.head

@@ -176,6 +176,22 @@ impl Lock {
     }
 }
 
+/// Where the file is that a path means: files that belong to it lie beside it, and not beside a link.
+///
+/// # Errors
+/// The link leads nowhere: what it should lead to may only not be there at the moment.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(file) if file.is_symlink() => {
+            std::fs::canonicalize(path).map_err(|source| OpenError::Io {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        _ => Ok(path.to_owned()),
+    }
+}
+
 /// A file that belongs to the queue's.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -194,13 +210,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     if !path.try_exists().map_err(io)? {
         create(path)?;
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    check(&connection, path)?;
+    // Whoever may write copies what is right of a log at its end, and removes it: not before it is
+    // known to be a queue's, and whole, or is kept.
+    check(&open_reader(path)?, path)?;
     if let Err(broken) = log::check(path).map_err(io)? {
         let copy = log::save(path).map_err(io)?;
         tracing::error!(copy = %copy.display(), "{broken}; it is kept as it was found");
     }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     configure(&connection).map_err(failed)?;
     // What a process before this one wrote, but did not sync, may be readable and yet not be on the
     // disk. Copied into the main file and synced, it is.
@@ -258,6 +276,13 @@ pub(super) fn has_its_tables(connection: &Connection) -> rusqlite::Result<bool> 
     Ok(tables(connection)? == tables(&new)?)
 }
 
+/// Whether nothing was ever accepted.
+pub(super) fn is_unused(connection: &Connection) -> rusqlite::Result<bool> {
+    let used = "SELECT EXISTS (SELECT 1 FROM event) OR EXISTS (SELECT 1 FROM mark)
+                OR EXISTS (SELECT 1 FROM done) OR EXISTS (SELECT 1 FROM letter)";
+    connection.query_row(used, [], |row| row.get::<_, bool>(0).map(|used| !used))
+}
+
 /// Opens the file a second time, to read beside the writer.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -278,10 +303,15 @@ pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| failure(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(failed)?;
+    sync_fully(&connection).map_err(failed)?;
     Ok(connection)
+}
+
+/// Each commit is on the disk, and not only in its cache: macOS wants to be told that apart.
+fn sync_fully(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -294,7 +324,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
         .prepare("PRAGMA journal_mode = WAL")?
         .query_map([], |_| Ok(()))?
         .collect::<rusqlite::Result<()>>()?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    sync_fully(connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -8_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -371,13 +401,22 @@ pub(super) enum Copying {
     Truncate,
 }
 
-/// Copies the log into the main file and syncs it. Answers how many pages the log had.
+/// Copies the log into the main file and syncs it. Answers how many pages the log had. It fails when
+/// all of it is to be copied and somebody who reads is in the way.
 pub(super) fn copy_log(connection: &Connection, how: Copying) -> rusqlite::Result<i64> {
     let query = match how {
         Copying::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
         Copying::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
     };
-    connection.query_row(query, [], |row| row.get(1))
+    let (is_in_the_way, pages): (bool, i64) =
+        connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    match how {
+        Copying::Truncate if is_in_the_way => {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            Err(rusqlite::Error::SqliteFailure(busy, None))
+        }
+        _ => Ok(pages),
+    }
 }
 
 /// Whether SQLite found its own file inconsistent.

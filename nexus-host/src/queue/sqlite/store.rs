@@ -82,7 +82,11 @@ impl Store {
             reason: damage.to_string(),
         };
         let totals = Totals::load(&connection).map_err(failed)?;
-        let totals = totals.map_err(damaged)?.unwrap_or_default();
+        let totals = match totals.map_err(damaged)? {
+            Some(totals) => totals,
+            None if schema::is_unused(&connection).map_err(failed)? => Totals::default(),
+            None => return Err(damaged(Damage("its totals are missing".to_owned()))),
+        };
         let window = clock::micros(config.dedup_window.get());
         let capacity = i64::try_from(config.dedup_capacity).unwrap_or(i64::MAX);
         let marks = Marks::load(&connection, window, capacity, &totals).map_err(failed)?;
@@ -255,13 +259,14 @@ impl Store {
             .connection
             .prepare_cached("SELECT * FROM progress WHERE key = ?")?
             .query_row([key.0], |row| {
-                let progress = Progress {
-                    open: count(row.get(1)?),
-                    delayed: count(row.get(2)?),
-                    dead: count(row.get(3)?),
-                    lines: count(row.get(4)?),
-                };
-                Ok(sum::check(row)?.map(|()| progress))
+                sum::read(row, |row| {
+                    Ok(Progress {
+                        open: count(row.get(1)?),
+                        delayed: count(row.get(2)?),
+                        dead: count(row.get(3)?),
+                        lines: count(row.get(4)?),
+                    })
+                })
             })
             .optional()?;
         Ok(found.transpose()?)

@@ -22,7 +22,12 @@ pub(super) fn put(
     statement.raw_execute().map(drop)
 }
 
-fn bind(statement: &mut Statement<'_>, place: usize, cell: ValueRef<'_>) -> rusqlite::Result<()> {
+/// Binds a column as it is, whether or not it is a text where it should be one.
+pub(super) fn bind(
+    statement: &mut Statement<'_>,
+    place: usize,
+    cell: ValueRef<'_>,
+) -> rusqlite::Result<()> {
     statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(cell))
 }
 
@@ -56,6 +61,26 @@ pub(super) fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), Damage>> {
         true => Ok(()),
         false => Err(Damage("its sum is wrong".to_owned())),
     })
+}
+
+/// Reads columns of such a row, if it is as it was written: only then are they of their types.
+pub(super) fn read<T>(
+    row: &Row<'_>,
+    columns: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Result<T, Damage>> {
+    Ok(match check(row)? {
+        Ok(()) => columns(row).map_err(|error| Damage(error.to_string())),
+        Err(damage) => Err(damage),
+    })
+}
+
+/// Bytes of a column of which nothing is known.
+pub(super) fn len(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let bytes = match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        _ => 0,
+    };
+    Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
 
 /// A count as a column holds it. Columns have a sign; counts do not.

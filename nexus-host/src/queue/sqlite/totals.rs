@@ -50,10 +50,7 @@ impl Totals {
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Result<Option<Self>, Damage>> {
         let stored = connection
             .prepare("SELECT * FROM totals")?
-            .query_row([], |row| {
-                let json: String = row.get(1)?;
-                Ok(sum::check(row)?.map(|()| json))
-            })
+            .query_row([], |row| sum::read(row, |row| row.get(1)))
             .optional()?;
         let decode = |json: String| Ok(serde_json::from_str(&json)?);
         Ok(stored.map(|json| json.and_then(decode)).transpose())

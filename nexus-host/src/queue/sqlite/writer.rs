@@ -258,9 +258,9 @@ impl Writer {
                 };
                 match self.store.settle(&settling) {
                     Ok(rows) => group.news.push(News::Settled(settle, rows)),
-                    Err(trouble @ Trouble::Row(_)) => {
-                        group.unfit = Some(settle);
-                        return Err(trouble);
+                    Err(Trouble::Row(damage)) => {
+                        group.unfit = Some((settle, damage.clone()));
+                        return Err(damage.into());
                     }
                     Err(trouble) => {
                         let rows = SettledRows::default();
@@ -268,6 +268,11 @@ impl Writer {
                         return Err(trouble);
                     }
                 }
+            }
+            Request::PutAside { held, damage } => {
+                let put_aside = self.store.put_aside(&held.task, &damage, now);
+                group.news.push(News::PutAside(held, damage));
+                put_aside?;
             }
             Request::Write {
                 plugin,

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 
 use super::Rebuilt;
 use crate::queue::sqlite::schema::{self, Copying, OpenError};
+use crate::queue::sqlite::sum;
 
 /// The tables, and what orders their rows in both directions. The totals are among them so that
 /// their counters do not fall back.
@@ -117,7 +117,10 @@ pub(super) fn replace(path: &Path, new: New) -> Result<Rebuilt, OpenError> {
             std::fs::rename(&old, kept).map_err(|error| io(path, error))?;
         }
     }
-    std::fs::rename(path, &damaged).map_err(|error| io(path, error))?;
+    // A file with the queue's name is there all the time: a hub that finds none makes a new one.
+    std::fs::hard_link(path, &damaged)
+        .or_else(|_| std::fs::copy(path, &damaged).map(drop))
+        .map_err(|error| io(path, error))?;
     std::fs::rename(&new.path, path).map_err(|error| io(path, error))?;
     schema::sync_folder(path).map_err(|error| io(path, error))?;
     Ok(Rebuilt {
@@ -146,12 +149,12 @@ fn copy(from: &Connection, to: &Connection, table: &str, order: &str) -> rusqlit
         let is_whole = loop {
             match rows.next() {
                 Ok(Some(row)) => {
-                    let values = (0..width).map(|column| row.get::<_, Value>(column));
-                    let Ok(values) = values.collect::<rusqlite::Result<Vec<_>>>() else {
-                        continue;
-                    };
+                    // As they are: a text may be none any more.
+                    for column in 0..width {
+                        sum::bind(&mut insert, column + 1, row.get_ref(column)?)?;
+                    }
                     // A row that does not fit the table any more is left out.
-                    saved += insert.execute(params_from_iter(values)).unwrap_or(0);
+                    saved += insert.raw_execute().unwrap_or(0);
                 }
                 Ok(None) => break true,
                 Err(_) => break false,

@@ -20,8 +20,8 @@ use crate::queue::{Failure, FollowUp, Grave, Queue, Settlement, Verdict, Work};
 use nexus_plugin_api::Priority::Normal;
 
 /// A queue that was closed: events that wait, that are worked on, that died and that are done.
-struct Closed {
-    config: Config,
+pub(in crate::queue::sqlite) struct Closed {
+    pub(in crate::queue::sqlite) config: Config,
     folder: TempDir,
     events: HashMap<Uuid, Arc<Event>>,
     finished: Vec<Uuid>,
@@ -33,7 +33,7 @@ fn config(folder: &Path) -> Config {
     config
 }
 
-async fn closed() -> Closed {
+pub(in crate::queue::sqlite) async fn closed() -> Closed {
     let (queue, closed) = in_use().await;
     queue.close_leasing();
     queue.close().await;
@@ -41,7 +41,7 @@ async fn closed() -> Closed {
 }
 
 /// The same of a process that was killed: much is in the log only.
-async fn killed() -> Closed {
+pub(in crate::queue::sqlite) async fn killed() -> Closed {
     let (queue, mut closed) = in_use().await;
     let folder = scratch();
     for name in ["queue.db", "queue.db-wal", "queue.db-attempting"] {
@@ -124,12 +124,12 @@ impl Closed {
         &self.config.sqlite.path
     }
 
-    fn change(&self, sql: &str) {
+    pub(in crate::queue::sqlite) fn change(&self, sql: &str) {
         let connection = Connection::open(self.path()).unwrap();
         assert!(connection.execute(sql, []).unwrap() > 0);
     }
 
-    fn fsck(&self, repair: bool) -> Report {
+    pub(in crate::queue::sqlite) fn fsck(&self, repair: bool) -> Report {
         fsck(self.path(), repair).unwrap()
     }
 
@@ -287,6 +287,8 @@ async fn no_damage_goes_unnoticed_where_it_changes_an_event() {
             Ok(report) => report,
             Err(error) => {
                 assert_eq!(std::fs::read(queue.path()).unwrap(), bytes, "changed");
+                let is_told = matches!(error, OpenError::Foreign { .. } | OpenError::TooNew { .. });
+                assert!(is_told, "{error}, case {case}, NEXUS_DAMAGE_SEED={seed}");
                 let text = error
                     .to_string()
                     .replace(&queue.path().display().to_string(), "it");

@@ -19,40 +19,56 @@ pub(in crate::queue::sqlite) const LETTER: &str = "n, id, at, place, reason, wor
 
 /// A letter as it was found on disk.
 pub(in crate::queue::sqlite) struct FoundLetter {
+    /// Bytes of its event's payload.
+    bytes: u64,
+    columns: Result<Columns, Damage>,
+}
+
+struct Columns {
     id: Vec<u8>,
     at: i64,
     place: i64,
     reason: String,
     work: WorkColumns,
     event: Stored,
-    is_whole: Result<(), Damage>,
 }
 
 impl FoundLetter {
     pub(in crate::queue::sqlite) fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
+        let columns = sum::read(row, |row| {
+            Ok(Columns {
+                id: row.get(1)?,
+                at: row.get(2)?,
+                place: row.get(3)?,
+                reason: row.get(4)?,
+                work: WorkColumns::read(row, 5)?,
+                event: Stored::read(row, 7)?,
+            })
+        })?;
         Ok(Self {
-            id: row.get(1)?,
-            at: row.get(2)?,
-            place: row.get(3)?,
-            reason: row.get(4)?,
-            work: WorkColumns::read(row, 5)?,
-            event: Stored::read(row, 7)?,
-            is_whole: sum::check(row)?,
+            bytes: sum::len(row, 12)?,
+            columns,
         })
     }
 
     pub(in crate::queue::sqlite) fn check(self) -> Result<DeadLetter, Damage> {
-        self.is_whole?;
-        let (work, errors) = self.work.decode()?;
-        Ok(DeadLetter {
-            id: Uuid::from_slice(&self.id).map_err(|error| Damage(error.to_string()))?,
-            at: clock::at(self.at),
-            accepted_at: self.event.accepted_at(),
-            event: self.event.into_event()?,
+        Ok(self.open()?.0)
+    }
+
+    /// The letter, and its event's place.
+    fn open(self) -> Result<(DeadLetter, i64), Damage> {
+        let columns = self.columns?;
+        let (work, errors) = columns.work.decode()?;
+        let letter = DeadLetter {
+            id: Uuid::from_slice(&columns.id).map_err(|error| Damage(error.to_string()))?,
+            at: clock::at(columns.at),
+            accepted_at: columns.event.accepted_at(),
+            event: columns.event.into_event()?,
             work,
-            reason: self.reason,
+            reason: columns.reason,
             errors,
-        })
+        };
+        Ok((letter, columns.place))
     }
 }
 
@@ -140,7 +156,8 @@ impl Store {
         Ok(purged)
     }
 
-    /// Takes the work of letters up once more. Answers which there were.
+    /// Takes the work of letters up once more. Answers which there were; one that cannot be read, or
+    /// whose event cannot, stays as it is.
     pub(in crate::queue::sqlite) fn replay(
         &mut self,
         ids: &[Uuid],
@@ -148,15 +165,35 @@ impl Store {
     ) -> Result<Replayed, Trouble> {
         let mut replayed = Replayed::default();
         for id in ids {
-            let Some(found) = self.take_letter(*id)? else {
-                continue;
-            };
-            let place = found.place;
-            let letter = found.check()?;
-            self.take_up_letter(&letter, place, &mut replayed, now)?;
-            replayed.letters.push(*id);
+            let totals = self.totals;
+            self.execute("SAVEPOINT letter")?;
+            match self.replay_one(*id, now) {
+                Ok(task) => {
+                    replayed.letters.extend(task.as_ref().map(|_| *id));
+                    replayed.tasks.extend(task);
+                }
+                Err(Trouble::Row(damage)) => {
+                    self.execute("ROLLBACK TO letter")?;
+                    self.totals = totals;
+                    tracing::error!(
+                        dead_letter = %id,
+                        reason = %damage,
+                        "a dead letter cannot be taken up; see `nexus queue fsck`"
+                    );
+                }
+                Err(trouble) => return Err(trouble),
+            }
+            self.execute("RELEASE letter")?;
         }
         Ok(replayed)
+    }
+
+    fn replay_one(&mut self, id: Uuid, now: i64) -> Result<Option<Task>, Trouble> {
+        let Some(found) = self.take_letter(id)? else {
+            return Ok(None);
+        };
+        let (letter, place) = found.open()?;
+        self.take_up_letter(&letter, place, now).map(Some)
     }
 
     fn take_letter(&mut self, id: Uuid) -> Result<Option<FoundLetter>, Trouble> {
@@ -168,7 +205,7 @@ impl Store {
             .query_row([blob(&id)], FoundLetter::read)
             .optional()?;
         if let Some(found) = &found {
-            self.totals.letters.take(found.event.bytes());
+            self.totals.letters.take(found.bytes);
         }
         Ok(found)
     }
@@ -179,9 +216,8 @@ impl Store {
         &mut self,
         letter: &DeadLetter,
         place: i64,
-        replayed: &mut Replayed,
         now: i64,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Task, Trouble> {
         let accepted_at = letter.accepted_at.timestamp_micros();
         let step = Step::Replayed {
             dead_letter: letter.id,
@@ -217,7 +253,7 @@ impl Store {
         self.save_progress(key, &progress)?;
         let id = self.insert_task(key, None, 1, &letter.work, &[])?;
         self.totals.place += 1;
-        replayed.tasks.push(Task {
+        Ok(Task {
             row: Row {
                 key,
                 head: rows::head(&letter.event)?.into(),
@@ -229,8 +265,7 @@ impl Store {
             attempt: 1,
             errors: Vec::new(),
             place: place_in_line(self.totals.place),
-        });
-        Ok(())
+        })
     }
 
     /// Takes the journey of a finished event back, if it is remembered.
@@ -245,8 +280,7 @@ impl Store {
                     "DELETE FROM done WHERE {condition} AND place = ? AND id = ? RETURNING *"
                 ))?
                 .query_row(params![seq, place, blob(&id)], |row| {
-                    let lines: String = row.get("lines")?;
-                    Ok(sum::check(row)?.map(|()| lines))
+                    sum::read(row, |row| row.get::<_, String>("lines"))
                 })
                 .optional()
         };
@@ -255,9 +289,7 @@ impl Store {
             None => take("seq <> ?")?,
             lines => lines,
         };
-        match lines {
-            Some(lines) => Ok(rows::read_lines(&lines?)?),
-            None => Ok(Vec::new()),
-        }
+        let lines = lines.map(|lines| rows::read_lines(&lines?));
+        Ok(lines.transpose()?.unwrap_or_default())
     }
 }

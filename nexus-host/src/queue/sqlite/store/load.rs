@@ -33,24 +33,25 @@ const UNROUTED: &str = "NOT EXISTS (SELECT 1 FROM progress p WHERE p.key = event
 /// An event as it was found on disk.
 struct Found {
     key: Key,
-    stored: Stored,
-    is_whole: Result<(), Damage>,
+    /// Bytes of its payload.
+    bytes: u64,
+    stored: Result<Stored, Damage>,
 }
 
 impl Found {
     fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             key: Key(row.get(0)?),
-            stored: Stored::read(row, 1)?,
-            is_whole: sum::check(row)?,
+            bytes: sum::len(row, 6)?,
+            stored: sum::read(row, |row| Stored::read(row, 1))?,
         })
     }
 
     fn check(self) -> Result<Row, Damage> {
-        self.is_whole?;
-        let accepted_at = self.stored.accepted_at();
-        let head = Arc::from(self.stored.head());
-        let event: Arc<Event> = self.stored.into_event()?;
+        let stored = self.stored?;
+        let accepted_at = stored.accepted_at();
+        let head = Arc::from(stored.head());
+        let event: Arc<Event> = stored.into_event()?;
         Ok(Row {
             key: self.key,
             head,
@@ -123,7 +124,7 @@ impl Store {
         };
         let mut rows = Vec::with_capacity(found.len());
         for one in found {
-            let (key, bytes) = (one.key, one.stored.bytes());
+            let (key, bytes) = (one.key, one.bytes);
             match one.check() {
                 Ok(row) => rows.push(row),
                 Err(damage) => self.quarantine_event(key, bytes, true, &damage, now)?,
@@ -142,7 +143,7 @@ impl Store {
         let (mut found, mut bytes) = (Vec::new(), 0);
         for row in statement.query_map(bounds, Found::read)? {
             let one = row?;
-            bytes += one.stored.bytes();
+            bytes += one.bytes;
             found.push(one);
             if bytes >= READ_BYTES {
                 return Ok((found, false));
@@ -174,7 +175,7 @@ impl Store {
             };
             let sql = format!("SELECT {EVENT} FROM event WHERE key = ?");
             for one in self.events(&sql, params![key.0])?.0 {
-                let bytes = one.stored.bytes();
+                let bytes = one.bytes;
                 match one.check() {
                     Ok(row) => return Ok(Some(row)),
                     Err(damage) => self.quarantine_event(key, bytes, true, &damage, now)?,
@@ -190,8 +191,8 @@ impl Store {
         let found = self.tasks(condition, params![now, MANY])?;
         let mut tasks = Vec::with_capacity(found.len());
         for one in found {
-            if one.is_whole.is_ok() {
-                self.save_task(one.id, one.event, None, one.attempt, &one.columns)?;
+            if let Ok((attempt, columns)) = &one.work {
+                self.save_task(one.id, one.event, None, *attempt, columns)?;
             }
             self.totals.delayed = self.totals.delayed.saturating_sub(1);
             if let Ok(Some(before)) = self.progress(one.event) {
@@ -265,16 +266,19 @@ impl Store {
             .prepare_cached(&format!("SELECT {EVENT} FROM event WHERE key = ?"))?
             .query_row([found.event.0], Found::read)
             .optional()?;
-        let bytes = event.as_ref().map_or(0, |event| event.stored.bytes());
+        let bytes = event.as_ref().map_or(0, |event| event.bytes);
         let missing = || Damage("its event is missing".to_owned());
         let row = event.ok_or_else(missing).and_then(Found::check);
         let decoded = row.and_then(|row| {
-            found.is_whole?;
-            Ok((row, found.columns.decode()?))
+            let (attempt, columns) = found.work?;
+            Ok((row, attempt, columns.decode()?))
         });
-        let (row, (work, errors)) = match decoded {
+        let (row, attempt, (work, errors)) = match decoded {
             Ok(decoded) => decoded,
             Err(damage) => {
+                // Also when what it says of its event is not true.
+                let task = ("task", "id");
+                quarantine::set_aside(&self.connection, task, found.id.0, &damage.0, now)?;
                 self.quarantine_event(found.event, bytes, false, &damage, now)?;
                 return Ok(None);
             }
@@ -284,13 +288,14 @@ impl Store {
             row,
             id: Some(found.id),
             work,
-            attempt: found.attempt,
+            attempt,
             errors,
             place: place_in_line(self.totals.place),
         }))
     }
 
-    /// Puts an event that cannot be read aside, with all that belongs to it.
+    /// Puts an event aside that cannot be read, or whose work cannot be written down, with all that
+    /// belongs to it.
     fn quarantine_event(
         &mut self,
         key: Key,
@@ -305,16 +310,16 @@ impl Store {
             "an event in the queue is damaged and goes to the quarantine; see `nexus queue fsck`"
         );
         let progress = self.progress(key).ok().flatten().unwrap_or(Progress::NEW);
+        let put_aside =
+            |origin| quarantine::set_aside(&self.connection, origin, key.0, &damage.0, now);
+        for origin in [("task", "event"), ("journal", "event"), ("progress", "key")] {
+            put_aside(origin)?;
+        }
+        if put_aside(("event", "key"))? == 0 {
+            return Ok(());
+        }
         self.totals.parked -= u64::from(progress.is_parked()).min(self.totals.parked);
         self.totals.delayed = self.totals.delayed.saturating_sub(progress.delayed);
-        for (table, number) in [
-            ("task", "event"),
-            ("journal", "event"),
-            ("progress", "key"),
-            ("event", "key"),
-        ] {
-            quarantine::set_aside(&self.connection, (table, number), key.0, &damage.0, now)?;
-        }
         if is_unrouted {
             self.totals.unrouted[key.class()].take(bytes);
         }
@@ -322,25 +327,33 @@ impl Store {
         self.totals.bytes = self.totals.bytes.saturating_sub(bytes);
         Ok(())
     }
+
+    /// Puts the event of a delivery aside whose end cannot be written down.
+    pub(in crate::queue::sqlite) fn put_aside(
+        &mut self,
+        task: &Task,
+        damage: &Damage,
+        now: i64,
+    ) -> Result<(), Trouble> {
+        let bytes = size(&task.row.event);
+        self.quarantine_event(task.row.key, bytes, task.id.is_none(), damage, now)
+    }
 }
 
 /// A task as it was found on disk.
 struct FoundTask {
     id: TaskId,
     event: Key,
-    attempt: u32,
-    columns: WorkColumns,
-    is_whole: Result<(), Damage>,
+    /// Which attempt is the next, and at what.
+    work: Result<(u32, WorkColumns), Damage>,
 }
 
 impl FoundTask {
     fn read(row: &SqlRow<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: TaskId(row.get(0)?),
-            event: Key(row.get(1)?),
-            attempt: row.get(3)?,
-            columns: WorkColumns::read(row, 4)?,
-            is_whole: sum::check(row)?,
+            event: Key(row.get_ref(1)?.as_i64().unwrap_or_default()),
+            work: sum::read(row, |row| Ok((row.get(3)?, WorkColumns::read(row, 4)?)))?,
         })
     }
 }

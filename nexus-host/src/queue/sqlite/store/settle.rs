@@ -178,8 +178,7 @@ impl Store {
             .connection
             .prepare_cached("SELECT * FROM journal WHERE event = ? ORDER BY part DESC LIMIT 1")?
             .query_row([page.key.0], |row| {
-                let last = (count(row.get(1)?), row.get(2)?);
-                Ok(sum::check(row)?.map(|()| last))
+                sum::read(row, |row| Ok((count(row.get(1)?), row.get(2)?)))
             })
             .optional()?;
         let Some((part, lines)) = last.transpose()? else {
@@ -432,8 +431,7 @@ pub(in crate::queue::sqlite) const PARTS: &str =
     "SELECT * FROM journal WHERE event = ? ORDER BY part";
 
 pub(in crate::queue::sqlite) fn part(row: &SqlRow<'_>) -> rusqlite::Result<Result<String, Damage>> {
-    let lines = row.get(2)?;
-    Ok(sum::check(row)?.map(|()| lines))
+    sum::read(row, |row| row.get(2))
 }
 
 /// Several JSON arrays as one.

@@ -1,6 +1,8 @@
 //! Work that was under way when a process died: in company it is a suspect, alone it is to blame,
 //! and blamed twice it is given up.
 
+use std::collections::HashSet;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, params};
 
@@ -23,9 +25,18 @@ impl Store {
         now: i64,
     ) -> Result<Vec<Task>, Trouble> {
         self.begin()?;
+        // Those of earlier deaths too: they are cleared of them by whatever they come to.
+        self.suspects = self.earlier_suspects()?;
         let suspects = self.judge(marks, now)?;
         self.commit()?;
         Ok(suspects)
+    }
+
+    fn earlier_suspects(&self) -> Result<HashSet<Mark>, Trouble> {
+        let mut statement = self.connection.prepare("SELECT event, task FROM suspect")?;
+        let marks =
+            statement.query_map([], |row| Ok(Mark::of_columns(row.get(0)?, row.get(1)?)))?;
+        Ok(marks.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Blames what was alone, and buries what was blamed too often. Answers those that get another
@@ -59,8 +70,7 @@ impl Store {
             .connection
             .prepare_cached("SELECT * FROM suspect WHERE event = ? AND task = ?")?
             .query_row(params![mark.event.0, mark.task_column()], |row| {
-                let deaths = row.get(2)?;
-                Ok(sum::check(row)?.map(|()| deaths))
+                sum::read(row, |row| row.get(2))
             })
             .optional()?;
         Ok(found.and_then(Result::ok).unwrap_or(0))

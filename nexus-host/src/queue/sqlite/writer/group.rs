@@ -1,14 +1,15 @@
 //! A transaction under way: what it changes, and who waits for it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::queue::Unavailable;
 use crate::queue::sqlite::mailbox::{Push, Settle};
-use crate::queue::sqlite::ready::{Ready, Row, Task, Wanted};
-use crate::queue::sqlite::rows::Key;
+use crate::queue::sqlite::ready::{Held, Ready, Row, Task, Wanted};
+use crate::queue::sqlite::rows::{Damage, Key};
 use crate::queue::sqlite::store::{Read, SettledRows};
 use crate::queue::sqlite::totals::Sum;
 use crate::queue::work::size;
@@ -24,6 +25,7 @@ pub(super) enum News {
     Due(Task),
     Replayed(Task),
     Settled(Settle, SettledRows),
+    PutAside(Arc<Held>, Damage),
 }
 
 /// A transaction under way.
@@ -35,7 +37,7 @@ pub(super) struct Group {
     /// Set when what follows has to see this on disk first.
     pub(super) is_full: bool,
     /// A settlement that does not fit what is stored.
-    pub(super) unfit: Option<Settle>,
+    pub(super) unfit: Option<(Settle, Damage)>,
     /// Events that gave way, to be put back if it comes to nothing.
     pub(super) victims: Vec<Row>,
     /// Events on disk only that gave way.

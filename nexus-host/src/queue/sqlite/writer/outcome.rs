@@ -60,6 +60,8 @@ impl Writer {
                 News::Accepted(row) => ready.accepted(row),
                 News::Read(wanted, read) => show_read(&mut ready, &wanted, read),
                 News::Due(task) => ready.due(task),
+                // It was given out, and is not any more.
+                News::PutAside(..) => {}
                 News::Replayed(task) => ready.replayed(task),
                 News::Settled(settle, rows) => {
                     let accepted = rows.accepted.into_iter().map(|(event, row)| {
@@ -94,13 +96,15 @@ impl Writer {
         let unavailable = Unavailable {
             reason: trouble.to_string(),
         };
-        if let Some(settle) = group.unfit.take() {
+        if let Some((settle, damage)) = group.unfit.take() {
             // Tried again, it would keep everything else from being written.
             tracing::error!(
                 event_id = %settle.held.task.row.event.event_id,
                 error = %trouble,
-                "what became of an event cannot be written; see `nexus queue fsck`"
+                "what became of an event cannot be written"
             );
+            let held = settle.held.clone();
+            self.todo.push_back(Request::PutAside { held, damage });
             self.shared
                 .ready
                 .lock()
@@ -127,6 +131,7 @@ impl Writer {
         *self.shared.trouble.lock() = Some(unavailable.clone());
         let settling = group.news.into_iter().rev().filter_map(|news| match news {
             News::Settled(settle, _) => Some(Request::Settle(settle)),
+            News::PutAside(held, damage) => Some(Request::PutAside { held, damage }),
             _ => None,
         });
         settling.for_each(|settle| self.todo.push_front(settle));
@@ -151,7 +156,7 @@ impl Writer {
         for request in std::mem::take(&mut self.todo) {
             match request {
                 Request::Push(push) => push.refuse(&unavailable),
-                Request::Settle(_) => self.todo.push_back(request),
+                Request::Settle(_) | Request::PutAside { .. } => self.todo.push_back(request),
                 Request::Write { reply, .. } => drop(reply.send(Err(unavailable.clone()))),
                 Request::Replay { reply, .. } | Request::Purge { reply, .. } => {
                     drop(reply.send(Err(unavailable.clone())));
