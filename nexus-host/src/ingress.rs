@@ -7,14 +7,19 @@
 
 mod accept;
 pub mod config;
+mod grpc;
 mod http;
 mod ports;
+mod server;
+mod tls;
 
 #[cfg(test)]
 mod harness;
 
-pub use accept::{BindError, Served, Server};
+pub use accept::{BindError, Served};
 pub use config::Config;
 pub use ports::{
     Admin, Check, CheckStatus, HookFailure, Hooks, Ports, Readiness, ReadyReport, ReadyStatus,
 };
+pub use server::{Server, ServerError};
+pub use tls::TlsError;

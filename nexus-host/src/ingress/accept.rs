@@ -1,8 +1,11 @@
-//! The sockets: receives connections, hands each to the HTTP router with a deadline on everything
-//! it may wait for, and ends them in good order. It never reads a request itself.
+//! The sockets: receives connections, hands the requests on each to whoever answers them, with a
+//! deadline on everything it may wait for, and ends them in good order. It never reads a request itself.
 
 mod connection;
+mod peer;
+mod place;
 mod pulse;
+mod socket;
 mod stream;
 
 use std::future::Future;
@@ -12,24 +15,33 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use axum::body::Body;
+use axum::response::Response;
+use hyper::Request;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::config::Config;
-use super::http;
-use super::ports::Ports;
+use super::tls::Tls;
+use crate::queue::BoxFuture;
+use connection::Accepted;
+use place::Places;
+
+pub(super) use peer::{PeerAddress, PeerCertificate};
 
 /// How long to wait after a failed accept, such as for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// The HTTP server, bound to its address. Connections wait in the kernel until it serves.
+/// Answers a request.
+pub(super) type Answer = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// A socket bound to its address. Connections wait in the kernel until it serves.
 #[derive(Debug)]
-pub struct Server {
+pub(super) struct Listener {
     listener: TcpListener,
     address: SocketAddr,
-    config: Config,
 }
 
 /// Why the server could not listen. Reads after "failed to".
@@ -39,17 +51,21 @@ pub enum BindError {
     /// Another program listens there.
     #[error(
         "listen on {address}: another program uses the address; stop it, or choose another \
-         address with server.http (port 0 takes any free one)"
+         address with {key} (port 0 takes any free one)"
     )]
     InUse {
+        /// Which setting asks for it.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// As the system said it.
         source: io::Error,
     },
     /// The system refuses.
-    #[error("listen on {address}, which server.http asks for: {source}")]
+    #[error("listen on {address}, which {key} asks for: {source}")]
     Refused {
+        /// Which setting asks for it.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// As the system said it.
@@ -64,44 +80,43 @@ pub struct Served {
     pub cut: usize,
 }
 
-impl Server {
-    /// Binds to the configured address.
-    ///
-    /// # Errors
-    /// When the address is in use or the system refuses it.
-    pub async fn bind(config: &Config) -> Result<Self, BindError> {
-        let wanted = config.http;
+impl Listener {
+    /// Binds to an address that a setting asks for.
+    pub(super) async fn bind(address: SocketAddr, key: &'static str) -> Result<Self, BindError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse {
-                address: wanted,
+                key,
+                address,
                 source,
             },
             _ => BindError::Refused {
-                address: wanted,
+                key,
+                address,
                 source,
             },
         };
-        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self {
-            listener,
-            address,
-            config: config.clone(),
-        })
+        Ok(Self { listener, address })
     }
 
     /// Where it listens; with the real port where any free one was asked for.
-    pub fn local_addr(&self) -> SocketAddr {
+    pub(super) fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Serves until `stop` is ready. Its value is the time that the requests under way may still
     /// take; nothing new is accepted from then on, and idle connections are closed at once.
-    pub async fn serve(self, ports: Ports, stop: impl Future<Output = Duration>) -> Served {
-        let (tell, stopping) = watch::channel(false);
-        let router = http::router(ports, &self.config, stopping.clone());
-        let limits = connection::Limits::new(&self.config);
-        let slots = Arc::new(Semaphore::new(self.config.max_connections));
+    pub(super) async fn serve(
+        self,
+        config: &Config,
+        tls: Option<Arc<Tls>>,
+        answer: Answer,
+        stop: impl Future<Output = Duration>,
+        tell: &watch::Sender<bool>,
+    ) -> Served {
+        let limits = connection::Limits::new(config);
+        let places = Places::new(config.max_connections, config.max_connections_per_peer);
         let mut connections = JoinSet::new();
         let mut stop = pin!(stop);
         let grace = loop {
@@ -111,16 +126,12 @@ impl Server {
             let accepted = tokio::select! {
                 biased;
                 grace = &mut stop => break grace,
-                accepted = self.accept(&slots) => accepted,
+                accepted = self.accept(&places) => accepted,
             };
             match accepted {
-                Ok((stream, slot)) => {
-                    let served =
-                        connection::serve(stream, router.clone(), limits, stopping.clone());
-                    connections.spawn(async move {
-                        served.await;
-                        drop(slot);
-                    });
+                Ok(accepted) => {
+                    let (answer, tls, stopping) = (answer.clone(), tls.clone(), tell.subscribe());
+                    connections.spawn(connection::serve(accepted, tls, answer, limits, stopping));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
@@ -129,33 +140,40 @@ impl Server {
             }
         };
         drop(self.listener);
-        // The receivers live in the connections; without any there is nobody to tell.
+        // It fails when there is nobody to tell.
         let _ = tell.send(true);
         let ended = async {
             while let Some(ended) = connections.join_next().await {
                 told(ended);
             }
+            // Those that are no longer HTTP's, such as WebSockets.
+            places.emptied().await;
         };
         let _ = timeout(grace, ended).await;
-        let cut = connections.len();
+        let cut = places.taken();
         connections.shutdown().await;
         Served { cut }
     }
 
     /// Waits for a free place, then for a connection. Whoever comes while there is none waits in
     /// the kernel's queue.
-    async fn accept(
-        &self,
-        slots: &Arc<Semaphore>,
-    ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    async fn accept(&self, places: &Places) -> io::Result<Accepted> {
         loop {
-            let slot = slots.clone().acquire_owned().await;
-            let slot = slot.map_err(io::Error::other)?;
+            let free = places.next().await;
+            let free = free.ok_or_else(|| io::Error::other("there are no places"))?;
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     // Answers are written whole; waiting for more would only delay them.
                     let _ = stream.set_nodelay(true);
-                    return Ok((stream, slot));
+                    let Some(place) = places.give(free, peer.ip()) else {
+                        tracing::debug!(%peer, "an address has as many connections as it may");
+                        continue;
+                    };
+                    return Ok(Accepted {
+                        stream,
+                        peer: PeerAddress(peer),
+                        place,
+                    });
                 }
                 // Gone before it was taken: its own affair.
                 Err(error) if is_the_client_s(&error) => {}

@@ -1,6 +1,7 @@
 //! `[server]`: where and how the hub listens. It holds the settings only.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,27 +16,147 @@ pub struct Config {
     /// "127.0.0.1:7070", which only this machine reaches.
     #[schemars(extend("format" = "nexus-address"))]
     pub http: SocketAddr,
+    /// The address and port of the gRPC server, or "off". Without it "127.0.0.1:7071" is tried, and
+    /// gRPC is left out when that is in use.
+    pub grpc: Option<Grpc>,
+    /// Encrypts both. Default none: plain text.
+    pub tls: Option<TlsConfig>,
+    /// What a WebSocket may do.
+    pub websocket: WebSocketConfig,
     /// How long a client may take to send a request's headers. More than 0; default "10s".
     pub header_timeout: HumanDuration,
     /// How long a client may take to send a request's body. More than 0; default "30s".
     pub body_timeout: HumanDuration,
     /// How long a connection may stay open without a request. More than 0; default "75s".
     pub idle_timeout: HumanDuration,
-    /// How many connections may be open at once, 1 to 1,000,000. Default 10000.
+    /// How many connections may be open at once on each address, 1 to 1,000,000. Default 10000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
+    /// How many of them one peer may have, by its address, 1 to 1,000,000. Those from this machine
+    /// itself do not count. Default 1000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections_per_peer: usize,
     /// How long `?ack=processed` waits for an event's outcome. More than 0; default "30s".
     pub ack_timeout: HumanDuration,
+}
+
+/// Where gRPC is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grpc {
+    /// Nowhere.
+    Off,
+    /// At an address.
+    At(SocketAddr),
+}
+
+impl Serialize for Grpc {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_str("off"),
+            Self::At(address) => serializer.collect_str(address),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Grpc {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        match &*text {
+            "off" => Ok(Self::Off),
+            text => text.parse().map(Self::At).map_err(|_| {
+                serde::de::Error::custom(
+                    "is no address; write an IP address and a port, such as \"127.0.0.1:7071\", or \"off\"",
+                )
+            }),
+        }
+    }
+}
+
+impl JsonSchema for Grpc {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Grpc".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}
+
+/// The certificate of the server, and what it asks of clients. The files are read again when they
+/// change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["certificate", "key"]))]
+pub struct TlsConfig {
+    /// A file with the certificate and those between it and its root, as PEM; relative to the
+    /// configuration file.
+    pub certificate: PathBuf,
+    /// A file with the certificate's private key, as PEM.
+    pub key: PathBuf,
+    /// A file with the roots that certificates of clients are verified by, as PEM. Default none: no
+    /// client is asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client must show a certificate, "required" or "optional", when `client_ca` is there.
+    /// Default "optional".
+    pub client_certificate: ClientCertificate,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificate {
+    /// It may.
+    #[default]
+    Optional,
+    /// It must.
+    Required,
+}
+
+impl TlsConfig {
+    /// Every file.
+    pub(super) fn files(&self) -> [Option<&Path>; 3] {
+        [
+            Some(&self.certificate),
+            Some(&self.key),
+            self.client_ca.as_deref(),
+        ]
+    }
+}
+
+/// What a WebSocket may do, and for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebSocketConfig {
+    /// From which pages in browsers (the header `Origin`, such as "https://example.org") WebSockets are
+    /// accepted; "*" means any. Those without the header, which are no browsers, are accepted always.
+    /// Default none.
+    pub origins: Vec<String>,
+    /// How long one may stay open without a frame from the client. More than 0; default "60s". Half
+    /// of that after the last one the client is asked for a sign of life.
+    pub idle_timeout: HumanDuration,
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            idle_timeout: HumanDuration::from_secs(60),
+        }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 7070)),
+            grpc: None,
+            tls: None,
+            websocket: WebSocketConfig::default(),
             header_timeout: HumanDuration::from_secs(10),
             body_timeout: HumanDuration::from_secs(30),
             idle_timeout: HumanDuration::from_secs(75),
             max_connections: 10_000,
+            max_connections_per_peer: 1_000,
             ack_timeout: HumanDuration::from_secs(30),
         }
     }
@@ -47,6 +168,20 @@ impl Config {
         section.positive("body_timeout", self.body_timeout.get());
         section.positive("idle_timeout", self.idle_timeout.get());
         section.positive("ack_timeout", self.ack_timeout.get());
+        section.positive(
+            "websocket.idle_timeout",
+            self.websocket.idle_timeout.get(),
+        );
+        if let Some(tls) = &self.tls
+            && tls.client_ca.is_none()
+            && tls.client_certificate == ClientCertificate::Required
+        {
+            section.refuse_together(
+                &["tls.client_certificate", "tls.client_ca"],
+                "certificates of clients are required, and nothing says which are good",
+                "name the roots' file in server.tls.client_ca",
+            );
+        }
     }
 }
 

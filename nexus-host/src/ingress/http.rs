@@ -28,6 +28,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tower::Service;
 
+use super::accept::Answer;
 use super::config::Config;
 use super::ports::Ports;
 use crate::admission::Admission;
@@ -56,7 +57,7 @@ impl Shared {
 }
 
 /// Every route there is.
-pub(super) fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Router {
+fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Router {
     let shared = Shared {
         ports,
         body_timeout: config.body_timeout.get(),
@@ -95,8 +96,14 @@ pub(super) fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bo
         .with_state(Arc::new(shared))
 }
 
+/// Answers requests by the routes.
+pub(super) fn answers(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Answer {
+    let router = router(ports, config, stopping);
+    Arc::new(move |request| Box::pin(answer(router.clone(), request)))
+}
+
 /// Answers one request. Here, where the path is known, problems become documents.
-pub(super) async fn answer(mut router: Router, request: Request<Body>) -> Response {
+async fn answer(mut router: Router, request: Request<Body>) -> Response {
     let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = match router.call(request).await {

@@ -11,21 +11,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::super::config::Config;
-use super::super::http;
+use super::super::tls::Tls;
+use super::Answer;
+use super::peer::{PeerAddress, PeerCertificate};
+use super::place::Place;
 use super::pulse::{Doing, Pulse};
+use super::socket::Socket;
 use super::stream::{Answered, Asked, Stream};
 
 /// The most that one connection reads ahead, and so the most that headers may weigh.
@@ -35,6 +38,18 @@ const READ_BUFFER: usize = 64 * 1024;
 /// refusal reaches it: closing at once would reset the connection under its still running upload.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
+
+/// Requests at once on a connection of HTTP/2, how many of them a client may take back before they were
+/// looked at, and what the headers of one may weigh.
+const STREAMS: u32 = 100;
+const RESET_STREAMS: usize = 20;
+const HEADER_LIST: u32 = 32 * 1024;
+
+/// Headers of one request.
+const HEADERS: usize = 100;
+
+/// How long a connection of HTTP/2 may answer no sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
@@ -55,30 +70,53 @@ impl Limits {
     }
 }
 
+/// What a connection comes with.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: PeerAddress,
+    pub(super) place: Place,
+}
+
 /// Serves a connection until it ends, or until it is to stop and has answered.
 pub(super) async fn serve(
-    stream: TcpStream,
-    router: Router,
+    accepted: Accepted,
+    tls: Option<Arc<Tls>>,
+    answer: Answer,
     limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let Accepted {
+        stream,
+        peer,
+        place,
+    } = accepted;
+    let (socket, certificate) = match tls {
+        None => (Socket::Plain(stream), None),
+        Some(tls) => match timeout(limits.header, tls.accept(stream)).await {
+            Ok(Ok((stream, certificate))) => (Socket::Tls(Box::new(stream)), certificate),
+            Ok(Err(error)) => return tracing::debug!(peer = %peer.0, %error, "no TLS was agreed on"),
+            Err(_) => return tracing::debug!(peer = %peer.0, "a connection was too slow with TLS"),
+        },
+    };
     let pulse = Arc::new(Pulse::default());
     {
         let service = service_fn(|request: Request<Incoming>| {
-            pulse.asked();
-            let request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
-            let answer = http::answer(router.clone(), request);
-            let pulse = pulse.clone();
+            let asked = pulse.asked(request.version() == Version::HTTP_2);
+            let mut request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
+            request.extensions_mut().insert(peer);
+            if let Some(certificate) = &certificate {
+                let certificate = PeerCertificate(certificate.clone());
+                request.extensions_mut().insert(certificate);
+            }
+            let answer = answer(request);
             async move {
                 let answer = answer.await;
-                Ok::<_, Infallible>(answer.map(|body| Answered::new(body, pulse)))
+                Ok::<_, Infallible>(answer.map(|body| Answered::new(body, asked)))
             }
         });
-        let stream = TokioIo::new(Stream::new(stream, pulse.clone()));
-        let mut http1 = http1::Builder::new();
-        // The deadlines below tell a slow header from a resting connection; hyper's does not.
-        http1.header_read_timeout(None).max_buf_size(READ_BUFFER);
-        let mut connection = pin!(http1.serve_connection(stream, service));
+        let stream = TokioIo::new(Stream::new(socket, pulse.clone(), place));
+        let builder = builder();
+        let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
         let mut deadline = pin!(Deadline::new(limits));
         let mut told = false;
         loop {
@@ -104,14 +142,35 @@ pub(super) async fn serve(
         }
     }
     if pulse.has_unread()
-        && let Some(stream) = pulse.take_back()
+        && let Some(socket) = pulse.take_back()
     {
-        linger(stream).await;
+        linger(socket).await;
     }
 }
 
+/// HTTP/1.1 or HTTP/2, whichever the client begins to speak.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        // The deadlines below tell a slow header from a resting connection; hyper's does not.
+        .header_read_timeout(None)
+        .max_headers(HEADERS)
+        .max_buf_size(READ_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(RESET_STREAMS)
+        .max_header_list_size(HEADER_LIST)
+        .keep_alive_interval(SIGN_OF_LIFE)
+        .keep_alive_timeout(SIGN_OF_LIFE);
+    builder
+}
+
 /// Reads and forgets what still comes, within bounds. The writing side is closed already.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Socket) {
     let drain = async {
         let mut scrap = vec![0; READ_BUFFER];
         let mut read = 0;

@@ -2,9 +2,9 @@
 //! answer's, and tells the one who watches the deadlines. It knows no clock.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::net::TcpStream;
+use super::socket::Socket;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,17 +12,20 @@ use tokio::net::TcpStream;
 pub(super) enum Doing {
     /// Nothing has come yet, or only a part of a request's headers.
     Asking = 0,
-    /// A request is being answered.
+    /// Requests are being answered.
     Answering = 1,
-    /// A request was answered and no byte of the next has come.
+    /// Every request was answered and no byte of the next has come.
     Resting = 2,
 }
 
-/// Shared by all that make up one connection; they run in one task, so the atomics are plain
-/// memory to them.
-#[derive(Debug, Default)]
+/// Shared by all that make up one connection.
+#[derive(Default)]
 pub(super) struct Pulse {
     doing: AtomicU32,
+    /// Requests that are being answered; HTTP/2 has several at a time.
+    requests: AtomicU32,
+    /// Whether it speaks HTTP/2: bytes need not be a request's then, but may be a sign of life.
+    is_http2: AtomicBool,
     /// Whether the client does not take what is written.
     stalled: AtomicBool,
     /// Counts changes.
@@ -30,7 +33,18 @@ pub(super) struct Pulse {
     /// Whether a request was answered without reading all of its body.
     unread: AtomicBool,
     /// The socket, once HTTP is done with it.
-    left: Mutex<Option<TcpStream>>,
+    left: Mutex<Option<Socket>>,
+}
+
+/// A request that is being answered, until this is dropped.
+pub(super) struct Request(Arc<Pulse>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.now(Doing::Resting);
+        }
+    }
 }
 
 impl Pulse {
@@ -42,21 +56,24 @@ impl Pulse {
         }
     }
 
-    pub(super) fn now(&self, doing: Doing) {
+    fn now(&self, doing: Doing) {
         if self.doing.swap(doing as u32, Ordering::Relaxed) != doing as u32 {
             self.changed();
         }
     }
 
     /// A request has come whole, as far as its headers go.
-    pub(super) fn asked(&self) {
+    pub(super) fn asked(self: &Arc<Self>, is_http2: bool) -> Request {
+        self.is_http2.store(is_http2, Ordering::Relaxed);
         self.unread.store(false, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.now(Doing::Answering);
+        Request(self.clone())
     }
 
     /// Bytes have come in.
     pub(super) fn heard(&self) {
-        if self.doing() == Doing::Resting {
+        if self.doing() == Doing::Resting && !self.is_http2.load(Ordering::Relaxed) {
             self.now(Doing::Asking);
         }
     }
@@ -86,15 +103,16 @@ impl Pulse {
         self.unread.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the client may still be sending what nobody reads. In HTTP/2 it is told to stop.
     pub(super) fn has_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
+        self.unread.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed)
     }
 
-    pub(super) fn hand_back(&self, stream: TcpStream) {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    pub(super) fn hand_back(&self, socket: Socket) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
     }
 
-    pub(super) fn take_back(&self) -> Option<TcpStream> {
+    pub(super) fn take_back(&self) -> Option<Socket> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.take()
     }

@@ -9,26 +9,29 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-
-use super::pulse::{Doing, Pulse};
+use super::place::Place;
+use super::pulse::{Pulse, Request};
+use super::socket::Socket;
 
 /// The socket.
 pub(super) struct Stream {
     /// Always there until it is handed back.
-    inner: Option<TcpStream>,
+    inner: Option<Socket>,
     pulse: Arc<Pulse>,
+    /// Kept for as long as there is a socket, whoever has it: also after an upgrade.
+    _place: Place,
 }
 
 impl Stream {
-    pub(super) fn new(inner: TcpStream, pulse: Arc<Pulse>) -> Self {
+    pub(super) fn new(inner: Socket, pulse: Arc<Pulse>, place: Place) -> Self {
         Self {
             inner: Some(inner),
             pulse,
+            _place: place,
         }
     }
 
-    fn inner(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn inner(&mut self) -> io::Result<Pin<&mut Socket>> {
         let inner = self.inner.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Pin::new(inner))
     }
@@ -136,21 +139,18 @@ impl Body for Asked {
     }
 }
 
-/// An answer's body. The connection rests once it is done with.
+/// An answer's body. Its request is done with once it is.
 pub(super) struct Answered {
     inner: axum::body::Body,
-    pulse: Arc<Pulse>,
+    _request: Request,
 }
 
 impl Answered {
-    pub(super) fn new(inner: axum::body::Body, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse }
-    }
-}
-
-impl Drop for Answered {
-    fn drop(&mut self) {
-        self.pulse.now(Doing::Resting);
+    pub(super) fn new(inner: axum::body::Body, request: Request) -> Self {
+        Self {
+            inner,
+            _request: request,
+        }
     }
 }
 
