@@ -11,9 +11,10 @@ pub mod config;
 mod contract;
 mod emitted;
 mod envelope;
+mod members;
 mod rate_limit;
 mod rejection;
-mod rules;
+pub(crate) mod rules;
 mod strict_json;
 
 use std::fmt;
@@ -28,6 +29,8 @@ pub use contract::{Contract, ContractConflict, Contracts, HUB};
 pub use emitted::Origin;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
 
+pub(crate) use envelope::escaped;
+pub(crate) use members::Member;
 pub(crate) use rejection::quoted;
 
 use auth::Keys;

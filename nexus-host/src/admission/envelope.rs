@@ -187,7 +187,7 @@ pub(super) fn not_an_event(errors: Vec<Violation>) -> Rejection {
 }
 
 /// A key within a JSON Pointer, cut when it is long.
-pub(super) fn escaped(key: &str) -> String {
+pub(crate) fn escaped(key: &str) -> String {
     const LONGEST: usize = 200;
     let mut escaped = String::new();
     for (index, c) in key.chars().enumerate() {
