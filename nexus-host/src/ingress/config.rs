@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::admission::quoted;
 use crate::config::{HumanDuration, InvalidValue, Section};
 
 /// Where the hub listens, and how long it waits for those who talk to it.
@@ -26,6 +27,10 @@ pub struct Config {
     pub max_connections: usize,
     /// How long `?ack=processed` waits for an event's outcome. More than 0; default "30s".
     pub ack_timeout: HumanDuration,
+    /// The hosts that may have CloudEvents delivered here, as they name themselves in
+    /// `WebHook-Request-Origin`, such as "eventgrid.azure.net"; "*" is any. They need a key all the
+    /// same. Default none.
+    pub webhook_origins: Vec<String>,
 }
 
 impl Default for Config {
@@ -37,6 +42,7 @@ impl Default for Config {
             idle_timeout: HumanDuration::from_secs(75),
             max_connections: 10_000,
             ack_timeout: HumanDuration::from_secs(30),
+            webhook_origins: Vec::new(),
         }
     }
 }
@@ -47,7 +53,22 @@ impl Config {
         section.positive("body_timeout", self.body_timeout.get());
         section.positive("idle_timeout", self.idle_timeout.get());
         section.positive("ack_timeout", self.ack_timeout.get());
+        for origin in &self.webhook_origins {
+            if !is_origin(origin) {
+                section.refuse(
+                    "webhook_origins",
+                    format!("has {}, which is the name of no host", quoted(origin)),
+                    "write hosts such as \"eventgrid.azure.net\", or \"*\" for any",
+                );
+            }
+        }
     }
+}
+
+/// Whether a text may stand for who sends: a host's name with or without a port, or `*`.
+fn is_origin(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+    text == "*" || ((1..=253).contains(&text.len()) && text.bytes().all(plain))
 }
 
 /// Whether a text is an address the server can listen on.

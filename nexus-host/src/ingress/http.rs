@@ -6,9 +6,13 @@ mod auth;
 mod body;
 mod contracts;
 mod dead_letters;
+mod encoding;
 mod events;
+mod format;
+mod handshake;
 mod health;
 mod hooks;
+mod idempotency;
 mod problem;
 mod query;
 mod stream;
@@ -38,6 +42,8 @@ pub(super) struct Shared {
     ports: Ports,
     body_timeout: Duration,
     ack_timeout: Duration,
+    webhook_origins: Vec<String>,
+    repeats: idempotency::Memory,
     stopping: watch::Receiver<bool>,
 }
 
@@ -61,10 +67,15 @@ pub(super) fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bo
         ports,
         body_timeout: config.body_timeout.get(),
         ack_timeout: config.ack_timeout.get(),
+        webhook_origins: config.webhook_origins.clone(),
+        repeats: idempotency::Memory::new(),
         stopping,
     };
     Router::new()
-        .route("/v1/events", post(events::publish))
+        .route(
+            "/v1/events",
+            post(events::publish).options(handshake::offer),
+        )
         .route("/v1/events/stream", get(stream::follow))
         .route("/v1/events/{id}", get(events::journey))
         .route("/v1/contracts", get(contracts::list))

@@ -22,6 +22,7 @@ use super::query::{known, refused};
 use super::{Shared, State, auth};
 use crate::admission::{ClientScope, quoted};
 use crate::config::Selector;
+use crate::ingress::cloudevents::write_structured;
 
 /// After so long without an event, a sign of life, so that a dead connection is noticed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
@@ -32,6 +33,7 @@ struct Follower {
     client: Arc<ClientScope>,
     types: Selector,
     sources: Selector,
+    as_cloudevents: bool,
     events: Receiver<Arc<Event>>,
     greeted: bool,
 }
@@ -43,7 +45,16 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let client = auth::client(&shared, &headers)?;
-    let [types, sources] = known(query.as_deref(), ["type", "source"])?;
+    let [types, sources, format] = known(query.as_deref(), ["type", "source", "format"])?;
+    let as_cloudevents = match format.as_deref() {
+        None => false,
+        Some("cloudevents") => true,
+        Some(other) => {
+            let other = quoted(other);
+            let detail = format!("`format` knows `cloudevents` only, found {other}");
+            return Err(refused(detail));
+        }
+    };
     let selector = |name: &str, text: Option<&str>| {
         text.unwrap_or("*").parse::<Selector>().map_err(|error| {
             let text = quoted(text.unwrap_or_default());
@@ -53,6 +64,7 @@ pub(super) async fn follow(
     let follower = Follower {
         types: selector("type", types.as_deref())?,
         sources: selector("source", sources.as_deref())?,
+        as_cloudevents,
         events: shared.ports.live.subscribe(),
         client,
         shared,
@@ -90,8 +102,13 @@ impl Follower {
                     return Some(format!(": missed {missed} events\n\n").into());
                 }
                 Ok(Ok(event)) if self.wants(&event) => {
+                    let text = if self.as_cloudevents {
+                        write_structured(&event)
+                    } else {
+                        serde_json::to_string(&*event)
+                    };
                     // An admitted event always serialises.
-                    let Ok(text) = serde_json::to_string(&*event) else {
+                    let Ok(text) = text else {
                         continue;
                     };
                     return Some(line(&event, &text));
