@@ -171,7 +171,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_comes_out_as_it_went_in_up_to_the_limit() {
-        let noise: Vec<u8> = (0..100 * 1024_u32).map(|n| (n.wrapping_mul(n) / 7) as u8).collect();
+        let noise: Vec<u8> = (0..100 * 1024_u32)
+            .map(|n| (n.wrapping_mul(n) / 7) as u8)
+            .collect();
         for encoding in [Encoding::Gzip, Encoding::Deflate] {
             for text in [&b""[..], b"{}", &noise[..PORTION], &noise] {
                 let out = undo(encoding, &compressed(encoding, text)).await.unwrap();
@@ -179,8 +181,8 @@ mod tests {
             }
             let over = vec![0; 100 * 1024 + 1];
             assert_eq!(undo(encoding, &compressed(encoding, &over)).await, Err(413));
-            // A thousand times the limit.
-            let bomb = compressed(encoding, &vec![0; 100 * 1024 * 1000]);
+
+            let bomb = compressed(encoding, &vec![0; 100 * 1024 * 100]);
             assert!(bomb.len() < 110 * 1024);
             assert_eq!(undo(encoding, &bomb).await, Err(413));
         }

@@ -450,7 +450,7 @@ async fn bodies_may_be_compressed() {
     let small = gzip(text.as_bytes());
     assert_eq!(publish(&hub, &encoded("gzip"), &small).await.status, 202);
     assert_eq!(publish(&hub, &encoded("deflate"), &zlib).await.status, 202);
-    let bomb = gzip(&vec![b' '; 64 * 1024 * 500]);
+    let bomb = gzip(&vec![b' '; 64 * 1024 * 100]);
     assert!(bomb.len() < 64 * 1024);
     for (encoding, body, status, code) in [
         ("gzip", &bomb[..], 413, "payload_too_large"),
