@@ -11,15 +11,17 @@ pub mod config;
 mod contract;
 mod emitted;
 mod envelope;
+mod members;
 mod rate_limit;
 mod rejection;
-mod rules;
+pub(crate) mod rules;
 mod strict_json;
 
 use std::fmt;
 use std::sync::Arc;
 
 use nexus_plugin_api::Event;
+use uuid::Uuid;
 
 pub use admitted::Admitted;
 pub use auth::ClientScope;
@@ -28,6 +30,8 @@ pub use contract::{Contract, ContractConflict, Contracts, HUB};
 pub use emitted::Origin;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
 
+pub(crate) use envelope::escaped;
+pub(crate) use members::Member;
 pub(crate) use rejection::quoted;
 
 use auth::Keys;
@@ -49,6 +53,27 @@ pub enum Parcel<'b> {
     One(&'b str),
     /// Events in order, none of them parsed yet.
     Many(Vec<&'b str>),
+}
+
+/// What a request says of an event beside its body; the event's own fields come first.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Supplied<'r> {
+    /// Its id.
+    pub event_id: Option<Uuid>,
+    /// The trace it belongs to; for an event that names none.
+    pub traceparent: Option<&'r str>,
+    /// The state that goes with `traceparent`.
+    pub tracestate: Option<&'r str>,
+}
+
+impl Supplied<'_> {
+    /// Fills in the trace where there is none.
+    pub(crate) fn trace(&self, traceparent: &mut Option<String>, tracestate: &mut Option<String>) {
+        if traceparent.is_none() {
+            *traceparent = self.traceparent.map(str::to_owned);
+            *tracestate = self.tracestate.map(str::to_owned);
+        }
+    }
 }
 
 impl Admission {
@@ -106,13 +131,32 @@ impl Admission {
     /// # Errors
     /// Why it is not let in.
     pub fn admit(&self, client: &ClientScope, text: &str) -> Result<Admitted, Rejection> {
+        self.admit_with(client, text, Supplied::default())
+    }
+
+    /// As [`Admission::admit`]; what the event leaves out is filled in from `supplied`.
+    ///
+    /// # Errors
+    /// Why it is not let in.
+    pub fn admit_with(
+        &self,
+        client: &ClientScope,
+        text: &str,
+        supplied: Supplied<'_>,
+    ) -> Result<Admitted, Rejection> {
         client.take()?;
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
             permit(client, source, event_type)?;
         }
-        let opened = fields.open()?;
+        let opened = fields.open(supplied)?;
         self.conclude(opened.event, &opened.payload)
+    }
+
+    /// Counts an event that could not be read against the client's rate, as if it had been.
+    /// Hands on the refusal that is to be answered.
+    pub fn refuse(&self, client: &ClientScope, refused: Rejection) -> Rejection {
+        client.take().err().unwrap_or(refused)
     }
 
     /// The last step: the contract.

@@ -22,9 +22,9 @@ use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
 use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
-use crate::ingress::{BindError, Ports, Readiness, Served, Server};
+use crate::ingress::{Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Intake};
-use crate::observe::Tap;
+use crate::observe::{Passed, Tap};
 use crate::plugins::{self, Catalog, PluginReport, Starter};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -48,15 +48,17 @@ pub struct Host {
     tap: Tap,
     completions: Arc<Completions>,
     vitals: Arc<Vitals>,
-    http: Option<Http>,
+    server: Option<Serving>,
     workers: JoinHandle<()>,
     /// What runs in the background and may be cut at any time.
     background: JoinSet<()>,
 }
 
-/// The HTTP server while it runs.
-struct Http {
-    address: SocketAddr,
+/// The servers while they run.
+struct Serving {
+    http: SocketAddr,
+    grpc: Option<SocketAddr>,
+    has_tls: bool,
     /// Says how long requests under way may still take, and so ends it.
     stop: oneshot::Sender<Duration>,
     served: JoinHandle<Served>,
@@ -66,9 +68,9 @@ struct Http {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address to listen on.
+    /// The addresses to listen on, or the certificate.
     #[error("failed to {0}")]
-    Bind(#[from] BindError),
+    Server(#[from] ServerError),
     /// The plugins.
     #[error(transparent)]
     Plugins(#[from] plugins::StartError),
@@ -160,7 +162,7 @@ impl Host {
         // Last, when everything that they may call is there: the sources and the server.
         let mut background = catalog.connect(Arc::new(Hub(intake.clone())));
         background.spawn(vitals.clone().watch());
-        let http = server.map(|server| {
+        let server = server.map(|server| {
             let ports = Ports {
                 intake: intake.clone(),
                 hooks: Arc::new(Webhooks {
@@ -169,9 +171,9 @@ impl Host {
                 }),
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
-                live: tap.sender().clone(),
+                live: tap.clone(),
             };
-            Http::start(server, ports)
+            Serving::start(server, ports)
         });
         Ok(Self {
             config,
@@ -182,7 +184,7 @@ impl Host {
             tap,
             completions,
             vitals,
-            http,
+            server,
             workers,
             background,
         })
@@ -326,7 +328,17 @@ impl Host {
 
     /// Where it listens for HTTP; `None` without a server.
     pub fn http_addr(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(|http| http.address)
+        self.server.as_ref().map(|server| server.http)
+    }
+
+    /// Where it listens for gRPC; `None` without that.
+    pub fn grpc_addr(&self) -> Option<SocketAddr> {
+        self.server.as_ref().and_then(|server| server.grpc)
+    }
+
+    /// Whether what it serves is encrypted.
+    pub fn has_tls(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.has_tls)
     }
 
     /// Every plugin and plugin file that was looked at.
@@ -350,7 +362,7 @@ impl Host {
         let drained_by = begun + self.config.shutdown.drain_timeout.get();
         // Nothing new comes in.
         self.vitals.stop();
-        let served = self.http.take().map(|http| http.stop(drained_by - begun));
+        let served = self.server.take().map(|server| server.stop(drained_by - begun));
         self.queue.close_intake();
         let _ = timeout_at(drained_by, self.background.shutdown()).await;
         // What is in, gets done.
@@ -385,14 +397,16 @@ impl Host {
     }
 }
 
-impl Http {
+impl Serving {
     fn start(server: Server, ports: Ports) -> Self {
-        let address = server.local_addr();
+        let (http, grpc, has_tls) = (server.http_addr(), server.grpc_addr(), server.has_tls());
         let (stop, stopped) = oneshot::channel();
         // A host that is dropped instead of stopped gives requests no time.
         let stopped = async { stopped.await.unwrap_or_default() };
         Self {
-            address,
+            http,
+            grpc,
+            has_tls,
             stop,
             served: tokio::spawn(server.serve(ports, stopped)),
         }
@@ -428,7 +442,7 @@ impl Drop for Host {
 /// Accepted events as they pass.
 #[derive(Debug)]
 pub struct Subscription {
-    events: broadcast::Receiver<Arc<Event>>,
+    events: broadcast::Receiver<Passed>,
     event_type: Selector,
     source: Selector,
     missed: u64,
@@ -440,7 +454,7 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
             match self.events.recv().await {
-                Ok(event) => {
+                Ok(Passed { event, .. }) => {
                     let wanted = self.event_type.matches(&event.event_type)
                         && self.source.matches(&event.source);
                     if wanted {

@@ -3,10 +3,12 @@
 //! in [`Ports`].
 //!
 //! `accept` owns the sockets and every deadline on them; `http` owns the routes and what they
-//! answer.
+//! answer; `cloudevents` knows how events look in that format, whichever way they come.
 
 mod accept;
+mod cloudevents;
 pub mod config;
+mod follower;
 mod grpc;
 mod http;
 mod ports;

@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 pub use completion::{Completions, Watch};
 
-use crate::admission::{Admission, Admitted, ClientScope, Code, Origin, Parcel, Rejection};
+use crate::admission::{
+    Admission, Admitted, ClientScope, Code, Origin, Parcel, Rejection, Supplied,
+};
 use crate::dispatch::port::Observer;
 use crate::queue::{PushError, Pushed, Queue};
 
@@ -95,26 +97,45 @@ impl Intake {
     }
 
     /// Takes in a client's body: one event, or an array in which each is judged on its own. With
-    /// `watched`, receipts tell when their events are finished.
+    /// `watched`, receipts tell when their events are finished. What an event leaves out is filled
+    /// in by `supply`, which is given the event's place in the body.
     ///
     /// # Errors
     /// Why nothing of it was taken. A refusal within an array is in its place in the answer.
-    pub async fn submit(
+    pub async fn submit<'s>(
         &self,
         client: &ClientScope,
         body: &[u8],
         watched: bool,
+        supply: impl Fn(usize) -> Supplied<'s>,
     ) -> Result<Submitted, Rejection> {
         match self.admission.open(body)? {
             Parcel::One(event) => {
-                let admitted = self.admission.admit(client, event)?;
+                let admitted = self.admission.admit_with(client, event, supply(0))?;
                 self.push_one(admitted, watched).await.map(Submitted::One)
             }
             Parcel::Many(events) => {
-                let answers = self.submit_all(client, &events, watched).await;
+                let judge =
+                    |(place, event)| self.admission.admit_with(client, event, supply(place));
+                let events = events.into_iter().enumerate();
+                let answers = self.judge_and_push(events, judge, watched).await;
                 Ok(Submitted::Many(answers))
             }
         }
+    }
+
+    /// Takes in one event that a client sent in another format than the hub's own.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn submit_event(
+        &self,
+        client: &ClientScope,
+        event: Result<Event, Rejection>,
+        watched: bool,
+    ) -> Result<Receipt, Rejection> {
+        let answer = self.submit_events(client, vec![event], watched).await.pop();
+        answer.unwrap_or_else(|| Err(unanswered()))
     }
 
     /// Takes in events that a client sent in another format than the hub's own; each is judged on its
@@ -125,18 +146,10 @@ impl Intake {
         events: Vec<Result<Event, Rejection>>,
         watched: bool,
     ) -> Vec<Result<Receipt, Rejection>> {
-        let judge = |event| self.admission.admit_event(event, Origin::Client(client));
-        self.judge_and_push(events, |event| event.and_then(judge), watched)
-            .await
-    }
-
-    async fn submit_all(
-        &self,
-        client: &ClientScope,
-        events: &[&str],
-        watched: bool,
-    ) -> Vec<Result<Receipt, Rejection>> {
-        let judge = |event: &&str| self.admission.admit(client, event);
+        let judge = |event| match event {
+            Ok(event) => self.admission.admit_event(event, Origin::Client(client)),
+            Err(refused) => Err(self.admission.refuse(client, refused)),
+        };
         self.judge_and_push(events, judge, watched).await
     }
 

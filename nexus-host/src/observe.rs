@@ -8,4 +8,4 @@ mod tap;
 
 pub use config::{Config, LogFormat};
 pub use logging::{LoggingError, init_logging};
-pub use tap::Tap;
+pub use tap::{Forgotten, Passed, Tap};

@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::Supplied;
 use super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, quoted};
 use super::rules;
 use super::strict_json::{self, Bounds, KeySeed, Reason, Tree, TreeSeed, Walk};
@@ -85,7 +86,7 @@ impl<'t> Fields<'t> {
     }
 
     /// Applies the rules and fills in what was left out.
-    pub(super) fn open(self) -> Result<Opened<'t>, Rejection> {
+    pub(super) fn open(self, supplied: Supplied<'_>) -> Result<Opened<'t>, Rejection> {
         let [
             event_id,
             event_type,
@@ -128,6 +129,7 @@ impl<'t> Fields<'t> {
         let any = text(|_| true);
         let mut traceparent = found.optional(traceparent, "/traceparent", "must be a string", any);
         let mut tracestate = found.optional(tracestate, "/tracestate", "must be a string", any);
+        supplied.trace(&mut traceparent, &mut tracestate);
         rules::settle_trace(&mut traceparent, &mut tracestate);
 
         let payload = match self.payload {
@@ -157,7 +159,7 @@ impl<'t> Fields<'t> {
         match (found.0.is_empty(), event_type, source, payload) {
             (true, Some(event_type), Some(source), Some((raw, payload))) => {
                 let event = Event {
-                    event_id: event_id.unwrap_or_else(Uuid::now_v7),
+                    event_id: event_id.or(supplied.event_id).unwrap_or_else(Uuid::now_v7),
                     event_type,
                     source,
                     timestamp: timestamp.unwrap_or_else(Utc::now),
@@ -187,7 +189,7 @@ pub(super) fn not_an_event(errors: Vec<Violation>) -> Rejection {
 }
 
 /// A key within a JSON Pointer, cut when it is long.
-pub(super) fn escaped(key: &str) -> String {
+pub(crate) fn escaped(key: &str) -> String {
     const LONGEST: usize = 200;
     let mut escaped = String::new();
     for (index, c) in key.chars().enumerate() {

@@ -131,6 +131,11 @@ impl Loader {
         problems.extend(objections.into_problems());
         ConfigErrors::none_of(problems)?;
         config.plugins.dir = folder.resolve(&config.plugins.dir);
+        if let Some(tls) = &mut config.server.tls {
+            tls.certificate = folder.resolve(&tls.certificate);
+            tls.key = folder.resolve(&tls.key);
+            tls.client_ca = tls.client_ca.take().map(|path| folder.resolve(&path));
+        }
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
         config.document = Arc::new(document);
         Ok(config)

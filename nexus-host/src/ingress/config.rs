@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::admission::quoted;
 use crate::config::{HumanDuration, InvalidValue, Section};
 
 /// Where the hub listens, and how long it waits for those who talk to it.
@@ -38,6 +39,10 @@ pub struct Config {
     pub max_connections_per_peer: usize,
     /// How long `?ack=processed` waits for an event's outcome. More than 0; default "30s".
     pub ack_timeout: HumanDuration,
+    /// The hosts that may have CloudEvents delivered here, as they name themselves in
+    /// `WebHook-Request-Origin`, such as "eventgrid.azure.net"; "*" is any. They need a key all the
+    /// same. Default none.
+    pub webhook_origins: Vec<String>,
 }
 
 /// Where gRPC is served.
@@ -158,6 +163,7 @@ impl Default for Config {
             max_connections: 10_000,
             max_connections_per_peer: 1_000,
             ack_timeout: HumanDuration::from_secs(30),
+            webhook_origins: Vec::new(),
         }
     }
 }
@@ -182,7 +188,22 @@ impl Config {
                 "name the roots' file in server.tls.client_ca",
             );
         }
+        for origin in &self.webhook_origins {
+            if !is_origin(origin) {
+                section.refuse(
+                    "webhook_origins",
+                    format!("has {}, which is the name of no host", quoted(origin)),
+                    "write hosts such as \"eventgrid.azure.net\", or \"*\" for any",
+                );
+            }
+        }
     }
+}
+
+/// Whether a text may stand for who sends: a host's name with or without a port, or `*`.
+fn is_origin(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+    text == "*" || ((1..=253).contains(&text.len()) && text.bytes().all(plain))
 }
 
 /// Whether a text is an address the server can listen on.

@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Hub {
     pub(super) address: SocketAddr,
     pub(super) queue: Arc<MemoryQueue>,
+    pub(super) contracts: Arc<Contracts>,
     pub(super) live: broadcast::Sender<Arc<Event>>,
     completions: Arc<Completions>,
     stop: Option<oneshot::Sender<Duration>>,
@@ -171,7 +172,7 @@ impl Hub {
         let queue = Arc::new(MemoryQueue::new(&settings.queue, true));
         let (live, _) = broadcast::channel(4);
         let completions = Arc::new(Completions::default());
-        let admission = Admission::new(&settings.limits, &settings.clients, contracts);
+        let admission = Admission::new(&settings.limits, &settings.clients, contracts.clone());
         let plugins = Arc::new(Plugins(settings.ready));
         let ports = Ports {
             intake: Arc::new(Intake::new(
@@ -192,6 +193,7 @@ impl Hub {
         Self {
             address,
             queue,
+            contracts,
             live,
             completions,
             stop: Some(stop),

@@ -6,9 +6,14 @@ mod auth;
 mod body;
 mod contracts;
 mod dead_letters;
+mod documents;
+mod encoding;
 mod events;
+mod format;
+mod handshake;
 mod health;
 mod hooks;
+mod idempotency;
 mod problem;
 mod query;
 mod stream;
@@ -22,7 +27,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use hyper::{Method, Request, StatusCode, Uri, header};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -34,11 +39,16 @@ use super::ports::Ports;
 use crate::admission::Admission;
 use problem::Problem;
 
+pub(in crate::ingress) use problem::whole_seconds;
+
 /// What every handler works with.
 pub(super) struct Shared {
     ports: Ports,
     body_timeout: Duration,
     ack_timeout: Duration,
+    webhook_origins: Vec<String>,
+    repeats: idempotency::Memory,
+    documents: documents::Documents,
     stopping: watch::Receiver<bool>,
 }
 
@@ -56,44 +66,62 @@ impl Shared {
     }
 }
 
-/// Every route there is.
+/// The routes, ready to answer.
 fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Router {
     let shared = Shared {
         ports,
         body_timeout: config.body_timeout.get(),
         ack_timeout: config.ack_timeout.get(),
+        webhook_origins: config.webhook_origins.clone(),
+        repeats: idempotency::Memory::new(),
+        documents: documents::Documents::default(),
         stopping,
     };
-    Router::new()
-        .route("/v1/events", post(events::publish))
-        .route("/v1/events/stream", get(stream::follow))
-        .route("/v1/events/{id}", get(events::journey))
-        .route("/v1/contracts", get(contracts::list))
-        .route("/v1/contracts/{type}", get(contracts::newest))
-        .route("/v1/contracts/{type}/{version}", get(contracts::version))
-        .route("/v1/hooks/{source}", any(hooks::hook))
-        .route("/v1/hooks/{source}/", any(hooks::hook))
-        .route("/v1/hooks/{source}/{*rest}", any(hooks::hook))
-        .route("/v1/admin/plugins", get(admin::plugins))
-        .route("/v1/admin/queue", get(admin::queue))
-        .route("/v1/admin/breakers", get(admin::breakers))
-        .route("/v1/admin/breakers/{*rest}", post(admin::switch_breaker))
-        .route("/v1/admin/dead-letters", get(dead_letters::list))
-        .route("/v1/admin/dead-letters/replay", post(dead_letters::replay))
-        .route("/v1/admin/dead-letters/purge", post(dead_letters::purge))
-        .route(
-            "/v1/admin/dead-letters/{id}",
-            get(dead_letters::show).delete(dead_letters::purge_one),
-        )
-        .route(
-            "/v1/admin/dead-letters/{id}/replay",
-            post(dead_letters::replay_one),
-        )
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+    let routes = routes().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        })
         .method_not_allowed_fallback(other_method)
         .fallback(no_such_path)
         .with_state(Arc::new(shared))
+}
+
+/// Every route there is. What each does is told in `documents/operations`.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
+    vec![
+        (
+            "/v1/events",
+            post(events::publish).options(handshake::offer),
+        ),
+        ("/v1/events/stream", get(stream::follow)),
+        ("/v1/events/{id}", get(events::journey)),
+        ("/v1/contracts", get(contracts::list)),
+        ("/v1/contracts/{type}", get(contracts::newest)),
+        ("/v1/contracts/{type}/{version}", get(contracts::version)),
+        ("/v1/hooks/{source}", any(hooks::hook)),
+        ("/v1/hooks/{source}/", any(hooks::hook)),
+        ("/v1/hooks/{source}/{*rest}", any(hooks::hook)),
+        ("/v1/admin/plugins", get(admin::plugins)),
+        ("/v1/admin/queue", get(admin::queue)),
+        ("/v1/admin/breakers", get(admin::breakers)),
+        ("/v1/admin/breakers/{*rest}", post(admin::switch_breaker)),
+        ("/v1/admin/dead-letters", get(dead_letters::list)),
+        ("/v1/admin/dead-letters/replay", post(dead_letters::replay)),
+        ("/v1/admin/dead-letters/purge", post(dead_letters::purge)),
+        (
+            "/v1/admin/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::purge_one),
+        ),
+        (
+            "/v1/admin/dead-letters/{id}/replay",
+            post(dead_letters::replay_one),
+        ),
+        ("/healthz", get(health::alive)),
+        ("/readyz", get(health::ready)),
+        ("/openapi.json", get(documents::openapi)),
+        ("/asyncapi.json", get(documents::asyncapi)),
+    ]
 }
 
 /// Answers requests by the routes.
@@ -135,7 +163,13 @@ fn loggable(uri: &Uri) -> &str {
         let source = rest.find('/').unwrap_or(rest.len());
         return &path[..path.len() - rest.len() + source];
     }
-    let known = ["/v1/", "/healthz", "/readyz"];
+    let known = [
+        "/v1/",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/asyncapi.json",
+    ];
     if known.iter().any(|start| path.starts_with(start)) {
         path
     } else {

@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_plugin_api::{Event, HookReply, HookRequest};
+use nexus_plugin_api::{HookReply, HookRequest};
 use serde::Serialize;
-use tokio::sync::broadcast;
 
 use crate::intake::Intake;
+use crate::observe::Tap;
 use crate::queue::BoxFuture;
 
 /// Everything the ingress talks to.
@@ -24,7 +24,7 @@ pub struct Ports {
     /// What administration shows and changes.
     pub admin: Arc<dyn Admin>,
     /// Accepted events as they come; whoever follows them subscribes here.
-    pub live: broadcast::Sender<Arc<Event>>,
+    pub live: Tap,
 }
 
 impl fmt::Debug for Ports {

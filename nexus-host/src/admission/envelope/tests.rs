@@ -5,7 +5,7 @@ use crate::admission::Limits;
 
 fn open(text: &str) -> Result<Event, Rejection> {
     let fields = Fields::read(text, Bounds::new(&Limits::default()))?;
-    fields.open().map(|opened| opened.event)
+    fields.open(Supplied::default()).map(|opened| opened.event)
 }
 
 fn event(change: Value) -> Value {

@@ -16,6 +16,26 @@ pub(super) fn client(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientS
     Ok(client)
 }
 
+/// The client behind a request that may bring its key as the query parameter `access_token`, for
+/// senders that can set an address and no header. Nobody gets two tries.
+pub(super) fn publisher(
+    shared: &Shared,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Arc<ClientScope>, Problem> {
+    let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut tokens = query.filter(|(name, _)| name == "access_token");
+    let Some((_, token)) = tokens.next() else {
+        return client(shared, headers);
+    };
+    if tokens.next().is_some() || headers.contains_key(AUTHORIZATION) {
+        let detail = "the key came more than once; send it in the header Authorization alone, or \
+                      as the query parameter `access_token` alone";
+        return Err(Problem::new(Code::MalformedEvent, detail));
+    }
+    Ok(shared.admission().authenticate(Some(&token))?)
+}
+
 /// The client behind a request, when it may administer.
 pub(super) fn admin(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientScope>, Problem> {
     let client = client(shared, headers)?;

@@ -203,8 +203,7 @@ async fn change_all(
     let client = auth::admin(&shared, &head.headers)?;
     wanted::refuse_query(head.uri.query())?;
     body::expect_json(&head.headers)?;
-    let limit = shared.admission().limits().max_body;
-    let body = body::read(body, limit, shared.body_timeout).await?;
+    let body = body::read_plain(&shared, &head.headers, body).await?;
     let wanted = Wanted::of(&body)?;
     let dry_run = wanted.dry_run;
     let (meant, more) = select(&shared, wanted).await?;

@@ -5,17 +5,22 @@ use std::borrow::Cow;
 
 use axum::extract::{Path, Request, State as Extracted};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
-use nexus_plugin_api::PublishStatus;
+use nexus_plugin_api::{Event, PublishStatus};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use super::format::{Format, PREFIX};
+use super::idempotency::{Content, Key};
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
 use super::{Shared, State, auth, body, json, json_text};
-use crate::admission::{ClientScope, quoted};
+use crate::admission::{ClientScope, Rejection, Supplied, quoted};
+use crate::ingress::cloudevents;
 use crate::intake::{Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
 
@@ -25,51 +30,167 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let client = auth::client(&shared, &head.headers)?;
-    let [ack] = known(head.uri.query(), ["ack"])?;
-    let watched = match ack.as_deref() {
-        None => false,
-        Some("processed") => true,
-        Some(other) => {
-            let other = quoted(other);
-            return Err(refused(format!(
-                "`ack` knows `processed` only, found {other}"
-            )));
-        }
+    let client = auth::publisher(&shared, &head.headers, head.uri.query())?;
+    let watched = is_watched(head.uri.query())?;
+    let format = Format::of(&head.headers)?;
+    let key = Key::of(&head.headers, &client)?;
+    let body = body::read_plain(&shared, &head.headers, body).await?;
+    let claim = key.map(|key| Claim::of(&shared, key, &head.headers, &body));
+    let claim = claim.transpose()?;
+    let supply = |place| Supplied {
+        event_id: key.map(|key| key.event_id(place)),
+        ..trace(&head.headers)
     };
-    body::expect_json(&head.headers)?;
-    let limit = shared.admission().limits().max_body;
-    let body = body::read(body, limit, shared.body_timeout).await?;
-    let submitted = shared.ports.intake.submit(&client, &body, watched).await;
-    drop(body);
+    let submitted = submit(&shared, &client, format, body, watched, supply).await;
+    if let Some(claim) = claim {
+        claim.settle(&shared, is_taken(&submitted));
+    }
     let submitted = submitted.inspect_err(|refused| {
         tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
     })?;
+    Ok(answer(&shared, &client, submitted, watched).await)
+}
+
+/// Whether `?ack=processed` is there. The key that may be in the query was looked at before.
+fn is_watched(query: Option<&str>) -> Result<bool, Problem> {
+    let [ack, _] = known(query, ["ack", "access_token"])?;
+    match ack.as_deref() {
+        None => Ok(false),
+        Some("processed") => Ok(true),
+        Some(other) => {
+            let other = quoted(other);
+            let detail = format!("`ack` knows `processed` only, found {other}");
+            Err(refused(detail))
+        }
+    }
+}
+
+/// The trace that a request belongs to, and with it the events that name none.
+fn trace(headers: &HeaderMap) -> Supplied<'_> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    Supplied {
+        event_id: None,
+        traceparent: text("traceparent"),
+        tracestate: text("tracestate"),
+    }
+}
+
+/// Reads the body as what it is and takes in what it holds.
+async fn submit<'s>(
+    shared: &Shared,
+    client: &ClientScope,
+    format: Format,
+    body: Bytes,
+    watched: bool,
+    supply: impl Fn(usize) -> Supplied<'s>,
+) -> Result<Submitted, Rejection> {
+    let intake = &shared.ports.intake;
+    let admission = shared.admission();
+    let traced = |event: Result<Event, Rejection>| {
+        event.map(|mut event| {
+            supply(0).trace(&mut event.traceparent, &mut event.tracestate);
+            event
+        })
+    };
+    let event = match format {
+        Format::Native => return intake.submit(client, &body, watched, supply).await,
+        Format::Batch => {
+            let events = cloudevents::batch_of(admission, &body)?;
+            let events = events.into_iter().map(traced).collect();
+            let answers = intake.submit_events(client, events, watched).await;
+            return Ok(Submitted::Many(answers));
+        }
+        Format::Structured => cloudevents::structured_of(admission, &body),
+        // The event's own copy: what was read may share its memory with other requests.
+        Format::Binary(attributes) => {
+            let data = (!body.is_empty()).then(|| Bytes::copy_from_slice(&body));
+            cloudevents::event_of(attributes, data)
+        }
+    };
+    let receipt = intake.submit_event(client, traced(event), watched).await?;
+    Ok(Submitted::One(receipt))
+}
+
+fn is_taken(submitted: &Result<Submitted, Rejection>) -> bool {
+    match submitted {
+        Ok(Submitted::One(_)) => true,
+        Ok(Submitted::Many(answers)) => answers.iter().any(Result::is_ok),
+        Err(_) => false,
+    }
+}
+
+/// An idempotency key, for as long as its request is being worked on.
+struct Claim {
+    key: Key,
+    content: Content,
+    first: bool,
+}
+
+impl Claim {
+    fn of(shared: &Shared, key: Key, headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+        // What a CloudEvent says in headers belongs to it as well.
+        let attributes = headers.iter().filter(|(name, _)| {
+            let name = name.as_str();
+            name.starts_with(PREFIX) || name == CONTENT_TYPE.as_str()
+        });
+        let mut attributes: Vec<_> = attributes
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        attributes.sort_unstable();
+        let parts = attributes.into_iter();
+        let parts = parts.flat_map(|(name, value)| [name.as_bytes(), value]);
+        let content = Content::of(parts.chain([body]));
+        let first = shared.repeats.claim(key, content)?;
+        Ok(Self {
+            key,
+            content,
+            first,
+        })
+    }
+
+    /// Keeps the key when something was taken with it. A key with which nothing ever was is free.
+    fn settle(self, shared: &Shared, taken: bool) {
+        if taken {
+            // Another request with the key may have come to nothing meanwhile, and freed it.
+            let _ = shared.repeats.claim(self.key, self.content);
+        } else if self.first {
+            shared.repeats.release(self.key);
+        }
+    }
+}
+
+/// What became of the events, once that is known.
+async fn answer(
+    shared: &Shared,
+    client: &ClientScope,
+    submitted: Submitted,
+    watched: bool,
+) -> Response {
     let deadline = Instant::now() + shared.ack_timeout;
     match submitted {
         Submitted::One(mut receipt) => {
-            if let Some(journey) = outcome(&shared, &client, &mut receipt, deadline).await {
-                return Ok(json(StatusCode::OK, &journey));
+            if let Some(journey) = outcome(shared, client, &mut receipt, deadline).await {
+                return json(StatusCode::OK, &journey);
             }
             let (id, status) = (receipt.event_id, word(receipt.status()));
             let Some(first) = receipt.first_accepted_at else {
                 let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
-                return Ok(json_text(StatusCode::ACCEPTED, text));
+                return json_text(StatusCode::ACCEPTED, text);
             };
-            Ok(json(StatusCode::ACCEPTED, &One::again(id, first)))
+            json(StatusCode::ACCEPTED, &One::again(id, first))
         }
         Submitted::Many(answers) => {
             let mut outcomes = Vec::with_capacity(answers.len());
             for answer in answers {
                 outcomes.push(match answer {
                     Ok(mut receipt) => {
-                        let journey = outcome(&shared, &client, &mut receipt, deadline).await;
+                        let journey = outcome(shared, client, &mut receipt, deadline).await;
                         Ok((receipt, journey))
                     }
                     Err(rejection) => Err(Problem::from(rejection)),
                 });
             }
-            Ok(all(&outcomes, watched))
+            all(&outcomes, watched)
         }
     }
 }
@@ -207,3 +328,6 @@ pub(super) async fn journey(
     let journey = journey.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &journey).into_response())
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,14 @@ use crate::admission::{Code, Rejection, Violation};
 use crate::intake::STORAGE_RETRY;
 use crate::queue::Unavailable;
 
+/// The codes of what HTTP itself knows and admission does not, with their statuses.
+pub(super) const OF_HTTP: [(u16, &str); 4] = [
+    (405, "method_not_allowed"),
+    (408, "request_timeout"),
+    (500, "internal"),
+    (503, "unavailable"),
+];
+
 /// A refusal as it is answered. Its document is written by [`super::answer`], which knows where
 /// it occurred.
 #[derive(Debug, Clone)]
@@ -130,7 +138,7 @@ impl From<Unavailable> for Problem {
 }
 
 /// Whole seconds, as the header wants them: rounded up, for coming too early is refused again.
-pub(super) fn whole_seconds(delay: Duration) -> u64 {
+pub(in crate::ingress) fn whole_seconds(delay: Duration) -> u64 {
     let up = u64::from(delay.subsec_nanos() > 0);
     delay.as_secs().saturating_add(up).max(1)
 }
@@ -164,6 +172,17 @@ mod tests {
         for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
             assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
         }
+    }
+
+    #[test]
+    fn the_codes_of_http_are_listed() {
+        let all = [
+            Problem::method_not_allowed(),
+            Problem::too_slow(),
+            Problem::internal("because"),
+            Problem::unavailable("because", Duration::ZERO),
+        ];
+        assert_eq!(all.map(|problem| (problem.status, problem.code)), OF_HTTP);
     }
 
     #[test]

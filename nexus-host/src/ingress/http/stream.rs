@@ -2,7 +2,6 @@
 //! the client's reach and nobody else's. Whoever reads too slowly misses events and is told how
 //! many; nobody else waits for it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,26 +12,23 @@ use futures_util::stream::unfold;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use nexus_plugin_api::Event;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::timeout;
 
 use super::problem::Problem;
 use super::query::{known, refused};
-use super::{Shared, State, auth};
-use crate::admission::{ClientScope, quoted};
+use super::{State, auth};
+use crate::admission::quoted;
 use crate::config::Selector;
+use crate::ingress::cloudevents::write_structured;
+use crate::ingress::follower::{Follower, Next, Wanted};
+use crate::observe::Passed;
 
 /// After so long without an event, a sign of life, so that a dead connection is noticed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// One client that follows.
-struct Follower {
-    shared: Arc<Shared>,
-    client: Arc<ClientScope>,
-    types: Selector,
-    sources: Selector,
-    events: Receiver<Arc<Event>>,
+struct Lines {
+    follower: Follower,
+    as_cloudevents: bool,
     greeted: bool,
 }
 
@@ -43,24 +39,34 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let client = auth::client(&shared, &headers)?;
-    let [types, sources] = known(query.as_deref(), ["type", "source"])?;
+    let [types, sources, format] = known(query.as_deref(), ["type", "source", "format"])?;
+    let as_cloudevents = match format.as_deref() {
+        None => false,
+        Some("cloudevents") => true,
+        Some(other) => {
+            let other = quoted(other);
+            let detail = format!("`format` knows `cloudevents` only, found {other}");
+            return Err(refused(detail));
+        }
+    };
     let selector = |name: &str, text: Option<&str>| {
         text.unwrap_or("*").parse::<Selector>().map_err(|error| {
             let text = quoted(text.unwrap_or_default());
             refused(format!("the query parameter `{name}` {text} {error}"))
         })
     };
-    let follower = Follower {
-        types: selector("type", types.as_deref())?,
-        sources: selector("source", sources.as_deref())?,
-        events: shared.ports.live.subscribe(),
-        client,
-        shared,
+    let wanted = Wanted {
+        types: vec![selector("type", types.as_deref())?],
+        sources: vec![selector("source", sources.as_deref())?],
+    };
+    let lines = Lines {
+        follower: Follower::new(&shared.ports.live, client, wanted, shared.stopping.clone()),
+        as_cloudevents,
         greeted: false,
     };
-    let lines = unfold(follower, |mut follower| async move {
-        let line = follower.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(line), follower))
+    let lines = unfold(lines, |mut lines| async move {
+        let line = lines.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), lines))
     });
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();
@@ -69,7 +75,7 @@ pub(super) async fn follow(
     Ok(response)
 }
 
-impl Follower {
+impl Lines {
     /// What to send next; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         if !self.greeted {
@@ -77,35 +83,22 @@ impl Follower {
             return Some(Bytes::from_static(b": following\n\n"));
         }
         loop {
-            let shared = self.shared.clone();
-            let received = tokio::select! {
-                biased;
-                () = shared.stopped() => return None,
-                received = timeout(SIGN_OF_LIFE, self.events.recv()) => received,
-            };
-            match received {
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
-                Ok(Err(RecvError::Closed)) => return None,
-                Ok(Err(RecvError::Lagged(missed))) => {
-                    return Some(format!(": missed {missed} events\n\n").into());
-                }
-                Ok(Ok(event)) if self.wants(&event) => {
-                    // An admitted event always serialises.
-                    let Ok(text) = serde_json::to_string(&*event) else {
-                        continue;
+            match self.follower.next(SIGN_OF_LIFE).await {
+                Next::Quiet => return Some(Bytes::from_static(b": still here\n\n")),
+                Next::End => return None,
+                Next::Missed(missed) => return Some(format!(": missed {missed} events\n\n").into()),
+                Next::Event(Passed { event, .. }) => {
+                    let text = match self.as_cloudevents {
+                        true => write_structured(&event),
+                        false => serde_json::to_string(&*event),
                     };
-                    return Some(line(&event, &text));
+                    // An admitted event always serialises.
+                    if let Ok(text) = text {
+                        return Some(line(&event, &text));
+                    }
                 }
-                Ok(Ok(_)) => {}
             }
         }
-    }
-
-    fn wants(&self, event: &Event) -> bool {
-        let (source, event_type) = (&event.source, &event.event_type);
-        self.sources.matches(source)
-            && self.types.matches(event_type)
-            && (self.client.is_admin() || self.client.covers(source, event_type))
     }
 }
 

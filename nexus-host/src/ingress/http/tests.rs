@@ -474,7 +474,7 @@ async fn other_paths_and_methods_are_refused_in_good_form() {
     };
     let answer = hub.send(&with("DELETE", "/v1/events")).await;
     assert_eq!(answer.problem(405), "method_not_allowed");
-    assert_eq!(answer.header("allow"), Some("post"));
+    assert_eq!(answer.header("allow"), Some("post,options"));
     let answer = hub.send(&with("OPTIONS", "/v1/contracts")).await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("allow"), Some("get,head"));

@@ -1,0 +1,118 @@
+//! One client that follows accepted events, through whichever door: receives what passes by, hands on
+//! what the client wants and may see. Whoever reads too slowly misses events and is told how many;
+//! nobody else waits for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_plugin_api::Event;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::admission::ClientScope;
+use crate::config::Selector;
+use crate::observe::{Forgotten, Passed, Tap};
+
+/// What a client wants: of any of these types, from any of these sources. None of them means all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    pub(super) types: Vec<Selector>,
+    pub(super) sources: Vec<Selector>,
+}
+
+/// See the module.
+pub(super) struct Follower {
+    client: Arc<ClientScope>,
+    wanted: Wanted,
+    since: VecDeque<Passed>,
+    live: Receiver<Passed>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What happens next.
+pub(super) enum Next {
+    /// An event.
+    Event(Passed),
+    /// So many were lost.
+    Missed(u64),
+    /// Nothing, for as long as was to be waited.
+    Quiet,
+    /// The hub stops.
+    End,
+}
+
+impl Wanted {
+    fn matches(&self, event: &Event) -> bool {
+        let any = |selectors: &[Selector], name| {
+            selectors.is_empty() || selectors.iter().any(|one| one.matches(name))
+        };
+        any(&self.types, &event.event_type) && any(&self.sources, &event.source)
+    }
+}
+
+impl Follower {
+    /// Follows from now on.
+    pub(super) fn new(
+        tap: &Tap,
+        client: Arc<ClientScope>,
+        wanted: Wanted,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            client,
+            wanted,
+            since: VecDeque::new(),
+            live: tap.listen(),
+            stopping,
+        }
+    }
+
+    /// Follows on behind a position.
+    pub(super) fn resume(
+        tap: &Tap,
+        after: u64,
+        client: Arc<ClientScope>,
+        wanted: Wanted,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Self, Forgotten> {
+        let (since, live) = tap.resume(after)?;
+        Ok(Self {
+            client,
+            wanted,
+            since: since.into(),
+            live,
+            stopping,
+        })
+    }
+
+    /// Waits for what happens next, so long at most.
+    pub(super) async fn next(&mut self, patience: Duration) -> Next {
+        while let Some(passed) = self.since.pop_front() {
+            if self.wants(&passed.event) {
+                return Next::Event(passed);
+            }
+        }
+        loop {
+            let received = tokio::select! {
+                biased;
+                _ = self.stopping.wait_for(|stopping| *stopping) => return Next::End,
+                received = timeout(patience, self.live.recv()) => received,
+            };
+            match received {
+                Err(_) => return Next::Quiet,
+                Ok(Err(RecvError::Closed)) => return Next::End,
+                Ok(Err(RecvError::Lagged(missed))) => return Next::Missed(missed),
+                Ok(Ok(passed)) if self.wants(&passed.event) => return Next::Event(passed),
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    fn wants(&self, event: &Event) -> bool {
+        self.wanted.matches(event)
+            && (self.client.is_admin() || self.client.covers(&event.source, &event.event_type))
+    }
+}

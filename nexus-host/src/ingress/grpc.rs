@@ -1,0 +1,225 @@
+//! `nexus.v1.Hub`: receives events over gRPC, hands them to the intake, and sends accepted ones to
+//! those who follow. It judges no event, and knows nothing that the other doors do not.
+
+mod events;
+mod refusal;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::stream::{self, Stream, StreamExt, unfold};
+use hyper::Request as HttpRequest;
+use nexus_plugin_api::Event;
+use nexus_proto::nexus::v1 as wire;
+use nexus_proto::nexus::v1::hub_server::{Hub, HubServer};
+use tokio::sync::watch;
+use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
+use tonic::{Request, Status, Streaming};
+use tower::Service;
+
+use super::accept::Answer;
+use super::follower::{Follower, Next, Wanted};
+use super::ports::Ports;
+use crate::admission::{ClientScope, Code, Rejection, quoted};
+use crate::config::Selector;
+use crate::intake::Receipt;
+use crate::observe::Passed;
+
+/// Events of one stream that are taken in together, when so many are there.
+const TOGETHER: usize = 256;
+
+/// What a message may weigh beside its event's payload.
+const ENVELOPE: usize = 64 * 1024;
+
+/// Follows an event at least so often, so that the end of the hub is noticed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Answers requests by the service, and tells about it: health, and reflection in both versions.
+pub(super) fn answers(ports: Ports, stopping: watch::Receiver<bool>) -> Answer {
+    let most = ports.intake.admission().limits().max_body.as_len();
+    let hub = HubServer::new(HubService {
+        ports,
+        stopping: stopping.clone(),
+    })
+    .max_decoding_message_size(most.saturating_add(ENVELOPE));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let mut routes = Routes::new(hub).add_service(health_service);
+    let descriptions = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // They are made by the same build as this program: they can be read.
+    if let Ok(reflection) = descriptions().build_v1() {
+        routes = routes.add_service(reflection);
+    }
+    if let Ok(reflection) = descriptions().build_v1alpha() {
+        routes = routes.add_service(reflection);
+    }
+    let router = routes.prepare().into_axum_router();
+    tokio::spawn(tell_health(health, stopping));
+    Arc::new(move |request: HttpRequest<Body>| {
+        let mut router = router.clone();
+        Box::pin(async move {
+            match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        })
+    })
+}
+
+/// Says that the hub serves, until it stops.
+async fn tell_health(
+    health: tonic_health::server::HealthReporter,
+    mut stopping: watch::Receiver<bool>,
+) {
+    health.set_serving::<HubServer<HubService>>().await;
+    // An error means that the server is gone, which is a stop as well.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    let stopped = tonic_health::ServingStatus::NotServing;
+    health.set_service_status("", stopped).await;
+    health.set_not_serving::<HubServer<HubService>>().await;
+}
+
+/// See the module.
+struct HubService {
+    ports: Ports,
+    stopping: watch::Receiver<bool>,
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Hub for HubService {
+    async fn publish(
+        &self,
+        request: Request<wire::PublishRequest>,
+    ) -> Result<tonic::Response<wire::PublishResponse>, Status> {
+        let client = self.client(request.metadata())?;
+        let event = events::read(request.into_inner());
+        let receipt = self.ports.intake.submit_event(&client, event, false).await;
+        let receipt = receipt.map_err(|refused| refusal::status(&refused))?;
+        Ok(tonic::Response::new(events::receipt(&receipt)))
+    }
+
+    type PublishStreamStream = Answers<wire::PublishResult>;
+
+    async fn publish_stream(
+        &self,
+        request: Request<Streaming<wire::PublishRequest>>,
+    ) -> Result<tonic::Response<Self::PublishStreamStream>, Status> {
+        let client = self.client(request.metadata())?;
+        let intake = self.ports.intake.clone();
+        // What has come meanwhile goes into the queue together; nothing more is read before that.
+        let chunks = request.into_inner().ready_chunks(TOGETHER);
+        let answers = chunks.then(move |chunk| {
+            let (client, intake) = (client.clone(), intake.clone());
+            async move {
+                let (read, broken) = until_broken(chunk);
+                let answers = intake.submit_events(&client, read, false).await;
+                let answers = answers.iter().map(|answer| Ok(result(answer)));
+                let answers: Vec<_> = answers.chain(broken.map(Err)).collect();
+                stream::iter(answers)
+            }
+        });
+        Ok(tonic::Response::new(Box::pin(answers.flatten())))
+    }
+
+    type SubscribeStream = Answers<wire::SubscribeResponse>;
+
+    async fn subscribe(
+        &self,
+        request: Request<wire::SubscribeRequest>,
+    ) -> Result<tonic::Response<Self::SubscribeStream>, Status> {
+        let client = self.client(request.metadata())?;
+        let wire::SubscribeRequest {
+            types,
+            sources,
+            after,
+        } = request.into_inner();
+        let wanted = Wanted {
+            types: selectors("types", &types)?,
+            sources: selectors("sources", &sources)?,
+        };
+        let (tap, stopping) = (&self.ports.live, self.stopping.clone());
+        let follower = match after {
+            0 => Follower::new(tap, client, wanted, stopping),
+            after => Follower::resume(tap, after, client, wanted, stopping).map_err(|_| {
+                Status::out_of_range(format!(
+                    "what came after {after} is not remembered; follow from now on, and look for \
+                     what is missing elsewhere"
+                ))
+            })?,
+        };
+        let answers = unfold(follower, |mut follower| async move {
+            loop {
+                let answer = match follower.next(PATIENCE).await {
+                    Next::Quiet => continue,
+                    Next::End => return None,
+                    Next::Missed(missed) => events::missed(missed),
+                    Next::Event(Passed { position, event }) => events::passed(position, &event),
+                };
+                return Some((Ok(answer), follower));
+            }
+        });
+        Ok(tonic::Response::new(Box::pin(answers)))
+    }
+}
+
+impl HubService {
+    /// The client behind a call.
+    fn client(&self, metadata: &MetadataMap) -> Result<Arc<ClientScope>, Status> {
+        let mut values = metadata.get_all("authorization").iter();
+        // Two of them are none: nobody can tell which one was meant.
+        let key = match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok(),
+            _ => None,
+        };
+        let key = key.and_then(|value| {
+            let (scheme, key) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim_matches(' '))
+        });
+        let admission = self.ports.intake.admission();
+        let client = admission.authenticate(key);
+        client.map_err(|refused| refusal::status(&refused))
+    }
+}
+
+/// The events of a chunk, up to the end of the stream if it breaks off.
+fn until_broken(
+    chunk: Vec<Result<wire::PublishRequest, Status>>,
+) -> (Vec<Result<Event, Rejection>>, Option<Status>) {
+    let mut read = Vec::with_capacity(chunk.len());
+    for message in chunk {
+        match message {
+            Ok(message) => read.push(events::read(message)),
+            Err(status) => return (read, Some(status)),
+        }
+    }
+    (read, None)
+}
+
+fn result(answer: &Result<Receipt, Rejection>) -> wire::PublishResult {
+    use wire::publish_result::Result as Either;
+    let result = match answer {
+        Ok(receipt) => Either::Accepted(events::receipt(receipt)),
+        Err(refused) => Either::Refused(refusal::problem(refused)),
+    };
+    wire::PublishResult {
+        result: Some(result),
+    }
+}
+
+fn selectors(field: &str, texts: &[String]) -> Result<Vec<Selector>, Status> {
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            let message = format!("`{field}` has {}, which {error}", quoted(text));
+            refusal::status(&Rejection::new(Code::MalformedEvent, message))
+        })
+    };
+    texts.iter().map(parse).collect()
+}

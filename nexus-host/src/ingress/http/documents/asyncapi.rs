@@ -1,0 +1,99 @@
+//! The AsyncAPI document: receives the contracts, hands on the description of the events that the
+//! hub takes and those that it sends, one message for each version of each type.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{contracts, schemas};
+use crate::admission::Contract;
+
+/// The document. What the hub does is seen from its side: it receives what others publish.
+pub(super) fn document(known: &[Arc<Contract>]) -> Value {
+    let names: Vec<String> = known.iter().map(|one| contracts::name(one)).collect();
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Nexus",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The events that this hub takes, and those that it sends on.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "http": {
+                "host": "{address}",
+                "protocol": "http",
+                "description": "`[server] http` says where it listens",
+                "variables": { "address": { "default": "127.0.0.1:7070" } },
+                "security": [{ "$ref": "#/components/securitySchemes/key" }],
+            },
+        },
+        "channels": {
+            "publish": {
+                "address": "/v1/events",
+                "description": "POST; one event or an array, or CloudEvents",
+                "messages": messages(&names, "components/messages"),
+            },
+            "follow": {
+                "address": "/v1/events/stream",
+                "description": "GET; server-sent events, with `format=cloudevents` CloudEvents",
+                "messages": messages(&names, "components/messages"),
+            },
+        },
+        "operations": {
+            "publish": {
+                "action": "receive",
+                "channel": { "$ref": "#/channels/publish" },
+                "bindings": { "http": { "method": "POST" } },
+                "messages": references(&names, "channels/publish/messages"),
+            },
+            "follow": {
+                "action": "send",
+                "channel": { "$ref": "#/channels/follow" },
+                "bindings": { "http": { "method": "GET" } },
+                "messages": references(&names, "channels/follow/messages"),
+            },
+        },
+        "components": {
+            "messages": components(known),
+            "schemas": shapes(known),
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn messages(names: &[String], place: &str) -> Map<String, Value> {
+    let reference = |name: &String| json!({ "$ref": format!("#/{place}/{name}") });
+    names
+        .iter()
+        .map(|name| (name.clone(), reference(name)))
+        .collect()
+}
+
+fn references(names: &[String], place: &str) -> Vec<Value> {
+    let reference = |name| json!({ "$ref": format!("#/{place}/{name}") });
+    names.iter().map(reference).collect()
+}
+
+fn components(known: &[Arc<Contract>]) -> Map<String, Value> {
+    let message = |contract: &Arc<Contract>| {
+        let info = contract.info();
+        let is_newest = contracts::is_newest(known, contract);
+        let case = contracts::case(contract, is_newest, "contract_version", "payload");
+        let envelope = schemas::reference("EventEnvelope");
+        let message = json!({
+            "name": info.event_type,
+            "title": format!("{} {}", info.event_type, info.version),
+            "contentType": "application/json",
+            "payload": { "allOf": [envelope, case] },
+        });
+        (contracts::name(contract), message)
+    };
+    known.iter().map(message).collect()
+}
+
+fn shapes(known: &[Arc<Contract>]) -> Map<String, Value> {
+    let mut shapes = contracts::schemas(known);
+    shapes.insert("EventEnvelope".to_owned(), schemas::envelope());
+    shapes
+}

@@ -1,0 +1,218 @@
+//! The OpenAPI document: receives the contracts, hands on the description of every route with
+//! what goes in, what comes out, and how it may be refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::super::problem::OF_HTTP;
+use super::operations::{Access, Answer, Body, Content, Operation, Parameter, Place};
+use super::schemas::reference;
+use super::{contracts, operations, schemas};
+use crate::admission::{Code, Contract};
+use crate::ingress::cloudevents::{BATCH_TYPE, STRUCTURED_TYPE};
+
+/// The document.
+pub(super) fn document(known: &[Arc<Contract>]) -> Value {
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for one in operations::all() {
+        for method in one.methods {
+            let described = operation(&one, method);
+            let path = paths.entry(one.path).or_default();
+            path.insert((*method).to_owned(), described);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Nexus",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "An event hub: takes events, holds them, and has them worked on.",
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": components(known),
+            "securitySchemes": {
+                "key": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "the key of a client, from `[[clients]]`",
+                },
+                "access_token": {
+                    "type": "apiKey", "in": "query", "name": "access_token",
+                    "description": "the same key, for senders that can set no header; never both",
+                },
+            },
+        },
+    })
+}
+
+fn components(known: &[Arc<Contract>]) -> Map<String, Value> {
+    let mut components = contracts::schemas(known);
+    let event = contracts::event(known, "EventEnvelope", "contract_version", "payload");
+    let cloudevent = contracts::event(known, "CloudEventEnvelope", "contractversion", "data");
+    let own = [
+        ("EventEnvelope", schemas::envelope()),
+        ("Event", event),
+        ("CloudEventEnvelope", schemas::cloudevent()),
+        ("CloudEvent", cloudevent),
+    ];
+    let own = own.into_iter().chain(schemas::answers());
+    components.extend(own.map(|(name, schema)| (name.to_owned(), schema)));
+    components
+}
+
+fn operation(one: &Operation, method: &str) -> Value {
+    let id = match one.methods {
+        [_] => one.id.to_owned(),
+        _ => format!("{}_{method}", one.id),
+    };
+    let mut described = json!({
+        "operationId": id,
+        "tags": [one.tag],
+        "summary": one.says,
+        "security": security(one.access),
+        "responses": responses(one),
+    });
+    if !one.parameters.is_empty() {
+        described["parameters"] = one.parameters.iter().map(parameter).collect();
+    }
+    // These methods have no body in this format, though one would be passed on.
+    if let Some(body) = one
+        .body
+        .filter(|_| !["get", "head", "delete"].contains(&method))
+    {
+        described["requestBody"] = request_body(body);
+    }
+    described
+}
+
+fn security(access: Access) -> Value {
+    match access {
+        Access::Open => json!([]),
+        Access::Client | Access::Admin => json!([{ "key": [] }]),
+        Access::Publisher => json!([{ "key": [] }, { "access_token": [] }]),
+    }
+}
+
+fn parameter(one: &Parameter) -> Value {
+    let place = match one.place {
+        Place::Path => "path",
+        Place::Query => "query",
+        Place::Header => "header",
+    };
+    json!({
+        "name": one.name,
+        "in": place,
+        "required": one.place == Place::Path,
+        "description": one.says,
+        "schema": one.schema,
+    })
+}
+
+fn request_body(body: Body) -> Value {
+    let (required, content) = match body {
+        Body::Events => {
+            let event = reference("Event");
+            let several = json!({ "type": "array", "items": event });
+            let batch = json!({ "type": "array", "items": reference("CloudEvent") });
+            let content = json!({
+                "application/json": { "schema": { "anyOf": [event, several] } },
+                STRUCTURED_TYPE: { "schema": reference("CloudEvent") },
+                BATCH_TYPE: { "schema": batch },
+            });
+            (true, content)
+        }
+        Body::Selection => {
+            let content = json!({ "application/json": { "schema": reference("Selection") } });
+            (true, content)
+        }
+        Body::Anything => (false, json!({ "*/*": {} })),
+    };
+    json!({ "required": required, "content": content })
+}
+
+fn responses(one: &Operation) -> Value {
+    let mut responses: BTreeMap<String, Value> = BTreeMap::new();
+    let mut by_status: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for code in refusals(one) {
+        by_status.entry(status(code)).or_default().push(code);
+    }
+    for (status, codes) in by_status {
+        responses.insert(status.to_string(), refusal(status, &codes));
+    }
+    for answer in &one.answers {
+        responses.insert(answer.status.to_string(), answered(answer));
+    }
+    if one.body == Some(Body::Anything) {
+        // A plugin may answer with any status.
+        let any = json!({ "description": "what the plugin answers" });
+        responses.insert("default".to_owned(), any);
+    }
+    json!(responses)
+}
+
+/// Every code with which an operation may be refused.
+fn refusals(one: &Operation) -> Vec<&'static str> {
+    let by_access: &[&str] = match one.access {
+        Access::Open => &[],
+        Access::Client | Access::Publisher => &["unauthenticated"],
+        Access::Admin => &["unauthenticated", "forbidden"],
+    };
+    let by_body: &[&str] = match one.body {
+        None => &[],
+        Some(Body::Anything) => &["payload_too_large", "request_timeout"],
+        Some(Body::Events | Body::Selection) => &[
+            "malformed_json",
+            "malformed_event",
+            "payload_too_large",
+            "request_timeout",
+            "unsupported_media_type",
+        ],
+    };
+    [by_access, by_body, one.refusals].concat()
+}
+
+fn status(code: &str) -> u16 {
+    let admission = Code::ALL.iter().find(|one| one.as_str() == code);
+    let http = OF_HTTP.iter().find(|(_, one)| *one == code);
+    let http = http.map(|(status, _)| *status);
+    admission.map(|one| one.status()).or(http).unwrap_or(500)
+}
+
+fn refusal(status: u16, codes: &[&str]) -> Value {
+    let quoted: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+    let schema = json!({
+        "allOf": [reference("Problem"), { "properties": { "code": { "enum": codes } } }],
+    });
+    let mut refusal = json!({
+        "description": quoted.join(", "),
+        "content": { "application/problem+json": { "schema": schema } },
+    });
+    if matches!(status, 429 | 503) {
+        refusal["headers"] = json!({
+            "Retry-After": {
+                "description": "seconds until trying again makes sense",
+                "schema": { "type": "integer" },
+            },
+        });
+    }
+    refusal
+}
+
+fn answered(answer: &Answer) -> Value {
+    let mut answered = json!({ "description": answer.says });
+    let content = match answer.content {
+        Content::Nothing => return answered,
+        Content::Json([one]) => json!({ "application/json": { "schema": reference(one) } }),
+        Content::Json(several) => {
+            let several: Vec<_> = several.iter().map(|one| reference(one)).collect();
+            json!({ "application/json": { "schema": { "anyOf": several } } })
+        }
+        Content::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+        Content::Anything => json!({ "*/*": {} }),
+    };
+    answered["content"] = content;
+    answered
+}

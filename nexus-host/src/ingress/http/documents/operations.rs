@@ -1,0 +1,459 @@
+//! What every route does, for whoever calls it. Nothing here is served that the router does not
+//! serve: a test holds the two against each other.
+
+use serde_json::{Value, json};
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody.
+    Open,
+    /// A client with its key in the header.
+    Client,
+    /// A client with its key in the header or in the query.
+    Publisher,
+    /// A client that may administer.
+    Admin,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+pub(super) struct Parameter {
+    pub(super) place: Place,
+    pub(super) name: &'static str,
+    pub(super) says: &'static str,
+    pub(super) schema: Value,
+}
+
+/// What a body may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Events, in any format.
+    Events,
+    /// Which dead letters are meant.
+    Selection,
+    /// Whatever the source plugin reads.
+    Anything,
+}
+
+/// What is answered when all is well.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) says: &'static str,
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Nothing,
+    /// JSON of one of the named schemas.
+    Json(&'static [&'static str]),
+    /// Server-sent events.
+    Stream,
+    /// Whatever the source plugin answers.
+    Anything,
+}
+
+/// One thing that can be asked for.
+pub(super) struct Operation {
+    /// The path as the router knows it.
+    pub(super) route: &'static str,
+    /// The path as it is written for others.
+    pub(super) path: &'static str,
+    pub(super) methods: &'static [&'static str],
+    pub(super) id: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) says: &'static str,
+    pub(super) access: Access,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<Body>,
+    pub(super) answers: Vec<Answer>,
+    /// The codes with which it may be refused, besides those that follow from its access and body.
+    pub(super) refusals: &'static [&'static str],
+}
+
+impl Operation {
+    fn new(methods: &'static [&'static str], path: &'static str, id: &'static str) -> Self {
+        Self {
+            route: path,
+            path,
+            methods,
+            id,
+            tag: "operations",
+            says: "",
+            access: Access::Open,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            refusals: &[],
+        }
+    }
+
+    fn get(path: &'static str, id: &'static str) -> Self {
+        Self::new(&["get"], path, id)
+    }
+
+    fn post(path: &'static str, id: &'static str) -> Self {
+        Self::new(&["post"], path, id)
+    }
+
+    /// The path as the router knows it, where that differs.
+    fn served_by(mut self, route: &'static str) -> Self {
+        self.route = route;
+        self
+    }
+
+    fn says(mut self, says: &'static str) -> Self {
+        self.says = says;
+        self
+    }
+
+    fn within(mut self, tag: &'static str, access: Access) -> Self {
+        (self.tag, self.access) = (tag, access);
+        self
+    }
+
+    fn with(mut self, place: Place, name: &'static str, says: &'static str, schema: Value) -> Self {
+        self.parameters.push(Parameter {
+            place,
+            name,
+            says,
+            schema,
+        });
+        self
+    }
+
+    fn id(self, says: &'static str) -> Self {
+        let schema = json!({ "type": "string", "format": "uuid" });
+        self.with(Place::Path, "id", says, schema)
+    }
+
+    fn text(self, place: Place, name: &'static str, says: &'static str) -> Self {
+        self.with(place, name, says, json!({ "type": "string" }))
+    }
+
+    fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    fn answers(mut self, status: u16, says: &'static str, content: Content) -> Self {
+        self.answers.push(Answer {
+            status,
+            says,
+            content,
+        });
+        self
+    }
+
+    fn refuses(mut self, codes: &'static [&'static str]) -> Self {
+        self.refusals = codes;
+        self
+    }
+}
+
+/// Every operation, in the order in which it is described.
+pub(super) fn all() -> Vec<Operation> {
+    let mut all = vec![publish(), handshake(), follow()];
+    all.extend([journey()]);
+    all.extend(contracts());
+    all.extend(hooks());
+    all.extend(administration());
+    all.extend(dead_letters());
+    all.extend(operations());
+    all
+}
+
+fn publish() -> Operation {
+    const ATTRIBUTE: &str = "an attribute of a CloudEvent whose data is the body, percent-encoded";
+    let key = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
+    let encoding = json!({ "type": "string", "enum": ["identity", "gzip", "deflate"] });
+    Operation::post("/v1/events", "publish")
+        .within("events", Access::Publisher)
+        .says(
+            "Publishes one event or several, or CloudEvents in binary, structured or batched mode",
+        )
+        .with(
+            Place::Query,
+            "ack",
+            "waits for the outcome, at most `[server] ack_timeout`",
+            json!({ "type": "string", "enum": ["processed"] }),
+        )
+        .with(
+            Place::Header,
+            "Idempotency-Key",
+            "stands for the request: sent again with the same key, its events are duplicates",
+            key,
+        )
+        .with(
+            Place::Header,
+            "Content-Encoding",
+            "how the body is compressed",
+            encoding,
+        )
+        .text(
+            Place::Header,
+            "traceparent",
+            "the trace of events that name none (W3C)",
+        )
+        .text(Place::Header, "tracestate", "goes with `traceparent`")
+        .text(Place::Header, "ce-specversion", ATTRIBUTE)
+        .text(Place::Header, "ce-id", ATTRIBUTE)
+        .text(Place::Header, "ce-source", ATTRIBUTE)
+        .text(Place::Header, "ce-type", ATTRIBUTE)
+        .text(Place::Header, "ce-time", ATTRIBUTE)
+        .body(Body::Events)
+        .answers(
+            200,
+            "the outcome, with `ack=processed`",
+            Content::Json(&["Journey", "Results"]),
+        )
+        .answers(
+            202,
+            "taken, or known already; for an array, each of it",
+            Content::Json(&["Receipt", "Results"]),
+        )
+        .answers(
+            207,
+            "some of an array were refused",
+            Content::Json(&["Results"]),
+        )
+        .refuses(&[
+            "forbidden",
+            "conflict",
+            "contract_violation",
+            "unknown_type",
+            "rate_limited",
+            "queue_full",
+            "shutting_down",
+            "storage_unavailable",
+        ])
+}
+
+fn handshake() -> Operation {
+    Operation::new(&["options"], "/v1/events", "handshake")
+        .within("events", Access::Open)
+        .says("Answers whether somebody may deliver CloudEvents here (HTTP 1.1 web hooks)")
+        .text(Place::Header, "WebHook-Request-Origin", "who asks")
+        .text(
+            Place::Header,
+            "WebHook-Request-Rate",
+            "how many requests a minute; is not looked at",
+        )
+        .answers(
+            200,
+            "the answer is in `WebHook-Allowed-Origin`; he may not when it is missing",
+            Content::Nothing,
+        )
+        .answers(
+            204,
+            "nobody asked; `Allow` names the methods",
+            Content::Nothing,
+        )
+}
+
+fn follow() -> Operation {
+    const NAMES: &str = "exact, `prefix.*` or `*`";
+    let format = json!({ "type": "string", "enum": ["cloudevents"] });
+    Operation::get("/v1/events/stream", "follow")
+        .within("events", Access::Client)
+        .says("Sends accepted events as they come")
+        .text(Place::Query, "type", NAMES)
+        .text(Place::Query, "source", NAMES)
+        .with(
+            Place::Query,
+            "format",
+            "sends CloudEvents in the JSON format",
+            format,
+        )
+        .answers(200, "events, until the hub stops", Content::Stream)
+        .refuses(&["malformed_event"])
+}
+
+fn journey() -> Operation {
+    Operation::get("/v1/events/{id}", "journey")
+        .within("events", Access::Client)
+        .says("Tells the way of an event so far")
+        .id("the event's")
+        .answers(200, "its journey", Content::Json(&["Journey"]))
+        .refuses(&["not_found", "storage_unavailable"])
+}
+
+fn contracts() -> [Operation; 3] {
+    let get = |path, id| Operation::get(path, id).within("contracts", Access::Client);
+    let one = Content::Json(&["Contract"]);
+    [
+        get("/v1/contracts", "list_contracts")
+            .says("Lists the types and their versions")
+            .answers(200, "the contracts", Content::Json(&["Contracts"])),
+        get("/v1/contracts/{type}", "newest_contract")
+            .says("Shows the newest contract of a type")
+            .text(Place::Path, "type", "the event type")
+            .answers(200, "the contract", one)
+            .refuses(&["not_found"]),
+        get("/v1/contracts/{type}/{version}", "contract")
+            .says("Shows one version of a type's contract")
+            .text(Place::Path, "type", "the event type")
+            .text(Place::Path, "version", "a semantic version")
+            .answers(200, "the contract", one)
+            .refuses(&["not_found"]),
+    ]
+}
+
+fn hooks() -> [Operation; 3] {
+    const ANY: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch"];
+    let hook = |path, id| {
+        Operation::new(ANY, path, id)
+            .within("hooks", Access::Open)
+            .says("Shows a webhook to the plugin whose source it is, which knows the sender")
+            .text(Place::Path, "source", "the source")
+            .body(Body::Anything)
+            .answers(
+                200,
+                "what the plugin answers, whatever its status",
+                Content::Anything,
+            )
+            .refuses(&["not_found", "internal", "unavailable"])
+    };
+    [
+        hook("/v1/hooks/{source}", "hook"),
+        hook("/v1/hooks/{source}/", "hook_root"),
+        hook("/v1/hooks/{source}/{rest}", "hook_below")
+            .served_by("/v1/hooks/{source}/{*rest}")
+            .text(
+                Place::Path,
+                "rest",
+                "a path, slashes included, for the plugin to read",
+            ),
+    ]
+}
+
+fn administration() -> [Operation; 5] {
+    let admin = |operation: Operation| operation.within("administration", Access::Admin);
+    let switch = |path, id| {
+        admin(Operation::post(path, id))
+            .served_by("/v1/admin/breakers/{*rest}")
+            .text(Place::Path, "name", "the breaker's, slashes included")
+            .answers(200, "how it stands then", Content::Json(&["Breaker"]))
+            .refuses(&["not_found"])
+    };
+    [
+        admin(Operation::get("/v1/admin/plugins", "plugins"))
+            .says("Shows the plugins with their states")
+            .answers(200, "the plugins", Content::Json(&["Plugins"])),
+        admin(Operation::get("/v1/admin/queue", "queue"))
+            .says("Shows how full the queue is")
+            .answers(200, "its figures", Content::Json(&["Queue"])),
+        admin(Operation::get("/v1/admin/breakers", "breakers"))
+            .says("Shows the breakers with their states")
+            .answers(200, "the breakers", Content::Json(&["Breakers"])),
+        switch("/v1/admin/breakers/{name}/open", "open_breaker")
+            .says("Opens a breaker and holds it until it is closed"),
+        switch("/v1/admin/breakers/{name}/close", "close_breaker").says("Closes a breaker"),
+    ]
+}
+
+fn dead_letters() -> [Operation; 6] {
+    const ID: &str = "the letter's";
+    let admin = |operation: Operation| operation.within("dead letters", Access::Admin);
+    let time = || json!({ "type": "string", "format": "date-time" });
+    let id = || json!({ "type": "string", "format": "uuid" });
+    let changed = Content::Json(&["Changed"]);
+    let all = |path, id| {
+        admin(Operation::post(path, id))
+            .body(Body::Selection)
+            .answers(200, "which ones", changed)
+            .refuses(&["storage_unavailable"])
+    };
+    let gone = &["not_found", "storage_unavailable"];
+    [
+        admin(Operation::get(
+            "/v1/admin/dead-letters",
+            "list_dead_letters",
+        ))
+        .says("Lists dead letters, oldest first")
+        .with(Place::Query, "id", "a letter's, or its event's", id())
+        .text(
+            Place::Query,
+            "type",
+            "the event's: exact, `prefix.*` or `*`",
+        )
+        .text(
+            Place::Query,
+            "source",
+            "the event's: exact, `prefix.*` or `*`",
+        )
+        .text(
+            Place::Query,
+            "integration",
+            "`PLUGIN/NAME`, or either part of it",
+        )
+        .text(Place::Query, "reason", "why it was given up")
+        .with(Place::Query, "since", "died then or later", time())
+        .with(Place::Query, "until", "died before", time())
+        .with(Place::Query, "after", "the `next` of the part before", id())
+        .with(
+            Place::Query,
+            "limit",
+            "how many at most",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
+        )
+        .answers(
+            200,
+            "a part of the letters",
+            Content::Json(&["DeadLetters"]),
+        )
+        .refuses(&["malformed_event", "storage_unavailable"]),
+        all("/v1/admin/dead-letters/replay", "replay_dead_letters")
+            .says("Does the work of some letters once more"),
+        all("/v1/admin/dead-letters/purge", "purge_dead_letters").says("Deletes some letters"),
+        admin(Operation::get("/v1/admin/dead-letters/{id}", "dead_letter"))
+            .says("Shows one letter")
+            .id(ID)
+            .answers(200, "the letter", Content::Json(&["DeadLetter"]))
+            .refuses(gone),
+        admin(Operation::new(
+            &["delete"],
+            "/v1/admin/dead-letters/{id}",
+            "purge_dead_letter",
+        ))
+        .says("Deletes one letter")
+        .id(ID)
+        .answers(200, "it is gone", changed)
+        .refuses(gone),
+        admin(Operation::post(
+            "/v1/admin/dead-letters/{id}/replay",
+            "replay_dead_letter",
+        ))
+        .says("Does the work of one letter once more")
+        .id(ID)
+        .answers(200, "it is taken up", changed)
+        .refuses(gone),
+    ]
+}
+
+fn operations() -> [Operation; 4] {
+    let ready = Content::Json(&["Readiness"]);
+    let document = Content::Json(&["Document"]);
+    [
+        Operation::get("/healthz", "alive")
+            .says("Tells whether the process lives")
+            .answers(200, "it does", Content::Json(&["Health"])),
+        Operation::get("/readyz", "ready")
+            .says("Tells whether events are taken, and to administrators why not")
+            .answers(200, "they are", ready)
+            .answers(503, "they are not", ready),
+        Operation::get("/openapi.json", "openapi")
+            .says("Describes what is served over HTTP")
+            .answers(200, "this document", document),
+        Operation::get("/asyncapi.json", "asyncapi")
+            .says("Describes the events that are taken and sent")
+            .answers(200, "a document of AsyncAPI 3.0", document),
+    ]
+}

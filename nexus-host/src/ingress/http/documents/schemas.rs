@@ -1,0 +1,328 @@
+//! The shapes of what goes in and out, as JSON Schema, apart from payloads. They say what the
+//! rules of the rooms behind say; nothing is judged by them.
+
+use serde_json::{Value, json};
+
+use super::super::problem::OF_HTTP;
+use crate::admission::Code;
+
+/// A JSON Schema type for a text that may be left out or null.
+fn optional(mut schema: Value) -> Value {
+    schema["type"] = json!(["string", "null"]);
+    schema
+}
+
+fn id() -> Value {
+    json!({ "type": "string", "format": "uuid" })
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn label() -> Value {
+    json!({
+        "type": "string", "minLength": 1, "maxLength": 256,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+    })
+}
+
+fn event_type() -> Value {
+    json!({
+        "type": "string", "maxLength": 200,
+        "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$",
+        "examples": ["outlook.mail.received"],
+    })
+}
+
+fn priority() -> Value {
+    json!({ "type": "string", "enum": ["low", "normal", "high", "critical"] })
+}
+
+/// The envelope of the hub's own format.
+pub(super) fn envelope() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "source", "payload"],
+        "additionalProperties": false,
+        "properties": {
+            "event_id": id(),
+            "type": event_type(),
+            "source": {
+                "type": "string", "minLength": 1, "maxLength": 128,
+                "pattern": "^[A-Za-z0-9._-]+$",
+            },
+            "timestamp": time(),
+            "priority": priority(),
+            "correlation_id": optional(label()),
+            "contract_version": optional(json!({})),
+            "causation_id": optional(id()),
+            "partition_key": optional(label()),
+            "expires_at": optional(time()),
+            "traceparent": optional(json!({})),
+            "tracestate": optional(json!({})),
+            "payload": { "type": "object" },
+        },
+    })
+}
+
+/// A CloudEvent in the JSON format.
+pub(super) fn cloudevent() -> Value {
+    let text = json!({ "type": "string", "minLength": 1 });
+    json!({
+        "type": "object",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": { "const": "1.0" },
+            "id": text,
+            "source": { "type": "string", "minLength": 1, "format": "uri-reference" },
+            "type": event_type(),
+            "time": optional(time()),
+            "datacontenttype": optional(json!({})),
+            "dataschema": optional(json!({})),
+            "subject": optional(json!({})),
+            "contractversion": optional(json!({})),
+            "priority": { "enum": ["low", "normal", "high", "critical", null] },
+            "correlationid": optional(label()),
+            "causationid": optional(json!({ "minLength": 1 })),
+            "partitionkey": optional(label()),
+            "expirytime": optional(time()),
+            "traceparent": optional(json!({})),
+            "tracestate": optional(json!({})),
+            "data": { "type": ["object", "null"] },
+            "data_base64": optional(json!({ "contentEncoding": "base64" })),
+        },
+    })
+}
+
+/// Everything else, by its name.
+pub(super) fn answers() -> Vec<(&'static str, Value)> {
+    vec![
+        ("Problem", problem()),
+        ("Receipt", receipt()),
+        ("Refused", refused()),
+        (
+            "Result",
+            json!({ "anyOf": [reference("Receipt"), reference("Refused"), reference("Journey")] }),
+        ),
+        (
+            "Results",
+            json!({ "type": "array", "items": reference("Result") }),
+        ),
+        ("Journey", journey()),
+        ("Health", health()),
+        ("Readiness", readiness()),
+        ("Contracts", listing("contracts")),
+        (
+            "Contract",
+            json!({
+                "type": "object",
+                "required": ["type", "version", "plugin", "schema"],
+                "properties": {
+                    "type": event_type(),
+                    "version": { "type": "string" },
+                    "versions": { "type": "array", "items": { "type": "string" } },
+                    "plugin": { "type": "string" },
+                    "schema": {},
+                },
+            }),
+        ),
+        ("Plugins", listing("plugins")),
+        ("Breakers", listing("breakers")),
+        (
+            "Breaker",
+            json!({
+                "type": "object",
+                "required": ["name", "state"],
+                "properties": {
+                    "name": { "type": "string" },
+                    "state": { "enum": ["closed", "open", "half_open"] },
+                },
+            }),
+        ),
+        (
+            "Queue",
+            json!({
+                "type": "object",
+                "required": ["depth", "capacity", "accepted", "finished", "dead_letters"],
+            }),
+        ),
+        ("DeadLetters", dead_letters()),
+        ("DeadLetter", dead_letter()),
+        ("Selection", selection()),
+        (
+            "Changed",
+            json!({ "type": "object", "description": "the ids of the letters, and how many" }),
+        ),
+        ("Document", json!({ "type": "object" })),
+    ]
+}
+
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// An object that holds a list.
+fn listing(name: &str) -> Value {
+    json!({
+        "type": "object",
+        "required": [name],
+        "properties": { name: { "type": "array", "items": { "type": "object" } } },
+    })
+}
+
+fn problem() -> Value {
+    let codes = Code::ALL.iter().map(|code| code.as_str());
+    let codes: Vec<_> = codes.chain(OF_HTTP.iter().map(|(_, code)| *code)).collect();
+    json!({
+        "description": "RFC 9457; `code` is stable",
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": { "type": "string", "format": "uri" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "instance": { "type": "string" },
+            "code": { "type": "string", "enum": codes },
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "message"],
+                    "properties": {
+                        "pointer": { "type": "string", "format": "json-pointer" },
+                        "message": { "type": "string" },
+                    },
+                },
+            },
+            "retry_after": { "type": "integer", "description": "seconds" },
+        },
+    })
+}
+
+fn receipt() -> Value {
+    json!({
+        "type": "object",
+        "required": ["event_id", "status"],
+        "properties": {
+            "event_id": id(),
+            "status": { "enum": ["accepted", "duplicate"] },
+            "first_accepted_at": time(),
+            "href": { "type": "string", "format": "uri-reference" },
+        },
+    })
+}
+
+fn refused() -> Value {
+    json!({
+        "type": "object",
+        "required": ["status", "error"],
+        "properties": { "status": { "const": "rejected" }, "error": reference("Problem") },
+    })
+}
+
+fn journey() -> Value {
+    json!({
+        "type": "object",
+        "required": ["event_id", "status", "type", "source", "accepted_at", "steps"],
+        "properties": {
+            "event_id": id(),
+            "status": { "enum": ["queued", "processing", "processed", "dead"] },
+            "type": { "type": "string" },
+            "source": { "type": "string" },
+            "correlation_id": { "type": "string" },
+            "causation_id": id(),
+            "accepted_at": time(),
+            "finished_at": time(),
+            "steps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["at", "step"],
+                    "properties": { "at": time(), "step": { "type": "string" } },
+                },
+            },
+        },
+    })
+}
+
+fn health() -> Value {
+    json!({
+        "type": "object",
+        "required": ["status"],
+        "properties": { "status": { "const": "ok" } },
+    })
+}
+
+fn readiness() -> Value {
+    json!({
+        "type": "object",
+        "required": ["status", "checks"],
+        "properties": {
+            "status": { "enum": ["ready", "degraded", "not_ready", "shutting_down"] },
+            "checks": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "status"],
+                    "properties": {
+                        "name": { "type": "string" },
+                        "status": { "enum": ["ready", "degraded", "failed"] },
+                        "reason": { "type": "string" },
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn dead_letters() -> Value {
+    json!({
+        "type": "object",
+        "required": ["dead_letters"],
+        "properties": {
+            "dead_letters": { "type": "array", "items": reference("DeadLetter") },
+            "next": id(),
+        },
+    })
+}
+
+fn dead_letter() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "at", "reason", "attempts", "event", "accepted_at", "work", "errors"],
+        "properties": {
+            "id": id(),
+            "at": time(),
+            "reason": { "type": "string" },
+            "attempts": { "type": "integer" },
+            "integration": { "type": "string" },
+            "processor": { "type": "string" },
+            "event": { "type": "object" },
+            "accepted_at": time(),
+            "work": {},
+            "errors": { "type": "array", "items": { "type": "object" } },
+        },
+    })
+}
+
+/// What a replay or a purge is to mean.
+fn selection() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "ids": { "type": "array", "items": id(), "minItems": 1, "maxItems": 1000 },
+            "type": { "type": "string" },
+            "source": { "type": "string" },
+            "integration": { "type": "string" },
+            "reason": { "type": "string" },
+            "since": time(),
+            "until": time(),
+            "all": { "type": "boolean" },
+            "limit": { "type": "integer", "minimum": 1, "maximum": 10000 },
+            "dry_run": { "type": "boolean" },
+        },
+    })
+}
