@@ -122,7 +122,12 @@ impl Host {
 
         // The way of an event: admission, queue, dispatch; news of it go to the live view and to
         // whoever waits for the outcome.
-        let admission = Arc::new(Admission::new(&config.limits, &config.clients, contracts));
+        let admission = Arc::new(Admission::new(
+            &config.limits,
+            &config.clients,
+            &config.issuers,
+            contracts,
+        ));
         let lanes = config.dispatch.ordering == Ordering::Lane;
         let queue: Arc<dyn Queue> = match (queue, config.queue.backend) {
             (Some(queue), _) => queue,

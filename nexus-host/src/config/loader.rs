@@ -132,6 +132,11 @@ impl Loader {
         ConfigErrors::none_of(problems)?;
         config.plugins.dir = folder.resolve(&config.plugins.dir);
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
+        for issuer in &mut config.issuers {
+            for path in [&mut issuer.jwks_file, &mut issuer.ca_file].into_iter().flatten() {
+                *path = folder.resolve(path);
+            }
+        }
         config.document = Arc::new(document);
         Ok(config)
     }

@@ -2,6 +2,7 @@
 //! it may wait for, and ends them in good order. It never reads a request itself.
 
 mod connection;
+mod peer;
 mod pulse;
 mod stream;
 
@@ -20,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::config::Config;
 use super::http;
 use super::ports::Ports;
+pub(super) use peer::{PeerAddress, PeerCertificate};
 
 /// How long to wait after a failed accept, such as for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);

@@ -18,7 +18,7 @@ use super::{
     Admin, Check, CheckStatus, Config, HookFailure, Hooks, Ports, Readiness, ReadyReport,
     ReadyStatus, Served, Server,
 };
-use crate::admission::{Admission, Client, Contracts, Limits};
+use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
 use crate::dispatch::port::Observer;
 use crate::intake::{Completions, Intake};
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
@@ -40,6 +40,7 @@ pub(super) struct Settings {
     pub(super) server: Config,
     pub(super) limits: Limits,
     pub(super) clients: Vec<Client>,
+    pub(super) issuers: Vec<Issuer>,
     pub(super) queue: queue::Config,
     pub(super) ready: ReadyStatus,
 }
@@ -136,12 +137,13 @@ pub(super) fn client(id: &str, sources: &[&str], types: &[&str]) -> Client {
     let parse = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
     Client {
         id: id.to_owned(),
-        key_sha256: crate::config::KeyHash::from_bytes(Sha256::digest(id.as_bytes()).into()),
+        key_sha256: Some(crate::config::KeyHash::from_bytes(
+            Sha256::digest(id.as_bytes()).into(),
+        )),
         sources: parse(sources),
         types: parse(types),
         admin: id == "root",
-        rate: None,
-        burst: None,
+        ..Client::default()
     }
 }
 
@@ -154,6 +156,7 @@ impl Hub {
             },
             limits: Limits::default(),
             clients: vec![client("any", &["*"], &["*"]), client("root", &[], &[])],
+            issuers: Vec::new(),
             queue: queue::Config::default(),
             ready: ReadyStatus::Ready,
         };
@@ -171,7 +174,12 @@ impl Hub {
         let queue = Arc::new(MemoryQueue::new(&settings.queue, true));
         let (live, _) = broadcast::channel(4);
         let completions = Arc::new(Completions::default());
-        let admission = Admission::new(&settings.limits, &settings.clients, contracts);
+        let admission = Admission::new(
+            &settings.limits,
+            &settings.clients,
+            &settings.issuers,
+            contracts,
+        );
         let plugins = Arc::new(Plugins(settings.ready));
         let ports = Ports {
             intake: Arc::new(Intake::new(

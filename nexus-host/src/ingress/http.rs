@@ -11,6 +11,7 @@ mod health;
 mod hooks;
 mod problem;
 mod query;
+mod rate;
 mod stream;
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::super::config::Config;
 use super::super::http;
+use super::peer::PeerAddress;
 use super::pulse::{Doing, Pulse};
 use super::stream::{Answered, Asked, Stream};
 
@@ -63,10 +64,15 @@ pub(super) async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) {
     let pulse = Arc::new(Pulse::default());
+    // Unknown only when the connection is gone already.
+    let peer = stream.peer_addr().ok().map(PeerAddress);
     {
         let service = service_fn(|request: Request<Incoming>| {
             pulse.asked();
-            let request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
+            let mut request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             let answer = http::answer(router.clone(), request);
             let pulse = pulse.clone();
             async move {

@@ -1,27 +1,59 @@
-//! Who asks: receives a request's headers, hands on the client that holds the key in them. It
-//! reads no body.
+//! Who asks: receives a request's head, hands on the client that its credentials prove. It reads no
+//! body; a handler that has one confirms the sender with it.
 
 use std::sync::Arc;
 
-use hyper::HeaderMap;
+use bytes::Bytes;
 use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
 
 use super::Shared;
 use super::problem::Problem;
-use crate::admission::{ClientScope, Code};
+use crate::admission::{ClientScope, Code, Credentials, Presented, Sender, Transport};
+use crate::ingress::accept::{PeerAddress, PeerCertificate};
 
-/// The client behind a request.
-pub(super) fn client(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientScope>, Problem> {
-    let client = shared.admission().authenticate(bearer(headers))?;
+/// The client behind a request without a body.
+pub(super) async fn client(shared: &Shared, head: &Parts) -> Result<Arc<ClientScope>, Problem> {
+    let credentials = credentials(head, Transport::Http);
+    Ok(shared.admission().authenticate(&credentials).await?)
+}
+
+/// Whoever is behind a request, before its body is read; [`confirm`] makes it a client.
+pub(super) async fn sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
+    let credentials = credentials(head, Transport::Http);
+    Ok(shared.admission().identify(&credentials).await?)
+}
+
+/// The client behind a request with this body, as it was sent.
+pub(super) fn confirm(
+    shared: &Shared,
+    sender: Sender,
+    body: &Bytes,
+) -> Result<Arc<ClientScope>, Problem> {
+    Ok(shared.admission().confirm(sender, body)?)
+}
+
+/// The client behind a request without a body, when it may administer.
+pub(super) async fn admin(shared: &Shared, head: &Parts) -> Result<Arc<ClientScope>, Problem> {
+    let client = client(shared, head).await?;
+    expect_admin(&client)?;
     Ok(client)
 }
 
-/// The client behind a request, when it may administer.
-pub(super) fn admin(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientScope>, Problem> {
-    let client = client(shared, headers)?;
+/// Whoever is behind a request, before its body is read, when the client that it names may
+/// administer.
+pub(super) async fn admin_sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
+    let sender = sender(shared, head).await?;
+    expect_admin(sender.named())?;
+    Ok(sender)
+}
+
+/// Refuses a client that may not administer.
+fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     if client.is_admin() {
-        return Ok(client);
+        return Ok(());
     }
+    tracing::warn!(client = %client.id(), "refused to let a client administer");
     let detail = format!(
         "client `{}` may not administer; that takes `admin = true` in its [[clients]] section",
         client.id()
@@ -29,16 +61,35 @@ pub(super) fn admin(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientSc
     Err(Problem::new(Code::Forbidden, detail))
 }
 
-/// The key after `Bearer`. Two such headers are none: nobody can tell which one was meant.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
+/// Whether somebody tries to be let in at all.
+pub(super) fn presents_something(head: &Parts) -> bool {
+    head.headers.contains_key(AUTHORIZATION) || head.extensions.get::<PeerCertificate>().is_some()
+}
+
+/// What a request's head holds of credentials.
+pub(in crate::ingress) fn credentials(head: &Parts, transport: Transport) -> Credentials<'_> {
+    let peer = head.extensions.get::<PeerAddress>();
+    let certificate = head.extensions.get::<PeerCertificate>();
+    Credentials {
+        presented: presented(head),
+        certificate: certificate.map(|certificate| &*certificate.0),
+        peer: peer.map(|peer| peer.0.ip()),
+        transport,
+    }
+}
+
+/// Two such headers are none: nobody can tell which one was meant.
+fn presented(head: &Parts) -> Presented<'_> {
+    let mut values = head.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Presented::Nothing;
     };
-    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| key.trim_matches(' '))
+    let (Ok(value), None) = (value.to_str(), values.next()) else {
+        return Presented::Unreadable;
+    };
+    let target = head.uri.path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
+    Presented::read(value, head.method.as_str(), target)
 }
 
 #[cfg(test)]
@@ -46,25 +97,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bearer_header_and_nothing_else() {
-        let headers = |values: &[&str]| {
-            let mut headers = HeaderMap::new();
+    fn one_header_in_a_scheme_that_is_known_and_nothing_else() {
+        let head = |values: &[&str]| {
+            let mut request = hyper::Request::new(());
             for value in values {
-                headers.append(AUTHORIZATION, value.parse().unwrap());
+                request.headers_mut().append(AUTHORIZATION, value.parse().unwrap());
             }
-            headers
+            request.into_parts().0
         };
         for good in ["Bearer key", "bearer key", "BEARER   key "] {
-            assert_eq!(bearer(&headers(&[good])), Some("key"), "{good}");
+            let head = head(&[good]);
+            assert!(matches!(presented(&head), Presented::Bearer("key")), "{good}");
         }
-        for bad in [
-            &[][..],
-            &["key"],
-            &["Basic key"],
-            &["Bearer"],
-            &["Bearer a", "Bearer a"],
-        ] {
-            assert_eq!(bearer(&headers(bad)), None, "{bad:?}");
+        assert!(matches!(presented(&head(&[])), Presented::Nothing));
+        let signed = head(&["nexus-hmac-sha256 Client=a"]);
+        let Presented::Signed {
+            parameters: "Client=a",
+            method: "GET",
+            target: "/",
+        } = presented(&signed)
+        else {
+            panic!("not read as a signature");
+        };
+        for bad in [&["key"][..], &["Basic key"], &["Bearer"], &["Bearer a", "Bearer a"]] {
+            assert!(matches!(presented(&head(bad)), Presented::Unreadable), "{bad:?}");
         }
     }
 }

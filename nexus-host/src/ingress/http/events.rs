@@ -5,8 +5,10 @@ use std::borrow::Cow;
 
 use axum::extract::{Path, Request, State as Extracted};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use hyper::{HeaderMap, StatusCode};
+use hyper::StatusCode;
+use hyper::http::request::Parts;
 use nexus_plugin_api::PublishStatus;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +16,7 @@ use uuid::Uuid;
 
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
-use super::{Shared, State, auth, body, json, json_text};
+use super::{Shared, State, auth, body, json, json_text, rate};
 use crate::admission::{ClientScope, quoted};
 use crate::intake::{Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
@@ -25,7 +27,7 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let client = auth::client(&shared, &head.headers)?;
+    let sender = auth::sender(&shared, &head).await?;
     let [ack] = known(head.uri.query(), ["ack"])?;
     let watched = match ack.as_deref() {
         None => false,
@@ -40,7 +42,18 @@ pub(super) async fn publish(
     body::expect_json(&head.headers)?;
     let limit = shared.admission().limits().max_body;
     let body = body::read(body, limit, shared.body_timeout).await?;
-    let submitted = shared.ports.intake.submit(&client, &body, watched).await;
+    let client = auth::confirm(&shared, sender, &body)?;
+    let answer = take_in(&shared, &client, body, watched).await;
+    Ok(rate::announced(&client, answer.into_response()))
+}
+
+async fn take_in(
+    shared: &Shared,
+    client: &ClientScope,
+    body: Bytes,
+    watched: bool,
+) -> Result<Response, Problem> {
+    let submitted = shared.ports.intake.submit(client, &body, watched).await;
     drop(body);
     let submitted = submitted.inspect_err(|refused| {
         tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
@@ -48,7 +61,7 @@ pub(super) async fn publish(
     let deadline = Instant::now() + shared.ack_timeout;
     match submitted {
         Submitted::One(mut receipt) => {
-            if let Some(journey) = outcome(&shared, &client, &mut receipt, deadline).await {
+            if let Some(journey) = outcome(shared, client, &mut receipt, deadline).await {
                 return Ok(json(StatusCode::OK, &journey));
             }
             let (id, status) = (receipt.event_id, word(receipt.status()));
@@ -63,7 +76,7 @@ pub(super) async fn publish(
             for answer in answers {
                 outcomes.push(match answer {
                     Ok(mut receipt) => {
-                        let journey = outcome(&shared, &client, &mut receipt, deadline).await;
+                        let journey = outcome(shared, client, &mut receipt, deadline).await;
                         Ok((receipt, journey))
                     }
                     Err(rejection) => Err(Problem::from(rejection)),
@@ -194,9 +207,9 @@ fn is_finished(journey: &Journey) -> bool {
 pub(super) async fn journey(
     Extracted(shared): State,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    let client = auth::client(&shared, &headers)?;
+    let client = auth::client(&shared, &head).await?;
     let unknown = || {
         let detail: Cow<'static, str> = "no such event is known, or it was forgotten".into();
         Problem::not_found(detail)

@@ -10,8 +10,8 @@ use axum::extract::{RawQuery, State as Extracted};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use nexus_plugin_api::Event;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::problem::Problem;
 use super::query::{known, refused};
 use super::{Shared, State, auth};
-use crate::admission::{ClientScope, quoted};
+use crate::admission::{ClientScope, Code, quoted};
 use crate::config::Selector;
 
 /// After so long without an event, a sign of life, so that a dead connection is noticed.
@@ -40,9 +40,16 @@ struct Follower {
 pub(super) async fn follow(
     Extracted(shared): State,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    let client = auth::client(&shared, &headers)?;
+    let client = auth::client(&shared, &head).await?;
+    if !client.may_subscribe() {
+        let id = client.id();
+        let detail = format!(
+            "the token lets client `{id}` publish only; following events takes `subscribe` in its scope"
+        );
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
     let [types, sources] = known(query.as_deref(), ["type", "source"])?;
     let selector = |name: &str, text: Option<&str>| {
         text.unwrap_or("*").parse::<Selector>().map_err(|error| {
