@@ -135,7 +135,11 @@ impl Config {
         let mut root = objections.root();
         self.server.check(&mut root.key("server"));
         self.limits.check(&mut root.key("limits"));
-        let issuers: Vec<_> = self.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let issuers: Vec<_> = self
+            .issuers
+            .iter()
+            .map(|issuer| issuer.issuer.clone())
+            .collect();
         admission::config::check_clients(&self.clients, &issuers, &mut root.key("clients"));
         admission::config::check_issuers(&self.issuers, &mut root.key("issuers"));
         self.queue.check(&mut root.key("queue"));

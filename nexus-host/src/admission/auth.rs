@@ -138,7 +138,9 @@ pub(super) struct Auth {
 
 impl Auth {
     pub(super) fn new(clients: &[Client], issuers: &[Issuer]) -> Self {
-        let scopes = clients.iter().map(|client| (client, Arc::new(ClientScope::new(client))));
+        let scopes = clients
+            .iter()
+            .map(|client| (client, Arc::new(ClientScope::new(client))));
         let scopes: Vec<_> = scopes.collect();
         Self {
             has_clients: !clients.is_empty(),
@@ -180,7 +182,9 @@ impl Auth {
             let message = "no client is configured, so nobody is let in; add a [[clients]] section";
             return Err(Failure::new(Reason::NoCredentials, message));
         }
-        let mut certified = credentials.certificate.map(|der| self.certificates.find(der));
+        let mut certified = credentials
+            .certificate
+            .map(|der| self.certificates.find(der));
         let who = match credentials.presented {
             Presented::Nothing => match certified.take() {
                 Some(certified) => Who::Known(certified?),

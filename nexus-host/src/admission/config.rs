@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, Section, Selector};
 
-pub use clients::{Client, Key, Transport};
 pub(crate) use clients::check_clients;
+pub use clients::{Client, Key, Transport};
 pub(crate) use issuers::check_issuers;
 pub use issuers::{Algorithm, Issuer};
 

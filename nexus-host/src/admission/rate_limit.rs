@@ -12,8 +12,8 @@ use super::config::{Limits, Rate};
 use super::rejection::{Code, Rejection};
 use crate::config::Selector;
 pub(super) use keyed::Keyed;
-pub(super) use quota::{Bucket, Quota, now};
 pub use quota::Standing;
+pub(super) use quota::{Bucket, Quota, now};
 
 /// The rates that hold for all clients: those of sources and types, and the one of the whole hub.
 pub(super) struct Rates {
@@ -42,7 +42,9 @@ impl Rates {
         Self {
             rules: limits.rates.iter().filter_map(Rule::new).collect(),
             table: Keyed::new(keyed::MOST_KEYS),
-            whole: limits.rate.map(|rate| Bucket::new(Quota::new(rate, limits.burst))),
+            whole: limits
+                .rate
+                .map(|rate| Bucket::new(Quota::new(rate, limits.burst))),
         }
     }
 
@@ -62,7 +64,11 @@ impl Rates {
             let taken = self.table.take(at, name, &rule.quota, &rule.rest, now);
             if let Err(wait) = taken {
                 self.give_back(at, source, event_type, now);
-                let kind = if rule.of == Of::Source { "source" } else { "type" };
+                let kind = if rule.of == Of::Source {
+                    "source"
+                } else {
+                    "type"
+                };
                 let message = format!(
                     "the {kind} `{name}` has used up its rate in limits.rates; wait as long as \
                      Retry-After says"

@@ -133,7 +133,10 @@ impl Loader {
         config.plugins.dir = folder.resolve(&config.plugins.dir);
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
         for issuer in &mut config.issuers {
-            for path in [&mut issuer.jwks_file, &mut issuer.ca_file].into_iter().flatten() {
+            for path in [&mut issuer.jwks_file, &mut issuer.ca_file]
+                .into_iter()
+                .flatten()
+            {
                 *path = folder.resolve(path);
             }
         }

@@ -177,14 +177,26 @@ mod tests {
     fn after_twenty_failures_an_address_is_held_back_and_no_other_is() {
         let failures = Failures::new();
         for _ in 0..20 {
-            assert_eq!(fail(&failures, "192.0.2.1", 0).code(), Code::Unauthenticated);
+            assert_eq!(
+                fail(&failures, "192.0.2.1", 0).code(),
+                Code::Unauthenticated
+            );
         }
         let refused = fail(&failures, "192.0.2.1", 0);
         assert_eq!(refused.code(), Code::RateLimited);
         assert_eq!(refused.retry_after(), Some(Duration::from_secs(3)));
-        assert_eq!(fail(&failures, "::ffff:192.0.2.1", 0).code(), Code::RateLimited);
-        assert_eq!(fail(&failures, "192.0.2.2", 0).code(), Code::Unauthenticated);
-        assert_eq!(fail(&failures, "192.0.2.1", 60 * SECOND).code(), Code::Unauthenticated);
+        assert_eq!(
+            fail(&failures, "::ffff:192.0.2.1", 0).code(),
+            Code::RateLimited
+        );
+        assert_eq!(
+            fail(&failures, "192.0.2.2", 0).code(),
+            Code::Unauthenticated
+        );
+        assert_eq!(
+            fail(&failures, "192.0.2.1", 60 * SECOND).code(),
+            Code::Unauthenticated
+        );
     }
 
     #[test]
@@ -193,8 +205,14 @@ mod tests {
         for host in 0..20 {
             fail(&failures, &format!("2001:db8::{host}"), 0);
         }
-        assert_eq!(fail(&failures, "2001:db8::ffff", 0).code(), Code::RateLimited);
-        assert_eq!(fail(&failures, "2001:db8:0:1::1", 0).code(), Code::Unauthenticated);
+        assert_eq!(
+            fail(&failures, "2001:db8::ffff", 0).code(),
+            Code::RateLimited
+        );
+        assert_eq!(
+            fail(&failures, "2001:db8:0:1::1", 0).code(),
+            Code::Unauthenticated
+        );
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl Fetcher {
         let host = self.url.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let is_https = self.url.scheme_str() == Some("https");
-        let port = self.url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let port = self
+            .url
+            .port_u16()
+            .unwrap_or(if is_https { 443 } else { 80 });
         let stream = TcpStream::connect((host, port)).await;
         let stream = stream.map_err(|error| format!("failed to connect: {error}"))?;
         if !is_https {
@@ -64,7 +67,8 @@ impl Fetcher {
         let tls = self.tls.as_ref().ok_or("TLS is not set up")?;
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
         let stream = tls.connect(name, stream).await;
-        self.ask(stream.map_err(|error| format!("TLS failed: {error}"))?).await
+        self.ask(stream.map_err(|error| format!("TLS failed: {error}"))?)
+            .await
     }
 
     async fn ask<S>(&self, stream: S) -> Result<Bytes, String>
@@ -72,12 +76,19 @@ impl Fetcher {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let told = |error: hyper::Error| error.to_string();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
         // Ends with this function, whatever the other side does.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
-        let target = self.url.path_and_query().map_or("/", |target| target.as_str());
-        let host = self.url.authority().map_or("", |authority| authority.as_str());
+        let target = self
+            .url
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let host = self
+            .url
+            .authority()
+            .map_or("", |authority| authority.as_str());
         let request = Request::get(target)
             .header(HOST, host)
             .header(ACCEPT, "application/json")

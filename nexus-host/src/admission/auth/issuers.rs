@@ -32,12 +32,14 @@ enum Verifier {
 }
 
 impl Issuers {
-    pub(super) fn new(
-        issuers: &[config::Issuer],
-        clients: &[(&Client, Arc<ClientScope>)],
-    ) -> Self {
+    pub(super) fn new(issuers: &[config::Issuer], clients: &[(&Client, Arc<ClientScope>)]) -> Self {
         let alone = issuers.len() == 1;
-        Self(issuers.iter().filter_map(|issuer| Issuer::new(issuer, alone, clients)).collect())
+        Self(
+            issuers
+                .iter()
+                .filter_map(|issuer| Issuer::new(issuer, alone, clients))
+                .collect(),
+        )
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,9 +82,8 @@ impl Issuer {
             None => alone,
         };
         let subjects = clients.iter().filter(|(client, _)| is_its(client));
-        let subjects = subjects.filter_map(|(client, scope)| {
-            Some((client.jwt_subject.clone()?, scope.clone()))
-        });
+        let subjects = subjects
+            .filter_map(|(client, scope)| Some((client.jwt_subject.clone()?, scope.clone())));
         Some(Self {
             name: issuer.issuer.clone(),
             audience: issuer.audience.clone(),

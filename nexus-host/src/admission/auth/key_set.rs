@@ -71,7 +71,11 @@ impl KeySet {
     /// The key with that id; without one, the only key there is for the algorithm.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
         let named = |key: &&PublicKey| kid.is_none() || key.kid.as_deref() == kid;
-        let mut suitable = self.0.iter().filter(|key| key.suits(algorithm)).filter(named);
+        let mut suitable = self
+            .0
+            .iter()
+            .filter(|key| key.suits(algorithm))
+            .filter(named);
         let first = suitable.next()?;
         suitable.next().is_none().then_some(first)
     }
@@ -118,7 +122,11 @@ impl PublicKey {
             Material::P384(_) => algorithm == ES384,
             Material::Ed25519(_) => algorithm == EdDSA,
         };
-        of_kind && self.alg.as_deref().is_none_or(|alg| alg == algorithm.as_str())
+        of_kind
+            && self
+                .alg
+                .as_deref()
+                .is_none_or(|alg| alg == algorithm.as_str())
     }
 
     /// Whether the signature is right. An RSA key of less than 2048 bits verifies nothing.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::config::{Algorithm, Issuer};
@@ -71,17 +72,24 @@ impl KeySource {
         let tried = *self.tried.read();
         let age = tried.map_or(Duration::MAX, |tried| tried.elapsed());
         if keys.find(kid, algorithm).is_some() {
-            if age >= self.refresh {
-                let source = self.clone();
-                tokio::spawn(async move { source.renew(tried).await });
+            // Nobody waits for it; one is enough.
+            if age >= self.refresh && self.turn.try_lock().is_ok() {
+                self.begin_to_renew(tried);
             }
             return keys;
         }
         if age < self.refresh.min(AGAIN) {
             return keys;
         }
-        self.renew(tried).await;
+        // A panic is told by the runtime; what is at hand is all there is then.
+        let _ = self.begin_to_renew(tried).await;
         self.at_hand.read().clone()
+    }
+
+    /// In a task of its own: somebody who goes away must not have the next one begin anew.
+    fn begin_to_renew(self: &Arc<Self>, seen: Option<Instant>) -> JoinHandle<()> {
+        let source = self.clone();
+        tokio::spawn(async move { source.renew(seen).await })
     }
 
     /// Reads or fetches the keys, unless somebody else has since.
@@ -90,7 +98,6 @@ impl KeySource {
         if *self.tried.read() != seen {
             return;
         }
-        *self.tried.write() = Some(Instant::now());
         let keys = match &self.place {
             Place::File(path) => {
                 let path = path.clone();
@@ -103,7 +110,6 @@ impl KeySource {
     }
 
     fn keep(&self, keys: Result<KeySet, String>) {
-        *self.tried.write() = Some(Instant::now());
         match keys {
             Ok(keys) => *self.at_hand.write() = Arc::new(keys),
             Err(error) => tracing::warn!(
@@ -112,18 +118,23 @@ impl KeySource {
                 "failed to get the issuer's keys; those at hand are kept"
             ),
         }
+        // Last: until then, whoever needs a key waits for it.
+        *self.tried.write() = Some(Instant::now());
     }
 }
 
 fn read(path: &std::path::Path) -> Result<KeySet, String> {
     use std::io::Read;
     let mut text = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
     match read {
         Ok(length) if length as u64 > LONGEST => Err("the file is over 1 MiB".to_owned()),
         Ok(_) => parse(&text),
-        Err(error) => Err(format!("the file {} cannot be read: {error}", path.display())),
+        Err(error) => Err(format!(
+            "the file {} cannot be read: {error}",
+            path.display()
+        )),
     }
 }
 

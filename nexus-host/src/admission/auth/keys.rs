@@ -41,7 +41,10 @@ impl Keys {
                     expires_at: key.expires_at,
                     scope: scope.clone(),
                 };
-                drawers.entry(drawer(key.sha256.as_bytes())).or_default().push(held);
+                drawers
+                    .entry(drawer(key.sha256.as_bytes()))
+                    .or_default()
+                    .push(held);
             }
         }
         Self { drawers }

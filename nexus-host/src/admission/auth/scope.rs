@@ -222,7 +222,10 @@ mod tests {
             ("Publish:*:*", "a.b", "t.x"),
         ] {
             let scope = narrow(&plain, words);
-            assert!(!scope.may_publish(source, event_type), "{words} {source} {event_type}");
+            assert!(
+                !scope.may_publish(source, event_type),
+                "{words} {source} {event_type}"
+            );
         }
         assert!(narrow(&plain, "subscribe").covers("a.b", "t.x"));
         assert!(narrow(&plain, "subscribe").may_subscribe());

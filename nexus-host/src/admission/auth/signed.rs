@@ -181,7 +181,10 @@ fn replayed() -> Failure {
 /// Enough of a digest that no two nonces are the same.
 fn short(nonce: &str) -> u128 {
     let digest: [u8; 32] = Sha256::digest(nonce.as_bytes()).into();
-    digest.iter().take(16).fold(0, |short, byte| short << 8 | u128::from(*byte))
+    digest
+        .iter()
+        .take(16)
+        .fold(0, |short, byte| short << 8 | u128::from(*byte))
 }
 
 impl<'p> Parameters<'p> {
@@ -193,10 +196,15 @@ impl<'p> Parameters<'p> {
             let Some((name, value)) = part.trim().split_once('=') else {
                 return Err("the parameters must be NAME=VALUE, with commas between".to_owned());
             };
-            let Some(at) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) else {
+            let Some(at) = NAMES
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(name))
+            else {
                 return Err(format!("there is no parameter {}", quoted(name)));
             };
-            let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            let bare = value
+                .strip_prefix('"')
+                .and_then(|value| value.strip_suffix('"'));
             if values[at].replace(bare.unwrap_or(value)).is_some() {
                 return Err(format!("the parameter `{}` is there twice", NAMES[at]));
             }

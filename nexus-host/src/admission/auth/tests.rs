@@ -55,7 +55,9 @@ fn admission(clients: &[Client]) -> Admission {
 fn outcome(admission: &Admission, credentials: &Credentials<'_>) -> Result<String, Code> {
     let asked = admission.authenticate(credentials).now_or_never();
     let asked = asked.expect("nothing to wait for");
-    asked.map(|scope| scope.id().to_string()).map_err(|refused| refused.code())
+    asked
+        .map(|scope| scope.id().to_string())
+        .map_err(|refused| refused.code())
 }
 
 fn certified(id: &str) -> Client {
@@ -117,8 +119,14 @@ fn a_certificate_lets_in_and_what_is_presented_counts_before_it() {
         certificate: Some(CERTIFICATE),
         ..credentials(presented)
     };
-    assert_eq!(outcome(&admission, &with(Presented::Nothing)), Ok("a".to_owned()));
-    assert_eq!(outcome(&admission, &with(Presented::Bearer("a"))), Ok("a".to_owned()));
+    assert_eq!(
+        outcome(&admission, &with(Presented::Nothing)),
+        Ok("a".to_owned())
+    );
+    assert_eq!(
+        outcome(&admission, &with(Presented::Bearer("a"))),
+        Ok("a".to_owned())
+    );
     // Two identities; and a wrong key is not made good by a certificate.
     assert_eq!(outcome(&admission, &with(Presented::Bearer("b"))), NOBODY);
     assert_eq!(outcome(&admission, &with(Presented::Bearer("c"))), NOBODY);
@@ -133,7 +141,10 @@ fn a_certificate_that_is_nobody_s_stands_in_no_key_s_way() {
         ..credentials(presented)
     };
     assert_eq!(outcome(&admission, &with(Presented::Nothing)), NOBODY);
-    assert_eq!(outcome(&admission, &with(Presented::Bearer("b"))), Ok("b".to_owned()));
+    assert_eq!(
+        outcome(&admission, &with(Presented::Bearer("b"))),
+        Ok("b".to_owned())
+    );
 }
 
 #[test]
@@ -194,11 +205,19 @@ fn a_claim_is_nothing_until_it_is_confirmed_with_the_body() {
         let sender = admission.identify(&credentials).now_or_never();
         sender.expect("nothing to wait for")
     };
-    assert_eq!(outcome(&admission, &credentials), NOBODY, "without the body");
+    assert_eq!(
+        outcome(&admission, &credentials),
+        NOBODY,
+        "without the body"
+    );
     let refused = admission.confirm(identify().unwrap(), b"Body").unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert!(admission.confirm(identify().unwrap(), b"body").is_ok());
-    assert_eq!(identify().unwrap_err().code(), Code::Unauthenticated, "a replay");
+    assert_eq!(
+        identify().unwrap_err().code(),
+        Code::Unauthenticated,
+        "a replay"
+    );
 }
 
 /// Everything that is told of failures, with something secret in every place.
@@ -241,8 +260,15 @@ fn no_credential_is_shown() {
         let right = format!("{CANARY}-key");
         shown.push(format!("{:?}", bearer(&admission, &right).unwrap()));
     });
-    assert_eq!(log.matches("refused to let a client in").count(), 5, "{log}");
-    assert!(log.contains("expired_key") && log.contains("bad_signature"), "{log}");
+    assert_eq!(
+        log.matches("refused to let a client in").count(),
+        5,
+        "{log}"
+    );
+    assert!(
+        log.contains("expired_key") && log.contains("bad_signature"),
+        "{log}"
+    );
     shown.push(log);
     for text in shown {
         assert!(!text.contains(CANARY) && !text.contains(&digest), "{text}");

@@ -116,6 +116,10 @@ impl Claims {
             return None;
         }
         let texts = claims.into_iter().flatten().flat_map(OneOrMore::texts);
-        Some(texts.flat_map(|text| text.split_ascii_whitespace()).collect())
+        Some(
+            texts
+                .flat_map(|text| text.split_ascii_whitespace())
+                .collect(),
+        )
     }
 }

@@ -189,14 +189,27 @@ pub(crate) fn check_clients(clients: &[Client], issuers: &[String], section: &mu
     let mut subjects = Unique(HashMap::new());
     let mut tokens = Unique(HashMap::new());
     for (index, client) in clients.iter().enumerate() {
-        ids.check(&client.id, (index, "id"), section, "id", "give each client its own");
+        ids.check(
+            &client.id,
+            (index, "id"),
+            section,
+            "id",
+            "give each client its own",
+        );
         let listed = client.keys.iter().map(|key| ("keys", &key.sha256));
-        for (key, hash) in client.key_sha256.iter().map(|hash| ("key_sha256", hash)).chain(listed) {
+        for (key, hash) in client
+            .key_sha256
+            .iter()
+            .map(|hash| ("key_sha256", hash))
+            .chain(listed)
+        {
             let help = "make a key for each client";
             keys.check(hash, (index, key), section, "key", help);
             if *hash == KeyHash::default() {
                 let message = "is the hash of no key";
-                section.index(index).refuse(key, message, "write what `nexus key new` prints");
+                section
+                    .index(index)
+                    .refuse(key, message, "write what `nexus key new` prints");
             }
         }
         let help = "give each client its own certificate";
@@ -219,7 +232,11 @@ pub(crate) fn check_clients(clients: &[Client], issuers: &[String], section: &mu
 
 fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '_>) {
     let now = Utc::now();
-    let valid = client.keys.iter().filter(|key| key.is_valid_at(now)).count();
+    let valid = client
+        .keys
+        .iter()
+        .filter(|key| key.is_valid_at(now))
+        .count();
     if valid + usize::from(client.key_sha256.is_some()) > MOST_KEYS {
         let message = "a client has at most two valid keys, `key_sha256` included";
         section.refuse("keys", message, "take out the oldest");
@@ -227,7 +244,11 @@ fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '
     if client.hmac.len() > MOST_SECRETS {
         section.refuse("hmac", "must have at most 2 secrets", "take out the oldest");
     }
-    if client.hmac.iter().any(|secret| secret.expose().len() < SHORTEST_SECRET) {
+    if client
+        .hmac
+        .iter()
+        .any(|secret| secret.expose().len() < SHORTEST_SECRET)
+    {
         let message = "a secret must be at least 16 bytes long";
         section.refuse("hmac", message, "make one with `openssl rand -hex 32`");
     }
@@ -239,12 +260,24 @@ fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '
     }
     section.positive("hmac_window", client.hmac_window.get());
     if client.hmac_window > LONGEST_WINDOW {
-        section.refuse("hmac_window", "must be at most 1h", "set the clocks instead");
+        section.refuse(
+            "hmac_window",
+            "must be at most 1h",
+            "set the clocks instead",
+        );
     }
     check_token(client, issuers, section);
     if !has_way_in(client) {
         section.refuse_together(
-            &["id", "key_sha256", "keys", "hmac", "jwt_subject", "certificate_sha256", "certificate_subject"],
+            &[
+                "id",
+                "key_sha256",
+                "keys",
+                "hmac",
+                "jwt_subject",
+                "certificate_sha256",
+                "certificate_subject",
+            ],
             "has no way in, so nobody can be this client",
             "write the key_sha256 that `nexus key new` prints, or one of `keys`, `hmac`, \
              `jwt_subject`, `certificate_sha256` and `certificate_subject`",

@@ -111,7 +111,10 @@ impl Algorithm {
 /// Objects to issuers that cannot be told apart or whose keys cannot be had.
 pub(crate) fn check_issuers(issuers: &[Issuer], section: &mut Section<'_, '_>) {
     for (index, issuer) in issuers.iter().enumerate() {
-        if let Some(first) = issuers[..index].iter().position(|i| i.issuer == issuer.issuer) {
+        if let Some(first) = issuers[..index]
+            .iter()
+            .position(|i| i.issuer == issuer.issuer)
+        {
             let place = section.index(first).place_of("issuer");
             let message = format!("is the issuer of another section, at {place}");
             let help = "write one section for each issuer";
@@ -123,7 +126,11 @@ pub(crate) fn check_issuers(issuers: &[Issuer], section: &mut Section<'_, '_>) {
 
 impl Issuer {
     fn check(&self, section: &mut Section<'_, '_>) {
-        let given = [self.jwks_file.is_some(), self.jwks_url.is_some(), self.secret.is_some()];
+        let given = [
+            self.jwks_file.is_some(),
+            self.jwks_url.is_some(),
+            self.secret.is_some(),
+        ];
         if given.into_iter().filter(|given| *given).count() != 1 {
             section.refuse_together(
                 &["jwks_file", "jwks_url", "secret", "issuer"],
@@ -168,7 +175,10 @@ impl Issuer {
 fn check_url(url: &str) -> Result<(), &'static str> {
     let parsed: Uri = url.parse().map_err(|_| "is not a URL")?;
     let host = parsed.host().ok_or("names no host")?;
-    if parsed.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+    if parsed
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
         return Err("must not hold a user or a password");
     }
     match parsed.scheme_str() {

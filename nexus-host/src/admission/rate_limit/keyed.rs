@@ -116,7 +116,11 @@ impl Keyed {
     pub(super) fn bytes(&self) -> usize {
         let places = |part: &Mutex<Part>| {
             let capacity = part.lock().full.capacity();
-            if capacity == 0 { 0 } else { (capacity * 8 / 7).next_power_of_two() * 17 }
+            if capacity == 0 {
+                0
+            } else {
+                (capacity * 8 / 7).next_power_of_two() * 17
+            }
         };
         self.parts.iter().map(places).sum()
     }
@@ -127,7 +131,10 @@ impl Part {
         if self.full.len() < most {
             return true;
         }
-        if self.swept.is_some_and(|swept| now.saturating_sub(swept) < SWEEP_INTERVAL) {
+        if self
+            .swept
+            .is_some_and(|swept| now.saturating_sub(swept) < SWEEP_INTERVAL)
+        {
             return false;
         }
         self.swept = Some(now);

@@ -101,7 +101,8 @@ impl Bucket {
         loop {
             let then = self.quota.take(full, now)?;
             let swapped =
-                self.full.compare_exchange_weak(full, then, Ordering::Relaxed, Ordering::Relaxed);
+                self.full
+                    .compare_exchange_weak(full, then, Ordering::Relaxed, Ordering::Relaxed);
             match swapped {
                 Ok(_) => return Ok(()),
                 Err(changed) => full = changed,

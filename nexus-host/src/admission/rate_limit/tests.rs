@@ -16,7 +16,10 @@ fn the_wait_is_exact() {
     let later = SECOND + 499_000_000;
     assert_eq!(limit.take(later), Err(Duration::from_millis(1)));
     assert_eq!(limit.take(later + 1_000_000), Ok(()));
-    assert_eq!(limit.take(later + 1_000_000), Err(Duration::from_millis(500)));
+    assert_eq!(
+        limit.take(later + 1_000_000),
+        Err(Duration::from_millis(500))
+    );
 }
 
 #[test]
@@ -41,7 +44,10 @@ fn over_a_long_time_the_rate_is_kept() {
         // 333 a second do not fall on whole milliseconds: that is the questions' step, not the
         // limiter's.
         let step = if rate > 300.0 { 0.26 } else { 0.01 };
-        assert!((through - expected).abs() <= expected * step, "{rate}: {through}");
+        assert!(
+            (through - expected).abs() <= expected * step,
+            "{rate}: {through}"
+        );
     }
 }
 
@@ -89,7 +95,9 @@ fn every_source_and_type_that_is_covered_has_its_own() {
          [[limits.rates]]\ntype = \"t\"\nrate = 1\nburst = 3\n",
     );
     let mut taken = |source, event_type| {
-        (0..10).take_while(|_| rates.take_at(source, event_type, 0).is_ok()).count()
+        (0..10)
+            .take_while(|_| rates.take_at(source, event_type, 0).is_ok())
+            .count()
     };
     assert_eq!(taken("x.a", "other"), 2);
     assert_eq!(taken("x.b", "other"), 2);
@@ -115,7 +123,10 @@ fn what_a_later_rate_refuses_costs_the_earlier_ones_nothing() {
     }
     assert!(rates.take_at("s", "other", 0).is_ok());
     assert!(rates.take_at("s", "other", 0).is_ok());
-    assert!(rates.take_at("s", "other", 0).is_err(), "three of the source");
+    assert!(
+        rates.take_at("s", "other", 0).is_err(),
+        "three of the source"
+    );
     assert!(rates.take_at("r", "other", 0).is_ok());
     for _ in 0..10 {
         let refused = rates.take_at("r", "other", 0).unwrap_err();
@@ -134,7 +145,10 @@ fn more_names_than_there_is_room_for_stay_within_the_bound() {
         let _ = table.take(0, &name.to_string(), &quota, &rest, 0);
     }
     let (names, bytes) = (table.len(), table.bytes());
-    println!("{names} names in {bytes} bytes: {} a name", bytes as f64 / names as f64);
+    println!(
+        "{names} names in {bytes} bytes: {} a name",
+        bytes as f64 / names as f64
+    );
     assert!(names > 1_800_000 && names <= keyed::MOST_KEYS, "{names}");
     assert!(bytes <= 64 << 20, "{bytes}");
 }
@@ -152,7 +166,9 @@ fn strangers_cannot_have_a_used_up_bucket_dropped() {
     assert!(table.len() <= 64);
     assert_eq!(take("greedy", 0), Err(Duration::from_secs(1)));
     // Once theirs are full again, there is room for others.
-    let through = (0..64).filter(|n| take(&format!("late-{n}"), 10 * SECOND).is_ok()).count();
+    let through = (0..64)
+        .filter(|n| take(&format!("late-{n}"), 10 * SECOND).is_ok())
+        .count();
     assert!(through > 32, "{through}");
 }
 

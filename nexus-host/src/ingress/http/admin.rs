@@ -12,19 +12,13 @@ use super::{State, auth, json, no_such_path};
 use crate::admission::quoted;
 
 /// `GET /v1/admin/plugins`.
-pub(super) async fn plugins(
-    Extracted(shared): State,
-    head: Parts,
-) -> Result<Response, Problem> {
+pub(super) async fn plugins(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
     auth::admin(&shared, &head).await?;
     Ok(json(StatusCode::OK, &shared.ports.admin.plugins()))
 }
 
 /// `GET /v1/admin/breakers`.
-pub(super) async fn breakers(
-    Extracted(shared): State,
-    head: Parts,
-) -> Result<Response, Problem> {
+pub(super) async fn breakers(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
     auth::admin(&shared, &head).await?;
     Ok(json(StatusCode::OK, &shared.ports.admin.breakers()))
 }
@@ -64,10 +58,7 @@ pub(super) async fn switch_breaker(
 }
 
 /// `GET /v1/admin/queue`.
-pub(super) async fn queue(
-    Extracted(shared): State,
-    head: Parts,
-) -> Result<Response, Problem> {
+pub(super) async fn queue(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
     auth::admin(&shared, &head).await?;
     Ok(json(StatusCode::OK, &shared.ports.intake.queue().stats()))
 }

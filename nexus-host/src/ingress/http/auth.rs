@@ -93,34 +93,7 @@ fn presented(head: &Parts) -> Presented<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod matrix;
 
-    #[test]
-    fn one_header_in_a_scheme_that_is_known_and_nothing_else() {
-        let head = |values: &[&str]| {
-            let mut request = hyper::Request::new(());
-            for value in values {
-                request.headers_mut().append(AUTHORIZATION, value.parse().unwrap());
-            }
-            request.into_parts().0
-        };
-        for good in ["Bearer key", "bearer key", "BEARER   key "] {
-            let head = head(&[good]);
-            assert!(matches!(presented(&head), Presented::Bearer("key")), "{good}");
-        }
-        assert!(matches!(presented(&head(&[])), Presented::Nothing));
-        let signed = head(&["nexus-hmac-sha256 Client=a"]);
-        let Presented::Signed {
-            parameters: "Client=a",
-            method: "GET",
-            target: "/",
-        } = presented(&signed)
-        else {
-            panic!("not read as a signature");
-        };
-        for bad in [&["key"][..], &["Basic key"], &["Bearer"], &["Bearer a", "Bearer a"]] {
-            assert!(matches!(presented(&head(bad)), Presented::Unreadable), "{bad:?}");
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,7 @@ struct Shown<'a> {
 }
 
 /// `GET /v1/contracts`.
-pub(super) async fn list(
-    Extracted(shared): State,
-    head: Parts,
-) -> Result<Response, Problem> {
+pub(super) async fn list(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
     auth::client(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     let mut listed: Vec<Listed> = Vec::new();

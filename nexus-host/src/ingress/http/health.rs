@@ -4,8 +4,8 @@
 
 use axum::extract::State as Extracted;
 use axum::response::Response;
-use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 
 use super::{State, auth, json, json_text};
@@ -21,7 +21,9 @@ pub(super) async fn ready(Extracted(shared): State, head: Parts) -> Response {
     let mut report = shared.ports.readiness.report();
     // Whoever shows nothing is no stranger who failed to get in.
     let is_admin = auth::presents_something(&head)
-        && auth::client(&shared, &head).await.is_ok_and(|client| client.is_admin());
+        && auth::client(&shared, &head)
+            .await
+            .is_ok_and(|client| client.is_admin());
     if !is_admin {
         report.checks.iter_mut().for_each(Check::keep_to_yourself);
     }

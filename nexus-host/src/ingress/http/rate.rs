@@ -23,7 +23,11 @@ pub(super) fn announced(client: &ClientScope, mut response: Response) -> Respons
         whole_seconds(standing.window)
     );
     let reset = standing.reset;
-    let reset = if reset.is_zero() { 0 } else { whole_seconds(reset) };
+    let reset = if reset.is_zero() {
+        0
+    } else {
+        whole_seconds(reset)
+    };
     let standing = format!(r#""client";r={};t={reset}"#, standing.remaining);
     for (name, value) in [(POLICY, policy), (STANDING, standing)] {
         // Digits in a fixed text are always a header's value.

@@ -40,7 +40,10 @@ impl Signing {
 
     fn token_with(&self, header: &Value, claims: &Value) -> String {
         let signed = signed_part(header, claims);
-        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), signed.as_bytes())
+            .unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -107,7 +110,9 @@ fn in_file(key: &Signing) -> (tempfile::TempDir, Issuers) {
 
 async fn outcome(issuers: &Issuers, token: &str) -> Result<String, Reason> {
     let found = issuers.find(token, NOW).await;
-    found.map(|scope| scope.id().to_string()).map_err(|failure| failure.reason)
+    found
+        .map(|scope| scope.id().to_string())
+        .map_err(|failure| failure.reason)
 }
 
 #[tokio::test]
@@ -125,7 +130,11 @@ async fn a_right_token_names_its_client() {
         (json!({ "more": { "deep": [1] } }), "one"),
     ] {
         let token = key.token(&claims(change.clone()));
-        assert_eq!(outcome(&issuers, &token).await, Ok(client.to_owned()), "{change}");
+        assert_eq!(
+            outcome(&issuers, &token).await,
+            Ok(client.to_owned()),
+            "{change}"
+        );
     }
 }
 
@@ -134,7 +143,10 @@ async fn whatever_is_wrong_with_a_token_it_lets_nobody_in() {
     let key = Signing::new("k");
     let (_folder, issuers) = in_file(&key);
     for (change, reason) in [
-        (json!({ "iss": "https://other.example" }), Reason::UnknownIssuer),
+        (
+            json!({ "iss": "https://other.example" }),
+            Reason::UnknownIssuer,
+        ),
         (json!({ "iss": null }), Reason::UnknownIssuer),
         (json!({ "aud": "other" }), Reason::BadToken),
         (json!({ "aud": ["nexus2"] }), Reason::BadToken),
@@ -163,7 +175,11 @@ async fn whatever_is_wrong_with_a_token_it_lets_nobody_in() {
         json!({ "kid": "k" }),
     ] {
         let token = key.token_with(&header, &claims);
-        assert_eq!(outcome(&issuers, &token).await, Err(Reason::BadToken), "{header}");
+        assert_eq!(
+            outcome(&issuers, &token).await,
+            Err(Reason::BadToken),
+            "{header}"
+        );
     }
     let token = key.token(&claims);
     let (signed, signature) = token.rsplit_once('.').unwrap();
@@ -177,7 +193,11 @@ async fn whatever_is_wrong_with_a_token_it_lets_nobody_in() {
         forged_with_public_key(&key, &claims),
         format!("{}{token}", "x".repeat(20_000)),
     ] {
-        assert_eq!(outcome(&issuers, &forged).await, Err(Reason::BadToken), "{forged:.80}");
+        assert_eq!(
+            outcome(&issuers, &forged).await,
+            Err(Reason::BadToken),
+            "{forged:.80}"
+        );
     }
     for at in 0..token.len() {
         let mut changed = token.clone().into_bytes();
@@ -210,9 +230,15 @@ async fn a_shared_secret_is_for_hs256_and_nothing_else_is() {
         let signature = hmac::sign(&secret, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     };
-    assert_eq!(outcome(&issuers, &sign(secret, "HS256")).await, Ok("one".to_owned()));
+    assert_eq!(
+        outcome(&issuers, &sign(secret, "HS256")).await,
+        Ok("one".to_owned())
+    );
     for (secret, alg) in [("wrong", "HS256"), (secret, "none"), (secret, "ES256")] {
-        assert_eq!(outcome(&issuers, &sign(secret, alg)).await, Err(Reason::BadToken));
+        assert_eq!(
+            outcome(&issuers, &sign(secret, alg)).await,
+            Err(Reason::BadToken)
+        );
     }
 }
 
@@ -227,7 +253,10 @@ async fn a_token_s_scope_narrows() {
     ] {
         let token = key.token(&claims(scope.clone()));
         let found = issuers.find(&token, NOW).await.unwrap();
-        assert!(found.may_publish("a.b", "t.x") && found.may_subscribe(), "{scope}");
+        assert!(
+            found.may_publish("a.b", "t.x") && found.may_subscribe(),
+            "{scope}"
+        );
         assert!(!found.may_publish("a.c", "t.x") && !found.may_publish("a.b", "t.y"));
     }
     let nothing = key.token(&claims(json!({ "scope": "" })));
@@ -237,7 +266,10 @@ async fn a_token_s_scope_narrows() {
 
 #[tokio::test]
 async fn an_issuer_speaks_for_its_own_clients_only() {
-    let secrets = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
+    let secrets = [
+        "0123456789abcdef0123456789abcdef",
+        "fedcba9876543210fedcba9876543210",
+    ];
     let names = ["https://issuer.example", "https://second.example"];
     let settings = [0, 1].map(|at| config::Issuer {
         issuer: names[at].to_owned(),
@@ -257,9 +289,18 @@ async fn an_issuer_speaks_for_its_own_clients_only() {
         let signature = hmac::sign(&secret, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     };
-    assert_eq!(outcome(&issuers, &sign(0, "service")).await, Ok("one".to_owned()));
-    assert_eq!(outcome(&issuers, &sign(1, "other")).await, Ok("two".to_owned()));
-    assert_eq!(outcome(&issuers, &sign(1, "service")).await, Err(Reason::UnknownSubject));
+    assert_eq!(
+        outcome(&issuers, &sign(0, "service")).await,
+        Ok("one".to_owned())
+    );
+    assert_eq!(
+        outcome(&issuers, &sign(1, "other")).await,
+        Ok("two".to_owned())
+    );
+    assert_eq!(
+        outcome(&issuers, &sign(1, "service")).await,
+        Err(Reason::UnknownSubject)
+    );
 }
 
 /// An HTTP server that answers the same to everybody, and counts.
@@ -270,7 +311,10 @@ struct Keys {
 }
 
 fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 impl Keys {
@@ -341,7 +385,10 @@ async fn a_new_key_is_found_and_an_old_set_is_kept_while_fetching_fails() {
     *keys.answer.lock() = ok(&new.set());
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     assert!(outcome(&issuers, &token(&new)).await.is_ok());
-    assert!(outcome(&issuers, &token(&old)).await.is_err(), "it was taken back");
+    assert!(
+        outcome(&issuers, &token(&old)).await.is_err(),
+        "it was taken back"
+    );
 }
 
 #[tokio::test]
@@ -352,8 +399,18 @@ async fn what_is_no_key_set_lets_nobody_in() {
         "HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
         elsewhere.url
     );
-    let huge = ok(&format!("{{\"pad\":\"{}\",{}", "x".repeat(1 << 20), &key.set()[1..]));
-    for answer in [redirect, huge, ok("{}"), ok("<html>"), "nonsense".to_owned()] {
+    let huge = ok(&format!(
+        "{{\"pad\":\"{}\",{}",
+        "x".repeat(1 << 20),
+        &key.set()[1..]
+    ));
+    for answer in [
+        redirect,
+        huge,
+        ok("{}"),
+        ok("<html>"),
+        "nonsense".to_owned(),
+    ] {
         let keys = Keys::serve(answer).await;
         let issuers = keys.issuers(600);
         let token = key.token(&claims(json!({})));

@@ -48,9 +48,14 @@ fn published_vectors() {
 
 #[test]
 fn no_key_is_used_for_an_algorithm_of_another_kind() {
-    let all = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384]
-        .into_iter()
-        .chain([Algorithm::EdDSA, Algorithm::HS256]);
+    let all = [
+        Algorithm::RS256,
+        Algorithm::PS256,
+        Algorithm::ES256,
+        Algorithm::ES384,
+    ]
+    .into_iter()
+    .chain([Algorithm::EdDSA, Algorithm::HS256]);
     for algorithm in all {
         let suits = |key: &str| set(&[key]).unwrap().find(None, algorithm).is_some();
         let is_rsa = matches!(algorithm, Algorithm::RS256 | Algorithm::PS256);
@@ -71,7 +76,10 @@ fn keys_are_found_by_their_id() {
     let set = set(&[&one, &two, EDDSA.0]).unwrap();
     let found = |kid: &str| set.find(Some(kid), Algorithm::ES256).is_some();
     assert!(found("one") && found("two") && !found("three") && !found(""));
-    assert!(set.find(None, Algorithm::ES256).is_none(), "which of the two?");
+    assert!(
+        set.find(None, Algorithm::ES256).is_none(),
+        "which of the two?"
+    );
     assert!(set.find(None, Algorithm::EdDSA).is_some());
 }
 

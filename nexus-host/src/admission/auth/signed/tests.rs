@@ -36,7 +36,12 @@ fn header(secret: &str, timestamp: i64, nonce: &str, request: (&str, &str, &str)
 
 const REQUEST: (&str, &str, &str) = ("POST", "/v1/events?ack=processed", "{}");
 
-fn outcome(signers: &Signers, header: &str, request: (&str, &str, &str), now: i64) -> Option<Reason> {
+fn outcome(
+    signers: &Signers,
+    header: &str,
+    request: (&str, &str, &str),
+    now: i64,
+) -> Option<Reason> {
     let (method, target, body) = request;
     let proven = signers
         .claim(header, method, target, now)
@@ -51,7 +56,11 @@ fn the_documented_example() {
         "0123456789abcdef0123456789abcdef",
         "1800000000",
         "5f2c8f0a9d4e4b7c8a1f",
-        ("POST", "/v1/events", r#"{"type":"test.happened","source":"app","payload":{}}"#),
+        (
+            "POST",
+            "/v1/events",
+            r#"{"type":"test.happened","source":"app","payload":{}}"#,
+        ),
     );
     let page = include_str!("../../../../../docs/authentication.md");
     assert!(page.contains(&signature), "{signature}");
@@ -62,7 +71,10 @@ fn a_right_signature_is_good_once() {
     let signers = signers(&[SECRET]);
     let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
     assert_eq!(outcome(&signers, &header, REQUEST, NOW), None);
-    assert_eq!(outcome(&signers, &header, REQUEST, NOW + 1), Some(Reason::Replayed));
+    assert_eq!(
+        outcome(&signers, &header, REQUEST, NOW + 1),
+        Some(Reason::Replayed)
+    );
 }
 
 #[test]
@@ -120,11 +132,20 @@ fn whatever_is_changed_breaks_it() {
         assert_eq!(reason, Some(Reason::BadSignature), "{request:?}");
     }
     let later = header.replace(&NOW.to_string(), &(NOW + 1).to_string());
-    assert_eq!(outcome(&signers, &later, REQUEST, NOW), Some(Reason::BadSignature));
+    assert_eq!(
+        outcome(&signers, &later, REQUEST, NOW),
+        Some(Reason::BadSignature)
+    );
     let renewed = header.replace(NONCE_TEXT, "fedcba9876543210");
-    assert_eq!(outcome(&signers, &renewed, REQUEST, NOW), Some(Reason::BadSignature));
+    assert_eq!(
+        outcome(&signers, &renewed, REQUEST, NOW),
+        Some(Reason::BadSignature)
+    );
     let other = header.replace("Client=app", "Client=other");
-    assert_eq!(outcome(&signers, &other, REQUEST, NOW), Some(Reason::BadSignature));
+    assert_eq!(
+        outcome(&signers, &other, REQUEST, NOW),
+        Some(Reason::BadSignature)
+    );
     // None of these has used up the nonce.
     assert_eq!(outcome(&signers, &header, REQUEST, NOW), None);
 }
@@ -140,7 +161,10 @@ fn ten_thousand_forgeries_and_none_is_taken() {
             "Client=app, Timestamp={NOW}, Nonce={NONCE_TEXT}, Signature={}",
             hex::encode(forged)
         );
-        assert_eq!(outcome(&signers, &header, REQUEST, NOW), Some(Reason::BadSignature));
+        assert_eq!(
+            outcome(&signers, &header, REQUEST, NOW),
+            Some(Reason::BadSignature)
+        );
     }
 }
 
@@ -153,7 +177,10 @@ fn the_header_is_read_strictly() {
         format!("client=app, timestamp={NOW}, nonce={NONCE_TEXT}, signature={signature}"),
     ];
     for header in good {
-        assert!(signers.claim(&header, REQUEST.0, REQUEST.1, NOW).is_ok(), "{header}");
+        assert!(
+            signers.claim(&header, REQUEST.0, REQUEST.1, NOW).is_ok(),
+            "{header}"
+        );
     }
     let whole = format!("Client=app, Timestamp={NOW}, Nonce={NONCE_TEXT}, Signature={signature}");
     for bad in [
