@@ -46,8 +46,9 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub burst: Option<u32>,
-    /// Rates for each source or each event type; an event must be within all that cover it, and at
-    /// most 64 may be given. Default none.
+    /// Rates for each source or each event type that they cover: `source` or `type` (an exact name,
+    /// `prefix.*` or `*`), `rate` and, if need be, `burst`. An event must be within all that cover it;
+    /// at most 64 may be given. Default none.
     #[schemars(length(max = 64))]
     pub rates: Vec<Rate>,
 }

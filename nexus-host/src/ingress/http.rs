@@ -2,7 +2,7 @@
 //! problem document. It opens no socket, and logs neither bodies, queries nor keys.
 
 mod admin;
-mod auth;
+pub(super) mod auth;
 mod body;
 mod contracts;
 mod dead_letters;

@@ -99,12 +99,11 @@ impl Claims {
         let (now, leeway) = (now as f64, leeway as f64);
         match self.exp {
             None => return Some("the token must say until when it holds (exp)"),
-            // What is no number compares as false.
             Some(exp) if now < exp + leeway => {}
             Some(_) => return Some("the token has expired; ask its issuer for a new one"),
         }
         match self.nbf {
-            Some(nbf) if !(nbf - leeway <= now) => Some("the token does not hold yet (nbf)"),
+            Some(nbf) if now < nbf - leeway => Some("the token does not hold yet (nbf)"),
             _ => None,
         }
     }

@@ -13,6 +13,9 @@ use crate::config::{HumanDuration, KeyHash, Secret, Section, Selector, Sha256};
 /// Keys of one client that are valid at the same time: the old one and the new one.
 const MOST_KEYS: usize = 2;
 
+/// What stands where no key was written.
+const NO_KEY: KeyHash = KeyHash::from_bytes([0; 32]);
+
 /// Secrets of one client at the same time: the old one and the new one.
 const MOST_SECRETS: usize = 2;
 
@@ -36,8 +39,9 @@ pub struct Client {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "KeyHash")]
     pub key_sha256: Option<KeyHash>,
-    /// Keys that may expire. At most two of a client's keys, `key_sha256` included, may be valid at
-    /// the same time: the old one and the new one. Default none.
+    /// Keys that may expire, each `{ sha256 = "…", expires_at = "2027-01-01T00:00:00Z" }`; without
+    /// `expires_at`, never. At most two of a client's keys, `key_sha256` included, may be valid at the
+    /// same time: the old one and the new one. Default none.
     #[schemars(length(max = 16))]
     pub keys: Vec<Key>,
     /// The secrets with which it signs its requests, each `{ env = "NAME" }` or
@@ -197,20 +201,10 @@ pub(crate) fn check_clients(clients: &[Client], issuers: &[String], section: &mu
             "give each client its own",
         );
         let listed = client.keys.iter().map(|key| ("keys", &key.sha256));
-        for (key, hash) in client
-            .key_sha256
-            .iter()
-            .map(|hash| ("key_sha256", hash))
-            .chain(listed)
-        {
+        let first = client.key_sha256.iter().map(|hash| ("key_sha256", hash));
+        for (key, hash) in first.chain(listed).filter(|(_, hash)| **hash != NO_KEY) {
             let help = "make a key for each client";
             keys.check(hash, (index, key), section, "key", help);
-            if *hash == KeyHash::default() {
-                let message = "is the hash of no key";
-                section
-                    .index(index)
-                    .refuse(key, message, "write what `nexus key new` prints");
-            }
         }
         let help = "give each client its own certificate";
         if let Some(hash) = &client.certificate_sha256 {
@@ -231,6 +225,15 @@ pub(crate) fn check_clients(clients: &[Client], issuers: &[String], section: &mu
 }
 
 fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '_>) {
+    let (no_key, help) = ("is the hash of no key", "write what `nexus key new` prints");
+    if client.key_sha256 == Some(NO_KEY) {
+        section.refuse("key_sha256", no_key, help);
+    }
+    for (at, key) in client.keys.iter().enumerate() {
+        if key.sha256 == NO_KEY {
+            section.key("keys").index(at).refuse("sha256", no_key, help);
+        }
+    }
     let now = Utc::now();
     let valid = client
         .keys

@@ -94,7 +94,7 @@ fn every_source_and_type_that_is_covered_has_its_own() {
         "[[limits.rates]]\nsource = \"x.*\"\nrate = 1\nburst = 2\n\
          [[limits.rates]]\ntype = \"t\"\nrate = 1\nburst = 3\n",
     );
-    let mut taken = |source, event_type| {
+    let taken = |source, event_type| {
         (0..10)
             .take_while(|_| rates.take_at(source, event_type, 0).is_ok())
             .count()

@@ -16,7 +16,7 @@ fn unknown_keys_and_sections() {
             "config:3: queue.capcity: unknown key; did you mean `capacity`?",
             "config:4: queue.zzz: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `sqlite`, `wait_timeout`, `when_full`",
             "config:5: qeue: unknown section; did you mean `queue`?",
-            "config:6: policy: unknown section; known are `breaker`, `clients`, `dispatch`, `limits`, `observe`, `plugins`, `queue`, `retry`, `server`, `shutdown`",
+            "config:6: policy: unknown section; known are `breaker`, `clients`, `dispatch`, `issuers`, `limits`, `observe`, `plugins`, `queue`, `retry`, `server`, `shutdown`",
             "config:8: queue.sqlite.pth: unknown key; did you mean `path`?",
         ]
     );
@@ -209,9 +209,9 @@ fn ways_in() {
         "config:15: clients[4].hmac: a secret must be at least 16 bytes long",
         "config:16: clients[4].hmac_window: must be at most 1h",
         "config:19: clients[5].hmac[0]: expected a table",
-        "config:21: clients[6].jwt_subject: there is no [[issuers]] section",
-        "config:22: clients[6].transports[0]: ",
-        "config:26: clients[7].jwt_issuer: jwt_issuer needs jwt_subject",
+        "config:22: clients[6].jwt_subject: there is no [[issuers]] section",
+        "config:23: clients[6].transports[0]: ",
+        "config:27: clients[7].jwt_issuer: jwt_issuer needs jwt_subject",
     ];
     assert_eq!(told.len(), starts.len(), "{told:#?}");
     for (told, start) in told.iter().zip(starts) {
@@ -250,20 +250,44 @@ fn issuers() {
     }
     for (bad, says) in [
         ("", "exactly one of jwks_file, jwks_url and secret"),
-        ("jwks_file = \"a\"\njwks_url = \"https://a.example\"", "exactly one of"),
+        (
+            "jwks_file = \"a\"\njwks_url = \"https://a.example\"",
+            "exactly one of",
+        ),
         ("jwks_url = \"http://issuer.example/keys\"", "must be https"),
-        ("jwks_url = \"http://127.0.0.1.example/keys\"", "must be https"),
+        (
+            "jwks_url = \"http://127.0.0.1.example/keys\"",
+            "must be https",
+        ),
         ("jwks_url = \"ftp://127.0.0.1/keys\"", "must be https"),
         ("jwks_url = \"/keys\"", "names no host"),
-        ("jwks_url = \"https://u:p@a.example/\"", "a user or a password"),
-        ("jwks_file = \"a\"\nca_file = \"b\"", "ca_file needs jwks_url"),
-        ("jwks_file = \"a\"\nalgorithms = [\"none\"]", "algorithms[0]"),
-        ("jwks_file = \"a\"\nalgorithms = [\"HS256\"]", "HS256 goes with a secret"),
+        (
+            "jwks_url = \"https://u:p@a.example/\"",
+            "a user or a password",
+        ),
+        (
+            "jwks_file = \"a\"\nca_file = \"b\"",
+            "ca_file needs jwks_url",
+        ),
+        (
+            "jwks_file = \"a\"\nalgorithms = [\"none\"]",
+            "algorithms[0]",
+        ),
+        (
+            "jwks_file = \"a\"\nalgorithms = [\"HS256\"]",
+            "HS256 goes with a secret",
+        ),
         ("jwks_file = \"a\"\nleeway = \"11m\"", "at most 10m"),
         ("jwks_file = \"a\"\nrefresh = \"0s\"", "at least 1s"),
-        ("secret = { env = \"S\" }\nalgorithms = [\"HS256\"]", "at least 32 bytes"),
+        (
+            "secret = { env = \"S\" }\nalgorithms = [\"HS256\"]",
+            "at least 32 bytes",
+        ),
         ("secret = { env = \"S\" }", "HS256 goes with a secret"),
-        ("jwks_file = \"a\"\n[[issuers]]\nissuer = \"i\"\naudience = \"n\"\njwks_file = \"a\"", "is the issuer of another section"),
+        (
+            "jwks_file = \"a\"\n[[issuers]]\nissuer = \"i\"\naudience = \"n\"\njwks_file = \"a\"",
+            "is the issuer of another section",
+        ),
     ] {
         assert!(of(bad).contains(says), "{bad}: {}", of(bad));
     }
@@ -284,7 +308,10 @@ fn rates() {
     ];
     assert_eq!(told.len(), says.len(), "{told:#?}");
     for says in says {
-        assert!(told.iter().any(|line| line.contains(says)), "{says}: {told:#?}");
+        assert!(
+            told.iter().any(|line| line.contains(says)),
+            "{says}: {told:#?}"
+        );
     }
 }
 
