@@ -2,8 +2,8 @@
 //! events. It never queues, and never looks at what an event means.
 //!
 //! In order, the cheapest refusals first: who is there (before a body is read), how often, is it
-//! JSON without doubt, may the client publish this, is the envelope in order, does the payload fit
-//! its contract.
+//! JSON without doubt, may the client publish this, how often may anybody, is the envelope in order,
+//! does the payload fit its contract.
 
 mod admitted;
 mod auth;
@@ -24,25 +24,28 @@ use nexus_plugin_api::Event;
 use uuid::Uuid;
 
 pub use admitted::Admitted;
-pub use auth::ClientScope;
-pub use config::{Client, Limits};
+pub use auth::{ClientScope, Credentials, Presented, Sender};
+pub use config::{Client, Issuer, Limits, Transport};
 pub use contract::{Contract, ContractConflict, Contracts, HUB};
 pub use emitted::Origin;
+pub use rate_limit::Standing;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
 
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
 pub(crate) use rejection::quoted;
 
-use auth::Keys;
+use auth::Auth;
 use envelope::Fields;
+use rate_limit::Rates;
 use strict_json::{Bounds, Tree};
 
 /// Lets events in or refuses them.
 pub struct Admission {
     limits: Limits,
     bounds: Bounds,
-    keys: Keys,
+    auth: Auth,
+    rates: Rates,
     contracts: Arc<Contracts>,
 }
 
@@ -77,12 +80,18 @@ impl Supplied<'_> {
 }
 
 impl Admission {
-    /// An admission for these clients and nobody else.
-    pub fn new(limits: &Limits, clients: &[Client], contracts: Arc<Contracts>) -> Self {
+    /// An admission for these clients and nobody else; `issuers` are those whose tokens may name one.
+    pub fn new(
+        limits: &Limits,
+        clients: &[Client],
+        issuers: &[Issuer],
+        contracts: Arc<Contracts>,
+    ) -> Self {
         Self {
             limits: limits.clone(),
             bounds: Bounds::new(limits),
-            keys: Keys::new(clients),
+            auth: Auth::new(clients, issuers),
+            rates: Rates::new(limits),
             contracts,
         }
     }
@@ -97,12 +106,35 @@ impl Admission {
         &self.limits
     }
 
-    /// Finds the client that holds the key. To be called before any body is read.
+    /// Finds the client behind a request that has no body.
     ///
     /// # Errors
-    /// `unauthenticated`, whatever is wrong with the key.
-    pub fn authenticate(&self, bearer: Option<&str>) -> Result<Arc<ClientScope>, Rejection> {
-        self.keys.authenticate(bearer)
+    /// `unauthenticated`, whatever is wrong with the credentials; `forbidden` when the client may not
+    /// come this way; `rate_limited` after too many failures from the same address.
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials<'_>,
+    ) -> Result<Arc<ClientScope>, Rejection> {
+        let sender = self.identify(credentials).await?;
+        self.confirm(sender, b"")
+    }
+
+    /// Finds out who is there, before a body is read. A signed request is only
+    /// [confirmed](Self::confirm) with its body.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
+    pub async fn identify(&self, credentials: &Credentials<'_>) -> Result<Sender, Rejection> {
+        self.auth.identify(credentials).await
+    }
+
+    /// The client behind a request whose body is `body`, as it was sent.
+    ///
+    /// # Errors
+    /// `unauthenticated` when its signature is not right or was there before; `rate_limited` when the
+    /// client has signed more requests than are remembered.
+    pub fn confirm(&self, sender: Sender, body: &[u8]) -> Result<Arc<ClientScope>, Rejection> {
+        self.auth.confirm(sender, body)
     }
 
     /// Looks whether a body holds one event or an array of them, and cuts the array up.
@@ -148,6 +180,7 @@ impl Admission {
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
             permit(client, source, event_type)?;
+            self.rates.take(source, event_type)?;
         }
         let opened = fields.open(supplied)?;
         self.conclude(opened.event, &opened.payload)
@@ -194,7 +227,7 @@ impl fmt::Debug for Admission {
 fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Rejection> {
     let message = if rules::is_reserved(event_type) {
         "types that begin with `nexus.` are the hub's own; nobody else may publish them".to_owned()
-    } else if client.covers(source, event_type) {
+    } else if client.may_publish(source, event_type) {
         return Ok(());
     } else {
         format!(

@@ -63,6 +63,8 @@ pub struct Config {
     pub limits: admission::config::Limits,
     /// Who may publish.
     pub clients: Vec<admission::config::Client>,
+    /// Whose tokens (JWT) are believed.
+    pub issuers: Vec<admission::config::Issuer>,
     /// How events wait.
     pub queue: queue::config::Config,
     /// How events are handed to processors and integrations.
@@ -133,7 +135,13 @@ impl Config {
         let mut root = objections.root();
         self.server.check(&mut root.key("server"));
         self.limits.check(&mut root.key("limits"));
-        admission::config::check_clients(&self.clients, &mut root.key("clients"));
+        let issuers: Vec<_> = self
+            .issuers
+            .iter()
+            .map(|issuer| issuer.issuer.clone())
+            .collect();
+        admission::config::check_clients(&self.clients, &issuers, &mut root.key("clients"));
+        admission::config::check_issuers(&self.issuers, &mut root.key("issuers"));
         self.queue.check(&mut root.key("queue"));
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));

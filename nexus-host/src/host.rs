@@ -124,7 +124,12 @@ impl Host {
 
         // The way of an event: admission, queue, dispatch; news of it go to the live view and to
         // whoever waits for the outcome.
-        let admission = Arc::new(Admission::new(&config.limits, &config.clients, contracts));
+        let admission = Arc::new(Admission::new(
+            &config.limits,
+            &config.clients,
+            &config.issuers,
+            contracts,
+        ));
         let lanes = config.dispatch.ordering == Ordering::Lane;
         let queue: Arc<dyn Queue> = match (queue, config.queue.backend) {
             (Some(queue), _) => queue,
@@ -362,7 +367,10 @@ impl Host {
         let drained_by = begun + self.config.shutdown.drain_timeout.get();
         // Nothing new comes in.
         self.vitals.stop();
-        let served = self.server.take().map(|server| server.stop(drained_by - begun));
+        let served = self
+            .server
+            .take()
+            .map(|server| server.stop(drained_by - begun));
         self.queue.close_intake();
         let _ = timeout_at(drained_by, self.background.shutdown()).await;
         // What is in, gets done.

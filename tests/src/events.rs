@@ -20,7 +20,7 @@ static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
     contracts
         .register("tests", contract)
         .expect("a usable contract");
-    Admission::new(&Limits::default(), &[], Arc::new(contracts))
+    Admission::new(&Limits::default(), &[], &[], Arc::new(contracts))
 });
 
 /// An admission that knows [`EVENT_TYPE`] and no client.

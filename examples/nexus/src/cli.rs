@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use nexus_host::config::Selector;
+use nexus_host::config::{HumanDuration, Selector};
 use uuid::Uuid;
 
 use crate::moment;
@@ -309,6 +309,10 @@ pub(crate) struct NewKey {
     /// Let the client use the administration
     #[arg(long)]
     pub(crate) admin: bool,
+
+    /// Let the key expire after a time, such as 90d; at most 366d [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<HumanDuration>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `nexus key new`: receives a client's name and scopes, prints a fresh key once and the lines for
 //! the configuration. It keeps nothing and writes no file.
 
-use nexus_host::config::Selector;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use nexus_host::config::{HumanDuration, Selector};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde::Serialize;
@@ -24,6 +25,8 @@ const LONGEST_ID: usize = 200;
 struct Client<'a> {
     id: &'a str,
     key_sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
     sources: Vec<String>,
     types: Vec<String>,
     admin: bool,
@@ -53,6 +56,7 @@ pub(crate) fn new(common: &Common, options: &NewKey) -> Result<(), Failure> {
     let client = Client {
         id: &options.id,
         key_sha256: hex::encode(Sha256::digest(key.as_bytes())),
+        expires_at: options.expires.map(|lasts| end(Utc::now(), lasts)),
         sources,
         types,
         admin: options.admin,
@@ -72,6 +76,12 @@ pub(crate) fn new(common: &Common, options: &NewKey) -> Result<(), Failure> {
          `Authorization: Bearer KEY`, the command line reads it from NEXUS_KEY.\n\
          Below: for nexus.toml. Start the hub again to have it apply.",
     );
+    if client.expires_at.is_some() {
+        output::note(
+            "For a client that is there already, take the entry of `keys` alone; two of its keys \
+             may be valid at the same time.",
+        );
+    }
     output::line(&format!("\n{toml}"));
     Ok(())
 }
@@ -97,13 +107,24 @@ fn random() -> Result<String, Failure> {
     Ok(format!("{PREFIX}{}", hex::encode(bytes)))
 }
 
+/// When a key that lasts so long from now on expires. The configuration knows whole seconds.
+fn end(now: DateTime<Utc>, lasts: HumanDuration) -> String {
+    // At most 366 days, which is far from where the calendar ends.
+    let lasts = TimeDelta::from_std(lasts.get()).unwrap_or_default();
+    (now + lasts).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 fn lines(client: &Client<'_>) -> String {
     let text = |text: &str| toml::Value::from(text).to_string();
     let list = |texts: &[String]| toml::Value::from(texts.to_vec()).to_string();
+    let hash = text(&client.key_sha256);
+    let key = match &client.expires_at {
+        None => format!("key_sha256 = {hash}"),
+        Some(end) => format!("keys = [{{ sha256 = {hash}, expires_at = {} }}]", text(end)),
+    };
     format!(
-        "[[clients]]\nid = {}\nkey_sha256 = {}\nsources = {}\ntypes = {}\nadmin = {}",
+        "[[clients]]\nid = {}\n{key}\nsources = {}\ntypes = {}\nadmin = {}",
         text(client.id),
-        text(&client.key_sha256),
         list(&client.sources),
         list(&client.types),
         client.admin
@@ -121,6 +142,7 @@ mod tests {
         let client = Client {
             id: "a \"quoted\" \n name",
             key_sha256: hex::encode(Sha256::digest(b"k")),
+            expires_at: None,
             sources: vec!["a".to_owned(), "b.*".to_owned()],
             types: vec!["*".to_owned()],
             admin: true,
@@ -132,6 +154,25 @@ mod tests {
         assert_eq!(read.id, client.id);
         assert_eq!(read.sources.len(), 2);
         assert!(read.admin);
+    }
+
+    #[test]
+    fn a_key_expires_when_it_says() {
+        let now = "2026-10-03T08:00:00.5Z".parse().unwrap();
+        let client = Client {
+            id: "a",
+            key_sha256: hex::encode(Sha256::digest(b"k")),
+            expires_at: Some(end(now, "90d".parse().unwrap())),
+            sources: Vec::new(),
+            types: Vec::new(),
+            admin: false,
+        };
+        let config = Config::from_toml_str(&lines(&client)).unwrap();
+        let [key] = config.clients[0].keys.as_slice() else {
+            panic!("one key, not {:?}", config.clients);
+        };
+        let end: DateTime<Utc> = "2027-01-01T08:00:00Z".parse().unwrap();
+        assert_eq!(key.expires_at, Some(end));
     }
 
     #[test]

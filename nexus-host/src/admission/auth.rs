@@ -1,248 +1,249 @@
-//! Who is there: receives the key of a request's headers, hands on the scope of the client that
-//! holds it. It reads no body, keeps no key (only digests), and lets nobody in who is not
-//! configured.
+//! Who is there: receives the credentials of a request, hands on the scope of the client that they
+//! prove. It reads no body (a signed request is proven once somebody has), keeps no key and no
+//! token, and lets nobody in who is not configured.
+//!
+//! A client proves itself by a key or a token after `Bearer`, by a signature over the request, or by
+//! its TLS certificate. What it presents itself counts before the certificate; the two may not be
+//! two different clients'.
 
-use std::collections::HashMap;
+mod certificate;
+mod failure;
+mod fetch;
+mod issuers;
+mod key_set;
+mod key_source;
+mod keys;
+mod nonces;
+mod scope;
+mod signed;
+mod token;
+
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use chrono::Utc;
 
-use super::config::Client;
-use super::rate_limit::RateLimit;
+use super::config::{Client, Issuer, Transport};
 use super::rejection::{Code, Rejection};
-use crate::config::{KeyHash, Selector};
+use certificate::Certificates;
+use failure::{Failure, Failures, Reason};
+use issuers::Issuers;
+use keys::Keys;
+use signed::{Claim, Signers};
 
-/// What one client may do. Nothing is granted that is not configured.
-pub struct ClientScope {
-    id: Arc<str>,
-    sources: Vec<Selector>,
-    types: Vec<Selector>,
-    admin: bool,
-    limit: Option<RateLimit>,
+pub use scope::ClientScope;
+
+/// What a door has received of somebody.
+pub struct Credentials<'c> {
+    /// What was presented.
+    pub presented: Presented<'c>,
+    /// The certificate (DER) of the TLS connection, after its chain was verified.
+    pub certificate: Option<&'c [u8]>,
+    /// The other end, whose failures are counted.
+    pub peer: Option<IpAddr>,
+    /// The way it came.
+    pub transport: Transport,
 }
 
-impl ClientScope {
-    fn new(client: &Client) -> Self {
-        Self {
-            id: client.id.as_str().into(),
-            sources: client.sources.clone(),
-            types: client.types.clone(),
-            admin: client.admin,
-            limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
+/// What somebody presents to be let in.
+pub enum Presented<'c> {
+    /// Nothing.
+    Nothing,
+    /// Something in an unknown scheme, or two things of which nobody can tell which was meant.
+    Unreadable,
+    /// A key or a token.
+    Bearer(&'c str),
+    /// A signature over the request.
+    Signed {
+        /// What follows the scheme's name.
+        parameters: &'c str,
+        /// The request's method.
+        method: &'c str,
+        /// Its path and query, as they were sent.
+        target: &'c str,
+    },
+}
+
+impl<'c> Presented<'c> {
+    /// Reads the value of an `Authorization` header of a request.
+    pub fn read(value: &'c str, method: &'c str, target: &'c str) -> Self {
+        let Some((scheme, rest)) = value.split_once(' ') else {
+            return Self::Unreadable;
+        };
+        let rest = rest.trim_matches(' ');
+        if scheme.eq_ignore_ascii_case("bearer") {
+            Self::Bearer(rest)
+        } else if scheme.eq_ignore_ascii_case(signed::SCHEME) {
+            Self::Signed {
+                parameters: rest,
+                method,
+                target,
+            }
+        } else {
+            Self::Unreadable
         }
     }
-
-    /// The client's name in logs and metrics.
-    pub fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
-    /// Whether it may use `/v1/admin`.
-    pub fn is_admin(&self) -> bool {
-        self.admin
-    }
-
-    /// Whether events of that type from that source are within its reach.
-    pub fn covers(&self, source: &str, event_type: &str) -> bool {
-        let matches = |selectors: &[Selector], name| selectors.iter().any(|s| s.matches(name));
-        matches(&self.sources, source) && matches(&self.types, event_type)
-    }
-
-    /// Takes one event's share of the client's rate.
-    pub(super) fn take(&self) -> Result<(), Rejection> {
-        let Some(limit) = &self.limit else {
-            return Ok(());
-        };
-        limit.take().map_err(|wait| {
-            let message = format!(
-                "client `{}` has used up its rate; wait as long as Retry-After says",
-                self.id
-            );
-            Rejection::new(Code::RateLimited, message).with_retry_after(wait)
-        })
-    }
 }
 
-impl fmt::Debug for ClientScope {
+/// Shows no credential.
+impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientScope")
-            .field("id", &self.id)
-            .field("sources", &self.sources)
-            .field("types", &self.types)
-            .field("admin", &self.admin)
+        f.debug_struct("Credentials")
+            .field("peer", &self.peer)
+            .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
 }
 
-/// The configured clients, by their keys' digests.
-pub(super) struct Keys {
-    /// Filed under a part of the digest, so that the time does not grow with their number. Finding
-    /// a drawer tells an attacker nothing: he would have to invert SHA-256 to choose one. Within a
-    /// drawer the comparison takes the same time whatever it finds.
-    drawers: HashMap<[u8; 8], Vec<(KeyHash, Arc<ClientScope>)>>,
+/// Somebody who is known, or has named a client and proves it with the body.
+#[derive(Debug)]
+#[must_use = "a sender is nobody until it is confirmed"]
+pub struct Sender {
+    who: Who,
+    peer: Option<IpAddr>,
 }
 
-impl Keys {
-    pub(super) fn new(clients: &[Client]) -> Self {
-        let mut drawers: HashMap<_, Vec<_>> = HashMap::new();
-        for client in clients {
-            let scope = Arc::new(ClientScope::new(client));
-            drawers
-                .entry(drawer(client.key_sha256.as_bytes()))
-                .or_default()
-                .push((client.key_sha256, scope));
+impl Sender {
+    /// The client that it has named, which is not proven before it is confirmed.
+    pub fn named(&self) -> &ClientScope {
+        self.who.scope()
+    }
+}
+
+#[derive(Debug)]
+enum Who {
+    Known(Arc<ClientScope>),
+    Claimed(Box<Claim>),
+}
+
+impl Who {
+    fn scope(&self) -> &Arc<ClientScope> {
+        match self {
+            Self::Known(scope) => scope,
+            Self::Claimed(claim) => claim.scope(),
         }
-        Self { drawers }
+    }
+}
+
+/// The configured clients, by everything that they can be known by.
+pub(super) struct Auth {
+    has_clients: bool,
+    keys: Keys,
+    signers: Signers,
+    issuers: Issuers,
+    certificates: Certificates,
+    failures: Failures,
+}
+
+impl Auth {
+    pub(super) fn new(clients: &[Client], issuers: &[Issuer]) -> Self {
+        let scopes = clients
+            .iter()
+            .map(|client| (client, Arc::new(ClientScope::new(client))));
+        let scopes: Vec<_> = scopes.collect();
+        Self {
+            has_clients: !clients.is_empty(),
+            keys: Keys::new(&scopes),
+            signers: Signers::new(&scopes),
+            issuers: Issuers::new(issuers, &scopes),
+            certificates: Certificates::new(&scopes),
+            failures: Failures::new(),
+        }
     }
 
-    pub(super) fn authenticate(&self, key: Option<&str>) -> Result<Arc<ClientScope>, Rejection> {
-        let refused = |message: &'static str| Rejection::new(Code::Unauthenticated, message);
-        if self.drawers.is_empty() {
-            return Err(refused(
-                "no client is configured, so nobody is let in; add a [[clients]] section",
-            ));
+    /// Finds out who is there, as far as that goes without a body.
+    pub(super) async fn identify(
+        &self,
+        credentials: &Credentials<'_>,
+    ) -> Result<Sender, Rejection> {
+        let peer = credentials.peer;
+        let who = self.recognise(credentials).await;
+        who.map(|who| Sender { who, peer })
+            .map_err(|failure| self.failures.record(peer, failure))
+    }
+
+    /// The client, now that the body is there, as it was sent.
+    pub(super) fn confirm(
+        &self,
+        sender: Sender,
+        body: &[u8],
+    ) -> Result<Arc<ClientScope>, Rejection> {
+        match sender.who {
+            Who::Known(scope) => Ok(scope),
+            Who::Claimed(claim) => claim
+                .prove(body, Utc::now().timestamp())
+                .map_err(|failure| self.failures.record(sender.peer, failure)),
         }
-        let Some(key) = key else {
-            return Err(refused(
-                "a key is needed; send it as `Authorization: Bearer KEY`",
-            ));
-        };
-        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        let mut found = None;
-        for (hash, scope) in self.drawers.get(&drawer(&digest)).into_iter().flatten() {
-            if bool::from(hash.as_bytes().ct_eq(&digest)) {
-                found = Some(scope);
+    }
+
+    async fn recognise(&self, credentials: &Credentials<'_>) -> Result<Who, Failure> {
+        if !self.has_clients {
+            let message = "no client is configured, so nobody is let in; add a [[clients]] section";
+            return Err(Failure::new(Reason::NoCredentials, message));
+        }
+        let mut certified = credentials
+            .certificate
+            .map(|der| self.certificates.find(der));
+        let who = match credentials.presented {
+            Presented::Nothing => match certified.take() {
+                Some(certified) => Who::Known(certified?),
+                None => return Err(nothing()),
+            },
+            Presented::Unreadable => return Err(unreadable()),
+            Presented::Bearer(text) => Who::Known(self.bearer(text).await?),
+            Presented::Signed {
+                parameters,
+                method,
+                target,
+            } => {
+                let now = Utc::now().timestamp();
+                let claim = self.signers.claim(parameters, method, target, now)?;
+                Who::Claimed(Box::new(claim))
             }
+        };
+        let scope = who.scope();
+        // A certificate that is nobody's may be there for the connection alone.
+        if let Some(Ok(other)) = certified
+            && other.id() != scope.id()
+        {
+            let message = "the certificate is another client's than what was presented with it";
+            return Err(Failure::new(Reason::TwoIdentities, message));
         }
-        found
-            .cloned()
-            .ok_or_else(|| refused("the key is not known; check it, or ask for a new one"))
+        if !scope.comes_by(credentials.transport) {
+            let message = format!(
+                "client `{}` may not come by {}; its `transports` in [[clients]] say how it may",
+                scope.id(),
+                credentials.transport.as_str()
+            );
+            let rejection = Rejection::new(Code::Forbidden, message);
+            return Err(Failure::with(Reason::WrongTransport, rejection).of(scope.id()));
+        }
+        Ok(who)
+    }
+
+    async fn bearer(&self, text: &str) -> Result<Arc<ClientScope>, Failure> {
+        let now = Utc::now();
+        if let Some(scope) = self.keys.find(text, now)? {
+            return Ok(scope);
+        }
+        if !self.issuers.is_empty() && token::is_token(text) {
+            return self.issuers.find(text, now.timestamp()).await;
+        }
+        let message = "the key is not known; check it, or ask for a new one";
+        Err(Failure::new(Reason::UnknownKey, message))
     }
 }
 
-fn drawer(digest: &[u8; 32]) -> [u8; 8] {
-    let mut head = [0; 8];
-    head.copy_from_slice(&digest[..8]);
-    head
+fn nothing() -> Failure {
+    let message = "a key is needed; send it as `Authorization: Bearer KEY`";
+    Failure::new(Reason::NoCredentials, message)
+}
+
+fn unreadable() -> Failure {
+    let message = "one `Authorization` header is needed, with `Bearer KEY` or a signature";
+    Failure::new(Reason::Unreadable, message)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub(in crate::admission) fn client(
-        id: &str,
-        key: &str,
-        sources: &[&str],
-        types: &[&str],
-    ) -> Client {
-        let parse = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
-        Client {
-            id: id.to_owned(),
-            key_sha256: KeyHash::from_bytes(Sha256::digest(key.as_bytes()).into()),
-            sources: parse(sources),
-            types: parse(types),
-            admin: false,
-            rate: None,
-            burst: None,
-        }
-    }
-
-    #[test]
-    fn nobody_is_let_in_by_default() {
-        let keys = Keys::new(&[]);
-        for key in [None, Some(""), Some("anything")] {
-            let refused = keys.authenticate(key).unwrap_err();
-            assert_eq!(refused.code(), Code::Unauthenticated);
-        }
-    }
-
-    #[test]
-    fn the_right_key_finds_its_client_and_no_other_does() {
-        let clients = [
-            client("a", "key-a", &["*"], &["*"]),
-            client("b", "key-b", &[], &[]),
-        ];
-        let keys = Keys::new(&clients);
-        assert_eq!(&**keys.authenticate(Some("key-b")).unwrap().id(), "b");
-        let digest_itself = hex::encode(Sha256::digest(b"key-a"));
-        for wrong in [
-            None,
-            Some(""),
-            Some("key"),
-            Some("KEY-A"),
-            Some("key-a "),
-            Some(&*digest_itself),
-        ] {
-            let refused = keys.authenticate(wrong).unwrap_err();
-            assert_eq!(refused.code(), Code::Unauthenticated, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn two_digests_in_one_drawer_are_told_apart() {
-        let digest: [u8; 32] = Sha256::digest(b"key-a").into();
-        let mut near = digest;
-        near[31] ^= 1;
-        let mut other = client("near", "x", &[], &[]);
-        other.key_sha256 = KeyHash::from_bytes(near);
-        let keys = Keys::new(&[other.clone(), client("a", "key-a", &[], &[])]);
-        assert_eq!(&**keys.authenticate(Some("key-a")).unwrap().id(), "a");
-        let keys = Keys::new(&[other]);
-        assert!(keys.authenticate(Some("key-a")).is_err());
-    }
-
-    #[test]
-    fn scopes_cover_what_is_written_and_nothing_else() {
-        const SOURCES: [&str; 4] = ["parrot", "outlook", "outlook.work", "x"];
-        const TYPES: [&str; 4] = ["parrot.shown", "outlook.mail.received", "outlook", "x"];
-        let allowed = |selector: &str, name: &str| match selector.strip_suffix('*') {
-            Some("") => true,
-            Some(prefix) => name.starts_with(prefix) && name.len() > prefix.len(),
-            None => selector == name,
-        };
-        let choices: [&[&str]; 5] = [
-            &[],
-            &["*"],
-            &["outlook.*"],
-            &["parrot"],
-            &["x", "outlook.mail.received"],
-        ];
-        for sources in choices {
-            for types in choices {
-                let scope = ClientScope::new(&client("c", "k", sources, types));
-                for source in SOURCES {
-                    for event_type in TYPES {
-                        let expected = sources.iter().any(|s| allowed(s, source))
-                            && types.iter().any(|s| allowed(s, event_type));
-                        assert_eq!(
-                            scope.covers(source, event_type),
-                            expected,
-                            "{sources:?} {types:?} {source} {event_type}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_key_and_no_digest_is_shown() {
-        let keys = Keys::new(&[client("a", "canary-key", &["*"], &["*"])]);
-        let scope = keys.authenticate(Some("canary-key")).unwrap();
-        let refused = keys.authenticate(Some("canary-wrong")).unwrap_err();
-        let digest = hex::encode(Sha256::digest(b"canary-key"));
-        for text in [
-            format!("{scope:?}"),
-            format!("{refused:?}"),
-            refused.to_string(),
-        ] {
-            assert!(
-                !text.contains("canary") && !text.contains(&digest),
-                "{text}"
-            );
-        }
-    }
-}
+pub(super) mod tests;

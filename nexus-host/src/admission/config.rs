@@ -1,12 +1,18 @@
-//! `[limits]` and `[[clients]]`: what an event may weigh and who may publish. It holds the settings
-//! only.
+//! `[limits]`: what an event may weigh and how many may come. It holds the settings only; `clients`
+//! and `issuers` hold those of who may publish.
 
-use std::collections::HashMap;
+mod clients;
+mod issuers;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ByteSize, KeyHash, Section, Selector};
+use crate::config::{ByteSize, Section, Selector};
+
+pub(crate) use clients::check_clients;
+pub use clients::{Client, Key, Transport};
+pub(crate) use issuers::check_issuers;
+pub use issuers::{Algorithm, Issuer};
 
 /// The largest body that may be configured: one event is held in memory whole.
 const LARGEST_BODY: ByteSize = ByteSize::from_mib(256);
@@ -31,6 +37,42 @@ pub struct Limits {
     /// How many keys all objects of one event may have together, 1 to 10,000,000. Default 10000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_keys: usize,
+    /// How many events all clients together may publish per second, more than 0. Default no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
+    pub rate: Option<f64>,
+    /// How many events all clients together may publish at once before `rate` holds them back, at
+    /// least 1; only with `rate`. Default one second's worth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub burst: Option<u32>,
+    /// Rates for each source or each event type that they cover: `source` or `type` (an exact name,
+    /// `prefix.*` or `*`), `rate` and, if need be, `burst`. An event must be within all that cover it;
+    /// at most 64 may be given. Default none.
+    #[schemars(length(max = 64))]
+    pub rates: Vec<Rate>,
+}
+
+/// How many clients' events may come from each source, or of each event type, that it covers. Every
+/// source and every type that is covered has this rate for itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["rate"]))]
+pub struct Rate {
+    /// The sources it covers: an exact name, `prefix.*` or `*`. Either this or `type`. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Selector>,
+    /// The event types it covers: an exact name, `prefix.*` or `*`. Either this or `source`. Default
+    /// none.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<Selector>,
+    /// How many events per second, more than 0.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
+    pub rate: f64,
+    /// How many events at once before `rate` holds them back, at least 1. Default one second's worth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub burst: Option<u32>,
 }
 
 impl Default for Limits {
@@ -42,6 +84,9 @@ impl Default for Limits {
             max_string: ByteSize::from_kib(256),
             max_array: 10_000,
             max_keys: 10_000,
+            rate: None,
+            burst: None,
+            rates: Vec::new(),
         }
     }
 }
@@ -59,69 +104,26 @@ impl Limits {
                 "write a size such as \"256KiB\"",
             );
         }
+        if self.burst.is_some() && self.rate.is_none() {
+            refuse_burst(section);
+        }
+        let mut rates = section.key("rates");
+        for (index, rate) in self.rates.iter().enumerate() {
+            if rate.source.is_some() == rate.event_type.is_some() {
+                rates.index(index).refuse_together(
+                    &["source", "type"],
+                    "must name either a source or a type",
+                    "write one of the two; two rates may cover the same event",
+                );
+            }
+        }
     }
 }
 
-/// Somebody who may publish: whoever holds the key whose hash is here. Nothing is granted that is
-/// not written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["id", "key_sha256"]))]
-pub struct Client {
-    /// The client's name in logs and metrics, unique and not empty.
-    #[schemars(length(min = 1, max = 200))]
-    pub id: String,
-    /// The SHA-256 of the client's key, as 64 hexadecimal digits; unique. `nexus key new` makes both.
-    pub key_sha256: KeyHash,
-    /// The sources it may publish as: exact names, `prefix.*` or `*`. Default none.
-    pub sources: Vec<Selector>,
-    /// The event types it may publish: exact names, `prefix.*` or `*`. Default none.
-    pub types: Vec<Selector>,
-    /// Whether it may use `/v1/admin`. Default false.
-    pub admin: bool,
-    /// How many events it may publish per second, more than 0. Default no limit of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
-    pub rate: Option<f64>,
-    /// How many events it may publish at once before `rate` holds it back, at least 1; only with
-    /// `rate`. Default one second's worth.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000_000))]
-    pub burst: Option<u32>,
-}
-
-/// Objects to clients that cannot be told apart, and to what says nothing.
-pub(crate) fn check_clients(clients: &[Client], section: &mut Section<'_, '_>) {
-    let mut ids = HashMap::new();
-    let mut keys = HashMap::new();
-    for (index, client) in clients.iter().enumerate() {
-        if let Some(first) = ids.insert(&client.id, index) {
-            let place = section.index(first).place_of("id");
-            let message = format!("is the id of another client, at {place}");
-            section
-                .index(index)
-                .refuse("id", message, "give each client its own");
-        }
-        if let Some(first) = keys.insert(&client.key_sha256, index) {
-            let place = section.index(first).place_of("key_sha256");
-            let message = format!("is the key of another client, at {place}");
-            section
-                .index(index)
-                .refuse("key_sha256", message, "make a key for each client");
-        }
-        if client.key_sha256 == KeyHash::default() {
-            section.index(index).refuse(
-                "key_sha256",
-                "is the hash of no key",
-                "write what `nexus key new` prints",
-            );
-        }
-        if client.burst.is_some() && client.rate.is_none() {
-            section.index(index).refuse_together(
-                &["burst", "rate"],
-                "burst needs rate",
-                "give the events per second as `rate`, or leave `burst` out",
-            );
-        }
-    }
+fn refuse_burst(section: &mut Section<'_, '_>) {
+    section.refuse_together(
+        &["burst", "rate"],
+        "burst needs rate",
+        "give the events per second as `rate`, or leave `burst` out",
+    );
 }

@@ -54,7 +54,10 @@ impl Admission {
             return Err(not_an_event(errors));
         }
         match origin {
-            Origin::Client(client) => permit(client, &event.source, &event.event_type)?,
+            Origin::Client(client) => {
+                permit(client, &event.source, &event.event_type)?;
+                self.rates.take(&event.source, &event.event_type)?;
+            }
             Origin::Host | Origin::Plugin(_) if rules::is_reserved(&event.event_type) => {
                 let message = format!(
                     "the type {} is the hub's own; `{}` may not publish it",

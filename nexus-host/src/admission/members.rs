@@ -115,7 +115,8 @@ mod tests {
     use crate::admission::{Contracts, Limits};
 
     fn read(text: &str) -> Result<MemberList<'_>, Rejection> {
-        let admission = Admission::new(&Limits::default(), &[], Arc::new(Contracts::default()));
+        let admission =
+            Admission::new(&Limits::default(), &[], &[], Arc::new(Contracts::default()));
         // Nothing in the members outlives the text.
         admission.members(text, &["data"])
     }

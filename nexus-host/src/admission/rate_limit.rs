@@ -1,50 +1,134 @@
 //! How often: receives one question per event, answers whether it may come now or how long to
-//! wait. One limiter per configured client, made at start, so a stranger can add none and memory
-//! stays what the configuration made it.
+//! wait. A client has a bucket of its own; every source and type that a rate covers has one in a
+//! table of bounded size; all clients together have one. It knows neither events nor why somebody
+//! is limited.
 
-use std::num::NonZeroU32;
+mod keyed;
+mod quota;
+
 use std::time::Duration;
 
-use governor::clock::{Clock, MonotonicClock};
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use super::config::{Limits, Rate};
+use super::rejection::{Code, Rejection};
+use crate::config::Selector;
+pub(super) use keyed::Keyed;
+pub use quota::Standing;
+pub(super) use quota::{Bucket, Quota, now};
 
-/// The longest time between two events that a rate stands for. Slower ones come to the same.
-const LONGEST_PERIOD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
-/// Nanoseconds that a burst may be worth: what the limiter's arithmetic holds, with room to spare.
-const LONGEST_BURST: u128 = 1 << 61;
-
-/// Lets so many events through per second, and a burst at once.
-pub(super) struct RateLimit<C: Clock = MonotonicClock> {
-    limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
-    clock: C,
+/// The rates that hold for all clients: those of sources and types, and the one of the whole hub.
+pub(super) struct Rates {
+    rules: Vec<Rule>,
+    table: Keyed,
+    whole: Option<Bucket>,
 }
 
-impl RateLimit {
-    pub(super) fn new(rate: f64, burst: Option<u32>) -> Self {
-        Self::with_clock(rate, burst, MonotonicClock)
+/// A rate for every source or every type that it covers.
+struct Rule {
+    of: Of,
+    covers: Selector,
+    quota: Quota,
+    /// Shared by the names for which the table has no room.
+    rest: Bucket,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Source,
+    Type,
+}
+
+impl Rates {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            rules: limits.rates.iter().filter_map(Rule::new).collect(),
+            table: Keyed::new(keyed::MOST_KEYS),
+            whole: limits
+                .rate
+                .map(|rate| Bucket::new(Quota::new(rate, limits.burst))),
+        }
+    }
+
+    /// Takes one event's share of every rate that covers it, or of none.
+    ///
+    /// # Errors
+    /// `rate_limited`, with the rate that is used up and how long to wait.
+    pub(super) fn take(&self, source: &str, event_type: &str) -> Result<(), Rejection> {
+        self.take_at(source, event_type, now())
+    }
+
+    fn take_at(&self, source: &str, event_type: &str, now: u64) -> Result<(), Rejection> {
+        for (at, rule) in self.rules.iter().enumerate() {
+            let Some(name) = rule.covered(source, event_type) else {
+                continue;
+            };
+            let taken = self.table.take(at, name, &rule.quota, &rule.rest, now);
+            if let Err(wait) = taken {
+                self.give_back(at, source, event_type, now);
+                let kind = if rule.of == Of::Source {
+                    "source"
+                } else {
+                    "type"
+                };
+                let message = format!(
+                    "the {kind} `{name}` has used up its rate in limits.rates; wait as long as \
+                     Retry-After says"
+                );
+                return Err(Rejection::new(Code::RateLimited, message).with_retry_after(wait));
+            }
+        }
+        let Some(whole) = &self.whole else {
+            return Ok(());
+        };
+        whole.take(now).map_err(|wait| {
+            self.give_back(self.rules.len(), source, event_type, now);
+            let message = "the hub's clients together have used up limits.rate; wait as long as \
+                           Retry-After says";
+            Rejection::new(Code::RateLimited, message).with_retry_after(wait)
+        })
+    }
+
+    /// Undoes what the first rules took for an event that a later one refused.
+    fn give_back(&self, rules: usize, source: &str, event_type: &str, now: u64) {
+        for (at, rule) in self.rules.iter().enumerate().take(rules) {
+            if let Some(name) = rule.covered(source, event_type) {
+                self.table.give_back(at, name, &rule.quota, now);
+            }
+        }
     }
 }
 
-impl<C: Clock + Clone> RateLimit<C> {
-    /// `rate` in events per second, above 0; `burst` one second's worth when it is not given.
-    fn with_clock(rate: f64, burst: Option<u32>, clock: C) -> Self {
-        let period = Duration::try_from_secs_f64(rate.recip())
-            .unwrap_or(LONGEST_PERIOD)
-            .clamp(Duration::from_nanos(1), LONGEST_PERIOD);
-        // A float cast saturates, so whatever was configured ends between the bounds.
-        let wanted = burst.unwrap_or(rate.ceil() as u32);
-        let most = u32::try_from(LONGEST_BURST / period.as_nanos()).unwrap_or(u32::MAX);
-        let burst = NonZeroU32::new(wanted.min(most)).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(period)
-            .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(burst);
-        Self {
-            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
-            clock,
-        }
+impl Rule {
+    /// Nothing for a rate that covers nothing, which the configuration refuses.
+    fn new(rate: &Rate) -> Option<Self> {
+        let (of, covers) = match (&rate.source, &rate.event_type) {
+            (Some(source), _) => (Of::Source, source),
+            (None, Some(event_type)) => (Of::Type, event_type),
+            (None, None) => return None,
+        };
+        let quota = Quota::new(rate.rate, rate.burst);
+        Some(Self {
+            of,
+            covers: covers.clone(),
+            rest: Bucket::new(quota),
+            quota,
+        })
+    }
+
+    fn covered<'e>(&self, source: &'e str, event_type: &'e str) -> Option<&'e str> {
+        let name = match self.of {
+            Of::Source => source,
+            Of::Type => event_type,
+        };
+        self.covers.matches(name).then_some(name)
+    }
+}
+
+/// One client's rate.
+pub(super) struct RateLimit(Bucket);
+
+impl RateLimit {
+    pub(super) fn new(rate: f64, burst: Option<u32>) -> Self {
+        Self(Bucket::new(Quota::new(rate, burst)))
     }
 
     /// Takes one event's share.
@@ -52,66 +136,14 @@ impl<C: Clock + Clone> RateLimit<C> {
     /// # Errors
     /// How long to wait until there is one.
     pub(super) fn take(&self) -> Result<(), Duration> {
-        self.limiter
-            .check()
-            .map_err(|until| until.wait_time_from(self.clock.now()))
+        self.0.take(now())
+    }
+
+    /// How much of it is left.
+    pub(super) fn standing(&self) -> Standing {
+        self.0.standing(now())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use governor::clock::FakeRelativeClock;
-
-    use super::*;
-
-    #[test]
-    fn the_wait_is_exact() {
-        let clock = FakeRelativeClock::default();
-        let limit = RateLimit::with_clock(2.0, Some(3), clock.clone());
-        for _ in 0..3 {
-            assert_eq!(limit.take(), Ok(()));
-        }
-        assert_eq!(limit.take(), Err(Duration::from_millis(500)));
-        clock.advance(Duration::from_millis(499));
-        assert_eq!(limit.take(), Err(Duration::from_millis(1)));
-        clock.advance(Duration::from_millis(1));
-        assert_eq!(limit.take(), Ok(()));
-        assert_eq!(limit.take(), Err(Duration::from_millis(500)));
-    }
-
-    #[test]
-    fn a_burst_is_one_second_s_worth_by_default() {
-        for (rate, burst) in [(10.0, 10), (0.5, 1), (2.5, 3)] {
-            let limit = RateLimit::with_clock(rate, None, FakeRelativeClock::default());
-            for _ in 0..burst {
-                assert_eq!(limit.take(), Ok(()));
-            }
-            assert!(limit.take().is_err(), "{rate}");
-        }
-    }
-
-    #[test]
-    fn over_a_long_time_the_rate_is_kept() {
-        let clock = FakeRelativeClock::default();
-        let limit = RateLimit::with_clock(100.0, Some(1), clock.clone());
-        let mut let_through = 0;
-        for _ in 0..100_000 {
-            let_through += u32::from(limit.take().is_ok());
-            clock.advance(Duration::from_millis(1));
-        }
-        assert!((9_990..=10_010).contains(&let_through), "{let_through}");
-    }
-
-    #[test]
-    fn extreme_settings_work() {
-        for (rate, burst) in [
-            (1e9, Some(1_000_000_000)),
-            (1e-300, Some(u32::MAX)),
-            (f64::MIN_POSITIVE, None),
-            (1e300, None),
-        ] {
-            let limit = RateLimit::with_clock(rate, burst, FakeRelativeClock::default());
-            assert_eq!(limit.take(), Ok(()));
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 use nexus_plugin_api::{ContractInfo, NewEvent, Priority, RawJson};
 use serde_json::{Value, json};
 
-use super::auth::tests::client;
+use super::auth::tests::{bearer, client};
 use super::*;
 use crate::dispatch::port::Admit;
 
@@ -27,7 +27,7 @@ fn contracts() -> Arc<Contracts> {
 }
 
 fn admission(clients: &[Client]) -> Admission {
-    Admission::new(&Limits::default(), clients, contracts())
+    Admission::new(&Limits::default(), clients, &[], contracts())
 }
 
 fn mail(change: Value) -> String {
@@ -44,7 +44,7 @@ fn mail(change: Value) -> String {
 
 fn judged(client: Client, text: &str) -> Result<Admitted, Rejection> {
     let admission = admission(&[client]);
-    let scope = admission.authenticate(Some("key")).unwrap();
+    let scope = bearer(&admission, "key").unwrap();
     admission.admit(&scope, text)
 }
 
@@ -115,7 +115,7 @@ fn the_rate_counts_what_is_refused_as_well() {
     let mut limited = anyone();
     (limited.rate, limited.burst) = (Some(0.001), Some(2));
     let admission = admission(&[limited]);
-    let scope = admission.authenticate(Some("key")).unwrap();
+    let scope = bearer(&admission, "key").unwrap();
     assert!(admission.admit(&scope, &mail(json!({}))).is_ok());
     assert!(admission.admit(&scope, "garbage").is_err());
     let refused = admission.admit(&scope, &mail(json!({}))).unwrap_err();

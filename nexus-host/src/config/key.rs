@@ -70,7 +70,7 @@ impl KeyPath {
     /// Whether a value there may be, or may stand where, a secret: such values are never shown.
     pub(crate) fn may_hold_secret(&self) -> bool {
         match self.leading_keys().as_slice() {
-            ["clients", ..] | ["plugins"] => true,
+            ["clients" | "issuers", ..] | ["plugins"] => true,
             ["plugins", name, ..] => !crate::plugins::config::RESERVED.contains(name),
             _ => false,
         }
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn secrets_live_under_clients_and_named_plugins() {
+    fn secrets_live_under_clients_issuers_and_named_plugins() {
         let path = |names: &[&str]| KeyPath::from_keys(names).may_hold_secret();
-        assert!(path(&["clients"]));
+        assert!(path(&["clients"]) && path(&["issuers", "secret"]));
         assert!(path(&["plugins", "toasty", "sha256"]));
         assert!(path(&["plugins"]));
         assert!(!path(&["plugins", "dir"]));

@@ -137,6 +137,14 @@ impl Loader {
             tls.client_ca = tls.client_ca.take().map(|path| folder.resolve(&path));
         }
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
+        for issuer in &mut config.issuers {
+            for path in [&mut issuer.jwks_file, &mut issuer.ca_file]
+                .into_iter()
+                .flatten()
+            {
+                *path = folder.resolve(path);
+            }
+        }
         config.document = Arc::new(document);
         Ok(config)
     }

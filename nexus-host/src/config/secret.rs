@@ -1,6 +1,6 @@
 //! Secrets that are kept out of the configuration's text: receives `{ env = "NAME" }` and
-//! `{ file = "PATH" }` under a plugin's `config` and `secrets`, hands on what they name. It never
-//! shows a secret, in an error or in `Debug`.
+//! `{ file = "PATH" }` under a plugin's `config` and `secrets` and where else secrets stand, hands on
+//! what they name. It never shows a secret, in an error or in `Debug`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,6 +20,9 @@ use super::problem::Problem;
 
 /// Secrets are keys and tokens; a larger file is a wrong path.
 const LONGEST_BYTES: u64 = 64 * 1024;
+
+/// Lists of tables, with the key in each that holds a secret or several.
+const IN_LISTS: [(&str, &str); 2] = [("clients", "hmac"), ("issuers", "secret")];
 
 /// A text that is never shown: `Debug` redacts it, and there is no `Display`.
 ///
@@ -191,7 +194,7 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     }
 }
 
-/// Turns every reference under a plugin's `config` and `secrets` into one value, so that a layer
+/// Turns every reference where secrets stand into one value, so that a layer
 /// that names another source replaces it rather than merging with it.
 pub(crate) fn mark(root: &mut Node) {
     for_each_secret_table(root, |_, table| {
@@ -199,6 +202,7 @@ pub(crate) fn mark(root: &mut Node) {
             entries.values_mut().for_each(mark_below);
         }
     });
+    for_each_in_lists(root, |_, node| mark_below(node));
 }
 
 fn mark_below(node: &mut Node) {
@@ -219,9 +223,9 @@ pub(crate) fn resolve(
     folder: &Folder,
 ) -> Vec<(KeyPath, Problem)> {
     let mut problems = Vec::new();
-    for_each_secret_table(root, |path, table| {
+    let mut look_up = |path: &KeyPath, node: &mut Node| {
         resolve_below(
-            table,
+            node,
             path,
             &mut |reference: &mut Reference, place, path| match reference.resolve(variables, folder)
             {
@@ -232,7 +236,9 @@ pub(crate) fn resolve(
                 }
             },
         );
-    });
+    };
+    for_each_secret_table(root, &mut look_up);
+    for_each_in_lists(root, &mut look_up);
     problems
 }
 
@@ -273,6 +279,26 @@ fn for_each_secret_table(root: &mut Node, mut visit: impl FnMut(&KeyPath, &mut N
         for key in ["config", "secrets"] {
             if let Some(table) = entries.get_mut(key) {
                 visit(&path.key(name).key(key), table);
+            }
+        }
+    }
+}
+
+fn for_each_in_lists(root: &mut Node, mut visit: impl FnMut(&KeyPath, &mut Node)) {
+    for (list, key) in IN_LISTS {
+        let path = KeyPath::root().key(list);
+        let Some(Node {
+            content: Content::List(items),
+            ..
+        }) = root.find_mut(&path)
+        else {
+            continue;
+        };
+        for (index, item) in items.iter_mut().enumerate() {
+            if let Content::Table(entries) = &mut item.content
+                && let Some(node) = entries.get_mut(key)
+            {
+                visit(&path.index(index).key(key), node);
             }
         }
     }

@@ -174,10 +174,7 @@ impl Config {
         section.positive("body_timeout", self.body_timeout.get());
         section.positive("idle_timeout", self.idle_timeout.get());
         section.positive("ack_timeout", self.ack_timeout.get());
-        section.positive(
-            "websocket.idle_timeout",
-            self.websocket.idle_timeout.get(),
-        );
+        section.positive("websocket.idle_timeout", self.websocket.idle_timeout.get());
         if let Some(tls) = &self.tls
             && tls.client_ca.is_none()
             && tls.client_certificate == ClientCertificate::Required

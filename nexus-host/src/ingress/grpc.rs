@@ -15,15 +15,14 @@ use nexus_plugin_api::Event;
 use nexus_proto::nexus::v1 as wire;
 use nexus_proto::nexus::v1::hub_server::{Hub, HubServer};
 use tokio::sync::watch;
-use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Status, Streaming};
 use tower::Service;
 
-use super::accept::Answer;
+use super::accept::{Answer, PeerAddress, PeerCertificate};
 use super::follower::{Follower, Next, Wanted};
 use super::ports::Ports;
-use crate::admission::{ClientScope, Code, Rejection, quoted};
+use crate::admission::{ClientScope, Code, Credentials, Presented, Rejection, Transport, quoted};
 use crate::config::Selector;
 use crate::intake::Receipt;
 use crate::observe::Passed;
@@ -99,7 +98,7 @@ impl Hub for HubService {
         &self,
         request: Request<wire::PublishRequest>,
     ) -> Result<tonic::Response<wire::PublishResponse>, Status> {
-        let client = self.client(request.metadata())?;
+        let client = self.client(&request).await?;
         let event = events::read(request.into_inner());
         let receipt = self.ports.intake.submit_event(&client, event, false).await;
         let receipt = receipt.map_err(|refused| refusal::status(&refused))?;
@@ -112,7 +111,7 @@ impl Hub for HubService {
         &self,
         request: Request<Streaming<wire::PublishRequest>>,
     ) -> Result<tonic::Response<Self::PublishStreamStream>, Status> {
-        let client = self.client(request.metadata())?;
+        let client = self.client(&request).await?;
         let intake = self.ports.intake.clone();
         // What has come meanwhile goes into the queue together; nothing more is read before that.
         let chunks = request.into_inner().ready_chunks(TOGETHER);
@@ -135,7 +134,12 @@ impl Hub for HubService {
         &self,
         request: Request<wire::SubscribeRequest>,
     ) -> Result<tonic::Response<Self::SubscribeStream>, Status> {
-        let client = self.client(request.metadata())?;
+        let client = self.client(&request).await?;
+        if !client.may_subscribe() {
+            let message =
+                "the token lets the client publish only; following takes `subscribe` in its scope";
+            return Err(refusal::status(&Rejection::new(Code::Forbidden, message)));
+        }
         let wire::SubscribeRequest {
             types,
             sources,
@@ -172,19 +176,29 @@ impl Hub for HubService {
 
 impl HubService {
     /// The client behind a call.
-    fn client(&self, metadata: &MetadataMap) -> Result<Arc<ClientScope>, Status> {
-        let mut values = metadata.get_all("authorization").iter();
+    async fn client<T>(&self, request: &Request<T>) -> Result<Arc<ClientScope>, Status> {
+        let mut values = request.metadata().get_all("authorization").iter();
         // Two of them are none: nobody can tell which one was meant.
-        let key = match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok(),
-            _ => None,
+        let presented = match (values.next().map(|value| value.to_str()), values.next()) {
+            (None, _) => Presented::Nothing,
+            // Signatures are over requests of HTTP; a call has no such form.
+            (Some(Ok(value)), None) => Presented::read(value, "", ""),
+            _ => Presented::Unreadable,
         };
-        let key = key.and_then(|value| {
-            let (scheme, key) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim_matches(' '))
-        });
-        let admission = self.ports.intake.admission();
-        let client = admission.authenticate(key);
+        let extensions = request.extensions();
+        let certificate = extensions.get::<PeerCertificate>();
+        let credentials = Credentials {
+            presented,
+            certificate: certificate.map(|certificate| &*certificate.0),
+            peer: extensions.get::<PeerAddress>().map(|peer| peer.0.ip()),
+            transport: Transport::Grpc,
+        };
+        let client = self
+            .ports
+            .intake
+            .admission()
+            .authenticate(&credentials)
+            .await;
         client.map_err(|refused| refusal::status(&refused))
     }
 }

@@ -9,18 +9,20 @@ use nexus_plugin_api::{ContractInfo, Event, HookReply, HookRequest};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
+use super::config::Grpc;
 use super::{
     Admin, Check, CheckStatus, Config, HookFailure, Hooks, Ports, Readiness, ReadyReport,
     ReadyStatus, Served, Server,
 };
-use crate::admission::{Admission, Client, Contracts, Limits};
+use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
 use crate::dispatch::port::Observer;
 use crate::intake::{Completions, Intake};
+use crate::observe::Tap;
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
 
 /// Longer than anything here takes; a test that hangs fails.
@@ -30,7 +32,8 @@ pub(super) struct Hub {
     pub(super) address: SocketAddr,
     pub(super) queue: Arc<MemoryQueue>,
     pub(super) contracts: Arc<Contracts>,
-    pub(super) live: broadcast::Sender<Arc<Event>>,
+    pub(super) live: Tap,
+    pub(super) grpc: SocketAddr,
     completions: Arc<Completions>,
     stop: Option<oneshot::Sender<Duration>>,
     served: JoinHandle<Served>,
@@ -41,6 +44,7 @@ pub(super) struct Settings {
     pub(super) server: Config,
     pub(super) limits: Limits,
     pub(super) clients: Vec<Client>,
+    pub(super) issuers: Vec<Issuer>,
     pub(super) queue: queue::Config,
     pub(super) ready: ReadyStatus,
 }
@@ -121,11 +125,11 @@ impl Admin for Plugins {
     }
 }
 
-struct Tell(broadcast::Sender<Arc<Event>>);
+struct Tell(Tap);
 
 impl Observer for Tell {
     fn accepted(&self, event: &Arc<Event>) {
-        let _ = self.0.send(event.clone());
+        self.0.show(event);
     }
 
     fn finished(&self, _: Uuid) {}
@@ -137,12 +141,13 @@ pub(super) fn client(id: &str, sources: &[&str], types: &[&str]) -> Client {
     let parse = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
     Client {
         id: id.to_owned(),
-        key_sha256: crate::config::KeyHash::from_bytes(Sha256::digest(id.as_bytes()).into()),
+        key_sha256: Some(crate::config::KeyHash::from_bytes(
+            Sha256::digest(id.as_bytes()).into(),
+        )),
         sources: parse(sources),
         types: parse(types),
         admin: id == "root",
-        rate: None,
-        burst: None,
+        ..Client::default()
     }
 }
 
@@ -151,10 +156,12 @@ impl Hub {
         let mut settings = Settings {
             server: Config {
                 http: SocketAddr::from(([127, 0, 0, 1], 0)),
+                grpc: Some(Grpc::At(SocketAddr::from(([127, 0, 0, 1], 0)))),
                 ..Config::default()
             },
             limits: Limits::default(),
             clients: vec![client("any", &["*"], &["*"]), client("root", &[], &[])],
+            issuers: Vec::new(),
             queue: queue::Config::default(),
             ready: ReadyStatus::Ready,
         };
@@ -170,9 +177,14 @@ impl Hub {
             contracts.register("test", info).unwrap();
         }
         let queue = Arc::new(MemoryQueue::new(&settings.queue, true));
-        let (live, _) = broadcast::channel(4);
+        let live = Tap::new();
         let completions = Arc::new(Completions::default());
-        let admission = Admission::new(&settings.limits, &settings.clients, contracts.clone());
+        let admission = Admission::new(
+            &settings.limits,
+            &settings.clients,
+            &settings.issuers,
+            contracts.clone(),
+        );
         let plugins = Arc::new(Plugins(settings.ready));
         let ports = Ports {
             intake: Arc::new(Intake::new(
@@ -187,11 +199,13 @@ impl Hub {
             live: live.clone(),
         };
         let server = Server::bind(&settings.server).await.unwrap();
-        let address = server.local_addr();
+        let address = server.http_addr();
+        let grpc = server.grpc_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let serve = server.serve(ports, async move { stopped.await.unwrap_or_default() });
         Self {
             address,
+            grpc,
             queue,
             contracts,
             live,

@@ -2,7 +2,7 @@
 //! problem document. It opens no socket, and logs neither bodies, queries nor keys.
 
 mod admin;
-mod auth;
+pub(super) mod auth;
 mod body;
 mod contracts;
 mod dead_letters;
@@ -16,6 +16,7 @@ mod hooks;
 mod idempotency;
 mod problem;
 mod query;
+mod rate;
 mod stream;
 
 #[cfg(test)]

@@ -86,7 +86,10 @@ impl Server {
         let grpc = async {
             match grpc {
                 None => Served { cut: 0 },
-                Some(grpc) => grpc.serve(&config, tls.clone(), answer_grpc, stop, &tell).await,
+                Some(grpc) => {
+                    grpc.serve(&config, tls.clone(), answer_grpc, stop, &tell)
+                        .await
+                }
             }
         };
         let watch = async {
@@ -110,7 +113,9 @@ async fn bind_grpc(wanted: Option<Grpc>) -> Result<Option<Listener>, BindError> 
         Some(Grpc::At(address)) => Listener::bind(address, "server.grpc").await.map(Some),
         None => match Listener::bind(GRPC, "server.grpc").await {
             Ok(listener) => Ok(Some(listener)),
-            Err(BindError::InUse { address, source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
+            Err(BindError::InUse {
+                address, source, ..
+            }) if source.kind() == io::ErrorKind::AddrInUse => {
                 tracing::warn!(%address, "gRPC is not served: the address is in use; choose another one with server.grpc");
                 Ok(None)
             }

@@ -85,14 +85,18 @@ impl Tls {
                     tracing::info!("the certificate has changed; new connections get the new one");
                 }
                 // A certificate and its key are seldom replaced in the same moment.
-                Err(error) => tracing::error!(%error, "the old certificate goes on serving: failed to"),
+                Err(error) => {
+                    tracing::error!(%error, "the old certificate goes on serving: failed to")
+                }
             }
         }
     }
 }
 
 fn changed_at(path: Option<&Path>) -> Option<SystemTime> {
-    std::fs::metadata(path?).and_then(|file| file.modified()).ok()
+    std::fs::metadata(path?)
+        .and_then(|file| file.modified())
+        .ok()
 }
 
 fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {

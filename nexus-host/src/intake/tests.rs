@@ -26,7 +26,7 @@ fn intake(capacity: usize) -> (Intake, Arc<Seen>) {
         schema: json!({ "required": ["n"] }),
     };
     contracts.register("p", info).unwrap();
-    let admission = Admission::new(&Limits::default(), &[], Arc::new(contracts));
+    let admission = Admission::new(&Limits::default(), &[], &[], Arc::new(contracts));
     let config = Config {
         capacity,
         ..Config::default()

@@ -81,7 +81,10 @@ impl Tap {
         after: u64,
     ) -> Result<(Vec<Passed>, broadcast::Receiver<Passed>), Forgotten> {
         let recent = self.recent.lock();
-        let oldest = recent.events.front().map_or(recent.next, |one| one.position);
+        let oldest = recent
+            .events
+            .front()
+            .map_or(recent.next, |one| one.position);
         if after >= recent.next || after + 1 < oldest {
             return Err(Forgotten);
         }

@@ -29,6 +29,22 @@ fn the_printed_lines_are_a_configuration_with_the_keys_hash() {
 }
 
 #[test]
+fn a_key_may_expire() {
+    let ran = Place::new()
+        .run(&["key", "new", "--id", "parrot", "--expires", "90d"])
+        .exits(0)
+        .says("[[clients]]\nid = \"parrot\"\nkeys = [{ sha256 = \"")
+        .says("expires_at = \"20");
+    let (_, lines) = ran.stdout.split_once('\n').unwrap();
+    Place::new()
+        .file("nexus.toml", lines)
+        .run(&["check"])
+        .exits(0);
+    let line = ["key", "new", "--expires", "soon"];
+    Place::new().run(&line).exits(2).complains("soon");
+}
+
+#[test]
 fn as_json_it_is_all_there() {
     let line = [
         "key",

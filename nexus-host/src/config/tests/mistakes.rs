@@ -16,7 +16,7 @@ fn unknown_keys_and_sections() {
             "config:3: queue.capcity: unknown key; did you mean `capacity`?",
             "config:4: queue.zzz: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `sqlite`, `wait_timeout`, `when_full`",
             "config:5: qeue: unknown section; did you mean `queue`?",
-            "config:6: policy: unknown section; known are `breaker`, `clients`, `dispatch`, `limits`, `observe`, `plugins`, `queue`, `retry`, `server`, `shutdown`",
+            "config:6: policy: unknown section; known are `breaker`, `clients`, `dispatch`, `issuers`, `limits`, `observe`, `plugins`, `queue`, `retry`, `server`, `shutdown`",
             "config:8: queue.sqlite.pth: unknown key; did you mean `path`?",
         ]
     );
@@ -165,7 +165,7 @@ fn clients() {
             "config:9: clients[1].rate: must be more than 0 and at most 1000000000",
             "config:11: clients[2].id: must not be empty",
             "config:12: clients[2].key_sha256: the value is not a sha256; write its 64 hexadecimal digits",
-            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `id`, `key_sha256`, `rate`, `sources`, `types`",
+            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `certificate_sha256`, `certificate_subject`, `hmac`, `hmac_window`, `id`, `jwt_issuer`, `jwt_subject`, `key_sha256`, `keys`, `rate`, `sources`, `transports`, `types`",
             "config:14: clients[3].id: is missing",
             "config:17: clients[3].burst: must be from 1 to 1000000000",
         ]
@@ -181,6 +181,138 @@ fn clients() {
     let config = loaded(Loader::text(good));
     assert_eq!(config.clients[0].rate, Some(5.0));
     assert!(!config.clients[0].admin);
+}
+
+#[test]
+fn ways_in() {
+    let (a, b, c) = (hash('a'), hash('b'), hash('c'));
+    let lasting = "expires_at = \"2126-01-01T00:00:00Z\"";
+    let text = format!(
+        "[[clients]]\nid = \"nobody\"\n\
+         [[clients]]\nid = \"many\"\nkey_sha256 = \"{a}\"\nkeys = [{{ sha256 = \"{b}\", {lasting} }}, {{ sha256 = \"{c}\" }}]\n\
+         [[clients]]\nid = \"same\"\nkeys = [{{ sha256 = \"{b}\" }}]\n\
+         [[clients]]\nid = \"when\"\nkeys = [{{ sha256 = \"{0}\", expires_at = \"tomorrow\" }}]\n\
+         [[clients]]\nid = \"a b\"\nhmac = [{{ env = \"SHORT\" }}]\nhmac_window = \"2h\"\n\
+         [[clients]]\nid = \"plain\"\nhmac = [\"written here, in the open\"]\n\
+         [[clients]]\nid = \"token\"\njwt_subject = \"x\"\ntransports = [\"smoke\"]\n\
+         [[clients]]\nid = \"issuer\"\nkey_sha256 = \"{1}\"\njwt_issuer = \"x\"\n",
+        hash('d'),
+        hash('e'),
+    );
+    let told = lines(Loader::text(text).variables([("SHORT", "0123456789abcde")]));
+    let starts = [
+        "config:2: clients[0].id: has no way in, so nobody can be this client",
+        "config:6: clients[1].keys: a client has at most two valid keys, `key_sha256` included",
+        "config:9: clients[2].keys: is the key of another client, at config:6",
+        "config:12: clients[3].keys[0].expires_at: ",
+        "config:14: clients[4].id: must be of visible ASCII characters",
+        "config:15: clients[4].hmac: a secret must be at least 16 bytes long",
+        "config:16: clients[4].hmac_window: must be at most 1h",
+        "config:19: clients[5].hmac[0]: expected a table",
+        "config:22: clients[6].jwt_subject: there is no [[issuers]] section",
+        "config:23: clients[6].transports[0]: ",
+        "config:27: clients[7].jwt_issuer: jwt_issuer needs jwt_subject",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    for (told, start) in told.iter().zip(starts) {
+        assert!(told.contains(start), "{told}\n  {start}");
+    }
+}
+
+#[test]
+fn an_old_key_that_has_expired_is_in_nobody_s_way() {
+    let text = format!(
+        "[[clients]]\nid = \"x\"\nkey_sha256 = \"{}\"\nkeys = [{{ sha256 = \"{}\" }}, {{ sha256 = \"{}\", expires_at = \"2020-01-01T00:00:00Z\" }}]\n",
+        hash('a'),
+        hash('b'),
+        hash('c')
+    );
+    let config = loaded(Loader::text(text));
+    assert_eq!(config.clients[0].keys.len(), 2);
+}
+
+#[test]
+fn issuers() {
+    let issuer = "[[issuers]]\nissuer = \"i\"\naudience = \"n\"\n";
+    let of = |more: &str| {
+        let text = format!("{issuer}{more}\n");
+        let told = lines(Loader::text(text).variables([("S", "0123456789abcdef")]));
+        told.first().cloned().unwrap_or_default()
+    };
+    for good in [
+        "jwks_file = \"keys.json\"",
+        "jwks_url = \"https://issuer.example/keys\"\nca_file = \"ca.pem\"",
+        "jwks_url = \"http://127.0.0.1:8080/keys\"",
+        "jwks_url = \"http://[::1]:8080/keys\"",
+        "jwks_url = \"http://localhost/keys\"",
+    ] {
+        assert_eq!(of(good), "", "{good}");
+    }
+    for (bad, says) in [
+        ("", "exactly one of jwks_file, jwks_url and secret"),
+        (
+            "jwks_file = \"a\"\njwks_url = \"https://a.example\"",
+            "exactly one of",
+        ),
+        ("jwks_url = \"http://issuer.example/keys\"", "must be https"),
+        (
+            "jwks_url = \"http://127.0.0.1.example/keys\"",
+            "must be https",
+        ),
+        ("jwks_url = \"ftp://127.0.0.1/keys\"", "must be https"),
+        ("jwks_url = \"/keys\"", "names no host"),
+        (
+            "jwks_url = \"https://u:p@a.example/\"",
+            "a user or a password",
+        ),
+        (
+            "jwks_file = \"a\"\nca_file = \"b\"",
+            "ca_file needs jwks_url",
+        ),
+        (
+            "jwks_file = \"a\"\nalgorithms = [\"none\"]",
+            "algorithms[0]",
+        ),
+        (
+            "jwks_file = \"a\"\nalgorithms = [\"HS256\"]",
+            "HS256 goes with a secret",
+        ),
+        ("jwks_file = \"a\"\nleeway = \"11m\"", "at most 10m"),
+        ("jwks_file = \"a\"\nrefresh = \"0s\"", "at least 1s"),
+        (
+            "secret = { env = \"S\" }\nalgorithms = [\"HS256\"]",
+            "at least 32 bytes",
+        ),
+        ("secret = { env = \"S\" }", "HS256 goes with a secret"),
+        (
+            "jwks_file = \"a\"\n[[issuers]]\nissuer = \"i\"\naudience = \"n\"\njwks_file = \"a\"",
+            "is the issuer of another section",
+        ),
+    ] {
+        assert!(of(bad).contains(says), "{bad}: {}", of(bad));
+    }
+}
+
+#[test]
+fn rates() {
+    let text = "[limits]\nburst = 5\n[[limits.rates]]\nrate = 1\n\
+                [[limits.rates]]\nsource = \"a\"\ntype = \"b\"\nrate = 0\n\
+                [[limits.rates]]\nsource = \"a\"\n";
+    let told = told(text);
+    let says = [
+        "burst needs rate",
+        "must name either a source or a type",
+        "must name either a source or a type",
+        "must be more than 0",
+        "is missing",
+    ];
+    assert_eq!(told.len(), says.len(), "{told:#?}");
+    for says in says {
+        assert!(
+            told.iter().any(|line| line.contains(says)),
+            "{says}: {told:#?}"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::fs;
 
 use super::*;
 
-const CANARY: &str = "canary-5f2c";
+/// Long enough for every secret there is.
+const CANARY: &str = "canary-5f2c-8f0a-9d4e-4b7c-8a1f-6e3d";
 
 #[test]
 fn secrets_come_from_variables_and_files() {
@@ -97,7 +98,8 @@ fn sources_that_are_not_there() {
 #[test]
 fn no_message_and_no_debug_shows_a_secret() {
     let wrong = format!(
-        "[[clients]]\nid = 5\nkey_sha256 = \"{CANARY}\"\nsources = [\"{CANARY} x\"]\ntypes = \"{CANARY}\"\nadmin = \"{CANARY}\"\nrate = \"{CANARY}\"\nburst = \"{CANARY}\"\nkey = \"{CANARY}\"\n\
+        "[[clients]]\nid = 5\nkey_sha256 = \"{CANARY}\"\nsources = [\"{CANARY} x\"]\ntypes = \"{CANARY}\"\nadmin = \"{CANARY}\"\nrate = \"{CANARY}\"\nburst = \"{CANARY}\"\nkey = \"{CANARY}\"\nhmac = [\"{CANARY}\"]\nkeys = [{{ sha256 = \"{CANARY}\" }}]\n\
+         [[issuers]]\nissuer = \"i\"\naudience = \"n\"\nsecret = \"{CANARY}\"\njwks_url = \"http://{CANARY}@x\"\n\
          [plugins]\ntoken = \"{CANARY}\"\n\
          [plugins.a]\nisolation = \"{CANARY}\"\nrequired = \"{CANARY}\"\nsha256 = \"{CANARY}\"\ntoken = \"{CANARY}\"\nconfig = \"{CANARY}\"\nsecrets = {{ t = \"{CANARY}\", u = {{ env = \"{CANARY}\" }} }}\n\
          [plugins.b]\nsecrets = \"{CANARY}\"\nsha256 = [\"{CANARY}\"]\n"
@@ -107,7 +109,7 @@ fn no_message_and_no_debug_shows_a_secret() {
         ("NEXUS_PLUGINS__C__TOKEN", CANARY),
         ("NEXUS_QUEUE__TOKEN", CANARY),
     ]));
-    assert_eq!(told.len(), 21, "{told:#?}");
+    assert_eq!(told.len(), 25, "{told:#?}");
     assert!(!told.concat().contains(CANARY), "{told:#?}");
 
     let literal = format!("{{ a = {{ token = \"{CANARY}\" }}");
@@ -127,7 +129,9 @@ fn no_message_and_no_debug_shows_a_secret() {
     );
 
     let right = format!(
-        "[plugins.a.config]\nplain = \"{CANARY}\"\nother = \"{CANARY}\"\nkey = {{ env = \"KEY\" }}\n[plugins.a.secrets]\ns = {{ env = \"KEY\" }}\n"
+        "[plugins.a.config]\nplain = \"{CANARY}\"\nother = \"{CANARY}\"\nkey = {{ env = \"KEY\" }}\n[plugins.a.secrets]\ns = {{ env = \"KEY\" }}\n\
+         [[clients]]\nid = \"c\"\nhmac = [{{ env = \"KEY\" }}]\n\
+         [[issuers]]\nissuer = \"i\"\naudience = \"n\"\nsecret = {{ env = \"KEY\" }}\nalgorithms = [\"HS256\"]\n"
     );
     let config = loaded(
         Loader::text(right)
@@ -135,6 +139,8 @@ fn no_message_and_no_debug_shows_a_secret() {
     );
     assert_eq!(config.plugin_config("a")["key"], CANARY);
     assert_eq!(config.plugin_config("a")["over"], CANARY);
+    assert_eq!(config.clients[0].hmac[0].expose(), CANARY);
+    assert_eq!(config.issuers[0].secret.as_ref().unwrap().expose(), CANARY);
     for shown in [
         format!("{config:?}"),
         format!("{config:#?}"),

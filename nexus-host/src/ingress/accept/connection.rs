@@ -94,7 +94,9 @@ pub(super) async fn serve(
         None => (Socket::Plain(stream), None),
         Some(tls) => match timeout(limits.header, tls.accept(stream)).await {
             Ok(Ok((stream, certificate))) => (Socket::Tls(Box::new(stream)), certificate),
-            Ok(Err(error)) => return tracing::debug!(peer = %peer.0, %error, "no TLS was agreed on"),
+            Ok(Err(error)) => {
+                return tracing::debug!(peer = %peer.0, %error, "no TLS was agreed on");
+            }
             Err(_) => return tracing::debug!(peer = %peer.0, "a connection was too slow with TLS"),
         },
     };

@@ -7,6 +7,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use super::super::harness::{Hub, Settings, event, post};
+use tokio::net::TcpStream;
+
+use super::super::Server;
 use super::*;
 use crate::config::{ByteSize, HumanDuration};
 use crate::queue::Queue;

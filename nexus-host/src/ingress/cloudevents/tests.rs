@@ -8,7 +8,7 @@ use super::*;
 use crate::admission::{Admission, Contracts, Limits};
 
 fn read(text: &str) -> Result<Event, Rejection> {
-    let admission = Admission::new(&Limits::default(), &[], Arc::new(Contracts::default()));
+    let admission = Admission::new(&Limits::default(), &[], &[], Arc::new(Contracts::default()));
     structured_of(&admission, text.as_bytes())
 }
 
@@ -193,7 +193,7 @@ fn severity_counts_where_no_priority_is_given() {
 
 #[test]
 fn a_batch_is_read_one_by_one() {
-    let admission = Admission::new(&Limits::default(), &[], Arc::new(Contracts::default()));
+    let admission = Admission::new(&Limits::default(), &[], &[], Arc::new(Contracts::default()));
     assert!(batch_of(&admission, b" [] ").unwrap().is_empty());
     let text = format!("[{}, 7, {}]", with(json!({})), with(json!({ "id": null })));
     let events = batch_of(&admission, text.as_bytes()).unwrap();

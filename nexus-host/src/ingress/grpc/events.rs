@@ -195,8 +195,15 @@ fn message(event: &Event) -> wire::Event {
         timestamp: Some(timestamp(&event.timestamp)),
         priority: priority.into(),
         correlation_id: text(&event.correlation_id),
-        contract_version: event.contract_version.as_ref().map(ToString::to_string).unwrap_or_default(),
-        causation_id: event.causation_id.map(|id| id.to_string()).unwrap_or_default(),
+        contract_version: event
+            .contract_version
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        causation_id: event
+            .causation_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         partition_key: text(&event.partition_key),
         expires_at: event.expires_at.as_ref().map(timestamp),
         traceparent: text(&event.traceparent),
@@ -208,7 +215,9 @@ fn message(event: &Event) -> wire::Event {
 fn time_of(time: &Timestamp) -> Option<DateTime<Utc>> {
     /// The first and the last second that RFC 3339 can write.
     const WRITABLE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-    let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    let nanos = u32::try_from(time.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000)?;
     WRITABLE
         .contains(&time.seconds)
         .then(|| DateTime::from_timestamp(time.seconds, nanos))?

@@ -4,27 +4,22 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extracted};
 use axum::response::Response;
-use hyper::{HeaderMap, StatusCode, Uri};
+use hyper::http::request::Parts;
+use hyper::{StatusCode, Uri};
 
 use super::problem::Problem;
 use super::{State, auth, json, no_such_path};
 use crate::admission::quoted;
 
 /// `GET /v1/admin/plugins`.
-pub(super) async fn plugins(
-    Extracted(shared): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::admin(&shared, &headers)?;
+pub(super) async fn plugins(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
+    auth::admin(&shared, &head).await?;
     Ok(json(StatusCode::OK, &shared.ports.admin.plugins()))
 }
 
 /// `GET /v1/admin/breakers`.
-pub(super) async fn breakers(
-    Extracted(shared): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::admin(&shared, &headers)?;
+pub(super) async fn breakers(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
+    auth::admin(&shared, &head).await?;
     Ok(json(StatusCode::OK, &shared.ports.admin.breakers()))
 }
 
@@ -34,9 +29,9 @@ pub(super) async fn switch_breaker(
     Extracted(shared): State,
     uri: Uri,
     path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    let client = auth::admin(&shared, &headers)?;
+    let client = auth::admin(&shared, &head).await?;
     // As it was written: an escaped slash belongs to the name.
     let action = uri.path().rsplit('/').next().unwrap_or_default();
     let rest = path.as_deref().map_or("", |rest| rest);
@@ -63,10 +58,7 @@ pub(super) async fn switch_breaker(
 }
 
 /// `GET /v1/admin/queue`.
-pub(super) async fn queue(
-    Extracted(shared): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::admin(&shared, &headers)?;
+pub(super) async fn queue(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
+    auth::admin(&shared, &head).await?;
     Ok(json(StatusCode::OK, &shared.ports.intake.queue().stats()))
 }

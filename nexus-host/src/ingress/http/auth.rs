@@ -1,47 +1,81 @@
-//! Who asks: receives a request's headers, hands on the client that holds the key in them. It
-//! reads no body.
+//! Who asks: receives a request's head, hands on the client that its credentials prove. It reads no
+//! body; a handler that has one confirms the sender with it.
 
 use std::sync::Arc;
 
-use hyper::HeaderMap;
+use bytes::Bytes;
 use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
 
 use super::Shared;
 use super::problem::Problem;
-use crate::admission::{ClientScope, Code};
+use crate::admission::{ClientScope, Code, Credentials, Presented, Sender, Transport};
+use crate::ingress::accept::{PeerAddress, PeerCertificate};
 
-/// The client behind a request.
-pub(super) fn client(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientScope>, Problem> {
-    let client = shared.admission().authenticate(bearer(headers))?;
+/// The client behind a request without a body.
+pub(super) async fn client(shared: &Shared, head: &Parts) -> Result<Arc<ClientScope>, Problem> {
+    let credentials = credentials(head, Transport::Http);
+    Ok(shared.admission().authenticate(&credentials).await?)
+}
+
+/// Whoever is behind a request, before its body is read; [`confirm`] makes it a client.
+pub(super) async fn sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
+    let credentials = credentials(head, Transport::Http);
+    Ok(shared.admission().identify(&credentials).await?)
+}
+
+/// The client behind a request with this body, as it was sent.
+pub(super) fn confirm(
+    shared: &Shared,
+    sender: Sender,
+    body: &Bytes,
+) -> Result<Arc<ClientScope>, Problem> {
+    Ok(shared.admission().confirm(sender, body)?)
+}
+
+/// The client behind a request without a body, when it may administer.
+pub(super) async fn admin(shared: &Shared, head: &Parts) -> Result<Arc<ClientScope>, Problem> {
+    let client = client(shared, head).await?;
+    expect_admin(&client)?;
     Ok(client)
 }
 
-/// The client behind a request that may bring its key as the query parameter `access_token`, for
+/// Whoever is behind a request that may bring its key as the query parameter `access_token`, for
 /// senders that can set an address and no header. Nobody gets two tries.
-pub(super) fn publisher(
+pub(super) async fn publisher(
     shared: &Shared,
-    headers: &HeaderMap,
-    query: Option<&str>,
-) -> Result<Arc<ClientScope>, Problem> {
-    let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    head: &Parts,
+    transport: Transport,
+) -> Result<Sender, Problem> {
+    let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
     let mut tokens = query.filter(|(name, _)| name == "access_token");
-    let Some((_, token)) = tokens.next() else {
-        return client(shared, headers);
-    };
-    if tokens.next().is_some() || headers.contains_key(AUTHORIZATION) {
-        let detail = "the key came more than once; send it in the header Authorization alone, or \
-                      as the query parameter `access_token` alone";
-        return Err(Problem::new(Code::MalformedEvent, detail));
+    let mut credentials = credentials(head, transport);
+    let token = tokens.next();
+    if let Some((_, token)) = &token {
+        if tokens.next().is_some() || head.headers.contains_key(AUTHORIZATION) {
+            let detail = "the key came more than once; send it in the header Authorization alone, \
+                          or as the query parameter `access_token` alone";
+            return Err(Problem::new(Code::MalformedEvent, detail));
+        }
+        credentials.presented = Presented::Bearer(token);
     }
-    Ok(shared.admission().authenticate(Some(&token))?)
+    Ok(shared.admission().identify(&credentials).await?)
 }
 
-/// The client behind a request, when it may administer.
-pub(super) fn admin(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientScope>, Problem> {
-    let client = client(shared, headers)?;
+/// Whoever is behind a request, before its body is read, when the client that it names may
+/// administer.
+pub(super) async fn admin_sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
+    let sender = sender(shared, head).await?;
+    expect_admin(sender.named())?;
+    Ok(sender)
+}
+
+/// Refuses a client that may not administer.
+fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     if client.is_admin() {
-        return Ok(client);
+        return Ok(());
     }
+    tracing::warn!(client = %client.id(), "refused to let a client administer");
     let detail = format!(
         "client `{}` may not administer; that takes `admin = true` in its [[clients]] section",
         client.id()
@@ -49,42 +83,51 @@ pub(super) fn admin(shared: &Shared, headers: &HeaderMap) -> Result<Arc<ClientSc
     Err(Problem::new(Code::Forbidden, detail))
 }
 
-/// The key after `Bearer`. Two such headers are none: nobody can tell which one was meant.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
+/// Refuses a client whose token lets it publish only.
+pub(super) fn expect_subscriber(client: &ClientScope) -> Result<(), Problem> {
+    if client.may_subscribe() {
+        return Ok(());
+    }
+    let id = client.id();
+    let detail = format!(
+        "the token lets client `{id}` publish only; following events takes `subscribe` in its scope"
+    );
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// Whether somebody tries to be let in at all.
+pub(super) fn presents_something(head: &Parts) -> bool {
+    head.headers.contains_key(AUTHORIZATION) || head.extensions.get::<PeerCertificate>().is_some()
+}
+
+/// What a request's head holds of credentials.
+pub(in crate::ingress) fn credentials(head: &Parts, transport: Transport) -> Credentials<'_> {
+    let peer = head.extensions.get::<PeerAddress>();
+    let certificate = head.extensions.get::<PeerCertificate>();
+    Credentials {
+        presented: presented(head),
+        certificate: certificate.map(|certificate| &*certificate.0),
+        peer: peer.map(|peer| peer.0.ip()),
+        transport,
+    }
+}
+
+/// Two such headers are none: nobody can tell which one was meant.
+fn presented(head: &Parts) -> Presented<'_> {
+    let mut values = head.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Presented::Nothing;
     };
-    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| key.trim_matches(' '))
+    let (Ok(value), None) = (value.to_str(), values.next()) else {
+        return Presented::Unreadable;
+    };
+    let target = head.uri.path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
+    Presented::read(value, head.method.as_str(), target)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod matrix;
 
-    #[test]
-    fn one_bearer_header_and_nothing_else() {
-        let headers = |values: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(AUTHORIZATION, value.parse().unwrap());
-            }
-            headers
-        };
-        for good in ["Bearer key", "bearer key", "BEARER   key "] {
-            assert_eq!(bearer(&headers(&[good])), Some("key"), "{good}");
-        }
-        for bad in [
-            &[][..],
-            &["key"],
-            &["Basic key"],
-            &["Bearer"],
-            &["Bearer a", "Bearer a"],
-        ] {
-            assert_eq!(bearer(&headers(bad)), None, "{bad:?}");
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

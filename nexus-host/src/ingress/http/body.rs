@@ -2,6 +2,7 @@
 //! than the limit, never waits longer than the deadline, and reads nothing of a body that says
 //! itself that it is too large.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,23 +13,26 @@ use hyper::body::Body as _;
 use hyper::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
-use super::Shared;
 use super::encoding::Encoding;
 use super::problem::Problem;
-use crate::admission::{Code, quoted};
+use super::{Shared, auth};
+use crate::admission::{ClientScope, Code, Sender, quoted};
 use crate::config::ByteSize;
 use crate::ingress::cloudevents::is_utf8;
 
-/// Reads a body and undoes its compression. Neither form of it may be over `limits.max_body`.
-pub(super) async fn read_plain(
+/// Reads a body, confirms with it who has sent it, and undoes its compression. Neither form of it may
+/// be over `limits.max_body`.
+pub(super) async fn receive(
     shared: &Shared,
     headers: &HeaderMap,
+    sender: Sender,
     body: Body,
-) -> Result<Bytes, Problem> {
+) -> Result<(Arc<ClientScope>, Bytes), Problem> {
     let encoding = Encoding::of(headers)?;
     let most = shared.admission().limits().max_body;
-    let body = read(body, most, shared.body_timeout).await?;
-    encoding.undo(body, most).await
+    let sent = read(body, most, shared.body_timeout).await?;
+    let client = auth::confirm(shared, sender, &sent)?;
+    Ok((client, encoding.undo(sent, most).await?))
 }
 
 /// Reads a body as it was sent.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State as Extracted};
 use axum::response::Response;
-use hyper::{HeaderMap, StatusCode};
+use hyper::StatusCode;
+use hyper::http::request::Parts;
 use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
@@ -35,11 +36,8 @@ struct Shown<'a> {
 }
 
 /// `GET /v1/contracts`.
-pub(super) async fn list(
-    Extracted(shared): State,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::client(&shared, &headers)?;
+pub(super) async fn list(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
+    auth::client(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     let mut listed: Vec<Listed> = Vec::new();
     for contract in contracts.list() {
@@ -68,9 +66,9 @@ pub(super) async fn list(
 pub(super) async fn newest(
     Extracted(shared): State,
     Path(event_type): Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    auth::client(&shared, &headers)?;
+    auth::client(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     let newest = contracts.newest(&event_type);
     let newest = newest.ok_or_else(|| unknown_type(&event_type))?;
@@ -84,9 +82,9 @@ pub(super) async fn newest(
 pub(super) async fn version(
     Extracted(shared): State,
     Path((event_type, version)): Path<(String, String)>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    auth::client(&shared, &headers)?;
+    auth::client(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     if contracts.newest(&event_type).is_none() {
         return Err(unknown_type(&event_type));

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, Request, State as Extracted};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use hyper::{HeaderMap, StatusCode, Uri};
+use hyper::http::request::Parts;
+use hyper::{StatusCode, Uri};
 use nexus_plugin_api::Event;
 use serde::Serialize;
 use serde_json::json as value;
@@ -80,9 +81,9 @@ struct Part<'a> {
 pub(super) async fn list(
     Extracted(shared): State,
     uri: Uri,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    auth::admin(&shared, &headers)?;
+    auth::admin(&shared, &head).await?;
     let Listing {
         filter,
         after,
@@ -110,9 +111,9 @@ pub(super) async fn list(
 pub(super) async fn show(
     Extracted(shared): State,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    auth::admin(&shared, &headers)?;
+    auth::admin(&shared, &head).await?;
     let id = letter_id(&id)?;
     let mut walk = Walk::new(&shared, LetterFilter::of(id), None);
     while let Some(letter) = walk.next().await? {
@@ -138,18 +139,18 @@ pub(super) async fn purge(state: State, request: Request) -> Result<Response, Pr
 pub(super) async fn replay_one(
     state: State,
     id: Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    change_one(Change::Replay, state, id, headers).await
+    change_one(Change::Replay, state, id, head).await
 }
 
 /// `DELETE /v1/admin/dead-letters/{id}`.
 pub(super) async fn purge_one(
     state: State,
     id: Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    change_one(Change::Purge, state, id, headers).await
+    change_one(Change::Purge, state, id, head).await
 }
 
 /// What may become of dead letters.
@@ -200,10 +201,10 @@ async fn change_all(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let client = auth::admin(&shared, &head.headers)?;
+    let sender = auth::admin_sender(&shared, &head).await?;
     wanted::refuse_query(head.uri.query())?;
     body::expect_json(&head.headers)?;
-    let body = body::read_plain(&shared, &head.headers, body).await?;
+    let (client, body) = body::receive(&shared, &head.headers, sender, body).await?;
     let wanted = Wanted::of(&body)?;
     let dry_run = wanted.dry_run;
     let (meant, more) = select(&shared, wanted).await?;
@@ -219,9 +220,9 @@ async fn change_one(
     change: Change,
     Extracted(shared): State,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    let client = auth::admin(&shared, &headers)?;
+    let client = auth::admin(&shared, &head).await?;
     let id = letter_id(&id)?;
     let changed = change.make(&shared, &client, vec![id]).await?;
     if changed.is_empty() {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use nexus_plugin_api::{Event, PublishStatus};
 use serde::Serialize;
@@ -18,8 +19,8 @@ use super::format::{Format, PREFIX};
 use super::idempotency::{Content, Key};
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
-use super::{Shared, State, auth, body, json, json_text};
-use crate::admission::{ClientScope, Rejection, Supplied, quoted};
+use super::{Shared, State, auth, body, json, json_text, rate};
+use crate::admission::{ClientScope, Rejection, Supplied, Transport, quoted};
 use crate::ingress::cloudevents;
 use crate::intake::{Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
@@ -30,20 +31,32 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let client = auth::publisher(&shared, &head.headers, head.uri.query())?;
+    let sender = auth::publisher(&shared, &head, Transport::Http).await?;
     let watched = is_watched(head.uri.query())?;
     let format = Format::of(&head.headers)?;
-    let key = Key::of(&head.headers, &client)?;
-    let body = body::read_plain(&shared, &head.headers, body).await?;
-    let claim = key.map(|key| Claim::of(&shared, key, &head.headers, &body));
+    let (client, body) = body::receive(&shared, &head.headers, sender, body).await?;
+    let answer = take_in(&shared, &client, &head.headers, format, body, watched).await;
+    Ok(rate::announced(&client, answer.into_response()))
+}
+
+async fn take_in(
+    shared: &Shared,
+    client: &ClientScope,
+    headers: &HeaderMap,
+    format: Format,
+    body: Bytes,
+    watched: bool,
+) -> Result<Response, Problem> {
+    let key = Key::of(headers, client)?;
+    let claim = key.map(|key| Claim::of(shared, key, headers, &body));
     let claim = claim.transpose()?;
     let supply = |place| Supplied {
         event_id: key.map(|key| key.event_id(place)),
-        ..trace(&head.headers)
+        ..trace(headers)
     };
-    let submitted = submit(&shared, &client, format, body, watched, supply).await;
+    let submitted = submit(shared, client, format, body, watched, supply).await;
     if let Some(claim) = claim {
-        claim.settle(&shared, is_taken(&submitted));
+        claim.settle(shared, is_taken(&submitted));
     }
     let submitted = submitted.inspect_err(|refused| {
         tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
@@ -315,9 +328,9 @@ fn is_finished(journey: &Journey) -> bool {
 pub(super) async fn journey(
     Extracted(shared): State,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    let client = auth::client(&shared, &headers)?;
+    let client = auth::client(&shared, &head).await?;
     let unknown = || {
         let detail: Cow<'static, str> = "no such event is known, or it was forgotten".into();
         Problem::not_found(detail)

@@ -9,8 +9,8 @@ use axum::extract::{RawQuery, State as Extracted};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use nexus_plugin_api::Event;
 
 use super::problem::Problem;
@@ -36,9 +36,10 @@ struct Lines {
 pub(super) async fn follow(
     Extracted(shared): State,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
-    let client = auth::client(&shared, &headers)?;
+    let client = auth::client(&shared, &head).await?;
+    auth::expect_subscriber(&client)?;
     let [types, sources, format] = known(query.as_deref(), ["type", "source", "format"])?;
     let as_cloudevents = match format.as_deref() {
         None => false,
@@ -86,7 +87,9 @@ impl Lines {
             match self.follower.next(SIGN_OF_LIFE).await {
                 Next::Quiet => return Some(Bytes::from_static(b": still here\n\n")),
                 Next::End => return None,
-                Next::Missed(missed) => return Some(format!(": missed {missed} events\n\n").into()),
+                Next::Missed(missed) => {
+                    return Some(format!(": missed {missed} events\n\n").into());
+                }
                 Next::Event(Passed { event, .. }) => {
                     let text = match self.as_cloudevents {
                         true => write_structured(&event),

@@ -430,8 +430,8 @@ async fn live_events_are_sent_to_those_within_reach() {
     // A burst beyond the channel's room, sent while no follower can run.
     let event: std::sync::Arc<nexus_plugin_api::Event> =
         std::sync::Arc::new(serde_json::from_value(event(json!({}))).unwrap());
-    for _ in 0..10 {
-        let _ = hub.live.send(event.clone());
+    for _ in 0..1_030 {
+        hub.live.show(&event);
     }
     narrow.read_until(": missed 6 events").await;
 

@@ -30,7 +30,7 @@ static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
         schema: json!({"type": "object"}),
     };
     contracts.register("tests", contract).unwrap();
-    Admission::new(&Limits::default(), &[], Arc::new(contracts))
+    Admission::new(&Limits::default(), &[], &[], Arc::new(contracts))
 });
 
 pub(in crate::queue::sqlite) fn event(lane: &str, priority: Priority, n: u64) -> Admitted {

@@ -1,0 +1,230 @@
+//! Attempts that failed: receives why, counts them for each address, writes one line of the log for
+//! each, and hands on the refusal. It never sees a credential.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::rate_limit::{Bucket, Keyed, Quota, now};
+use super::super::rejection::{Code, Rejection};
+
+/// So many failures at once, and so many a minute, are answered with what is wrong; enough for
+/// somebody who sets up a client, too few for somebody who guesses.
+const PER_MINUTE: u32 = 20;
+
+/// Addresses that are counted apart; further ones share a count. 64,000 take at most 2 MiB.
+const MOST_ADDRESSES: usize = 64_000;
+
+/// Why somebody was not let in, for the log. The words are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    NoCredentials,
+    Unreadable,
+    UnknownKey,
+    ExpiredKey,
+    Malformed,
+    BadToken,
+    ExpiredToken,
+    UnknownIssuer,
+    UnknownSubject,
+    OutsideWindow,
+    BadSignature,
+    Replayed,
+    TooManySignatures,
+    UnknownCertificate,
+    TwoIdentities,
+    WrongTransport,
+}
+
+impl Reason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::Unreadable => "unreadable_credentials",
+            Self::UnknownKey => "unknown_key",
+            Self::ExpiredKey => "expired_key",
+            Self::Malformed => "malformed_signature",
+            Self::BadToken => "bad_token",
+            Self::ExpiredToken => "expired_token",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::UnknownSubject => "unknown_subject",
+            Self::OutsideWindow => "outside_window",
+            Self::BadSignature => "bad_signature",
+            Self::Replayed => "replayed",
+            Self::TooManySignatures => "too_many_signatures",
+            Self::UnknownCertificate => "unknown_certificate",
+            Self::TwoIdentities => "two_identities",
+            Self::WrongTransport => "wrong_transport",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    /// The client, when it is certain or claimed which.
+    client: Option<Arc<str>>,
+    rejection: Rejection,
+}
+
+impl Failure {
+    /// Nobody known.
+    pub(super) fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(reason, Rejection::new(Code::Unauthenticated, message))
+    }
+
+    pub(super) fn with(reason: Reason, rejection: Rejection) -> Self {
+        Self {
+            reason,
+            client: None,
+            rejection,
+        }
+    }
+
+    /// Says which client it is about.
+    pub(super) fn of(mut self, client: &Arc<str>) -> Self {
+        self.client = Some(client.clone());
+        self
+    }
+}
+
+/// Counts failures.
+pub(super) struct Failures {
+    quota: Quota,
+    addresses: Keyed,
+    rest: Bucket,
+}
+
+impl Failures {
+    pub(super) fn new() -> Self {
+        let quota = Quota::new(f64::from(PER_MINUTE) / 60.0, Some(PER_MINUTE));
+        Self {
+            quota,
+            addresses: Keyed::new(MOST_ADDRESSES),
+            rest: Bucket::new(quota),
+        }
+    }
+
+    /// Counts a failure and tells the log. From an address with too many, the answer no longer says
+    /// what is wrong.
+    pub(super) fn record(&self, peer: Option<IpAddr>, failure: Failure) -> Rejection {
+        self.record_at(peer, failure, now())
+    }
+
+    fn record_at(&self, peer: Option<IpAddr>, failure: Failure, now: u64) -> Rejection {
+        let counted = match peer {
+            // Whoever proved to be a client, and is held back or comes the wrong way, guesses
+            // nothing.
+            Some(peer) if failure.rejection.code() == Code::Unauthenticated => {
+                let name = network(peer).to_string();
+                self.addresses.take(0, &name, &self.quota, &self.rest, now)
+            }
+            _ => Ok(()),
+        };
+        let peer = peer.map(tracing::field::display);
+        tracing::warn!(
+            reason = %failure.reason,
+            peer,
+            client = failure.client.as_deref(),
+            too_many = counted.is_err(),
+            "refused to let a client in"
+        );
+        match counted {
+            Ok(()) => failure.rejection,
+            Err(wait) => too_many(wait),
+        }
+    }
+}
+
+fn too_many(wait: Duration) -> Rejection {
+    let message = "too many attempts to sign in from this address have failed; wait as long as \
+                   Retry-After says (whoever has the right key is let in meanwhile)";
+    Rejection::new(Code::RateLimited, message).with_retry_after(wait)
+}
+
+/// What belongs to one subscriber: of IPv6, the first half.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let first_half = u128::from(address) >> 64 << 64;
+            IpAddr::V6(first_half.into())
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn fail(failures: &Failures, peer: &str, now: u64) -> Rejection {
+        let failure = Failure::new(Reason::UnknownKey, "no");
+        failures.record_at(Some(peer.parse().unwrap()), failure, now)
+    }
+
+    #[test]
+    fn after_twenty_failures_an_address_is_held_back_and_no_other_is() {
+        let failures = Failures::new();
+        for _ in 0..20 {
+            assert_eq!(
+                fail(&failures, "192.0.2.1", 0).code(),
+                Code::Unauthenticated
+            );
+        }
+        let refused = fail(&failures, "192.0.2.1", 0);
+        assert_eq!(refused.code(), Code::RateLimited);
+        assert_eq!(refused.retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(
+            fail(&failures, "::ffff:192.0.2.1", 0).code(),
+            Code::RateLimited
+        );
+        assert_eq!(
+            fail(&failures, "192.0.2.2", 0).code(),
+            Code::Unauthenticated
+        );
+        assert_eq!(
+            fail(&failures, "192.0.2.1", 60 * SECOND).code(),
+            Code::Unauthenticated
+        );
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let failures = Failures::new();
+        for host in 0..20 {
+            fail(&failures, &format!("2001:db8::{host}"), 0);
+        }
+        assert_eq!(
+            fail(&failures, "2001:db8::ffff", 0).code(),
+            Code::RateLimited
+        );
+        assert_eq!(
+            fail(&failures, "2001:db8:0:1::1", 0).code(),
+            Code::Unauthenticated
+        );
+    }
+
+    #[test]
+    fn a_flood_of_addresses_takes_bounded_memory_and_frees_nobody() {
+        let failures = Failures::new();
+        for _ in 0..21 {
+            fail(&failures, "192.0.2.1", 0);
+        }
+        for address in 0..200_000_u32 {
+            fail(&failures, &std::net::Ipv4Addr::from(address).to_string(), 0);
+        }
+        assert!(failures.addresses.len() <= MOST_ADDRESSES);
+        assert_eq!(fail(&failures, "192.0.2.1", 0).code(), Code::RateLimited);
+    }
+}

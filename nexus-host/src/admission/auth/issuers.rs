@@ -1,0 +1,164 @@
+//! Tokens (JWT): receives one, hands on the client that it names, held to what it says. It believes
+//! no issuer that is not configured, no algorithm that is not, and nothing before the signature is
+//! verified but where to look for the key.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ring::hmac;
+
+use super::super::config::{self, Algorithm, Client};
+use super::ClientScope;
+use super::failure::{Failure, Reason};
+use super::key_source::KeySource;
+use super::scope::Narrowed;
+use super::token::{Claims, Token};
+
+/// The configured issuers, and the clients that their tokens may name.
+pub(super) struct Issuers(Vec<Issuer>);
+
+struct Issuer {
+    name: String,
+    audience: String,
+    algorithms: Vec<Algorithm>,
+    leeway: i64,
+    verifier: Verifier,
+    subjects: HashMap<String, Arc<ClientScope>>,
+}
+
+enum Verifier {
+    Public(Arc<KeySource>),
+    Shared(hmac::Key),
+}
+
+impl Issuers {
+    pub(super) fn new(issuers: &[config::Issuer], clients: &[(&Client, Arc<ClientScope>)]) -> Self {
+        let alone = issuers.len() == 1;
+        Self(
+            issuers
+                .iter()
+                .filter_map(|issuer| Issuer::new(issuer, alone, clients))
+                .collect(),
+        )
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The client that the token names. `now` in seconds since 1970.
+    ///
+    /// # Errors
+    /// Why it is not believed.
+    pub(super) async fn find(&self, text: &str, now: i64) -> Result<Arc<ClientScope>, Failure> {
+        let token = Token::read(text).ok_or_else(|| bad("the token cannot be read"))?;
+        let named = token.claims.iss.as_deref();
+        let issuer = self.0.iter().find(|issuer| named == Some(&*issuer.name));
+        let issuer = issuer.ok_or_else(|| {
+            let message = "the token's issuer (iss) is not known here";
+            Failure::new(Reason::UnknownIssuer, message)
+        })?;
+        issuer.verify(&token).await?;
+        issuer.judge(&token.claims, now)
+    }
+}
+
+impl Issuer {
+    /// Nothing for an issuer without keys, which the configuration refuses.
+    fn new(
+        issuer: &config::Issuer,
+        alone: bool,
+        clients: &[(&Client, Arc<ClientScope>)],
+    ) -> Option<Self> {
+        let verifier = match &issuer.secret {
+            Some(secret) => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+                Verifier::Shared(key)
+            }
+            None => Verifier::Public(Arc::new(KeySource::new(issuer)?)),
+        };
+        let is_its = |client: &Client| match &client.jwt_issuer {
+            Some(name) => *name == issuer.issuer,
+            None => alone,
+        };
+        let subjects = clients.iter().filter(|(client, _)| is_its(client));
+        let subjects = subjects
+            .filter_map(|(client, scope)| Some((client.jwt_subject.clone()?, scope.clone())));
+        Some(Self {
+            name: issuer.issuer.clone(),
+            audience: issuer.audience.clone(),
+            algorithms: issuer.algorithms.clone(),
+            leeway: i64::try_from(issuer.leeway.as_secs()).unwrap_or(i64::MAX),
+            verifier,
+            subjects: subjects.collect(),
+        })
+    }
+
+    async fn verify(&self, token: &Token<'_>) -> Result<(), Failure> {
+        let named = |algorithm: &&Algorithm| algorithm.as_str() == token.header.alg;
+        let algorithm = self.algorithms.iter().find(named).copied().ok_or_else(|| {
+            bad("the token is signed with an algorithm that its issuer may not use here")
+        })?;
+        match &self.verifier {
+            Verifier::Shared(key) if algorithm == Algorithm::HS256 => {
+                let verified = hmac::verify(key, token.signed, &token.signature);
+                verified.map_err(|_| bad("the token's signature is not right"))
+            }
+            Verifier::Public(source) if algorithm != Algorithm::HS256 => {
+                let kid = token.header.kid.as_deref();
+                let keys = source.keys(kid, algorithm).await;
+                let key = keys.find(kid, algorithm).ok_or_else(|| {
+                    bad("the key that the token is signed with (kid) is not one of its issuer's")
+                })?;
+                if key.verifies(algorithm, token.signed, &token.signature) {
+                    return Ok(());
+                }
+                Err(bad("the token's signature is not right"))
+            }
+            _ => Err(bad("the token's issuer has no key for its algorithm")),
+        }
+    }
+
+    /// What a verified token says.
+    fn judge(&self, claims: &Claims, now: i64) -> Result<Arc<ClientScope>, Failure> {
+        if !claims.is_for(&self.audience) {
+            return Err(bad("the token is not meant for this hub (aud)"));
+        }
+        let scope = self.subject(claims);
+        if let Some(message) = claims.is_not_of(now, self.leeway) {
+            let failure = Failure::new(Reason::ExpiredToken, message);
+            return Err(match scope {
+                Ok(scope) => failure.of(scope.id()),
+                Err(_) => failure,
+            });
+        }
+        let scope = scope?;
+        Ok(match claims.words() {
+            Some(words) => Arc::new(scope.narrow(Narrowed::read(words.into_iter()))),
+            None => scope.clone(),
+        })
+    }
+
+    /// The client that it is about: the subject, or the client that got the token.
+    fn subject(&self, claims: &Claims) -> Result<&Arc<ClientScope>, Failure> {
+        let of = |name: &Option<String>| self.subjects.get(name.as_deref()?);
+        match (of(&claims.sub), of(&claims.client_id)) {
+            (Some(one), Some(other)) if one.id() != other.id() => {
+                let message = "the token's sub and client_id are two clients";
+                Err(Failure::new(Reason::TwoIdentities, message))
+            }
+            (Some(scope), _) | (None, Some(scope)) => Ok(scope),
+            (None, None) => {
+                let message = "the token names no client; give a client its sub as jwt_subject";
+                Err(Failure::new(Reason::UnknownSubject, message))
+            }
+        }
+    }
+}
+
+fn bad(message: &'static str) -> Failure {
+    Failure::new(Reason::BadToken, message)
+}
+
+#[cfg(test)]
+mod tests;

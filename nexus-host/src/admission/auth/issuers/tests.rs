@@ -1,0 +1,421 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::super::tests::client;
+use super::*;
+use crate::config::Secret;
+
+const NOW: i64 = 1_800_000_000;
+
+/// A key of an issuer.
+pub(in crate::admission::auth) struct Signing {
+    kid: &'static str,
+    pair: EcdsaKeyPair,
+}
+
+impl Signing {
+    pub(in crate::admission::auth) fn new(kid: &'static str) -> Self {
+        let kind = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(kind, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(kind, document.as_ref(), &random).unwrap();
+        Self { kid, pair }
+    }
+
+    pub(in crate::admission::auth) fn set(&self) -> String {
+        let point = self.pair.public_key().as_ref();
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (x, y) = (part(&point[1..33]), part(&point[33..]));
+        let key = json!({ "kty": "EC", "crv": "P-256", "kid": self.kid, "x": x, "y": y });
+        json!({ "keys": [key] }).to_string()
+    }
+
+    fn token_with(&self, header: &Value, claims: &Value) -> String {
+        let signed = signed_part(header, claims);
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), signed.as_bytes())
+            .unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    pub(in crate::admission::auth) fn token(&self, claims: &Value) -> String {
+        self.token_with(&json!({ "alg": "ES256", "kid": self.kid }), claims)
+    }
+}
+
+fn signed_part(header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}", part(header), part(claims))
+}
+
+pub(in crate::admission::auth) fn claims(change: Value) -> Value {
+    let mut claims = json!({
+        "iss": "https://issuer.example",
+        "aud": "nexus",
+        "sub": "service",
+        "exp": NOW + 100,
+    });
+    for (key, value) in change.as_object().unwrap() {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(key);
+        } else {
+            claims[key] = value.clone();
+        }
+    }
+    claims
+}
+
+pub(in crate::admission::auth) fn settings() -> config::Issuer {
+    config::Issuer {
+        issuer: "https://issuer.example".to_owned(),
+        audience: "nexus".to_owned(),
+        ..config::Issuer::default()
+    }
+}
+
+fn subject(id: &str, subject: &str) -> Client {
+    Client {
+        jwt_subject: Some(subject.to_owned()),
+        ..client(id, id, &["a.*"], &["t.*"])
+    }
+}
+
+fn issuers(settings: &[config::Issuer], clients: &[Client]) -> Issuers {
+    let scopes = clients.iter().map(|c| (c, Arc::new(ClientScope::new(c))));
+    Issuers::new(settings, &scopes.collect::<Vec<_>>())
+}
+
+/// An issuer whose keys are in a file, which lives as long as the folder.
+fn in_file(key: &Signing) -> (tempfile::TempDir, Issuers) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    std::fs::write(&path, key.set()).unwrap();
+    let settings = config::Issuer {
+        jwks_file: Some(path),
+        ..settings()
+    };
+    let clients = [subject("one", "service"), subject("two", "app")];
+    let issuers = issuers(&[settings], &clients);
+    (folder, issuers)
+}
+
+async fn outcome(issuers: &Issuers, token: &str) -> Result<String, Reason> {
+    let found = issuers.find(token, NOW).await;
+    found
+        .map(|scope| scope.id().to_string())
+        .map_err(|failure| failure.reason)
+}
+
+#[tokio::test]
+async fn a_right_token_names_its_client() {
+    let key = Signing::new("k");
+    let (_folder, issuers) = in_file(&key);
+    for (change, client) in [
+        (json!({}), "one"),
+        (json!({ "aud": ["other", "nexus"] }), "one"),
+        (json!({ "sub": "user", "client_id": "app" }), "two"),
+        (json!({ "sub": null, "client_id": "app" }), "two"),
+        (json!({ "exp": NOW - 59 }), "one"),
+        (json!({ "exp": (NOW + 1) as f64 + 0.5 }), "one"),
+        (json!({ "nbf": NOW + 60 }), "one"),
+        (json!({ "more": { "deep": [1] } }), "one"),
+    ] {
+        let token = key.token(&claims(change.clone()));
+        assert_eq!(
+            outcome(&issuers, &token).await,
+            Ok(client.to_owned()),
+            "{change}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_token_it_lets_nobody_in() {
+    let key = Signing::new("k");
+    let (_folder, issuers) = in_file(&key);
+    for (change, reason) in [
+        (
+            json!({ "iss": "https://other.example" }),
+            Reason::UnknownIssuer,
+        ),
+        (json!({ "iss": null }), Reason::UnknownIssuer),
+        (json!({ "aud": "other" }), Reason::BadToken),
+        (json!({ "aud": ["nexus2"] }), Reason::BadToken),
+        (json!({ "aud": null }), Reason::BadToken),
+        (json!({ "sub": "nobody" }), Reason::UnknownSubject),
+        (json!({ "sub": null }), Reason::UnknownSubject),
+        (json!({ "client_id": "app" }), Reason::TwoIdentities),
+        (json!({ "exp": null }), Reason::ExpiredToken),
+        (json!({ "exp": NOW - 60 }), Reason::ExpiredToken),
+        (json!({ "nbf": NOW + 61 }), Reason::ExpiredToken),
+        (json!({ "exp": "tomorrow" }), Reason::BadToken),
+        (json!({ "sub": 5 }), Reason::BadToken),
+    ] {
+        let token = key.token(&claims(change.clone()));
+        assert_eq!(outcome(&issuers, &token).await, Err(reason), "{change}");
+    }
+    let claims = claims(json!({}));
+    for header in [
+        json!({ "alg": "none", "kid": "k" }),
+        json!({ "alg": "HS256", "kid": "k" }),
+        json!({ "alg": "RS256", "kid": "k" }),
+        json!({ "alg": "ES384", "kid": "k" }),
+        json!({ "alg": "es256", "kid": "k" }),
+        json!({ "alg": "ES256", "kid": "other" }),
+        json!({ "alg": "ES256", "kid": "k", "crit": ["b64"], "b64": false }),
+        json!({ "kid": "k" }),
+    ] {
+        let token = key.token_with(&header, &claims);
+        assert_eq!(
+            outcome(&issuers, &token).await,
+            Err(Reason::BadToken),
+            "{header}"
+        );
+    }
+    let token = key.token(&claims);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    for forged in [
+        format!("{signed}."),
+        signed.to_owned(),
+        format!("{signed}.{signature}="),
+        format!("{signed}.{signature}AA"),
+        Signing::new("k").token(&claims),
+        // The algorithms confused: the public key as a shared secret.
+        forged_with_public_key(&key, &claims),
+        format!("{}{token}", "x".repeat(20_000)),
+    ] {
+        assert_eq!(
+            outcome(&issuers, &forged).await,
+            Err(Reason::BadToken),
+            "{forged:.80}"
+        );
+    }
+    for at in 0..token.len() {
+        let mut changed = token.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(outcome(&issuers, &changed).await.is_err(), "{at}");
+    }
+    assert!(outcome(&issuers, &token).await.is_ok());
+}
+
+fn forged_with_public_key(key: &Signing, claims: &Value) -> String {
+    let signed = signed_part(&json!({ "alg": "HS256", "kid": key.kid }), claims);
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, key.pair.public_key().as_ref());
+    let signature = hmac::sign(&secret, signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn a_shared_secret_is_for_hs256_and_nothing_else_is() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let settings = config::Issuer {
+        secret: Some(Secret::new(secret)),
+        algorithms: vec![Algorithm::HS256],
+        ..settings()
+    };
+    let issuers = issuers(&[settings], &[subject("one", "service")]);
+    let sign = |secret: &str, alg: &str| {
+        let signed = signed_part(&json!({ "alg": alg }), &claims(json!({})));
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let signature = hmac::sign(&secret, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    assert_eq!(
+        outcome(&issuers, &sign(secret, "HS256")).await,
+        Ok("one".to_owned())
+    );
+    for (secret, alg) in [("wrong", "HS256"), (secret, "none"), (secret, "ES256")] {
+        assert_eq!(
+            outcome(&issuers, &sign(secret, alg)).await,
+            Err(Reason::BadToken)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_s_scope_narrows() {
+    let key = Signing::new("k");
+    let (_folder, issuers) = in_file(&key);
+    for scope in [
+        json!({ "scope": "publish:a.b:t.x subscribe" }),
+        json!({ "scope": ["publish:a.b:t.x", "subscribe"] }),
+        json!({ "scope": "publish:a.b:t.x", "scopes": ["subscribe"] }),
+    ] {
+        let token = key.token(&claims(scope.clone()));
+        let found = issuers.find(&token, NOW).await.unwrap();
+        assert!(
+            found.may_publish("a.b", "t.x") && found.may_subscribe(),
+            "{scope}"
+        );
+        assert!(!found.may_publish("a.c", "t.x") && !found.may_publish("a.b", "t.y"));
+    }
+    let nothing = key.token(&claims(json!({ "scope": "" })));
+    let found = issuers.find(&nothing, NOW).await.unwrap();
+    assert!(!found.may_publish("a.b", "t.x") && !found.may_subscribe());
+}
+
+#[tokio::test]
+async fn an_issuer_speaks_for_its_own_clients_only() {
+    let secrets = [
+        "0123456789abcdef0123456789abcdef",
+        "fedcba9876543210fedcba9876543210",
+    ];
+    let names = ["https://issuer.example", "https://second.example"];
+    let settings = [0, 1].map(|at| config::Issuer {
+        issuer: names[at].to_owned(),
+        secret: Some(Secret::new(secrets[at])),
+        algorithms: vec![Algorithm::HS256],
+        ..settings()
+    });
+    let clients = [0, 1].map(|at| Client {
+        jwt_issuer: Some(names[at].to_owned()),
+        ..subject(["one", "two"][at], ["service", "other"][at])
+    });
+    let issuers = issuers(&settings, &clients);
+    let sign = |at: usize, subject: &str| {
+        let claims = claims(json!({ "iss": names[at], "sub": subject }));
+        let signed = signed_part(&json!({ "alg": "HS256" }), &claims);
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secrets[at].as_bytes());
+        let signature = hmac::sign(&secret, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    assert_eq!(
+        outcome(&issuers, &sign(0, "service")).await,
+        Ok("one".to_owned())
+    );
+    assert_eq!(
+        outcome(&issuers, &sign(1, "other")).await,
+        Ok("two".to_owned())
+    );
+    assert_eq!(
+        outcome(&issuers, &sign(1, "service")).await,
+        Err(Reason::UnknownSubject)
+    );
+}
+
+/// An HTTP server that answers the same to everybody, and counts.
+struct Keys {
+    url: String,
+    answer: Arc<Mutex<String>>,
+    asked: Arc<AtomicUsize>,
+}
+
+fn ok(body: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+impl Keys {
+    async fn serve(answer: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let (answer, asked) = (Arc::new(Mutex::new(answer)), Arc::new(AtomicUsize::new(0)));
+        let (say, count) = (answer.clone(), asked.clone());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let answer = say.lock().clone();
+                tokio::spawn(async move {
+                    let mut head = [0; 4096];
+                    let _ = stream.read(&mut head).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { url, answer, asked }
+    }
+
+    fn issuers(&self, refresh: u64) -> Issuers {
+        let settings = config::Issuer {
+            jwks_url: Some(self.url.clone()),
+            refresh: crate::config::HumanDuration::from_secs(refresh),
+            ..settings()
+        };
+        issuers(&[settings], &[subject("one", "service")])
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_however_many_ask() {
+    let key = Signing::new("k");
+    let keys = Keys::serve(ok(&key.set())).await;
+    let issuers = keys.issuers(600);
+    let token = key.token(&claims(json!({})));
+    let all = (0..50).map(|_| outcome(&issuers, &token));
+    for found in futures_util::future::join_all(all).await {
+        assert_eq!(found, Ok("one".to_owned()));
+    }
+    assert_eq!(keys.asked(), 1);
+    // Keys that do not exist have nobody ask again, not even once each.
+    for kid in ["a", "b", "c"] {
+        let token = Signing::new(kid).token(&claims(json!({})));
+        assert_eq!(outcome(&issuers, &token).await, Err(Reason::BadToken));
+    }
+    assert_eq!(keys.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_and_an_old_set_is_kept_while_fetching_fails() {
+    let (old, new) = (Signing::new("old"), Signing::new("new"));
+    let keys = Keys::serve(ok(&old.set())).await;
+    let issuers = keys.issuers(1);
+    let token = |key: &Signing| key.token(&claims(json!({})));
+    assert!(outcome(&issuers, &token(&old)).await.is_ok());
+    *keys.answer.lock() = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n".to_owned();
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert!(outcome(&issuers, &token(&new)).await.is_err());
+    assert_eq!(keys.asked(), 2);
+    assert!(outcome(&issuers, &token(&old)).await.is_ok());
+    *keys.answer.lock() = ok(&new.set());
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert!(outcome(&issuers, &token(&new)).await.is_ok());
+    assert!(
+        outcome(&issuers, &token(&old)).await.is_err(),
+        "it was taken back"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_key_set_lets_nobody_in() {
+    let key = Signing::new("k");
+    let elsewhere = Keys::serve(ok(&key.set())).await;
+    let redirect = format!(
+        "HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
+        elsewhere.url
+    );
+    let huge = ok(&format!(
+        "{{\"pad\":\"{}\",{}",
+        "x".repeat(1 << 20),
+        &key.set()[1..]
+    ));
+    for answer in [
+        redirect,
+        huge,
+        ok("{}"),
+        ok("<html>"),
+        "nonsense".to_owned(),
+    ] {
+        let keys = Keys::serve(answer).await;
+        let issuers = keys.issuers(600);
+        let token = key.token(&claims(json!({})));
+        assert_eq!(outcome(&issuers, &token).await, Err(Reason::BadToken));
+        assert_eq!(keys.asked(), 1);
+    }
+    assert_eq!(elsewhere.asked(), 0, "a redirect was followed");
+}

@@ -1,0 +1,238 @@
+//! What somebody may do: receives a client's settings, and what a token leaves of them; answers
+//! whether something is within. It never grants what is not configured.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::super::config::{Client, Transport};
+use super::super::rate_limit::{RateLimit, Standing};
+use super::super::rejection::{Code, Rejection};
+use crate::config::Selector;
+
+/// What one client may do. Nothing is granted that is not configured.
+pub struct ClientScope {
+    grant: Arc<Grant>,
+    narrowed: Option<Narrowed>,
+}
+
+/// What is configured.
+struct Grant {
+    id: Arc<str>,
+    sources: Vec<Selector>,
+    types: Vec<Selector>,
+    transports: Vec<Transport>,
+    admin: bool,
+    limit: Option<RateLimit>,
+}
+
+/// What a token leaves of a client's scope.
+#[derive(Debug, Default)]
+pub(super) struct Narrowed {
+    publish: Vec<(Selector, Selector)>,
+    subscribe: bool,
+    admin: bool,
+}
+
+impl Narrowed {
+    /// Reads the words of a scope claim. Those that mean nothing here grant nothing.
+    pub(super) fn read<'w>(words: impl Iterator<Item = &'w str>) -> Self {
+        let mut narrowed = Self::default();
+        for word in words {
+            match word.split_once(':') {
+                None if word == "subscribe" => narrowed.subscribe = true,
+                None if word == "admin" => narrowed.admin = true,
+                None if word == "publish" => {
+                    narrowed.publish.push((Selector::Any, Selector::Any));
+                }
+                Some(("publish", what)) => narrowed.publish.extend(publish(what)),
+                _ => {}
+            }
+        }
+        narrowed
+    }
+
+    fn lets_publish(&self, source: &str, event_type: &str) -> bool {
+        let mut within = self.publish.iter();
+        within.any(|(sources, types)| sources.matches(source) && types.matches(event_type))
+    }
+}
+
+/// `SOURCE:TYPE`, or `SOURCE` for all its types.
+fn publish(what: &str) -> Option<(Selector, Selector)> {
+    let (source, event_type) = what.split_once(':').unwrap_or((what, "*"));
+    Some((source.parse().ok()?, event_type.parse().ok()?))
+}
+
+impl ClientScope {
+    pub(super) fn new(client: &Client) -> Self {
+        let grant = Grant {
+            id: client.id.as_str().into(),
+            sources: client.sources.clone(),
+            types: client.types.clone(),
+            transports: client.transports.clone(),
+            admin: client.admin,
+            limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
+        };
+        Self {
+            grant: Arc::new(grant),
+            narrowed: None,
+        }
+    }
+
+    /// The same client, held to what a token says as well. Its rate is the client's.
+    pub(super) fn narrow(&self, narrowed: Narrowed) -> Self {
+        Self {
+            grant: self.grant.clone(),
+            narrowed: Some(narrowed),
+        }
+    }
+
+    /// The client's name in logs and metrics.
+    pub fn id(&self) -> &Arc<str> {
+        &self.grant.id
+    }
+
+    /// Whether it may use `/v1/admin`. That lets it see every event, but publish none.
+    pub fn is_admin(&self) -> bool {
+        self.grant.admin && self.narrowed.as_ref().is_none_or(|narrowed| narrowed.admin)
+    }
+
+    /// Whether it may follow events as they come, those that it [covers](Self::covers).
+    pub fn may_subscribe(&self) -> bool {
+        let subscribes = |narrowed: &Narrowed| narrowed.subscribe || narrowed.admin;
+        self.narrowed.as_ref().is_none_or(subscribes)
+    }
+
+    /// Whether it may publish events of that type as that source.
+    pub fn may_publish(&self, source: &str, event_type: &str) -> bool {
+        let narrowed = self.narrowed.as_ref();
+        self.grants(source, event_type)
+            && narrowed.is_none_or(|narrowed| narrowed.lets_publish(source, event_type))
+    }
+
+    /// Whether events of that type from that source are within its reach, for reading.
+    pub fn covers(&self, source: &str, event_type: &str) -> bool {
+        let reaches =
+            |narrowed: &Narrowed| narrowed.subscribe || narrowed.lets_publish(source, event_type);
+        self.grants(source, event_type) && self.narrowed.as_ref().is_none_or(reaches)
+    }
+
+    fn grants(&self, source: &str, event_type: &str) -> bool {
+        let matches = |selectors: &[Selector], name| selectors.iter().any(|s| s.matches(name));
+        matches(&self.grant.sources, source) && matches(&self.grant.types, event_type)
+    }
+
+    pub(super) fn comes_by(&self, transport: Transport) -> bool {
+        self.grant.transports.contains(&transport)
+    }
+
+    /// How much of its rate is left; `None` for a client without one.
+    pub fn standing(&self) -> Option<Standing> {
+        self.grant.limit.as_ref().map(RateLimit::standing)
+    }
+
+    /// Takes one event's share of the client's rate.
+    pub(in crate::admission) fn take(&self) -> Result<(), Rejection> {
+        let Some(limit) = &self.grant.limit else {
+            return Ok(());
+        };
+        limit.take().map_err(|wait| {
+            let message = format!(
+                "client `{}` has used up its rate; wait as long as Retry-After says",
+                self.id()
+            );
+            Rejection::new(Code::RateLimited, message).with_retry_after(wait)
+        })
+    }
+}
+
+impl fmt::Debug for ClientScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientScope")
+            .field("id", &self.grant.id)
+            .field("sources", &self.grant.sources)
+            .field("types", &self.grant.types)
+            .field("transports", &self.grant.transports)
+            .field("admin", &self.grant.admin)
+            .field("narrowed", &self.narrowed)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::client;
+    use super::*;
+
+    #[test]
+    fn scopes_cover_what_is_written_and_nothing_else() {
+        const SOURCES: [&str; 4] = ["parrot", "outlook", "outlook.work", "x"];
+        const TYPES: [&str; 4] = ["parrot.shown", "outlook.mail.received", "outlook", "x"];
+        let allowed = |selector: &str, name: &str| match selector.strip_suffix('*') {
+            Some("") => true,
+            Some(prefix) => name.starts_with(prefix) && name.len() > prefix.len(),
+            None => selector == name,
+        };
+        let choices: [&[&str]; 5] = [
+            &[],
+            &["*"],
+            &["outlook.*"],
+            &["parrot"],
+            &["x", "outlook.mail.received"],
+        ];
+        for sources in choices {
+            for types in choices {
+                let scope = ClientScope::new(&client("c", "k", sources, types));
+                for source in SOURCES {
+                    for event_type in TYPES {
+                        let expected = sources.iter().any(|s| allowed(s, source))
+                            && types.iter().any(|s| allowed(s, event_type));
+                        let told = format!("{sources:?} {types:?} {source} {event_type}");
+                        assert_eq!(scope.covers(source, event_type), expected, "{told}");
+                        assert_eq!(scope.may_publish(source, event_type), expected, "{told}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_takes_away_and_never_gives() {
+        let narrow = |client: &Client, words: &str| {
+            ClientScope::new(client).narrow(Narrowed::read(words.split(' ')))
+        };
+        let plain = client("c", "k", &["a.*"], &["t.*"]);
+        let admin = Client {
+            admin: true,
+            ..plain.clone()
+        };
+        assert!(narrow(&plain, "publish:a.b:t.x").may_publish("a.b", "t.x"));
+        assert!(narrow(&plain, "publish").may_publish("a.b", "t.x"));
+        assert!(narrow(&plain, "publish:a.b").may_publish("a.b", "t.y"));
+        for (words, source, event_type) in [
+            ("", "a.b", "t.x"),
+            ("openid profile", "a.b", "t.x"),
+            ("subscribe admin", "a.b", "t.x"),
+            ("publish:a.b:t.x", "a.c", "t.x"),
+            ("publish:a.b:t.x", "a.b", "t.y"),
+            ("publish:*:*", "b", "t.x"),
+            ("publish:*:*", "a.b", "u"),
+            ("publish:", "a.b", "t.x"),
+            ("publish:*.b:*", "a.b", "t.x"),
+            ("Publish:*:*", "a.b", "t.x"),
+        ] {
+            let scope = narrow(&plain, words);
+            assert!(
+                !scope.may_publish(source, event_type),
+                "{words} {source} {event_type}"
+            );
+        }
+        assert!(narrow(&plain, "subscribe").covers("a.b", "t.x"));
+        assert!(narrow(&plain, "subscribe").may_subscribe());
+        assert!(!narrow(&plain, "publish").may_subscribe());
+        assert!(!narrow(&plain, "subscribe").covers("b", "t.x"));
+        assert!(!narrow(&plain, "admin").is_admin());
+        assert!(!narrow(&admin, "publish subscribe").is_admin());
+        assert!(narrow(&admin, "admin").is_admin());
+    }
+}

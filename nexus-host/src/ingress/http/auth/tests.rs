@@ -1,0 +1,264 @@
+//! Credentials and rates, over a real socket.
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::super::super::harness::{Answer, Hub, client, event, post};
+use super::{AUTHORIZATION, presented};
+use crate::admission::config::Key;
+use crate::admission::{Client, Presented};
+use crate::config::{Config, KeyHash, Secret};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// A request to sign.
+pub(super) struct Signed<'s> {
+    pub(super) secret: &'s str,
+    pub(super) client: &'s str,
+    /// Seconds that its time is behind.
+    pub(super) late: i64,
+    pub(super) nonce: &'s str,
+    pub(super) method: &'s str,
+    pub(super) target: &'s str,
+    pub(super) body: &'s str,
+}
+
+/// Signs as the documentation says.
+pub(super) fn signed_header(request: &Signed<'_>) -> String {
+    let Signed {
+        client,
+        nonce,
+        method,
+        target,
+        ..
+    } = request;
+    let timestamp = chrono::Utc::now().timestamp() - request.late;
+    let digest = hex::encode(Sha256::digest(request.body));
+    let text = format!("{timestamp}\n{nonce}\n{method}\n{target}\n{digest}");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, request.secret.as_bytes());
+    let signature = hex::encode(ring::hmac::sign(&key, text.as_bytes()));
+    format!(
+        "Nexus-HMAC-SHA256 Client={client}, Timestamp={timestamp}, Nonce={nonce}, \
+         Signature={signature}"
+    )
+}
+
+fn with_header(authorization: &str, method: &str, path: &str, body: &str) -> String {
+    let request = post("KEY", path, body).replacen("POST", method, 1);
+    request.replace("Bearer KEY", authorization)
+}
+
+async fn signing_hub() -> Hub {
+    Hub::start(|settings| {
+        settings.clients = vec![Client {
+            admin: true,
+            hmac: vec![Secret::new(SECRET)],
+            ..client("app", &["*"], &["*"])
+        }];
+    })
+    .await
+}
+
+fn signed<'s>(nonce: &'s str, body: &'s str) -> Signed<'s> {
+    Signed {
+        secret: SECRET,
+        client: "app",
+        late: 0,
+        nonce,
+        method: "POST",
+        target: "/v1/events?ack=processed",
+        body,
+    }
+}
+
+#[tokio::test]
+async fn a_signed_event_is_taken_once() {
+    let hub = signing_hub().await;
+    let body = event(json!({})).to_string();
+    let mut request = signed("0123456789abcdef", &body);
+    request.target = "/v1/events";
+    let header = signed_header(&request);
+    let send = |body: String| with_header(&header, "POST", "/v1/events", &body);
+    let other = body.replace("\"n\":1", "\"n\":2");
+    assert_eq!(hub.send(&send(other)).await.problem(401), "unauthenticated");
+    assert_eq!(hub.send(&send(body.clone())).await.status, 202);
+    let replayed = hub.send(&send(body.clone())).await;
+    assert_eq!(replayed.problem(401), "unauthenticated");
+    assert!(replayed.body.contains("was there before"), "{replayed:?}");
+    let elsewhere = with_header(&header, "POST", "/v1/events?ack=processed", &body);
+    assert_eq!(hub.send(&elsewhere).await.problem(401), "unauthenticated");
+}
+
+#[tokio::test]
+async fn requests_without_a_body_and_administration_can_be_signed_too() {
+    let hub = signing_hub().await;
+    let mut request = signed("0123456789abcdef", "");
+    (request.method, request.target) = ("GET", "/v1/admin/queue");
+    let header = signed_header(&request);
+    let answer = hub
+        .send(&with_header(&header, "GET", "/v1/admin/queue", ""))
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = r#"{"ids":[],"dry_run":true}"#;
+    let mut request = signed("fedcba9876543210", body);
+    request.target = "/v1/admin/dead-letters/purge";
+    let header = signed_header(&request);
+    let send = |body: &str| with_header(&header, "POST", "/v1/admin/dead-letters/purge", body);
+    assert_eq!(
+        hub.send(&send(r#"{"ids":[]}"#)).await.problem(401),
+        "unauthenticated"
+    );
+    let answer = hub.send(&send(body)).await;
+    assert!(answer.status != 401 && answer.status != 403, "{answer:?}");
+}
+
+#[tokio::test]
+async fn only_the_holder_of_an_expired_key_is_told_so() {
+    let hub = Hub::start(|settings| {
+        settings.clients[0].keys = vec![Key {
+            sha256: KeyHash::from_bytes(Sha256::digest("old").into()),
+            expires_at: Some("2020-01-01T00:00:00Z".parse().unwrap()),
+        }];
+    })
+    .await;
+    let said = |answer: Answer| {
+        assert_eq!(answer.problem(401), "unauthenticated");
+        answer.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("expired")
+    };
+    let path = "/v1/contracts";
+    assert!(said(hub.get("old", path).await));
+    assert!(!said(hub.get("older", path).await));
+    assert_eq!(hub.get("any", path).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_guesses_is_held_back_and_nobody_else() {
+    let hub = Hub::start(|_| {}).await;
+    for _ in 0..20 {
+        assert_eq!(hub.get("guess", "/v1/contracts").await.status, 401);
+    }
+    let answer = hub.get("guess", "/v1/contracts").await;
+    assert_eq!(answer.problem(429), "rate_limited");
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    assert_eq!(hub.get("any", "/v1/contracts").await.status, 200);
+    assert_eq!(
+        hub.send("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn asking_for_health_is_no_failed_attempt() {
+    let hub = Hub::start(|_| {}).await;
+    for _ in 0..50 {
+        assert_eq!(
+            hub.send("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .status,
+            200
+        );
+    }
+    assert_eq!(hub.get("guess", "/v1/contracts").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_limited_client_is_told_how_its_rate_stands() {
+    let hub = Hub::start(|settings| {
+        settings.clients.push(Client {
+            rate: Some(0.1),
+            burst: Some(3),
+            ..client("slow", &["*"], &["*"])
+        });
+    })
+    .await;
+    let body = event(json!({})).to_string();
+    let send = || post("slow", "/v1/events", &body);
+    for (left, reset) in [(2, 10), (1, 20), (0, 30)] {
+        let answer = hub.send(&send()).await;
+        assert_eq!(answer.status, 202);
+        assert_eq!(
+            answer.header("ratelimit-policy"),
+            Some(r#""client";q=3;w=30"#)
+        );
+        let standing = format!(r#""client";r={left};t={reset}"#);
+        assert_eq!(answer.header("ratelimit"), Some(&*standing));
+    }
+    let answer = hub.send(&send()).await;
+    assert_eq!(answer.problem(429), "rate_limited");
+    assert_eq!(answer.header("retry-after"), Some("10"));
+    assert_eq!(answer.header("ratelimit"), Some(r#""client";r=0;t=30"#));
+    let unlimited = hub.post("/v1/events", &body).await;
+    assert_eq!(unlimited.header("ratelimit-policy"), None);
+    assert_eq!(unlimited.header("ratelimit"), None);
+    let wrong = hub.send(&post("wrong", "/v1/events", &body)).await;
+    assert_eq!(wrong.header("ratelimit"), None);
+}
+
+#[tokio::test]
+async fn sources_types_and_the_whole_hub_have_rates() {
+    let text = "[limits]\nrate = 0.1\nburst = 3\n\
+                [[limits.rates]]\nsource = \"s\"\nrate = 0.1\nburst = 1\n";
+    let limits = Config::from_toml_str(text).unwrap().limits;
+    let hub = Hub::start(|settings| settings.limits = limits).await;
+    let post = async |source: &str| {
+        let body = event(json!({ "source": source })).to_string();
+        hub.post("/v1/events", &body).await
+    };
+    assert_eq!(post("s").await.status, 202);
+    let answer = post("s").await;
+    assert_eq!(answer.problem(429), "rate_limited");
+    assert_eq!(answer.header("retry-after"), Some("10"));
+    assert!(answer.body.contains("the source `s`"), "{answer:?}");
+    assert_eq!(post("r").await.status, 202);
+    assert_eq!(post("r").await.status, 202);
+    let answer = post("r").await;
+    assert_eq!(answer.problem(429), "rate_limited");
+    assert!(answer.body.contains("limits.rate;"), "{answer:?}");
+}
+
+#[test]
+fn one_header_in_a_scheme_that_is_known_and_nothing_else() {
+    let head = |values: &[&str]| {
+        let mut request = hyper::Request::new(());
+        for value in values {
+            request
+                .headers_mut()
+                .append(AUTHORIZATION, value.parse().unwrap());
+        }
+        request.into_parts().0
+    };
+    for good in ["Bearer key", "bearer key", "BEARER   key "] {
+        let head = head(&[good]);
+        assert!(
+            matches!(presented(&head), Presented::Bearer("key")),
+            "{good}"
+        );
+    }
+    assert!(matches!(presented(&head(&[])), Presented::Nothing));
+    let signed = head(&["nexus-hmac-sha256 Client=a"]);
+    let Presented::Signed {
+        parameters: "Client=a",
+        method: "GET",
+        target: "/",
+    } = presented(&signed)
+    else {
+        panic!("not read as a signature");
+    };
+    for bad in [
+        &["key"][..],
+        &["Basic key"],
+        &["Bearer"],
+        &["Bearer a", "Bearer a"],
+    ] {
+        assert!(
+            matches!(presented(&head(bad)), Presented::Unreadable),
+            "{bad:?}"
+        );
+    }
+}
