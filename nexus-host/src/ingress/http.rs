@@ -18,6 +18,7 @@ mod problem;
 mod query;
 mod rate;
 mod stream;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,9 @@ pub(super) struct Shared {
     ports: Ports,
     body_timeout: Duration,
     ack_timeout: Duration,
+    /// Pages that may open a WebSocket, and how long one may be silent.
+    origins: Vec<String>,
+    websocket_idle: Duration,
     webhook_origins: Vec<String>,
     repeats: idempotency::Memory,
     documents: documents::Documents,
@@ -73,6 +77,8 @@ fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Rou
         ports,
         body_timeout: config.body_timeout.get(),
         ack_timeout: config.ack_timeout.get(),
+        origins: config.websocket.origins.clone(),
+        websocket_idle: config.websocket.idle_timeout.get(),
         webhook_origins: config.webhook_origins.clone(),
         repeats: idempotency::Memory::new(),
         documents: documents::Documents::default(),
@@ -97,6 +103,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ),
         ("/v1/events/stream", get(stream::follow)),
         ("/v1/events/{id}", get(events::journey)),
+        ("/v1/ws", get(websocket::open)),
         ("/v1/contracts", get(contracts::list)),
         ("/v1/contracts/{type}", get(contracts::newest)),
         ("/v1/contracts/{type}/{version}", get(contracts::version)),

@@ -218,7 +218,7 @@ fn word(status: PublishStatus) -> &'static str {
 /// What became of one element of an array.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum One<'a> {
+pub(super) enum One<'a> {
     Finished(&'a Journey),
     Taken {
         event_id: Uuid,
@@ -234,7 +234,7 @@ enum One<'a> {
 
 /// Where the first outcome of a duplicate is to be found.
 #[derive(Serialize)]
-struct First {
+pub(super) struct First {
     first_accepted_at: DateTime<Utc>,
     href: String,
 }
@@ -253,6 +253,32 @@ impl One<'_> {
     }
 }
 
+/// What became of an event, without its outcome.
+pub(super) fn one(answer: &Result<Receipt, Problem>) -> One<'_> {
+    match answer {
+        Ok(receipt) => taken(receipt),
+        Err(problem) => rejected(problem),
+    }
+}
+
+fn taken(receipt: &Receipt) -> One<'static> {
+    match receipt.first_accepted_at {
+        Some(first) => One::again(receipt.event_id, first),
+        None => One::Taken {
+            event_id: receipt.event_id,
+            status: word(PublishStatus::Accepted),
+            first: None,
+        },
+    }
+}
+
+fn rejected(problem: &Problem) -> One<'_> {
+    One::Refused {
+        status: "rejected",
+        error: problem.as_document(None),
+    }
+}
+
 type Outcome = Result<(Receipt, Option<Journey>), Problem>;
 
 /// 202 when all were taken, 200 when all are finished, 207 when some were refused.
@@ -261,18 +287,8 @@ fn all(outcomes: &[Outcome], watched: bool) -> Response {
         .iter()
         .map(|outcome| match outcome {
             Ok((_, Some(journey))) => One::Finished(journey),
-            Ok((receipt, None)) => match receipt.first_accepted_at {
-                Some(first) => One::again(receipt.event_id, first),
-                None => One::Taken {
-                    event_id: receipt.event_id,
-                    status: word(PublishStatus::Accepted),
-                    first: None,
-                },
-            },
-            Err(problem) => One::Refused {
-                status: "rejected",
-                error: problem.as_document(None),
-            },
+            Ok((receipt, None)) => taken(receipt),
+            Err(problem) => rejected(problem),
         })
         .collect();
     let finished = |one: &One<'_>| matches!(one, One::Finished(_));

@@ -1,0 +1,144 @@
+//! What is said on a WebSocket: receives the text of a frame, hands on what the client wants, and
+//! writes what the hub answers.
+
+use std::borrow::Cow;
+
+use nexus_plugin_api::Event;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::admission::{Code, Rejection, quoted};
+use crate::config::Selector;
+use crate::ingress::follower::Wanted;
+
+/// What a client wants.
+pub(super) enum Frame<'f> {
+    /// To publish: one event, or an array of them, as JSON.
+    Publish(&'f str),
+    /// To follow, from now on or behind a position.
+    Subscribe(Wanted, Option<u64>),
+    /// To follow no longer.
+    Unsubscribe,
+}
+
+/// Why a frame cannot be read, with its id if it has one.
+pub(super) type Unread = (Option<Box<RawValue>>, Rejection);
+
+/// Only whether a frame has an operation.
+#[derive(Deserialize)]
+struct Peek {
+    #[serde(default)]
+    op: Option<serde::de::IgnoredAny>,
+}
+
+/// A frame with an operation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Operation<'f> {
+    #[serde(borrow)]
+    op: Cow<'f, str>,
+    /// Given back with the answer, whatever it is.
+    #[serde(default, borrow)]
+    id: Option<&'f RawValue>,
+    #[serde(default, borrow)]
+    event: Option<&'f RawValue>,
+    #[serde(default)]
+    types: Option<Vec<String>>,
+    #[serde(default)]
+    sources: Option<Vec<String>>,
+    #[serde(default)]
+    after: Option<u64>,
+}
+
+impl<'f> Frame<'f> {
+    /// Reads a frame: an event by itself, an array of events, or an operation.
+    pub(super) fn read(text: &'f str) -> Result<(Option<Box<RawValue>>, Self), Unread> {
+        // What is no object, or cannot be read, is told by admission, which knows best.
+        let has_operation = serde_json::from_str::<Peek>(text).is_ok_and(|peek| peek.op.is_some());
+        if !has_operation {
+            return Ok((None, Self::Publish(text)));
+        }
+        let operation: Operation<'f> = serde_json::from_str(text).map_err(|error| {
+            let known = "a frame with `op` has `id` and what belongs to it";
+            (None, malformed(format!("{known}: {error}")))
+        })?;
+        let id = operation.id.map(ToOwned::to_owned);
+        match operation.read() {
+            Ok(frame) => Ok((id, frame)),
+            Err(refused) => Err((id, refused)),
+        }
+    }
+}
+
+impl<'f> Operation<'f> {
+    fn read(self) -> Result<Frame<'f>, Rejection> {
+        let follows = self.types.is_some() || self.sources.is_some() || self.after.is_some();
+        match (&*self.op, self.event) {
+            ("publish", Some(event)) if !follows => Ok(Frame::Publish(event.get())),
+            ("subscribe", None) => {
+                let wanted = Wanted {
+                    types: selectors("types", self.types)?,
+                    sources: selectors("sources", self.sources)?,
+                };
+                Ok(Frame::Subscribe(wanted, self.after))
+            }
+            ("unsubscribe", None) if !follows => Ok(Frame::Unsubscribe),
+            ("publish" | "subscribe" | "unsubscribe", _) => Err(malformed(
+                "`publish` has `event`; `subscribe` may have `types`, `sources` and `after`; \
+                 `unsubscribe` has nothing",
+            )),
+            (other, _) => Err(malformed(format!(
+                "`op` knows `publish`, `subscribe` and `unsubscribe`, found {}",
+                quoted(other)
+            ))),
+        }
+    }
+}
+
+fn selectors(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Selector>, Rejection> {
+    let parse = |text: String| {
+        text.parse()
+            .map_err(|error| malformed(format!("`{field}` has {}, which {error}", quoted(&text))))
+    };
+    texts.unwrap_or_default().into_iter().map(parse).collect()
+}
+
+fn malformed(message: impl Into<Cow<'static, str>>) -> Rejection {
+    Rejection::new(Code::MalformedEvent, message)
+}
+
+/// An answer, with the id of the frame that it answers.
+#[derive(Serialize)]
+pub(super) struct Reply<'r, T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'r RawValue>,
+    #[serde(flatten)]
+    pub(super) answer: T,
+}
+
+/// An answer to an array.
+#[derive(Serialize)]
+pub(super) struct Results<T> {
+    pub(super) results: Vec<T>,
+}
+
+/// That a subscription has changed.
+#[derive(Serialize)]
+pub(super) struct Done {
+    pub(super) status: &'static str,
+}
+
+/// An event for somebody who follows.
+#[derive(Serialize)]
+#[serde(tag = "op", rename = "event")]
+pub(super) struct Passing<'e> {
+    pub(super) position: u64,
+    pub(super) event: &'e Event,
+}
+
+/// That some were lost.
+#[derive(Serialize)]
+#[serde(tag = "op", rename = "missed")]
+pub(super) struct Missed {
+    pub(super) count: u64,
+}

@@ -1,0 +1,336 @@
+//! One WebSocket from its opening to its end: receives frames, hands events to the intake, and sends
+//! replies in the order of the frames. While it writes it reads nothing: a client that does not take
+//! its replies is not listened to, and in the end closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout};
+
+use super::super::Shared;
+use super::super::events::{One, one};
+use super::super::problem::Problem;
+use super::frame::{Done, Frame, Missed, Passing, Reply, Results};
+use crate::admission::{ClientScope, Code, Rejection, Supplied};
+use crate::ingress::cloudevents;
+use crate::ingress::follower::{Follower, Next, Wanted};
+use crate::intake::{Receipt, Submitted};
+use crate::observe::Passed;
+
+/// Frames that are worked on together, when so many are there.
+const TOGETHER: usize = 64;
+
+/// How long the client may take to answer that the WebSocket is closed.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// In which form events are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speech {
+    /// The hub's own.
+    Native,
+    /// As CloudEvents, one in each frame.
+    CloudEvents,
+}
+
+/// See the module.
+pub(super) struct Session {
+    shared: Arc<Shared>,
+    client: Arc<ClientScope>,
+    speech: Speech,
+    follower: Option<Follower>,
+    /// When the client was last heard.
+    heard: Instant,
+}
+
+/// What an answer to a frame says.
+enum Said {
+    One(Result<Receipt, Problem>),
+    Many(Vec<Result<Receipt, Problem>>),
+}
+
+/// Why a session ends.
+enum End {
+    /// The client has gone, or goes.
+    Gone,
+    /// The hub ends it, and says why.
+    Close(u16, &'static str),
+}
+
+type Step = Result<(), End>;
+
+impl Session {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        client: Arc<ClientScope>,
+        speech: Speech,
+        wanted: Option<Wanted>,
+    ) -> Self {
+        let follow = |wanted| {
+            let stopping = shared.stopping.clone();
+            Follower::new(&shared.ports.live, client.clone(), wanted, stopping)
+        };
+        Self {
+            follower: wanted.map(follow),
+            shared,
+            client,
+            speech,
+            heard: Instant::now(),
+        }
+    }
+
+    /// Serves the WebSocket until it ends.
+    pub(super) async fn run(mut self, mut socket: WebSocket) {
+        let end = loop {
+            if let Err(end) = self.step(&mut socket).await {
+                break end;
+            }
+        };
+        if let End::Close(code, reason) = end {
+            let frame = CloseFrame {
+                code,
+                reason: Utf8Bytes::from_static(reason),
+            };
+            let close = async {
+                if socket.send(Message::Close(Some(frame))).await.is_ok() {
+                    while let Some(Ok(_)) = socket.recv().await {}
+                }
+            };
+            let _ = timeout(CLOSING, close).await;
+        }
+    }
+
+    /// Waits for what happens next, and does it.
+    async fn step(&mut self, socket: &mut WebSocket) -> Step {
+        let idle = self.shared.websocket_idle;
+        let quiet = self.heard.elapsed();
+        if quiet >= idle {
+            return Err(End::Close(
+                close_code::POLICY,
+                "nothing was heard for too long",
+            ));
+        }
+        let patience = match quiet < idle / 2 {
+            true => idle / 2 - quiet,
+            false => idle - quiet,
+        };
+        let shared = self.shared.clone();
+        let follow = async {
+            match &mut self.follower {
+                Some(follower) => follower.next(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shared.stopped() => Err(End::Close(close_code::AWAY, "the hub stops")),
+            received = timeout(patience, socket.recv()) => match received {
+                Ok(Some(Ok(message))) => self.hear(socket, message).await,
+                Ok(Some(Err(error))) => Err(broken(&error)),
+                Ok(None) => Err(End::Gone),
+                // Asked once, and then the rest of the time is waited.
+                Err(_) => self.send(socket, Message::Ping(bytes::Bytes::new())).await,
+            },
+            next = follow => match next {
+                Next::Event(passed) => self.pass(socket, &passed).await,
+                Next::Missed(count) => self.tell(socket, &Missed { count }).await,
+                Next::Quiet | Next::End => Ok(()),
+            },
+        }
+    }
+
+    /// Takes in a message, and those that have come with it.
+    async fn hear(&mut self, socket: &mut WebSocket, first: Message) -> Step {
+        let mut texts = Vec::new();
+        let mut next = Some(first);
+        let mut end = Ok(());
+        while let Some(message) = next.take() {
+            self.heard = Instant::now();
+            match message {
+                Message::Text(text) => texts.push(text),
+                Message::Binary(_) => {
+                    end = Err(End::Close(close_code::UNSUPPORTED, "frames are text"));
+                    break;
+                }
+                // The library answers both.
+                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Close(_) => {
+                    end = Err(End::Gone);
+                    break;
+                }
+            }
+            if texts.len() == TOGETHER {
+                break;
+            }
+            match socket.next().now_or_never() {
+                Some(Some(Ok(message))) => next = Some(message),
+                Some(Some(Err(error))) => end = Err(broken(&error)),
+                Some(None) => end = Err(End::Gone),
+                None => {}
+            }
+        }
+        self.answer(socket, &texts).await?;
+        end
+    }
+
+    /// Does what the frames want, and answers each, in order.
+    async fn answer(&mut self, socket: &mut WebSocket, texts: &[Utf8Bytes]) -> Step {
+        if self.speech == Speech::CloudEvents {
+            let answers = texts.iter().map(|text| self.publish_cloudevent(text));
+            for said in join_all(answers).await {
+                self.reply(socket, None, said).await?;
+            }
+            return Ok(());
+        }
+        let frames: Vec<_> = texts.iter().map(|text| Frame::read(text)).collect();
+        let published = frames.iter().map(|frame| async {
+            match frame {
+                Ok((_, Frame::Publish(text))) => Some(self.publish(text).await),
+                _ => None,
+            }
+        });
+        let published = join_all(published).await;
+        for (frame, said) in frames.into_iter().zip(published) {
+            match (frame, said) {
+                (Ok((id, _)), Some(said)) => self.reply(socket, id.as_deref(), said).await?,
+                (Ok((id, frame)), None) => {
+                    let done = self.change(frame);
+                    match done {
+                        Ok(status) => {
+                            let (id, answer) = (id.as_deref(), Done { status });
+                            self.tell(socket, &Reply { id, answer }).await?;
+                        }
+                        Err(refused) => self.refuse(socket, id.as_deref(), refused).await?,
+                    }
+                }
+                (Err((id, refused)), _) => self.refuse(socket, id.as_deref(), refused).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, text: &str) -> Said {
+        let intake = &self.shared.ports.intake;
+        let supply = |_| Supplied::default();
+        let submitted = intake.submit(&self.client, text.as_bytes(), false, supply);
+        match submitted.await {
+            Ok(Submitted::One(receipt)) => Said::One(Ok(receipt)),
+            Ok(Submitted::Many(answers)) => {
+                let answers = answers
+                    .into_iter()
+                    .map(|answer| answer.map_err(Problem::from));
+                Said::Many(answers.collect())
+            }
+            Err(refused) => Said::One(Err(refused.into())),
+        }
+    }
+
+    async fn publish_cloudevent(&self, text: &Utf8Bytes) -> Said {
+        let intake = &self.shared.ports.intake;
+        let body = bytes::Bytes::copy_from_slice(text.as_bytes());
+        let event = cloudevents::structured_of(self.shared.admission(), &body);
+        let receipt = intake.submit_event(&self.client, event, false).await;
+        Said::One(receipt.map_err(Problem::from))
+    }
+
+    /// Changes what is followed.
+    fn change(&mut self, frame: Frame<'_>) -> Result<&'static str, Rejection> {
+        let Frame::Subscribe(wanted, after) = frame else {
+            self.follower = None;
+            return Ok("unsubscribed");
+        };
+        if !self.client.may_subscribe() {
+            let message =
+                "the token lets the client publish only; following takes `subscribe` in its scope";
+            return Err(Rejection::new(Code::Forbidden, message));
+        }
+        let (tap, client) = (&self.shared.ports.live, self.client.clone());
+        let stopping = self.shared.stopping.clone();
+        self.follower = Some(match after {
+            None => Follower::new(tap, client, wanted, stopping),
+            Some(after) => {
+                Follower::resume(tap, after, client, wanted, stopping).map_err(|_| {
+                    let message = "what came after that position is not remembered; subscribe without `after`";
+                    Rejection::new(Code::NotFound, message)
+                })?
+            }
+        });
+        Ok("subscribed")
+    }
+
+    async fn reply(&self, socket: &mut WebSocket, id: Option<&RawValue>, said: Said) -> Step {
+        match said {
+            Said::One(answer) => {
+                let answer = one(&answer);
+                self.tell(socket, &Reply { id, answer }).await
+            }
+            Said::Many(answers) => {
+                let results: Vec<One<'_>> = answers.iter().map(one).collect();
+                let answer = Results { results };
+                self.tell(socket, &Reply { id, answer }).await
+            }
+        }
+    }
+
+    async fn refuse(
+        &self,
+        socket: &mut WebSocket,
+        id: Option<&RawValue>,
+        refused: Rejection,
+    ) -> Step {
+        self.reply(socket, id, Said::One(Err(refused.into()))).await
+    }
+
+    async fn pass(&self, socket: &mut WebSocket, passed: &Passed) -> Step {
+        let Passed { position, event } = passed;
+        match self.speech {
+            Speech::Native => {
+                let position = *position;
+                self.tell(socket, &Passing { position, event }).await
+            }
+            Speech::CloudEvents => match cloudevents::write_structured(event) {
+                Ok(text) => self.send(socket, Message::Text(text.into())).await,
+                // An admitted event always serialises.
+                Err(_) => Ok(()),
+            },
+        }
+    }
+
+    async fn tell<T: Serialize>(&self, socket: &mut WebSocket, what: &T) -> Step {
+        match serde_json::to_string(what) {
+            Ok(text) => self.send(socket, Message::Text(text.into())).await,
+            Err(error) => {
+                tracing::error!(%error, "failed to write a frame");
+                Err(End::Close(
+                    close_code::ERROR,
+                    "an answer could not be written",
+                ))
+            }
+        }
+    }
+
+    /// Sends a message, to a client that takes it in time.
+    async fn send(&self, socket: &mut WebSocket, message: Message) -> Step {
+        match timeout(self.shared.body_timeout, socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+}
+
+/// A client that breaks the protocol, or the limits, or the line.
+fn broken(error: &axum::Error) -> End {
+    let text = error.to_string();
+    tracing::debug!(error = text, "a WebSocket broke off");
+    if text.contains("too long") || text.contains("too big") {
+        return End::Close(close_code::SIZE, "a message is over limits.max_body");
+    }
+    if text.contains("UTF-8") || text.contains("utf-8") {
+        return End::Close(close_code::INVALID, "a text is not UTF-8");
+    }
+    End::Close(close_code::PROTOCOL, "what came is no frame")
+}
