@@ -35,6 +35,14 @@ fn event_type() -> Value {
     })
 }
 
+/// Which names are meant.
+pub(super) fn selector() -> Value {
+    json!({
+        "type": "string", "pattern": "^(\\*|[^*\\s]*[^*\\s.](\\.\\*)?)$",
+        "description": "exact, `prefix.*` or `*`",
+    })
+}
+
 fn priority() -> Value {
     json!({ "type": "string", "enum": ["low", "normal", "high", "critical"] })
 }
@@ -314,8 +322,8 @@ fn selection() -> Value {
         "additionalProperties": false,
         "properties": {
             "ids": { "type": "array", "items": id(), "minItems": 1, "maxItems": 1000 },
-            "type": { "type": "string" },
-            "source": { "type": "string" },
+            "type": selector(),
+            "source": selector(),
             "integration": { "type": "string" },
             "reason": { "type": "string" },
             "since": time(),
