@@ -347,6 +347,17 @@ fn plugin_sections() {
 }
 
 #[test]
+fn origins_of_web_hooks() {
+    assert_eq!(
+        told("[server]\nwebhook_origins = [\"a.example:443\", \"*\", \"https://a/\", \"\"]\n"),
+        [
+            "config:2: server.webhook_origins: has ``, which is the name of no host; write hosts such as \"eventgrid.azure.net\", or \"*\" for any",
+            "config:2: server.webhook_origins: has `https://a/`, which is the name of no host; write hosts such as \"eventgrid.azure.net\", or \"*\" for any",
+        ]
+    );
+}
+
+#[test]
 fn body_sizes() {
     let wrong = |found: &str| {
         format!(

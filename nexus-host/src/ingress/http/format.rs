@@ -35,12 +35,17 @@ impl Format {
         let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let media_type = String::from_utf8_lossy(media_type.unwrap_or_default());
         let mut parts = media_type.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let essence = parts.next().unwrap_or_default();
+        let begins = |with: &str| {
+            let start = essence.get(..with.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(with))
+        };
+        let is = |media_type: &str| essence.eq_ignore_ascii_case(media_type);
         // In this order: one is the beginning of the other.
-        let format = if essence.starts_with("application/cloudevents-batch") {
-            (essence == BATCH_TYPE).then_some(Self::Batch)
-        } else if essence.starts_with("application/cloudevents") {
-            (essence == STRUCTURED_TYPE).then_some(Self::Structured)
+        let format = if begins("application/cloudevents-batch") {
+            is(BATCH_TYPE).then_some(Self::Batch)
+        } else if begins("application/cloudevents") {
+            is(STRUCTURED_TYPE).then_some(Self::Structured)
         } else if SIGNS.iter().any(|sign| headers.contains_key(*sign)) {
             return Ok(Self::Binary(attributes(headers, &media_type)));
         } else {

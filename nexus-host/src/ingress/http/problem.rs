@@ -80,13 +80,6 @@ impl Problem {
         Self::of_http(405, "method_not_allowed", "Method not allowed", detail)
     }
 
-    /// A request that was to open a WebSocket and does not.
-    pub(super) fn no_websocket(status: u16) -> Self {
-        let detail =
-            "this path is for WebSockets: send `Upgrade: websocket` with version 13 and a key";
-        Self::of_http(status, "websocket_expected", "WebSocket expected", detail)
-    }
-
     pub(super) fn too_slow() -> Self {
         let detail = "the body did not come within server.body_timeout";
         Self::of_http(408, "request_timeout", "Request timeout", detail)

@@ -9,7 +9,7 @@ mod tests;
 
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{FromRequestParts, Request, State as Extracted};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hyper::HeaderMap;
 use hyper::header::{HOST, ORIGIN};
 use hyper::http::uri::Authority;
@@ -113,7 +113,6 @@ fn wanted(query: Option<&str>) -> Result<Option<Wanted>, Problem> {
 }
 
 fn not_a_websocket(rejection: WebSocketUpgradeRejection) -> Problem {
-    // Answered as every refusal, with the status that was meant.
-    let response = rejection.into_response();
-    Problem::no_websocket(response.status().as_u16())
+    let detail = format!("this path is for WebSockets: {rejection}");
+    Problem::new(Code::MalformedEvent, detail)
 }

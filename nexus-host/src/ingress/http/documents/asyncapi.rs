@@ -29,6 +29,16 @@ pub(super) fn document(known: &[Arc<Contract>]) -> Value {
             },
         },
         "channels": {
+            "websocket": {
+                "address": "/v1/ws",
+                "description": "GET; text frames, each an event, an array of events, or an object with \
+                    `op`: `publish` (`event`), `subscribe` (`types`, `sources`, `after`) or \
+                    `unsubscribe`, and an `id` that is given back with the answer. Every frame is \
+                    answered, in order. With the subprotocol `cloudevents.json` each frame is a \
+                    CloudEvent",
+                "bindings": { "ws": { "method": "GET" } },
+                "messages": messages(&names, "components/messages"),
+            },
             "publish": {
                 "address": "/v1/events",
                 "description": "POST; one event or an array, or CloudEvents",
@@ -41,6 +51,16 @@ pub(super) fn document(known: &[Arc<Contract>]) -> Value {
             },
         },
         "operations": {
+            "publishOnWebSocket": {
+                "action": "receive",
+                "channel": { "$ref": "#/channels/websocket" },
+                "messages": references(&names, "channels/websocket/messages"),
+            },
+            "followOnWebSocket": {
+                "action": "send",
+                "channel": { "$ref": "#/channels/websocket" },
+                "messages": references(&names, "channels/websocket/messages"),
+            },
             "publish": {
                 "action": "receive",
                 "channel": { "$ref": "#/channels/publish" },

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::schemas;
+
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -138,6 +140,10 @@ impl Operation {
         self.with(place, name, says, json!({ "type": "string" }))
     }
 
+    fn names(self, name: &'static str, says: &'static str) -> Self {
+        self.with(Place::Query, name, says, schemas::selector())
+    }
+
     fn body(mut self, body: Body) -> Self {
         self.body = Some(body);
         self
@@ -160,7 +166,7 @@ impl Operation {
 
 /// Every operation, in the order in which it is described.
 pub(super) fn all() -> Vec<Operation> {
-    let mut all = vec![publish(), handshake(), follow()];
+    let mut all = vec![publish(), handshake(), follow(), websocket()];
     all.extend([journey()]);
     all.extend(contracts());
     all.extend(hooks());
@@ -259,13 +265,12 @@ fn handshake() -> Operation {
 }
 
 fn follow() -> Operation {
-    const NAMES: &str = "exact, `prefix.*` or `*`";
     let format = json!({ "type": "string", "enum": ["cloudevents"] });
     Operation::get("/v1/events/stream", "follow")
         .within("events", Access::Client)
         .says("Sends accepted events as they come")
-        .text(Place::Query, "type", NAMES)
-        .text(Place::Query, "source", NAMES)
+        .names("type", "the types that are meant")
+        .names("source", "the sources that are meant")
         .with(
             Place::Query,
             "format",
@@ -273,6 +278,16 @@ fn follow() -> Operation {
             format,
         )
         .answers(200, "events, until the hub stops", Content::Stream)
+        .refuses(&["malformed_event"])
+}
+
+fn websocket() -> Operation {
+    Operation::get("/v1/ws", "websocket")
+        .within("events", Access::Publisher)
+        .says("Opens a WebSocket; what is said on it is in the AsyncAPI document")
+        .names("type", "the types that are followed from the beginning")
+        .names("source", "the sources that are followed from the beginning")
+        .answers(101, "the WebSocket is open", Content::Nothing)
         .refuses(&["malformed_event"])
 }
 
@@ -379,16 +394,8 @@ fn dead_letters() -> [Operation; 6] {
         ))
         .says("Lists dead letters, oldest first")
         .with(Place::Query, "id", "a letter's, or its event's", id())
-        .text(
-            Place::Query,
-            "type",
-            "the event's: exact, `prefix.*` or `*`",
-        )
-        .text(
-            Place::Query,
-            "source",
-            "the event's: exact, `prefix.*` or `*`",
-        )
+        .names("type", "the event's")
+        .names("source", "the event's")
         .text(
             Place::Query,
             "integration",

@@ -35,6 +35,14 @@ fn event_type() -> Value {
     })
 }
 
+/// Which names are meant.
+pub(super) fn selector() -> Value {
+    json!({
+        "type": "string", "pattern": "^(\\*|[^*\\s]*[^*\\s.](\\.\\*)?)$",
+        "description": "exact, `prefix.*` or `*`",
+    })
+}
+
 fn priority() -> Value {
     json!({ "type": "string", "enum": ["low", "normal", "high", "critical"] })
 }
@@ -309,20 +317,27 @@ fn dead_letter() -> Value {
 
 /// What a replay or a purge is to mean.
 fn selection() -> Value {
+    let ids = json!({ "type": "array", "items": id(), "minItems": 1, "maxItems": 1000 });
+    let text = json!({ "type": "string" });
     json!({
+        "description": "ids or conditions, or `all` alone",
         "type": "object",
         "additionalProperties": false,
         "properties": {
-            "ids": { "type": "array", "items": id(), "minItems": 1, "maxItems": 1000 },
-            "type": { "type": "string" },
-            "source": { "type": "string" },
-            "integration": { "type": "string" },
-            "reason": { "type": "string" },
-            "since": time(),
-            "until": time(),
+            "ids": or_null(ids),
+            "type": or_null(selector()),
+            "source": or_null(selector()),
+            "integration": or_null(text.clone()),
+            "reason": or_null(text),
+            "since": or_null(time()),
+            "until": or_null(time()),
             "all": { "type": "boolean" },
-            "limit": { "type": "integer", "minimum": 1, "maximum": 10000 },
+            "limit": { "type": ["integer", "null"], "minimum": 1, "maximum": 10000 },
             "dry_run": { "type": "boolean" },
         },
     })
+}
+
+fn or_null(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
 }
