@@ -90,6 +90,9 @@ impl Follower {
                 () = shared.stopped() => return None,
                 received = timeout(SIGN_OF_LIFE, self.events.recv()) => received,
             };
+            if self.client.has_expired() {
+                return None;
+            }
             match received {
                 Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
                 Ok(Err(RecvError::Closed)) => return None,
