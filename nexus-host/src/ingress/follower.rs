@@ -40,7 +40,7 @@ pub(super) enum Next {
     Missed(u64),
     /// Nothing, for as long as was to be waited.
     Quiet,
-    /// The hub stops.
+    /// The hub stops, or what the client was let in with has expired.
     End,
 }
 
@@ -101,6 +101,9 @@ impl Follower {
                 _ = self.stopping.wait_for(|stopping| *stopping) => return Next::End,
                 received = timeout(patience, self.live.recv()) => received,
             };
+            if self.client.has_expired() {
+                return Next::End;
+            }
             match received {
                 Err(_) => return Next::Quiet,
                 Ok(Err(RecvError::Closed)) => return Next::End,

@@ -133,10 +133,10 @@ impl Issuer {
             });
         }
         let scope = scope?;
-        Ok(match claims.words() {
-            Some(words) => Arc::new(scope.narrow(Narrowed::read(words.into_iter()))),
-            None => scope.clone(),
-        })
+        let narrowed = claims
+            .words()
+            .map(|words| Narrowed::read(words.into_iter()));
+        Ok(Arc::new(scope.held_to(narrowed, claims.end(self.leeway))))
     }
 
     /// The client that it is about: the subject, or the client that got the token.

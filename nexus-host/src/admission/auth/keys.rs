@@ -39,7 +39,10 @@ impl Keys {
                 let held = Held {
                     hash: key.sha256,
                     expires_at: key.expires_at,
-                    scope: scope.clone(),
+                    scope: match key.expires_at {
+                        Some(_) => Arc::new(scope.held_to(None, key.expires_at)),
+                        None => scope.clone(),
+                    },
                 };
                 drawers
                     .entry(drawer(key.sha256.as_bytes()))

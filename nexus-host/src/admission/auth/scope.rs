@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::super::config::{Client, Transport};
 use super::super::rate_limit::{RateLimit, Standing};
 use super::super::rejection::{Code, Rejection};
@@ -13,6 +15,7 @@ use crate::config::Selector;
 pub struct ClientScope {
     grant: Arc<Grant>,
     narrowed: Option<Narrowed>,
+    until: Option<DateTime<Utc>>,
 }
 
 /// What is configured.
@@ -76,15 +79,24 @@ impl ClientScope {
         Self {
             grant: Arc::new(grant),
             narrowed: None,
+            until: None,
         }
     }
 
-    /// The same client, held to what a token says as well. Its rate is the client's.
-    pub(super) fn narrow(&self, narrowed: Narrowed) -> Self {
+    /// The same client, held to what a token says as well, until what it presented expires. Its rate
+    /// is the client's.
+    pub(super) fn held_to(&self, narrowed: Option<Narrowed>, until: Option<DateTime<Utc>>) -> Self {
         Self {
             grant: self.grant.clone(),
-            narrowed: Some(narrowed),
+            narrowed,
+            until,
         }
+    }
+
+    /// Whether the key or token that let it in has expired since: for what goes on for long, such as
+    /// a stream of events.
+    pub fn has_expired(&self) -> bool {
+        self.until.is_some_and(|end| Utc::now() >= end)
     }
 
     /// The client's name in logs and metrics.
@@ -199,7 +211,7 @@ mod tests {
     #[test]
     fn a_token_takes_away_and_never_gives() {
         let narrow = |client: &Client, words: &str| {
-            ClientScope::new(client).narrow(Narrowed::read(words.split(' ')))
+            ClientScope::new(client).held_to(Some(Narrowed::read(words.split(' '))), None)
         };
         let plain = client("c", "k", &["a.*"], &["t.*"]);
         let admin = Client {

@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -106,6 +107,12 @@ impl Claims {
             Some(nbf) if now < nbf - leeway => Some("the token does not hold yet (nbf)"),
             _ => None,
         }
+    }
+
+    /// When it expires, which [`is_not_of`](Self::is_not_of) has made sure it says.
+    pub(super) fn end(&self, leeway: i64) -> Option<DateTime<Utc>> {
+        // A float cast saturates; what is beyond the calendar never ends.
+        DateTime::from_timestamp((self.exp? as i64).saturating_add(leeway), 0)
     }
 
     /// The words of `scope` and `scopes`; `None` without either.

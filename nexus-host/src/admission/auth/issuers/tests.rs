@@ -5,6 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -418,4 +420,58 @@ async fn what_is_no_key_set_lets_nobody_in() {
         assert_eq!(keys.asked(), 1);
     }
     assert_eq!(elsewhere.asked(), 0, "a redirect was followed");
+}
+
+/// The same over TLS, with a certificate for `localhost` that is signed by itself and used nowhere
+/// else: where, and its file.
+async fn serve_over_tls(answer: String, folder: &std::path::Path) -> (String, std::path::PathBuf) {
+    let pem = include_bytes!("localhost.pem");
+    let path = folder.join("ca.pem");
+    std::fs::write(&path, pem).unwrap();
+    let certificate = CertificateDer::from_pem_slice(pem).unwrap();
+    let key = PrivatePkcs8KeyDer::from(&include_bytes!("localhost-key.der")[..]);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key.into())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (format!("https://localhost:{port}/keys"), path)
+}
+
+#[tokio::test]
+async fn keys_come_over_tls_from_whom_an_authority_vouches_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Signing::new("k");
+    let (url, path) = serve_over_tls(ok(&key.set()), folder.path()).await;
+    let token = key.token(&claims(json!({})));
+    let by_name = url.clone();
+    let by_address = url.replace("localhost", "127.0.0.1");
+    for (url, authorities, lets_in) in [
+        (by_name.clone(), Some(path.clone()), true),
+        (by_name, None, false),
+        (by_address, Some(path), false),
+    ] {
+        let settings = config::Issuer {
+            jwks_url: Some(url.clone()),
+            ca_file: authorities,
+            ..settings()
+        };
+        let issuers = issuers(&[settings], &[subject("one", "service")]);
+        assert_eq!(outcome(&issuers, &token).await.is_ok(), lets_in, "{url}");
+    }
 }

@@ -135,6 +135,26 @@ async fn only_the_holder_of_an_expired_key_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_the_key_expires() {
+    let hub = Hub::start(|settings| {
+        settings.clients[0].keys = vec![Key {
+            sha256: KeyHash::from_bytes(Sha256::digest("brief").into()),
+            expires_at: Some(chrono::Utc::now() + chrono::TimeDelta::seconds(2)),
+        }];
+    })
+    .await;
+    let mut stream = hub.connect().await;
+    let head = "GET /v1/events/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer brief\r\n\r\n";
+    stream.write(head).await;
+    stream.read_until(": following").await;
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    let body = event(json!({})).to_string();
+    assert_eq!(hub.post("/v1/events", &body).await.status, 202);
+    let rest = stream.read_until("0\r\n\r\n").await;
+    assert!(!rest.contains("data:"), "{rest}");
+}
+
+#[tokio::test]
 async fn whoever_guesses_is_held_back_and_nobody_else() {
     let hub = Hub::start(|_| {}).await;
     for _ in 0..20 {

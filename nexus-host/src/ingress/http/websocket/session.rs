@@ -138,13 +138,17 @@ impl Session {
             next = follow => match next {
                 Next::Event(passed) => self.pass(socket, &passed).await,
                 Next::Missed(count) => self.tell(socket, &Missed { count }).await,
-                Next::Quiet | Next::End => Ok(()),
+                Next::Quiet => Ok(()),
+                Next::End => Err(expired()),
             },
         }
     }
 
     /// Takes in a message, and those that have come with it.
     async fn hear(&mut self, socket: &mut WebSocket, first: Message) -> Step {
+        if self.client.has_expired() {
+            return Err(expired());
+        }
         let mut texts = Vec::new();
         let mut next = Some(first);
         let mut end = Ok(());
@@ -320,6 +324,11 @@ impl Session {
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
     }
+}
+
+/// What the client was let in with is good no longer.
+fn expired() -> End {
+    End::Close(close_code::POLICY, "the key or token has expired")
 }
 
 /// A client that breaks the protocol, or the limits, or the line.
