@@ -63,6 +63,8 @@ pub struct Config {
     pub limits: admission::config::Limits,
     /// Who may publish.
     pub clients: Vec<admission::config::Client>,
+    /// What must hold of events beyond their contracts.
+    pub rules: Vec<admission::config::TypeRule>,
     /// How events wait.
     pub queue: queue::config::Config,
     /// How events are handed to processors and integrations.
@@ -134,6 +136,7 @@ impl Config {
         self.server.check(&mut root.key("server"));
         self.limits.check(&mut root.key("limits"));
         admission::config::check_clients(&self.clients, &mut root.key("clients"));
+        admission::config::check_rules(&self.rules, &mut root.key("rules"));
         self.queue.check(&mut root.key("queue"));
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));

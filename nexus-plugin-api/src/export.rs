@@ -89,6 +89,40 @@ pub const fn assert_semver(version: &str) {
     );
 }
 
+/// Refuses, while compiling, a date that is not `YYYY-MM-DD`.
+pub const fn assert_date(date: Option<&str>) {
+    let Some(date) = date else { return };
+    let bytes = date.as_bytes();
+    assert!(bytes.len() == 10, "a contract's date is YYYY-MM-DD");
+    let mut i = 0;
+    while i < bytes.len() {
+        let fits = match i {
+            4 | 7 => bytes[i] == b'-',
+            _ => bytes[i].is_ascii_digit(),
+        };
+        assert!(fits, "a contract's date is YYYY-MM-DD");
+        i += 1;
+    }
+    let month = (bytes[5] - b'0') * 10 + bytes[6] - b'0';
+    let day = (bytes[8] - b'0') * 10 + bytes[9] - b'0';
+    assert!(
+        month >= 1 && month <= 12 && day >= 1 && day <= 31,
+        "there is no such day"
+    );
+}
+
+/// Refuses, while compiling, a migration between two types.
+pub const fn assert_same_type(old: &str, new: &str) {
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    let mut same = old.len() == new.len();
+    let mut i = 0;
+    while same && i < old.len() {
+        same = old[i] == new[i];
+        i += 1;
+    }
+    assert!(same, "a migration stays within one type");
+}
+
 /// The manifest as text, for plugins that are linked instead of loaded.
 pub(crate) fn manifest_text(bytes: &[u8]) -> &[u8] {
     let text = bytes.strip_prefix(MANIFEST_MAGIC).unwrap_or(bytes);
@@ -156,8 +190,7 @@ pub extern "C" fn constructor<E: Exported>() -> RootModuleResult {
 
 extern "C" fn describe<E: Exported>() -> ReplyV1 {
     guard(|| {
-        let contracts = E::definition().contracts();
-        let head = serde_json::to_vec(&serde_json::json!({ "contracts": contracts }))
+        let head = serde_json::to_vec(&E::definition().describe())
             .map_err(|error| ErrorV1::permanent("describe_failed", error.to_string()))?;
         Ok(AnswerV1 {
             head: head.into(),

@@ -131,6 +131,8 @@ impl Loader {
         problems.extend(objections.into_problems());
         ConfigErrors::none_of(problems)?;
         config.plugins.dir = folder.resolve(&config.plugins.dir);
+        let contracts = config.plugins.contracts_dir.as_deref();
+        config.plugins.contracts_dir = contracts.map(|dir| folder.resolve(dir));
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
         config.document = Arc::new(document);
         Ok(config)

@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod contracts;
 mod dead_letters;
+mod deprecation;
 mod events;
 mod health;
 mod hooks;

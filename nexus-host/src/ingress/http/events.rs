@@ -12,10 +12,11 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use super::deprecation;
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
 use super::{Shared, State, auth, body, json, json_text};
-use crate::admission::{ClientScope, quoted};
+use crate::admission::{ClientScope, Notice, quoted};
 use crate::intake::{Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
 
@@ -49,14 +50,24 @@ pub(super) async fn publish(
     match submitted {
         Submitted::One(mut receipt) => {
             if let Some(journey) = outcome(&shared, &client, &mut receipt, deadline).await {
-                return Ok(json(StatusCode::OK, &journey));
+                let mut response = json(StatusCode::OK, &journey);
+                if let Some(notice) = &receipt.notice {
+                    deprecation::announce(notice, response.headers_mut());
+                }
+                return Ok(response);
             }
             let (id, status) = (receipt.event_id, word(receipt.status()));
-            let Some(first) = receipt.first_accepted_at else {
-                let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
-                return Ok(json_text(StatusCode::ACCEPTED, text));
+            let mut response = match receipt.first_accepted_at {
+                None => {
+                    let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
+                    json_text(StatusCode::ACCEPTED, text)
+                }
+                Some(_) => json(StatusCode::ACCEPTED, &One::taken(&receipt)),
             };
-            Ok(json(StatusCode::ACCEPTED, &One::again(id, first)))
+            if let Some(notice) = &receipt.notice {
+                deprecation::announce(notice, response.headers_mut());
+            }
+            Ok(response)
         }
         Submitted::Many(answers) => {
             let mut outcomes = Vec::with_capacity(answers.len());
@@ -91,6 +102,9 @@ enum One<'a> {
         status: &'static str,
         #[serde(flatten)]
         first: Option<First>,
+        /// That the contract version which was sent is outdated.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deprecation: Option<&'a Notice>,
     },
     Refused {
         status: &'static str,
@@ -105,16 +119,18 @@ struct First {
     href: String,
 }
 
-impl One<'_> {
-    /// An event that was there before.
-    fn again(event_id: Uuid, first_accepted_at: DateTime<Utc>) -> Self {
+impl<'a> One<'a> {
+    /// An event that is in, or was there before.
+    fn taken(receipt: &'a Receipt) -> Self {
+        let event_id = receipt.event_id;
         Self::Taken {
             event_id,
-            status: word(PublishStatus::Duplicate),
-            first: Some(First {
+            status: word(receipt.status()),
+            first: receipt.first_accepted_at.map(|first_accepted_at| First {
                 first_accepted_at,
                 href: format!("/v1/events/{event_id}"),
             }),
+            deprecation: receipt.notice.as_deref(),
         }
     }
 }
@@ -127,14 +143,7 @@ fn all(outcomes: &[Outcome], watched: bool) -> Response {
         .iter()
         .map(|outcome| match outcome {
             Ok((_, Some(journey))) => One::Finished(journey),
-            Ok((receipt, None)) => match receipt.first_accepted_at {
-                Some(first) => One::again(receipt.event_id, first),
-                None => One::Taken {
-                    event_id: receipt.event_id,
-                    status: word(PublishStatus::Accepted),
-                    first: None,
-                },
-            },
+            Ok((receipt, None)) => One::taken(receipt),
             Err(problem) => One::Refused {
                 status: "rejected",
                 error: problem.as_document(None),
