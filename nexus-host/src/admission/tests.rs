@@ -5,6 +5,8 @@ use super::auth::tests::client;
 use super::*;
 use crate::dispatch::port::Admit;
 
+mod versions;
+
 fn contracts() -> Arc<Contracts> {
     let contracts = Contracts::default();
     let register = |owner: &str, event_type: &str, version: &str, property: &str| {

@@ -229,7 +229,7 @@ impl<'s> Walk<'s> {
             }
             self.parts(old.get(key), new.get(key), &format!("{at}/{key}"), depth);
         }
-        for key in old.others_than_known(new) {
+        for key in old.untold(new) {
             if old.get(key) != new.get(key) || schema::refers(old.get(key)) {
                 self.untold(&format!("{at}/{key}"), &format!("`{key}`"));
             }

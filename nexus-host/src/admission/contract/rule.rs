@@ -108,6 +108,14 @@ impl Case {
     }
 }
 
+/// Whether `matches` takes a text as a pattern.
+fn is_pattern(text: &str) -> bool {
+    let mut context = Context::with_env(LANGUAGE.clone());
+    context.add_variable_from_value("pattern", text.to_owned());
+    let tried = LANGUAGE.compile("''.matches(pattern)");
+    tried.is_ok_and(|tried| tried.execute(&context).is_ok())
+}
+
 /// Why a rule fails, without any value of the payload.
 fn reason(error: &ExecutionError) -> String {
     match error {

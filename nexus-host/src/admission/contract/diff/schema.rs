@@ -25,33 +25,28 @@ const REMARKS: [&str; 14] = [
     "writeOnly",
 ];
 
-/// Keywords that are compared by what they mean.
-const KNOWN: [&str; 25] = [
-    "$ref",
-    "type",
-    "enum",
-    "const",
-    "required",
-    "properties",
-    "additionalProperties",
-    "unevaluatedProperties",
-    "items",
-    "allOf",
-    "anyOf",
-    "oneOf",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "minProperties",
-    "maxProperties",
-    "uniqueItems",
-    "pattern",
-    "format",
+/// Keywords that a payload is held against, and that are only compared as they are written. What is none
+/// of these, nor known to [`super::Walk`], says nothing of payloads.
+const UNTOLD: [&str; 19] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "multipleOf",
+    "prefixItems",
+    "additionalItems",
+    "unevaluatedItems",
+    "contains",
+    "minContains",
+    "maxContains",
+    "patternProperties",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
+    "$dynamicRef",
+    "$dynamicAnchor",
+    "$recursiveRef",
 ];
 
 static ANY: Value = Value::Bool(true);
@@ -163,21 +158,11 @@ impl<'s> Side<'s> {
         Some(values)
     }
 
-    /// Keywords of either side whose meaning is not known here.
-    pub(super) fn others_than_known(&self, other: &Self) -> Vec<&'s str> {
-        let keys = |side: &Self| {
-            side.members
-                .into_iter()
-                .flatten()
-                .map(|(key, _)| key.as_str())
-        };
-        let mut unknown: Vec<&str> = keys(self)
-            .chain(keys(other))
-            .filter(|key| !KNOWN.contains(key) && !REMARKS.contains(key))
-            .collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        unknown
+    /// Keywords of either side that are only compared as they are written.
+    pub(super) fn untold(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let has = |side: &Self, key| side.get(key).is_some();
+        let either = UNTOLD.map(|key| (has(self, key) || has(other, key)).then_some(key));
+        either.into_iter().flatten()
     }
 }
 

@@ -121,7 +121,7 @@ fn each_keyword_breaks_the_side_that_it_narrows() {
         ),
         (
             json!({"title": "a", "default": 1}),
-            json!({"description": "b"}),
+            json!({"description": "b", "x-mine": 1}),
             nobody,
             "",
         ),

@@ -8,6 +8,7 @@
 use cel::IdedExpr;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 
+use super::is_pattern;
 use crate::admission::quoted;
 
 /// What rules are about.
@@ -20,13 +21,13 @@ const LONGEST: usize = 4 * 1024;
 const MAX_DEPTH: usize = 32;
 
 /// Of how many parts a rule may consist.
-const MAX_PARTS: usize = 400;
+const MAX_PARTS: usize = 200;
 
 /// How many sums a rule may hold: each may make a longer text out of two.
 const MAX_SUMS: usize = 16;
 
 /// How many `all`, `exists` and the like a rule may hold, and how deep they may nest.
-const MAX_LOOPS: usize = 8;
+const MAX_LOOPS: usize = 4;
 const MAX_NESTED: usize = 2;
 
 /// How many patterns a rule may hold, and how long each may be, in bytes.
@@ -236,6 +237,9 @@ impl Tally {
             return Err(format!(
                 "uses `matches` with a pattern over {LONGEST_PATTERN} bytes, or one that counts with {{}}"
             ));
+        }
+        if !is_pattern(pattern) {
+            return Err("uses `matches` with a text that is no pattern".to_owned());
         }
         Ok(())
     }

