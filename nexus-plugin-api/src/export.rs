@@ -31,6 +31,10 @@ pub struct Spec {
     pub panic: &'static str,
     /// In the order of their numbers.
     pub components: &'static [ComponentSpec],
+    /// The contracts it owns.
+    pub contracts: &'static [ContractSpec],
+    /// The steps between versions of them.
+    pub migrations: &'static [MigrationSpec],
     /// Configuration.
     pub config: &'static Schema,
     /// Host services.
@@ -48,6 +52,30 @@ pub struct ComponentSpec {
     pub name: &'static str,
     /// For processors.
     pub subscriptions: &'static [Subscription],
+}
+
+/// What the manifest says of one contract.
+#[derive(Debug)]
+pub struct ContractSpec {
+    /// Its type.
+    pub event_type: &'static str,
+    /// Semver.
+    pub version: &'static str,
+    /// From which day on it should not be sent.
+    pub deprecated: Option<&'static str>,
+    /// From which day on it is refused.
+    pub sunset: Option<&'static str>,
+}
+
+/// What the manifest says of one migration.
+#[derive(Debug)]
+pub struct MigrationSpec {
+    /// Its type.
+    pub event_type: &'static str,
+    /// The version that it takes.
+    pub from: &'static str,
+    /// The version that it makes.
+    pub to: &'static str,
 }
 
 /// A plugin type made by `export_plugin!`.
@@ -155,10 +183,41 @@ const fn write_manifest<const N: usize>(spec: &Spec, json: Json<N>) -> Json<N> {
         json = json.raw(b"]}");
         i += 1;
     }
+    let json = write_contracts(spec, json.raw(b"],\"contracts\":["));
     let json = json.raw(b"],\"config_schema\":").schema(spec.config);
     let json = json.raw(b",\"services\":").strings(spec.services);
     let json = json.raw(b",\"capabilities\":").strings(spec.capabilities);
     json.raw(b"}\0")
+}
+
+/// The inside of `contracts`, and what follows up to the inside of `migrations`.
+const fn write_contracts<const N: usize>(spec: &Spec, mut json: Json<N>) -> Json<N> {
+    let mut i = 0;
+    while i < spec.contracts.len() {
+        let contract = &spec.contracts[i];
+        json = json.raw(if i == 0 { b"{" } else { b",{" });
+        json = json.raw(b"\"type\":").string(contract.event_type);
+        json = json.raw(b",\"version\":").string(contract.version);
+        if let Some(date) = contract.deprecated {
+            json = json.raw(b",\"deprecated\":").string(date);
+        }
+        if let Some(date) = contract.sunset {
+            json = json.raw(b",\"sunset\":").string(date);
+        }
+        json = json.raw(b"}");
+        i += 1;
+    }
+    json = json.raw(b"],\"migrations\":[");
+    let mut i = 0;
+    while i < spec.migrations.len() {
+        let migration = &spec.migrations[i];
+        json = json.raw(if i == 0 { b"{" } else { b",{" });
+        json = json.raw(b"\"type\":").string(migration.event_type);
+        json = json.raw(b",\"from\":").string(migration.from);
+        json = json.raw(b",\"to\":").string(migration.to).raw(b"}");
+        i += 1;
+    }
+    json
 }
 
 impl Subscription {

@@ -153,6 +153,24 @@ pub(crate) fn expand(export: &Export) -> TokenStream {
                         subscriptions: &[],
                     },)*
                 ],
+                contracts: &[
+                    #(::nexus_plugin_api::export::ContractSpec {
+                        event_type: <#contracts as ::nexus_plugin_api::Contract>::TYPE,
+                        version: <#contracts as ::nexus_plugin_api::Contract>::VERSION,
+                        deprecated: <#contracts as ::nexus_plugin_api::Contract>::DEPRECATED,
+                        sunset: <#contracts as ::nexus_plugin_api::Contract>::SUNSET,
+                    },)*
+                ],
+                migrations: &[
+                    #(::nexus_plugin_api::export::MigrationSpec {
+                        event_type: <<#migrations as ::nexus_plugin_api::Migration>::Old
+                            as ::nexus_plugin_api::Contract>::TYPE,
+                        from: <<#migrations as ::nexus_plugin_api::Migration>::Old
+                            as ::nexus_plugin_api::Contract>::VERSION,
+                        to: <<#migrations as ::nexus_plugin_api::Migration>::New
+                            as ::nexus_plugin_api::Contract>::VERSION,
+                    },)*
+                ],
                 config: <#config as ::nexus_plugin_api::ConfigSchema>::SCHEMA,
                 services: &[#(#services),*],
                 capabilities: &[#(#capabilities),*],

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub)]
 
 mod bad_plugins;
+mod contracts;
 mod damaged_log;
 mod dead_letters;
 mod desktop_toast;
