@@ -63,7 +63,8 @@ pub struct Config {
     pub limits: admission::config::Limits,
     /// Who may publish.
     pub clients: Vec<admission::config::Client>,
-    /// What must hold of events beyond their contracts.
+    /// What must hold of events beyond their contracts; 32 at most.
+    #[schemars(length(max = 32))]
     pub rules: Vec<admission::config::TypeRule>,
     /// How events wait.
     pub queue: queue::config::Config,

@@ -7,7 +7,7 @@ use nexus_plugin_api::RuleInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{MAX_RULES, Rule};
+use super::contract::Rule;
 use crate::config::{ByteSize, KeyHash, Section, Selector};
 
 /// The largest body that may be configured: one event is held in memory whole.
@@ -93,11 +93,6 @@ impl TypeRule {
 
 /// Objects to rules that cannot be used.
 pub(crate) fn check_rules(rules: &[TypeRule], section: &mut Section<'_, '_>) {
-    if rules.len() > MAX_RULES {
-        let message = format!("are more than {MAX_RULES} rules");
-        section.refuse("", message, "take some out, or put them into contracts");
-        return;
-    }
     for (index, rule) in rules.iter().enumerate() {
         if let Err(fault) = rule.compile() {
             let help = "write CEL about `payload` and `event`; see docs/contracts.md";

@@ -26,7 +26,6 @@ pub use conflict::ContractConflict;
 pub use diff::{Change, ContractDiff};
 pub(super) use onward::Found;
 pub use onward::{Migrator, Notice};
-pub(super) use rule::MAX_RULES;
 pub use rule::Rule;
 
 use super::config::TypeRule;

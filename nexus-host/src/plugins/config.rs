@@ -26,6 +26,7 @@ pub struct Config {
     /// A folder of contract files, `*.json` and `*.toml`, for types that no plugin owns; a relative one
     /// starts at the config file's folder. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub contracts_dir: Option<PathBuf>,
     /// How long a plugin may take to start. More than 0; default "10s".
     pub init_timeout: HumanDuration,

@@ -107,7 +107,8 @@ impl Entry {
             let later = (end + 1..=newest).rev();
             let mut compatible = later.filter(|to| {
                 let (one, other) = (self.version(end), self.version(*to));
-                other.pre.is_empty() && same_line(one, other)
+                // What a pre-release accepts, nobody has promised to accept for ever.
+                one.pre.is_empty() && other.pre.is_empty() && same_line(one, other)
             });
             let highest = compatible.clone().next();
             let leads_on = compatible.find(|to| self.migration(*to, newest).is_some());

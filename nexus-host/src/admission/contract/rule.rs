@@ -14,7 +14,7 @@ use super::super::rejection::{Violation, quoted};
 use super::super::strict_json::Tree;
 
 /// How many rules one contract, or one configuration, may have.
-pub(in crate::admission) const MAX_RULES: usize = 32;
+pub(super) const MAX_RULES: usize = 32;
 
 /// How long a rule's message and its pointer may be, in bytes.
 const LONGEST_TEXT: usize = 300;
