@@ -101,7 +101,8 @@ impl Contracts {
     /// an earlier one of the same major version.
     pub fn take(&self, offer: Offer<'_>) -> Result<(), ContractConflict> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = Known::clone(&self.snapshot());
+        let before = self.snapshot();
+        let mut changed = Known::clone(&before);
         for info in offer.contracts {
             self.put(&mut changed, offer.owner, info)?;
         }
@@ -112,7 +113,8 @@ impl Contracts {
         for event_type in types {
             if let Some(entry) = changed.get_mut(event_type) {
                 let entry = Arc::make_mut(entry);
-                check_lines(&entry.versions)?;
+                let before = before.get(event_type);
+                check_lines(before.map_or(&[], |entry| &entry.versions), &entry.versions)?;
                 entry.settle();
             }
         }
@@ -280,9 +282,7 @@ fn connect(
     step: &MigrationInfo,
 ) -> Result<(), ContractConflict> {
     let invalid = |message| ContractConflict::InvalidMigration {
-        event_type: quoted(&step.event_type),
-        from: step.from.clone(),
-        to: step.to.clone(),
+        step: step.clone().into(),
         owner: offer.owner.to_owned(),
         message,
     };
@@ -312,34 +312,45 @@ fn connect(
     Ok(())
 }
 
-/// Every release must accept what the one before it in the same major version does.
-fn check_lines(versions: &[Arc<Contract>]) -> Result<(), ContractConflict> {
+/// Every release must accept what those before it in the same major version do. Pairs that stood beside
+/// each other before were compared then.
+fn check_lines(
+    before: &[Arc<Contract>],
+    versions: &[Arc<Contract>],
+) -> Result<(), ContractConflict> {
+    let stood = |one: &Arc<Contract>| before.iter().any(|known| Arc::ptr_eq(known, one));
     let releases = versions.iter().filter(|c| c.info().version.pre.is_empty());
-    let releases: Vec<_> = releases.collect();
-    for pair in releases.windows(2) {
-        let (old, new) = (pair[0].info(), pair[1].info());
-        if !same_line(&old.version, &new.version) || old.schema == new.schema {
-            continue;
+    let releases: Vec<_> = releases.map(|one| (one, stood(one))).collect();
+    for (at, (new, new_stood)) in releases.iter().enumerate() {
+        for (old, old_stood) in &releases[..at] {
+            let in_line = same_line(&old.info().version, &new.info().version);
+            if in_line && !(*old_stood && *new_stood) {
+                check_pair(old, new)?;
+            }
         }
-        let diff = ContractDiff::between(&old.schema, &new.schema);
-        if let Some(change) = diff.first_break() {
-            return Err(ContractConflict::Breaking {
-                event_type: new.event_type.clone(),
-                version: new.version.clone(),
-                owner: pair[1].owner().to_owned(),
-                previous: old.version.clone(),
-                pointer: change.pointer.clone(),
-                message: change.message.clone(),
-            });
-        }
-        if !diff.accepts_newer() {
-            tracing::info!(
-                r#type = new.event_type,
-                older = %old.version,
-                newer = %new.version,
-                "strict consumers of the older version would refuse some payloads of the newer one"
-            );
-        }
+    }
+    Ok(())
+}
+
+fn check_pair(older: &Contract, newer: &Contract) -> Result<(), ContractConflict> {
+    let (old, new) = (older.info(), newer.info());
+    let diff = ContractDiff::between(&old.schema, &new.schema);
+    if let Some(change) = diff.first_break() {
+        return Err(ContractConflict::Breaking {
+            event_type: new.event_type.clone(),
+            version: new.version.clone(),
+            owner: newer.owner().to_owned(),
+            previous: old.version.clone().into(),
+            change: change.clone().into(),
+        });
+    }
+    if !diff.accepts_newer() {
+        tracing::info!(
+            r#type = new.event_type,
+            older = %old.version,
+            newer = %new.version,
+            "strict consumers of the older version would refuse some payloads of the newer one"
+        );
     }
     Ok(())
 }

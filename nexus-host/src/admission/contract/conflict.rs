@@ -1,8 +1,11 @@
 //! Why contracts are not registered.
 
+use nexus_plugin_api::wire::MigrationInfo;
 use semver::Version;
 
+use super::super::rejection::quoted;
 use super::super::rules;
+use super::diff::Change;
 
 /// Why a contract was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,8 +56,9 @@ pub enum ContractConflict {
     },
     /// A version of the same major version refuses what an earlier one accepts.
     #[error(
-        "contract {event_type} {version} of `{owner}` breaks {previous}: {pointer} {message}; make it a \
-         new major version"
+        "contract {event_type} {version} of `{owner}` breaks {previous}: {} {}; make it a \
+         new major version",
+        change.pointer, change.message
     )]
     Breaking {
         /// The type.
@@ -64,11 +68,9 @@ pub enum ContractConflict {
         /// Whose it is.
         owner: String,
         /// The version before.
-        previous: Version,
-        /// Where in the schema, as a JSON Pointer.
-        pointer: String,
-        /// What has changed.
-        message: String,
+        previous: Box<Version>,
+        /// Where in the schema, and what has changed.
+        change: Box<Change>,
     },
     /// A rule cannot be used.
     #[error(
@@ -98,14 +100,13 @@ pub enum ContractConflict {
         owner: String,
     },
     /// A migration does not lead from a contract to a later one of the same owner.
-    #[error("the migration of {event_type} from {from} to {to} of `{owner}` {message}")]
+    #[error(
+        "the migration of {} from {} to {} of `{owner}` {message}",
+        quoted(&step.event_type), step.from, step.to
+    )]
     InvalidMigration {
-        /// The type.
-        event_type: String,
-        /// The version it takes.
-        from: Version,
-        /// The version it makes.
-        to: Version,
+        /// The migration.
+        step: Box<MigrationInfo>,
         /// Whose it is.
         owner: String,
         /// What is wrong with it.

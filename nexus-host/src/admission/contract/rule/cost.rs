@@ -135,6 +135,8 @@ struct Tally {
     sums: usize,
     loops: usize,
     patterns: usize,
+    /// Whether the items of the loop round it are made by the rule, such as by `map`.
+    over_made: bool,
 }
 
 impl Tally {
@@ -261,6 +263,10 @@ impl Tally {
                     "goes, for each item, over a list that is not the item's own".to_owned(),
                 );
             }
+            // A rule could make many more of them than the payload holds.
+            Some(_) if self.over_made => {
+                return Err("goes over lists that it has made itself".to_owned());
+            }
             None if !is_list(&round.iter_range) => {
                 return Err("goes over something else than a field of the payload".to_owned());
             }
@@ -278,9 +284,12 @@ impl Tally {
             .chain([round.iter_var.as_str()])
             .collect();
         self.look(&round.accu_init, items)?;
+        let before = self.over_made;
+        self.over_made |= root(&round.iter_range).is_none();
         for part in [&round.loop_cond, &round.loop_step] {
             self.look(part, &within)?;
         }
+        self.over_made = before;
         // Made of what was gathered, by the macro itself.
         self.look(&round.result, &[])
     }

@@ -113,7 +113,7 @@ fn a_rule_that_could_cost_too_much_is_refused() {
     let deep = format!("{}true{}", "(".repeat(60), ")".repeat(60));
     let broad = vec!["payload.a == 1"; 200].join(" && ");
     let sums = format!("{} == ''", vec!["payload.a"; 40].join(" + "));
-    let loops = vec!["payload.a.all(x, x > 0)"; 5].join(" && ");
+    let loops = ["payload.a.all(x, x > 0)"; 5].join(" && ");
     for (bad, expected) in [
         (&*long, "longer than"),
         (&deep, "nests deeper"),
@@ -159,6 +159,10 @@ fn a_rule_that_could_cost_too_much_is_refused() {
             "[1, 2].all(x, x > payload.a)",
             "something else than a field",
         ),
+        (
+            "payload.a.map(x, [x, x, x]).all(l, l.all(y, y > 0))",
+            "lists that it has made itself",
+        ),
         ("payload.a.all(payload, payload > 1)", "named already"),
         ("payload.a.reverse() == 1", "`reverse`"),
     ] {
@@ -181,10 +185,10 @@ fn the_worst_rule_on_the_largest_payload_is_bounded() {
     assert!(payload.to_string().len() < 1024 * 1024);
     let each = "payload.a.all(x, x.n >= 0 && x.t != payload.t && x.t + x.t != payload.s)";
     let rules = [
-        vec![each; 4].join(" && "),
+        [each; 4].join(" && "),
         "payload.b.all(o, o.l.all(y, y != payload.t && y.contains('y')))".to_owned(),
         "payload.a.map(x, x.t).filter(t, t != '').size() > 1".to_owned(),
-        vec![r"payload.t.matches('(\\w+\\d*z?)*(a|b|c)?[^q]+$')"; 4].join(" && "),
+        [r"payload.t.matches('(\\w+\\d*z?)*(a|b|c)?[^q]+$')"; 4].join(" && "),
         format!("({}) != payload.s", vec!["payload.t"; 16].join(" + ")),
         vec!["payload == payload"; 50].join(" && "),
         vec!["!payload.t.contains('zzzzzzzzy')"; 30].join(" && "),
