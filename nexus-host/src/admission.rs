@@ -20,13 +20,17 @@ mod strict_json;
 use std::fmt;
 use std::sync::Arc;
 
-use nexus_plugin_api::Event;
+use chrono::Utc;
+use nexus_plugin_api::{Event, RawJson};
 use uuid::Uuid;
 
 pub use admitted::Admitted;
 pub use auth::{ClientScope, Credentials, Presented, Sender};
 pub use config::{Client, Issuer, Limits, Transport};
-pub use contract::{Contract, ContractConflict, Contracts, HUB};
+pub use contract::file::{ContractFile, FileReport, register as register_files};
+pub use contract::{
+    Change, Contract, ContractConflict, ContractDiff, Contracts, HUB, Migrator, Notice, Offer, Rule,
+};
 pub use emitted::Origin;
 pub use rate_limit::Standing;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
@@ -36,6 +40,7 @@ pub(crate) use members::Member;
 pub(crate) use rejection::quoted;
 
 use auth::Auth;
+use contract::Found;
 use envelope::Fields;
 use rate_limit::Rates;
 use strict_json::{Bounds, Tree};
@@ -192,15 +197,43 @@ impl Admission {
         client.take().err().unwrap_or(refused)
     }
 
-    /// The last step: the contract.
+    /// The last step: the contract, and where it leads.
     fn conclude(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
         let version = event.contract_version.as_ref();
-        let contract = self.contracts.find(&event.event_type, version)?;
-        contract.check(payload)?;
+        let found = self.contracts.find(&event.event_type, version)?;
+        found.refuse_sunset(Utc::now())?;
+        found.contract().check(payload)?;
+        let sent = &found.contract().info().version;
         if event.contract_version.is_none() {
-            event.contract_version = Some(contract.info().version.clone());
+            event.contract_version = Some(sent.clone());
         }
-        Ok(Admitted::new(event))
+        found.hold(&event, payload)?;
+        let admitted = match found.onward() {
+            None => Admitted::new(event),
+            Some(onward) => {
+                let sent = sent.clone();
+                self.carry_over(&mut event, &found, &onward)?;
+                Admitted::new(event).migrated_from(sent)
+            }
+        };
+        found.count_use();
+        Ok(admitted.with_notice(found.notice()))
+    }
+
+    /// Makes an event of an earlier version one of the newest that can be reached.
+    fn carry_over(&self, event: &mut Event, from: &Found, to: &Found) -> Result<(), Rejection> {
+        let version = &to.contract().info().version;
+        event.contract_version = Some(version.clone());
+        let told = |rejection: Rejection| from.not_migrated(version, &rejection.to_string());
+        if let Some(payload) = from.migrate(event.payload.as_slice())? {
+            event.payload = RawJson::from_checked(payload);
+        }
+        let payload = event.payload.clone();
+        let text = self.text(payload.as_slice()).map_err(told)?;
+        let tree = strict_json::parse(text, self.bounds, 1);
+        let tree = tree.map_err(|fault| told(fault.into_rejection(text)))?;
+        to.contract().check(&tree)?;
+        to.hold(event, &tree)
     }
 
     fn text<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, Rejection> {

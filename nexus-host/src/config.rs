@@ -65,6 +65,9 @@ pub struct Config {
     pub clients: Vec<admission::config::Client>,
     /// Whose tokens (JWT) are believed.
     pub issuers: Vec<admission::config::Issuer>,
+    /// What must hold of events beyond their contracts; 32 at most.
+    #[schemars(length(max = 32))]
+    pub rules: Vec<admission::config::TypeRule>,
     /// How events wait.
     pub queue: queue::config::Config,
     /// How events are handed to processors and integrations.
@@ -142,6 +145,7 @@ impl Config {
             .collect();
         admission::config::check_clients(&self.clients, &issuers, &mut root.key("clients"));
         admission::config::check_issuers(&self.issuers, &mut root.key("issuers"));
+        admission::config::check_rules(&self.rules, &mut root.key("rules"));
         self.queue.check(&mut root.key("queue"));
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));

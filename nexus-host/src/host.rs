@@ -1,14 +1,17 @@
 //! A running host: the only place that wires every room, in the order in which events pass.
 
+mod files;
 mod ports;
 mod report;
 mod vitals;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use nexus_plugin_api::{Event, Published};
 use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -74,6 +77,17 @@ pub enum StartError {
     /// The plugins.
     #[error(transparent)]
     Plugins(#[from] plugins::StartError),
+    /// The folder of contract files.
+    #[error("the contracts folder {} cannot be read: {source}; check [plugins] contracts_dir", path.display())]
+    Contracts {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A rule of the configuration.
+    #[error("[[rules]]: {0}")]
+    Rule(String),
     /// The durable queue.
     #[error(transparent)]
     Queue(#[from] OpenError),
@@ -119,8 +133,15 @@ impl Host {
             false => None,
         };
         // Contracts come with the plugins, so the plugins come first.
-        let contracts = Arc::new(Contracts::default());
+        let contracts = Contracts::with_rules(&config.rules).map_err(StartError::Rule)?;
+        let contracts = Arc::new(contracts);
         let catalog = Arc::new(Starter::new(&config, &*contracts).start(plugins).await?);
+
+        // A file never takes the place of a plugin's contract, so the files come after the plugins.
+        let contract_files = files::register(&config, &contracts)?;
+        for remark in contracts.remarks(Utc::now()) {
+            tracing::warn!("{remark}");
+        }
 
         // The way of an event: admission, queue, dispatch; news of it go to the live view and to
         // whoever waits for the outcome.
@@ -163,6 +184,7 @@ impl Host {
             catalog.clone(),
             breakers.clone(),
             queue.clone(),
+            contract_files,
         ));
         // Last, when everything that they may call is there: the sources and the server.
         let mut background = catalog.connect(Arc::new(Hub(intake.clone())));

@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use completion::{Completions, Watch};
 
 use crate::admission::{
-    Admission, Admitted, ClientScope, Code, Origin, Parcel, Rejection, Supplied,
+    Admission, Admitted, ClientScope, Code, Notice, Origin, Parcel, Rejection, Supplied,
 };
 use crate::dispatch::port::Observer;
 use crate::queue::{PushError, Pushed, Queue};
@@ -47,6 +47,8 @@ pub struct Receipt {
     pub event_id: Uuid,
     /// When it was accepted before; `None` when it is new.
     pub first_accepted_at: Option<DateTime<Utc>>,
+    /// What its sender is told, when the contract version that was sent is outdated.
+    pub notice: Option<Arc<Notice>>,
     /// Ready when the event is finished; there when it was asked for.
     pub watch: Option<Watch>,
 }
@@ -212,14 +214,15 @@ impl Intake {
         let watch =
             |event: &Admitted| watched.then(|| self.completions.watch(event.event().event_id));
         let watches: Vec<_> = events.iter().map(watch).collect();
-        let pushed: Vec<_> = events.iter().map(|event| event.event().clone()).collect();
+        let kept = |event: &Admitted| (event.event().clone(), event.notice().cloned());
+        let pushed: Vec<_> = events.iter().map(kept).collect();
         let report = self.queue.push(events).await;
         for event_id in report.given_way {
             self.observer.finished(event_id);
         }
         let with_events = report.answers.into_iter().zip(pushed).zip(watches);
         with_events
-            .map(|((answer, event), watch)| {
+            .map(|((answer, (event, notice)), watch)| {
                 let first_accepted_at = match answer.map_err(refusal)? {
                     Pushed::Accepted => {
                         self.observer.accepted(&event);
@@ -230,6 +233,7 @@ impl Intake {
                 Ok(Receipt {
                     event_id: event.event_id,
                     first_accepted_at,
+                    notice,
                     watch,
                 })
             })

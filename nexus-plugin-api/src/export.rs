@@ -31,6 +31,10 @@ pub struct Spec {
     pub panic: &'static str,
     /// In the order of their numbers.
     pub components: &'static [ComponentSpec],
+    /// The contracts it owns.
+    pub contracts: &'static [ContractSpec],
+    /// The steps between versions of them.
+    pub migrations: &'static [MigrationSpec],
     /// Configuration.
     pub config: &'static Schema,
     /// Host services.
@@ -48,6 +52,30 @@ pub struct ComponentSpec {
     pub name: &'static str,
     /// For processors.
     pub subscriptions: &'static [Subscription],
+}
+
+/// What the manifest says of one contract.
+#[derive(Debug)]
+pub struct ContractSpec {
+    /// Its type.
+    pub event_type: &'static str,
+    /// Semver.
+    pub version: &'static str,
+    /// From which day on it should not be sent.
+    pub deprecated: Option<&'static str>,
+    /// From which day on it is refused.
+    pub sunset: Option<&'static str>,
+}
+
+/// What the manifest says of one migration.
+#[derive(Debug)]
+pub struct MigrationSpec {
+    /// Its type.
+    pub event_type: &'static str,
+    /// The version that it takes.
+    pub from: &'static str,
+    /// The version that it makes.
+    pub to: &'static str,
 }
 
 /// A plugin type made by `export_plugin!`.
@@ -89,6 +117,40 @@ pub const fn assert_semver(version: &str) {
     );
 }
 
+/// Refuses, while compiling, a date that is not `YYYY-MM-DD`.
+pub const fn assert_date(date: Option<&str>) {
+    let Some(date) = date else { return };
+    let bytes = date.as_bytes();
+    assert!(bytes.len() == 10, "a contract's date is YYYY-MM-DD");
+    let mut i = 0;
+    while i < bytes.len() {
+        let fits = match i {
+            4 | 7 => bytes[i] == b'-',
+            _ => bytes[i].is_ascii_digit(),
+        };
+        assert!(fits, "a contract's date is YYYY-MM-DD");
+        i += 1;
+    }
+    let month = (bytes[5] - b'0') * 10 + bytes[6] - b'0';
+    let day = (bytes[8] - b'0') * 10 + bytes[9] - b'0';
+    assert!(
+        month >= 1 && month <= 12 && day >= 1 && day <= 31,
+        "there is no such day"
+    );
+}
+
+/// Refuses, while compiling, a migration between two types.
+pub const fn assert_same_type(old: &str, new: &str) {
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    let mut same = old.len() == new.len();
+    let mut i = 0;
+    while same && i < old.len() {
+        same = old[i] == new[i];
+        i += 1;
+    }
+    assert!(same, "a migration stays within one type");
+}
+
 /// The manifest as text, for plugins that are linked instead of loaded.
 pub(crate) fn manifest_text(bytes: &[u8]) -> &[u8] {
     let text = bytes.strip_prefix(MANIFEST_MAGIC).unwrap_or(bytes);
@@ -121,10 +183,41 @@ const fn write_manifest<const N: usize>(spec: &Spec, json: Json<N>) -> Json<N> {
         json = json.raw(b"]}");
         i += 1;
     }
+    let json = write_contracts(spec, json.raw(b"],\"contracts\":["));
     let json = json.raw(b"],\"config_schema\":").schema(spec.config);
     let json = json.raw(b",\"services\":").strings(spec.services);
     let json = json.raw(b",\"capabilities\":").strings(spec.capabilities);
     json.raw(b"}\0")
+}
+
+/// The inside of `contracts`, and what follows up to the inside of `migrations`.
+const fn write_contracts<const N: usize>(spec: &Spec, mut json: Json<N>) -> Json<N> {
+    let mut i = 0;
+    while i < spec.contracts.len() {
+        let contract = &spec.contracts[i];
+        json = json.raw(if i == 0 { b"{" } else { b",{" });
+        json = json.raw(b"\"type\":").string(contract.event_type);
+        json = json.raw(b",\"version\":").string(contract.version);
+        if let Some(date) = contract.deprecated {
+            json = json.raw(b",\"deprecated\":").string(date);
+        }
+        if let Some(date) = contract.sunset {
+            json = json.raw(b",\"sunset\":").string(date);
+        }
+        json = json.raw(b"}");
+        i += 1;
+    }
+    json = json.raw(b"],\"migrations\":[");
+    let mut i = 0;
+    while i < spec.migrations.len() {
+        let migration = &spec.migrations[i];
+        json = json.raw(if i == 0 { b"{" } else { b",{" });
+        json = json.raw(b"\"type\":").string(migration.event_type);
+        json = json.raw(b",\"from\":").string(migration.from);
+        json = json.raw(b",\"to\":").string(migration.to).raw(b"}");
+        i += 1;
+    }
+    json
 }
 
 impl Subscription {
@@ -156,8 +249,7 @@ pub extern "C" fn constructor<E: Exported>() -> RootModuleResult {
 
 extern "C" fn describe<E: Exported>() -> ReplyV1 {
     guard(|| {
-        let contracts = E::definition().contracts();
-        let head = serde_json::to_vec(&serde_json::json!({ "contracts": contracts }))
+        let head = serde_json::to_vec(&E::definition().describe())
             .map_err(|error| ErrorV1::permanent("describe_failed", error.to_string()))?;
         Ok(AnswerV1 {
             head: head.into(),

@@ -62,6 +62,7 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod export;
+mod migration;
 mod outcome;
 mod plugin;
 mod schema;
@@ -73,9 +74,10 @@ pub use component::{
     Component, Health, HookReply, HookRequest, Integration, Processor, Reply, Source, Subscription,
 };
 pub use context::{Context, Services, Setup, State};
-pub use contract::{Contract, ContractInfo};
+pub use contract::{Contract, ContractInfo, Rule, RuleInfo};
 pub use error::{PluginError, one_line};
 pub use event::{Event, NewEvent, Priority, RawJson};
+pub use migration::Migration;
 pub use nexus_plugin_abi as abi;
 pub use nexus_plugin_macros::{ConfigSchema, export_plugin};
 pub use outcome::{Decision, Effect, Outcome, StateWrite};
@@ -87,8 +89,9 @@ pub use wire::{Isolation, PublishStatus, Published};
 pub mod prelude {
     pub use crate::{
         Component, ConfigSchema, Context, Contract, ContractInfo, Decision, Effect, Event, Health,
-        HookReply, HookRequest, Integration, NewEvent, NoConfig, Outcome, PluginError, Priority,
-        Processor, RawJson, Reply, Services, Setup, Source, Subscription, export_plugin,
+        HookReply, HookRequest, Integration, Migration, NewEvent, NoConfig, Outcome, PluginError,
+        Priority, Processor, RawJson, Reply, Rule, Services, Setup, Source, Subscription,
+        export_plugin,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize, Serialize};

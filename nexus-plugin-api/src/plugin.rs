@@ -11,8 +11,10 @@ use crate::context::Setup;
 use crate::contract::{Contract, ContractInfo};
 use crate::error::PluginError;
 use crate::export::{self, Exported};
+use crate::migration::{self, Migration};
 use crate::shim::Shim;
 use crate::shim::{IntegrationShim, ProcessorShim, SourceShim};
+use crate::wire::Description;
 
 /// A plugin that is linked into the host instead of loaded from a file.
 ///
@@ -57,6 +59,7 @@ impl std::fmt::Debug for Plugin {
 #[derive(Default)]
 pub struct Definition {
     pub(crate) factories: Vec<Factory>,
+    pub(crate) migrations: Vec<migration::Step>,
     contracts: Vec<fn() -> ContractInfo>,
 }
 
@@ -80,6 +83,13 @@ impl Definition {
     #[must_use]
     pub fn contract<C: Contract>(mut self) -> Self {
         self.contracts.push(ContractInfo::of::<C>);
+        self
+    }
+
+    /// Adds a step from one version of a contract to a later one.
+    #[must_use]
+    pub fn migration<M: Migration>(mut self) -> Self {
+        self.migrations.push(migration::Step::of::<M>());
         self
     }
 
@@ -113,8 +123,11 @@ impl Definition {
         self
     }
 
-    pub(crate) fn contracts(&self) -> Vec<ContractInfo> {
-        self.contracts.iter().map(|contract| contract()).collect()
+    pub(crate) fn describe(&self) -> Description {
+        Description {
+            contracts: self.contracts.iter().map(|contract| contract()).collect(),
+            migrations: self.migrations.iter().map(|step| (step.info)()).collect(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use nexus_plugin_abi::{
 };
 
 use crate::context::{Context, Services, Setup};
+use crate::migration::{self, migrate};
 use crate::plugin::{Built, Definition, Factory};
 use crate::wire::Init;
 
@@ -25,7 +26,7 @@ use runtime::{Home, Place, Runtime};
 /// Builds every component of a plugin.
 pub(crate) fn start(
     id: &str,
-    definition: Definition,
+    mut definition: Definition,
     host: HostV1,
     init: &[u8],
 ) -> Result<PluginV1, ErrorV1> {
@@ -38,9 +39,11 @@ pub(crate) fn start(
     let runtime = Runtime::new(id, init.isolation, init.linked)
         .map_err(|error| ErrorV1::permanent("no_runtime", error.to_string()))?;
     let setup = Setup::new(services);
+    let migrations = std::mem::take(&mut definition.migrations);
     let slots = Slot::all(definition, &setup, &runtime)?;
     Ok(PluginV1::new(Instance {
         slots,
+        migrations,
         setup,
         runtime,
     }))
@@ -50,6 +53,7 @@ pub(crate) fn start(
 struct Instance {
     // Dropped first: components may hold what lives in the runtime.
     slots: Vec<Slot>,
+    migrations: Vec<migration::Step>,
     setup: Setup,
     runtime: Runtime,
 }
@@ -162,6 +166,11 @@ impl PluginInstance for Instance {
     fn call(&self, call: &CallV1<'_>, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
         if op == plugin_op::REBUILD {
             return FutureV1::ready(guard(|| self.rebuild()).and_then(|done| done));
+        }
+        if op == plugin_op::MIGRATE {
+            // It has no component that a panic could poison.
+            let migrated = guard(|| migrate(&self.migrations, head, body));
+            return FutureV1::ready(migrated.and_then(|done| done));
         }
         self.dispatch(call, false, |component, seat| {
             component.call(seat, op, head, body)

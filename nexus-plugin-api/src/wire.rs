@@ -33,6 +33,21 @@ pub struct Description {
     /// The contracts it owns.
     #[serde(default)]
     pub contracts: Vec<crate::ContractInfo>,
+    /// The migrations between versions of them.
+    #[serde(default)]
+    pub migrations: Vec<MigrationInfo>,
+}
+
+/// A migration that a plugin has; also the head of `MIGRATE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrationInfo {
+    /// Dotted type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The version that it takes.
+    pub from: semver::Version,
+    /// The version that it makes.
+    pub to: semver::Version,
 }
 
 /// Head of `DELIVER`.

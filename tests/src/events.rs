@@ -12,11 +12,7 @@ pub const EVENT_TYPE: &str = "test.event";
 
 static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
     let contracts = Contracts::default();
-    let contract = ContractInfo {
-        event_type: EVENT_TYPE.to_owned(),
-        version: Version::new(1, 0, 0),
-        schema: json!({"type": "object"}),
-    };
+    let contract = ContractInfo::new(EVENT_TYPE, Version::new(1, 0, 0), json!({"type": "object"}));
     contracts
         .register("tests", contract)
         .expect("a usable contract");

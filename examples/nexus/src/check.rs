@@ -1,10 +1,13 @@
 //! `nexus check`: receives a configuration, tells everything that is wrong with it and with the
 //! plugin files it names. It starts nothing and runs nothing of a plugin.
 //!
-//! Exit code 2 for mistakes in the configuration, 1 for plugin files that a start would refuse.
+//! Exit code 2 for mistakes in the configuration, 1 for plugin and contract files that a start would
+//! refuse.
 
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
+use nexus_host::admission::{Contracts, FileReport, register_files};
 use nexus_host::config::{Config, Problem};
 use serde::Serialize;
 
@@ -22,6 +25,12 @@ struct Findings {
     problems: Vec<Problem>,
     /// Files that a start would refuse.
     refused: Vec<RefusedFile>,
+    /// Contract files that a start would refuse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused_contracts: Vec<FileReport>,
+    /// Not wrong, but not as it should stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// Not wrong, but good to know.
     notes: Vec<String>,
 }
@@ -50,7 +59,8 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
             findings.of_folder_alone(origin.path());
         }
     }
-    findings.ok = findings.problems.is_empty() && findings.refused.is_empty();
+    let refused = !findings.refused.is_empty() || !findings.refused_contracts.is_empty();
+    findings.ok = findings.problems.is_empty() && !refused;
     if common.json {
         output::json(&findings);
     } else {
@@ -59,7 +69,7 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
     if !findings.problems.is_empty() {
         return Err(Failure::told_usage());
     }
-    if !findings.refused.is_empty() {
+    if refused {
         return Err(Failure::told());
     }
     Ok(())
@@ -69,6 +79,7 @@ impl Findings {
     fn of_config(&mut self, config: &Config) {
         let files = self.of_folder(config);
         self.of_sections(config, &files);
+        self.of_contract_files(config);
         if config.clients.is_empty() {
             self.notes.push(
                 "no [[clients]]: every request will be refused; `nexus key new` makes a key"
@@ -99,7 +110,11 @@ impl Findings {
                 format!("there is no plugins folder {folder}")
             });
         }
+        let now = Utc::now();
         for file in &files {
+            let remarks = file.owned.remarks(now).into_iter();
+            let of_plugin = |remark| format!("plugin {}: {remark}", file.name());
+            self.warnings.extend(remarks.map(of_plugin));
             self.problems.extend(file.problems.iter().cloned());
             match &file.refusal {
                 Some(refusal) if file.problems.is_empty() && !refusal.is_wanted() => {
@@ -112,6 +127,30 @@ impl Findings {
             }
         }
         files
+    }
+
+    /// Reads the contract files. What plugins own is not known here: a file that gives one of their
+    /// versions another content is refused at the start only.
+    fn of_contract_files(&mut self, config: &Config) {
+        let Some(folder) = &config.plugins.contracts_dir else {
+            return;
+        };
+        let contracts = Contracts::default();
+        match register_files(folder, &contracts) {
+            Ok(reports) => {
+                let refused = reports
+                    .into_iter()
+                    .filter(|report| report.refusal.is_some());
+                self.refused_contracts.extend(refused);
+                self.warnings.extend(contracts.remarks(Utc::now()));
+            }
+            Err(error) => {
+                let message = format!("the folder {} cannot be read: {error}", folder.display());
+                let place = config.document().place(&["plugins", "contracts_dir"]);
+                self.problems
+                    .push(Problem::new(place, "plugins.contracts_dir", message));
+            }
+        }
     }
 
     /// Every section must have its plugin, and a required plugin must be loadable.
@@ -163,6 +202,13 @@ impl Findings {
         }
         for refused in &self.refused {
             output::line(&format!("{}: {}", refused.file, refused.refusal));
+        }
+        for report in &self.refused_contracts {
+            let reason = report.refusal.as_deref().unwrap_or_default();
+            output::line(&format!("contract file {}: {reason}", report.file));
+        }
+        for warning in &self.warnings {
+            output::line(&format!("warning: {warning}"));
         }
         for note in &self.notes {
             output::line(&format!("note: {note}"));

@@ -78,6 +78,11 @@ fn sentence(step: &Map<String, Value>) -> String {
     };
     match text("step").as_str() {
         "accepted" => "accepted into the queue".to_owned(),
+        "migrated" => format!(
+            "sent as version {}, carried over to {}",
+            text("from"),
+            text("to")
+        ),
         "leased" => "taken up".to_owned(),
         "unrouted" => "no processor subscribes to it: nothing to do".to_owned(),
         "expired" => "it has expired: what is left to do is not done".to_owned(),
@@ -145,6 +150,10 @@ mod tests {
     fn every_step_reads_as_a_sentence_with_its_time() {
         let told = [
             (json!({"step": "accepted"}), "accepted into the queue"),
+            (
+                json!({"step": "migrated", "from": "1.0.0", "to": "2.0.0"}),
+                "sent as version 1.0.0, carried over to 2.0.0",
+            ),
             (json!({"step": "leased"}), "taken up"),
             (
                 json!({"step": "unrouted"}),

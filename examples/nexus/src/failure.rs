@@ -46,6 +46,11 @@ impl Failure {
         }
     }
 
+    /// The same, as something that was not even tried: exit code 2.
+    pub(crate) fn into_usage(self) -> Self {
+        Self { code: 2, ..self }
+    }
+
     /// Tells it on standard error.
     pub(crate) fn tell(self) -> ExitCode {
         if let Some(message) = self.message {

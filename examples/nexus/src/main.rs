@@ -6,6 +6,7 @@
 mod check;
 mod cli;
 mod configuration;
+mod contract;
 mod dlq;
 mod explain;
 mod failure;
@@ -22,7 +23,9 @@ mod table;
 
 use std::process::ExitCode;
 
-use cli::{Arguments, Command, DlqCommand, KeyCommand, PluginCommand, QueueCommand};
+use cli::{
+    Arguments, Command, ContractCommand, DlqCommand, KeyCommand, PluginCommand, QueueCommand,
+};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -57,6 +60,9 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
             plugin::inspect::inspect(common, options)
         }
         Command::Plugin(PluginCommand::New(options)) => plugin::new::new(common, options),
+        Command::Contract(ContractCommand::List(options)) => contract::list(common, options).await,
+        Command::Contract(ContractCommand::Show(options)) => contract::show(common, options).await,
+        Command::Contract(ContractCommand::Diff(options)) => contract::diff(common, options).await,
         Command::Dlq(DlqCommand::List(options)) => dlq::list(common, options).await,
         Command::Dlq(DlqCommand::Show(options)) => dlq::show(common, options).await,
         Command::Dlq(DlqCommand::Replay(options)) => dlq::replay(common, options).await,

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nexus_host::config::{Config, Problem};
-use nexus_host::plugins::{Found, Isolation, RefusalCode, Refused, examine, scan};
+use nexus_host::plugins::{Found, Isolation, Owned, RefusalCode, Refused, examine, scan};
 use nexus_plugin_api::abi::Manifest;
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ pub(crate) struct Surveyed {
     pub(crate) path: PathBuf,
     /// What it says of itself, if that could be read.
     pub(crate) manifest: Option<Manifest>,
+    /// The contracts that it says it owns.
+    pub(crate) owned: Owned,
     /// SHA-256 of its bytes, when it may be loaded.
     pub(crate) sha256: Option<String>,
     /// Where its code would run.
@@ -84,8 +86,12 @@ pub(crate) fn file(path: &Path, config: &Config) -> Surveyed {
 }
 
 fn judge(Found { path, result }: Found, config: &Config) -> Surveyed {
+    let mut owned = Owned::default();
     let (manifest, sha256, refusal) = match result {
-        Ok(candidate) => (Some(candidate.manifest), Some(candidate.sha256), None),
+        Ok(candidate) => {
+            owned = candidate.owned;
+            (Some(candidate.manifest), Some(candidate.sha256), None)
+        }
         Err(Refused { manifest, refusal }) => {
             let refusal = Refusal {
                 code: refusal.code.as_str(),
@@ -114,6 +120,7 @@ fn judge(Found { path, result }: Found, config: &Config) -> Surveyed {
         path,
         isolation: settings.map_or(Isolation::default(), |settings| settings.isolation),
         manifest,
+        owned,
         sha256,
         refusal,
         problems,

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use nexus_plugin_api::Event;
+use semver::Version;
+
+use super::Notice;
 
 /// An event that was authenticated, validated and found in order. Shared, never changed again.
 ///
@@ -10,17 +13,42 @@ use nexus_plugin_api::Event;
 #[derive(Debug, Clone)]
 pub struct Admitted {
     event: Arc<Event>,
+    migrated_from: Option<Arc<Version>>,
+    notice: Option<Arc<Notice>>,
 }
 
 impl Admitted {
     pub(super) fn new(event: Event) -> Self {
         Self {
             event: Arc::new(event),
+            migrated_from: None,
+            notice: None,
         }
+    }
+
+    pub(super) fn migrated_from(self, version: Version) -> Self {
+        Self {
+            migrated_from: Some(Arc::new(version)),
+            ..self
+        }
+    }
+
+    pub(super) fn with_notice(self, notice: Option<Arc<Notice>>) -> Self {
+        Self { notice, ..self }
     }
 
     /// The event.
     pub fn event(&self) -> &Arc<Event> {
         &self.event
+    }
+
+    /// The contract version that it was sent as, when it was carried over to a later one.
+    pub fn sent_as(&self) -> Option<&Version> {
+        self.migrated_from.as_deref()
+    }
+
+    /// What its sender is told, when the version that was sent is outdated.
+    pub fn notice(&self) -> Option<&Arc<Notice>> {
+        self.notice.as_ref()
     }
 }

@@ -1,12 +1,14 @@
-//! `[limits]`: what an event may weigh and how many may come. It holds the settings only; `clients`
-//! and `issuers` hold those of who may publish.
+//! `[limits]` and `[[rules]]`: what an event may weigh, how many may come, and what must hold beyond the
+//! contracts. It holds the settings only; `clients` and `issuers` hold those of who may publish.
 
 mod clients;
 mod issuers;
 
+use nexus_plugin_api::RuleInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::contract::Rule;
 use crate::config::{ByteSize, Section, Selector};
 
 pub(crate) use clients::check_clients;
@@ -126,4 +128,41 @@ fn refuse_burst(section: &mut Section<'_, '_>) {
         "burst needs rate",
         "give the events per second as `rate`, or leave `burst` out",
     );
+}
+
+/// What must hold of the events of a type beyond their contract. It is held against what is queued: against
+/// the newest version, where an event was sent as an earlier one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypeRule {
+    /// The event types that are meant: an exact name, `prefix.*` or `*`.
+    pub r#type: Selector,
+    /// CEL that must be true of `payload` and `event`, such as `payload.amount < 1000.0`; up to 4 KiB.
+    pub rule: String,
+    /// What the sender is told when it is not, such as `must be below 1000`.
+    #[schemars(length(min = 1, max = 300))]
+    pub message: String,
+    /// The field to blame, a JSON Pointer such as `/payload/amount`. Default "/payload".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
+impl TypeRule {
+    pub(super) fn compile(&self) -> Result<Rule, String> {
+        Rule::compile(&RuleInfo {
+            rule: self.rule.clone(),
+            message: self.message.clone(),
+            pointer: self.pointer.clone(),
+        })
+    }
+}
+
+/// Objects to rules that cannot be used.
+pub(crate) fn check_rules(rules: &[TypeRule], section: &mut Section<'_, '_>) {
+    for (index, rule) in rules.iter().enumerate() {
+        if let Err(fault) = rule.compile() {
+            let help = "write CEL about `payload` and `event`; see docs/contracts.md";
+            section.index(index).refuse("rule", fault, help);
+        }
+    }
 }

@@ -1,22 +1,38 @@
-//! The contracts: receives them from the plugins that own them, compiles each once, and answers
+//! The contracts: receives them from the plugins and files that own them, compiles each once, and answers
 //! whether a payload fits. It never forgets one, and never fetches a schema from elsewhere.
+//!
+//! A version of a contract that refuses what an earlier one of the same major version accepts is not
+//! registered. What an event of an earlier version becomes is found out here as well, so that finding an
+//! event's contract costs one look into a table, however many there are.
 
-use std::collections::HashMap;
+mod compiled;
+mod conflict;
+mod diff;
+pub(super) mod file;
+mod onward;
+mod rule;
+
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use chrono::{DateTime, Utc};
 use nexus_plugin_api::ContractInfo;
+use nexus_plugin_api::wire::MigrationInfo;
 use semver::Version;
 
-use super::envelope::escaped;
-use super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, quoted};
-use super::rules;
-use super::strict_json::{Borrowed, Tree};
+pub use compiled::Contract;
+pub use conflict::ContractConflict;
+pub use diff::{Change, ContractDiff};
+pub(super) use onward::Found;
+pub use onward::{Migrator, Notice};
+pub use rule::Rule;
 
-/// How long one violation's message may be, in bytes.
-const LONGEST_MESSAGE: usize = 300;
+use super::config::TypeRule;
+use super::rejection::{Code, Rejection, Violation, quoted};
+use super::rules;
+use compiled::cut;
+use onward::{Entry, Migration, same_line};
 
 /// The owner under which the hub registers contracts of its own, below `nexus.`.
 pub const HUB: &str = "nexus";
@@ -30,111 +46,155 @@ pub struct Contracts {
     known: RwLock<Arc<Known>>,
     /// Held by whoever changes the registry, so that compiling schemas keeps no reader waiting.
     changing: Mutex<()>,
+    /// What the configuration asks of types.
+    rules: Vec<(TypeRule, Arc<Rule>)>,
 }
 
-/// By type; the versions of each in ascending order.
-type Known = HashMap<Arc<str>, Arc<[Arc<Contract>]>>;
+/// By type.
+type Known = HashMap<Arc<str>, Arc<Entry>>;
 
-/// One version of one type's contract, ready to validate.
-pub struct Contract {
-    info: ContractInfo,
-    owner: Arc<str>,
-    validator: Validator<Borrowed>,
-}
-
-/// Why a contract was not registered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ContractConflict {
-    /// Another plugin has registered this version, and means something else by it.
-    #[error(
-        "contract {event_type} {version} of `{owner}` is already registered by `{other}` with \
-         another schema; give it another version or type"
-    )]
-    Taken {
-        /// The type.
-        event_type: String,
-        /// The version.
-        version: Version,
-        /// Who wanted to register it.
-        owner: String,
-        /// Whose it is.
-        other: String,
-    },
-    /// The type is not well-formed.
-    #[error("contract type {event_type} of `{owner}` {rule}", rule = rules::TYPE)]
-    InvalidType {
-        /// The type, quoted.
-        event_type: String,
-        /// Who wanted to register it.
-        owner: String,
-    },
-    /// The type belongs to the hub.
-    #[error("contract {event_type} of `{owner}` begins with `nexus.`, which is the hub's own")]
-    Reserved {
-        /// The type.
-        event_type: String,
-        /// Who wanted to register it.
-        owner: String,
-    },
-    /// The schema cannot be used.
-    #[error("contract {event_type} {version} of `{owner}` has no usable schema: {message}")]
-    InvalidSchema {
-        /// The type.
-        event_type: String,
-        /// The version.
-        version: Version,
-        /// Who wanted to register it.
-        owner: String,
-        /// What is wrong with it.
-        message: String,
-    },
+/// What an owner brings along.
+#[derive(Clone, Copy)]
+pub struct Offer<'a> {
+    /// A plugin's id, or `file:NAME`.
+    pub owner: &'a str,
+    /// The contracts.
+    pub contracts: &'a [ContractInfo],
+    /// The steps between versions of them.
+    pub migrations: &'a [MigrationInfo],
+    /// Who performs these.
+    pub migrator: Option<&'a Arc<dyn Migrator>>,
 }
 
 impl Contracts {
+    /// No contract yet, and what the configuration asks of types.
+    ///
+    /// # Errors
+    /// When a rule cannot be used, naming it.
+    pub fn with_rules(rules: &[TypeRule]) -> Result<Self, String> {
+        let compile = |rule: &TypeRule| Ok((rule.clone(), Arc::new(rule.compile()?)));
+        Ok(Self {
+            rules: rules.iter().map(compile).collect::<Result<_, String>>()?,
+            ..Self::default()
+        })
+    }
+
     /// Registers one contract.
     ///
     /// # Errors
-    /// As [`Contracts::register_all`].
+    /// As [`Contracts::take`].
     pub fn register(&self, owner: &str, info: ContractInfo) -> Result<(), ContractConflict> {
-        self.register_all(owner, &[info])
+        let offer = Offer {
+            owner,
+            contracts: &[info],
+            migrations: &[],
+            migrator: None,
+        };
+        self.take(offer)
     }
 
-    /// Registers contracts, all of them or none. The same one again changes nothing; an owner may
-    /// replace its own.
+    /// Registers contracts and the migrations between them, all of them or none. The same one again
+    /// changes nothing; an owner may replace its own.
     ///
     /// # Errors
-    /// When another owner has a version with another schema, or one is no usable contract.
-    pub fn register_all(
-        &self,
-        owner: &str,
-        contracts: &[ContractInfo],
-    ) -> Result<(), ContractConflict> {
+    /// When another owner has a version with another content, one is no usable contract, or one breaks
+    /// an earlier one of the same major version.
+    pub fn take(&self, offer: Offer<'_>) -> Result<(), ContractConflict> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = Known::clone(&self.snapshot());
-        for info in contracts {
-            put(&mut changed, owner, info.clone())?;
+        let before = self.snapshot();
+        let mut changed = Known::clone(&before);
+        for info in offer.contracts {
+            self.put(&mut changed, offer.owner, info)?;
+        }
+        for step in offer.migrations {
+            connect(&mut changed, &offer, step)?;
+        }
+        let types: BTreeSet<&str> = offer.contracts.iter().map(|c| &*c.event_type).collect();
+        for event_type in types {
+            if let Some(entry) = changed.get_mut(event_type) {
+                let entry = Arc::make_mut(entry);
+                let before = before.get(event_type);
+                check_lines(before.map_or(&[], |entry| &entry.versions), &entry.versions)?;
+                entry.settle();
+            }
         }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
         Ok(())
     }
 
+    /// Adds one contract to a registry in the making.
+    fn put(
+        &self,
+        known: &mut Known,
+        owner: &str,
+        info: &ContractInfo,
+    ) -> Result<(), ContractConflict> {
+        check_type(owner, &info.event_type)?;
+        let entry = known.entry(info.event_type.as_str().into());
+        let entry = entry.or_insert_with(|| Arc::new(self.entry(&info.event_type)));
+        let place = entry
+            .versions
+            .binary_search_by(|c| c.info().version.cmp(&info.version));
+        if let Ok(place) = place {
+            let present = &entry.versions[place];
+            if present.info() == info {
+                return Ok(());
+            }
+            if present.owner() != owner {
+                return Err(ContractConflict::Taken {
+                    event_type: info.event_type.clone(),
+                    version: info.version.clone(),
+                    owner: owner.to_owned(),
+                    other: present.owner().to_owned(),
+                });
+            }
+        }
+        let contract = Arc::new(Contract::compile(owner, info)?);
+        let mut versions = entry.versions.to_vec();
+        match place {
+            Ok(place) => versions[place] = contract,
+            Err(place) => versions.insert(place, contract),
+        }
+        Arc::make_mut(entry).versions = versions.into();
+        Ok(())
+    }
+
+    /// A type without versions yet, and what the configuration asks of it.
+    fn entry(&self, event_type: &str) -> Entry {
+        let own = self.rules.iter();
+        let own = own.filter(|(of, _)| of.r#type.matches(event_type));
+        Entry::asking(own.map(|(_, rule)| rule.clone()).collect())
+    }
+
+    /// What is good to know of every type: versions without a migration, deprecated ones, and those
+    /// past their sunset.
+    pub fn remarks(&self, now: DateTime<Utc>) -> Vec<String> {
+        let known = self.snapshot();
+        let mut types: Vec<_> = known.iter().collect();
+        types.sort_unstable_by_key(|(event_type, _)| *event_type);
+        let remarks = types.into_iter().flat_map(|(_, entry)| entry.remarks(now));
+        remarks.collect()
+    }
+
     /// One version of a type.
     pub fn get(&self, event_type: &str, version: &Version) -> Option<Arc<Contract>> {
-        let versions = self.versions(event_type)?;
-        let place = versions.binary_search_by(|c| c.info.version.cmp(version));
-        place.ok().map(|place| versions[place].clone())
+        let known = self.snapshot();
+        let entry = known.get(event_type)?;
+        entry.place(version).map(|at| entry.versions[at].clone())
     }
 
     /// The newest version of a type: the highest release, or the highest of all where there is no
     /// release yet.
     pub fn newest(&self, event_type: &str) -> Option<Arc<Contract>> {
-        newest(&self.versions(event_type)?).cloned()
+        let known = self.snapshot();
+        let entry = known.get(event_type)?;
+        entry.newest().map(|at| entry.versions[at].clone())
     }
 
     /// Every version of a type, lowest first; `None` when the type is unknown.
     pub fn versions(&self, event_type: &str) -> Option<Arc<[Arc<Contract>]>> {
-        self.snapshot().get(event_type).cloned()
+        let known = self.snapshot();
+        known.get(event_type).map(|entry| entry.versions.clone())
     }
 
     /// Every contract, by type and version.
@@ -142,7 +202,7 @@ impl Contracts {
         let known = self.snapshot();
         let mut types: Vec<_> = known.iter().collect();
         types.sort_unstable_by_key(|(event_type, _)| *event_type);
-        let versions = types.into_iter().flat_map(|(_, versions)| versions.iter());
+        let versions = types.into_iter().flat_map(|(_, e)| e.versions.iter());
         versions.cloned().collect()
     }
 
@@ -151,31 +211,25 @@ impl Contracts {
         &self,
         event_type: &str,
         version: Option<&Version>,
-    ) -> Result<Arc<Contract>, Rejection> {
-        let Some(versions) = self.versions(event_type) else {
+    ) -> Result<Found, Rejection> {
+        let known = self.snapshot();
+        let Some(entry) = known.get(event_type) else {
             let message = format!(
                 "no contract is known for the type {}; load the plugin that owns it, or correct the type",
                 quoted(event_type)
             );
             return Err(Rejection::new(Code::UnknownType, message));
         };
-        let found = match version {
-            None => newest(&versions),
-            Some(version) => versions.iter().find(|c| c.info.version == *version),
+        let at = match version {
+            None => entry.newest(),
+            Some(version) => entry.place(version),
         };
-        found.cloned().ok_or_else(|| {
-            // The type is known, so this is the event's fault and not the type's.
-            let known: Vec<_> = versions
-                .iter()
-                .map(|c| c.info.version.to_string())
-                .collect();
-            let message = format!(
-                "is no known version of {event_type}; known: {}; leave it out for the newest",
-                known.join(", ")
-            );
-            let place = Violation::new("/contract_version", cut(message));
-            let message = "the event names an unknown contract version; see `errors`";
-            Rejection::new(Code::ContractViolation, message).with_errors(vec![place])
+        let Some(at) = at else {
+            return Err(unknown_version(event_type, &entry.versions));
+        };
+        Ok(Found {
+            entry: entry.clone(),
+            at,
         })
     }
 
@@ -193,155 +247,112 @@ impl fmt::Debug for Contracts {
     }
 }
 
-/// Adds one contract to a registry in the making.
-fn put(known: &mut Known, owner: &str, info: ContractInfo) -> Result<(), ContractConflict> {
-    let event_type = || info.event_type.clone();
-    if !rules::is_event_type(&info.event_type) {
-        return Err(ContractConflict::InvalidType {
-            event_type: quoted(&info.event_type),
-            owner: owner.to_owned(),
-        });
-    }
-    if rules::is_reserved(&info.event_type) && owner != HUB {
-        return Err(ContractConflict::Reserved {
-            event_type: event_type(),
-            owner: owner.to_owned(),
-        });
-    }
-    let validator = compile(&info.schema).map_err(|message| ContractConflict::InvalidSchema {
-        event_type: event_type(),
-        version: info.version.clone(),
-        owner: owner.to_owned(),
-        message,
-    })?;
+/// The type is known, so this is the event's fault and not the type's.
+fn unknown_version(event_type: &str, versions: &[Arc<Contract>]) -> Rejection {
+    let known = versions.iter().map(|c| c.info().version.to_string());
+    let message = format!(
+        "is no known version of {event_type}; known: {}; leave it out for the newest",
+        known.collect::<Vec<_>>().join(", ")
+    );
+    let place = Violation::new("/contract_version", cut(message));
+    let message = "the event names an unknown contract version; see `errors`";
+    Rejection::new(Code::ContractViolation, message).with_errors(vec![place])
+}
 
-    let mut versions = known
-        .get(&*info.event_type)
-        .map_or_else(Vec::new, |versions| versions.to_vec());
-    let place = versions.binary_search_by(|c| c.info.version.cmp(&info.version));
-    if let Ok(place) = place {
-        let present = &versions[place];
-        if present.info.schema == info.schema {
-            return Ok(());
-        }
-        if *present.owner != *owner {
-            return Err(ContractConflict::Taken {
-                event_type: event_type(),
-                version: info.version,
-                owner: owner.to_owned(),
-                other: present.owner.to_string(),
-            });
-        }
+fn check_type(owner: &str, event_type: &str) -> Result<(), ContractConflict> {
+    if !rules::is_event_type(event_type) {
+        return Err(ContractConflict::InvalidType {
+            event_type: quoted(event_type),
+            owner: owner.to_owned(),
+        });
     }
-    let event_type: Arc<str> = info.event_type.as_str().into();
-    let contract = Arc::new(Contract {
-        info,
-        owner: owner.into(),
-        validator,
-    });
-    match place {
-        Ok(place) => versions[place] = contract,
-        Err(place) => versions.insert(place, contract),
+    if rules::is_reserved(event_type) && owner != HUB {
+        return Err(ContractConflict::Reserved {
+            event_type: event_type.to_owned(),
+            owner: owner.to_owned(),
+        });
     }
-    known.insert(event_type, versions.into());
     Ok(())
 }
 
-fn newest(versions: &[Arc<Contract>]) -> Option<&Arc<Contract>> {
-    let released = |c: &&Arc<Contract>| c.info.version.pre.is_empty();
-    versions.iter().rev().find(released).or(versions.last())
-}
-
-impl Contract {
-    /// The contract as it is published.
-    pub fn info(&self) -> &ContractInfo {
-        &self.info
-    }
-
-    /// The plugin that registered it.
-    pub fn owner(&self) -> &str {
-        &self.owner
-    }
-
-    /// Checks a payload.
-    pub(super) fn check(&self, payload: &Tree<'_>) -> Result<(), Rejection> {
-        if self.validator.is_valid(payload) {
-            return Ok(());
-        }
-        let mut found = Vec::new();
-        for error in self.validator.iter_errors(payload) {
-            tell(&error, &mut found);
-            if found.len() >= MAX_VIOLATIONS {
-                break;
-            }
-        }
-        let message = format!(
-            "the payload does not fit the contract {} {}; see `errors`",
-            self.info.event_type, self.info.version
-        );
-        Err(Rejection::new(Code::ContractViolation, message).with_errors(found))
-    }
-}
-
-impl fmt::Debug for Contract {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ContractInfo {
-            event_type,
-            version,
-            ..
-        } = &self.info;
-        write!(f, "Contract({event_type} {version} of {})", self.owner)
-    }
-}
-
-/// Formats such as `date-time` are asserted, since a plugin's own types will refuse what is none.
-/// Patterns run on the engine without backtracking: a payload must not choose how long they take.
-fn compile(schema: &serde_json::Value) -> Result<Validator<Borrowed>, String> {
-    jsonschema::options_for::<Borrowed>()
-        .offline()
-        .should_validate_formats(true)
-        .with_pattern_options(PatternOptions::regex())
-        .build(schema)
-        .map_err(|error| cut(format!("{error} at {}", error.schema_path())))
-}
-
-/// Says what an error of the validator means, without the value it is about.
-fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
-    let path = error.instance_path().as_str();
-    let place = match path.char_indices().nth(1_000) {
-        Some((end, _)) => format!("/payload{}…", &path[..end]),
-        None => format!("/payload{path}"),
+/// Adds one migration to a registry in the making.
+fn connect(
+    known: &mut Known,
+    offer: &Offer<'_>,
+    step: &MigrationInfo,
+) -> Result<(), ContractConflict> {
+    let invalid = |message| ContractConflict::InvalidMigration {
+        step: step.clone().into(),
+        owner: offer.owner.to_owned(),
+        message,
     };
-    match error.kind() {
-        // At the field that is missing or too many, rather than at the object round it.
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let pointer = format!("{place}/{}", escaped(name));
-            found.push(Violation::new(pointer, "is required"));
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            for name in unexpected.iter().take(MAX_VIOLATIONS) {
-                let pointer = format!("{place}/{}", escaped(name));
-                found.push(Violation::new(pointer, "is not a field of this contract"));
-            }
-        }
-        ValidationErrorKind::PropertyNames { .. } => {
-            found.push(Violation::new(place, "has a key that the contract refuses"));
-        }
-        _ => {
-            let message = cut(error.masked_with("the value").to_string());
-            found.push(Violation::new(place, message));
-        }
+    let own = |version: &Version| {
+        let is_it = |c: &&ContractInfo| c.event_type == step.event_type && c.version == *version;
+        offer.contracts.iter().any(|c| is_it(&c))
+    };
+    let migrator = offer
+        .migrator
+        .ok_or_else(|| invalid("has nobody to perform it"))?;
+    if step.from >= step.to {
+        return Err(invalid("does not lead to a later version"));
     }
+    if !own(&step.from) || !own(&step.to) {
+        return Err(invalid(
+            "is between versions that are not both among the owner's contracts",
+        ));
+    }
+    if let Some(entry) = known.get_mut(&*step.event_type) {
+        let migrations = &mut Arc::make_mut(entry).migrations;
+        migrations.retain(|known| known.step != *step);
+        migrations.push(Migration {
+            step: step.clone(),
+            migrator: migrator.clone(),
+        });
+    }
+    Ok(())
 }
 
-fn cut(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
-        message.push('…');
+/// Every release must accept what those before it in the same major version do. Pairs that stood beside
+/// each other before were compared then.
+fn check_lines(
+    before: &[Arc<Contract>],
+    versions: &[Arc<Contract>],
+) -> Result<(), ContractConflict> {
+    let stood = |one: &Arc<Contract>| before.iter().any(|known| Arc::ptr_eq(known, one));
+    let releases = versions.iter().filter(|c| c.info().version.pre.is_empty());
+    let releases: Vec<_> = releases.map(|one| (one, stood(one))).collect();
+    for (at, (new, new_stood)) in releases.iter().enumerate() {
+        for (old, old_stood) in &releases[..at] {
+            let in_line = same_line(&old.info().version, &new.info().version);
+            if in_line && !(*old_stood && *new_stood) {
+                check_pair(old, new)?;
+            }
+        }
     }
-    message
+    Ok(())
+}
+
+fn check_pair(older: &Contract, newer: &Contract) -> Result<(), ContractConflict> {
+    let (old, new) = (older.info(), newer.info());
+    let diff = ContractDiff::between(&old.schema, &new.schema);
+    if let Some(change) = diff.first_break() {
+        return Err(ContractConflict::Breaking {
+            event_type: new.event_type.clone(),
+            version: new.version.clone(),
+            owner: newer.owner().to_owned(),
+            previous: old.version.clone().into(),
+            change: change.clone().into(),
+        });
+    }
+    if !diff.accepts_newer() {
+        tracing::info!(
+            r#type = new.event_type,
+            older = %old.version,
+            newer = %new.version,
+            "strict consumers of the older version would refuse some payloads of the newer one"
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,19 +5,21 @@ use super::auth::tests::{bearer, client};
 use super::*;
 use crate::dispatch::port::Admit;
 
+mod versions;
+
 fn contracts() -> Arc<Contracts> {
     let contracts = Contracts::default();
     let register = |owner: &str, event_type: &str, version: &str, property: &str| {
-        let info = ContractInfo {
-            event_type: event_type.to_owned(),
-            version: version.parse().unwrap(),
-            schema: json!({
+        let info = ContractInfo::new(
+            event_type,
+            version.parse().unwrap(),
+            json!({
                 "type": "object",
                 "properties": { (property): { "type": "string" } },
                 "required": [property],
                 "additionalProperties": false,
             }),
-        };
+        );
         contracts.register(owner, info).unwrap();
     };
     register("outlook", "outlook.mail.received", "1.0.0", "subject");

@@ -136,6 +136,8 @@ impl Loader {
             tls.key = folder.resolve(&tls.key);
             tls.client_ca = tls.client_ca.take().map(|path| folder.resolve(&path));
         }
+        let contracts = config.plugins.contracts_dir.as_deref();
+        config.plugins.contracts_dir = contracts.map(|dir| folder.resolve(dir));
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);
         for issuer in &mut config.issuers {
             for path in [&mut issuer.jwks_file, &mut issuer.ca_file]

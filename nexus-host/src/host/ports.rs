@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_plugin_api::{
-    ContractInfo, Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
+    Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
 };
 use uuid::Uuid;
 
-use crate::admission::{Code, Contracts, Origin, Rejection};
+use crate::admission::{Code, Contracts, Offer, Origin, Rejection};
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Intake};
@@ -94,9 +94,8 @@ fn storage_failed(unavailable: Unavailable) -> PluginError {
 }
 
 impl ContractStore for Contracts {
-    fn register(&self, plugin: &str, contracts: &[ContractInfo]) -> Result<(), String> {
-        self.register_all(plugin, contracts)
-            .map_err(|conflict| conflict.to_string())
+    fn register(&self, offer: Offer<'_>) -> Result<(), String> {
+        self.take(offer).map_err(|conflict| conflict.to_string())
     }
 }
 

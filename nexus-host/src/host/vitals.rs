@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::admission::FileReport;
 use crate::dispatch::Breakers;
 use crate::ingress::{Admin, Check, CheckStatus, Readiness, ReadyReport, ReadyStatus};
 use crate::plugins::{Catalog, PluginReport, PluginState};
@@ -21,6 +22,7 @@ pub(super) struct Vitals {
     catalog: Arc<Catalog>,
     breakers: Arc<Breakers>,
     queue: Arc<dyn Queue>,
+    contract_files: Vec<FileReport>,
     stopping: AtomicBool,
     /// Plugins that are not well, with the reason.
     unwell: RwLock<Vec<(String, String)>>,
@@ -31,11 +33,13 @@ impl Vitals {
         catalog: Arc<Catalog>,
         breakers: Arc<Breakers>,
         queue: Arc<dyn Queue>,
+        contract_files: Vec<FileReport>,
     ) -> Self {
         Self {
             catalog,
             breakers,
             queue,
+            contract_files,
             stopping: AtomicBool::new(false),
             unwell: RwLock::default(),
         }
@@ -152,7 +156,7 @@ impl Admin for Vitals {
             .iter()
             .map(|one| self.plugin(one))
             .collect();
-        json!({ "plugins": plugins })
+        json!({ "plugins": plugins, "contract_files": self.contract_files })
     }
 
     fn breakers(&self) -> Value {

@@ -169,11 +169,7 @@ impl Hub {
         let contracts = Arc::new(Contracts::default());
         for version in ["1.0.0", "1.1.0"] {
             let schema = json!({ "properties": { "n": { "type": "integer" } } });
-            let info = ContractInfo {
-                event_type: "test.happened".to_owned(),
-                version: version.parse().unwrap(),
-                schema,
-            };
+            let info = ContractInfo::new("test.happened", version.parse().unwrap(), schema);
             contracts.register("test", info).unwrap();
         }
         let queue = Arc::new(MemoryQueue::new(&settings.queue, true));

@@ -6,6 +6,7 @@ pub(super) mod auth;
 mod body;
 mod contracts;
 mod dead_letters;
+mod deprecation;
 mod documents;
 mod encoding;
 mod events;

@@ -20,11 +20,11 @@ impl Observer for Seen {
 
 fn intake(capacity: usize) -> (Intake, Arc<Seen>) {
     let contracts = Contracts::default();
-    let info = ContractInfo {
-        event_type: "a.b".to_owned(),
-        version: "1.0.0".parse().unwrap(),
-        schema: json!({ "required": ["n"] }),
-    };
+    let info = ContractInfo::new(
+        "a.b",
+        "1.0.0".parse().unwrap(),
+        json!({ "required": ["n"] }),
+    );
     contracts.register("p", info).unwrap();
     let admission = Admission::new(&Limits::default(), &[], &[], Arc::new(contracts));
     let config = Config {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::config::{HumanDuration, Secret, Section, Sha256};
 
 /// The keys of `[plugins]` itself, which no plugin's section can be called.
-pub(crate) const RESERVED: [&str; 2] = ["dir", "init_timeout"];
+pub(crate) const RESERVED: [&str; 3] = ["contracts_dir", "dir", "init_timeout"];
 
 /// Which plugins run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,11 @@ pub struct Config {
     /// "plugins".
     #[schemars(length(min = 1))]
     pub dir: PathBuf,
+    /// A folder of contract files, `*.json` and `*.toml`, for types that no plugin owns; a relative one
+    /// starts at the config file's folder. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub contracts_dir: Option<PathBuf>,
     /// How long a plugin may take to start. More than 0; default "10s".
     pub init_timeout: HumanDuration,
     /// The section of each plugin, `[plugins.NAME]`; `-` and `_` in a name are the same.
@@ -34,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("plugins"),
+            contracts_dir: None,
             init_timeout: HumanDuration::from_secs(10),
             named: BTreeMap::new(),
         }

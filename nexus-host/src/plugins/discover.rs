@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::Config;
 use super::manifest;
+use super::owned::Owned;
 use super::refusal::{Refusal, RefusalCode as Code};
 
 /// Largest library that is read.
@@ -48,6 +49,8 @@ impl From<Refusal> for Refused {
 pub struct Candidate {
     /// What it says of itself.
     pub manifest: Manifest,
+    /// The contracts that it says it owns.
+    pub owned: Owned,
     /// SHA-256 of the bytes, lower-case hex.
     pub sha256: String,
     /// The file's content as it was checked.
@@ -89,7 +92,7 @@ pub fn scan(config: &Config) -> io::Result<Vec<Found>> {
 /// Why it may not be loaded.
 pub fn examine(path: &Path, config: &Config) -> Result<Candidate, Refused> {
     let bytes = read(path)?;
-    let manifest = manifest::read(&bytes)?;
+    let (manifest, owned) = manifest::read(&bytes)?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     if let Err(refusal) = check_settings(&manifest, &sha256, config) {
         return Err(Refused {
@@ -99,6 +102,7 @@ pub fn examine(path: &Path, config: &Config) -> Result<Candidate, Refused> {
     }
     Ok(Candidate {
         manifest,
+        owned,
         sha256,
         bytes,
     })

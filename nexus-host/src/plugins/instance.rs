@@ -1,14 +1,19 @@
 //! One running plugin: typed calls out, replies in, and a component built anew after a panic.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nexus_plugin_api::abi::{
     AnswerV1, CallV1, ErrorV1, EventV1, FutureV1, HostV1, Manifest, PluginV1, RootV1_Ref, codes,
     plugin_op,
 };
-use nexus_plugin_api::wire::{DeliverHead, Description, HookHead, HookReplyHead, Init};
+use nexus_plugin_api::wire::{
+    DeliverHead, Description, HookHead, HookReplyHead, Init, MigrationInfo,
+};
 use nexus_plugin_api::{Event, Health, HookReply, HookRequest, Outcome, PluginError, Reply};
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
@@ -16,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
+use crate::admission::Migrator;
 use crate::dispatch::port::Call;
 
 /// Attempts at building a component anew before the calls that wait for it fail.
@@ -253,6 +259,23 @@ impl Instance {
             delay *= 2;
         }
         Ok(())
+    }
+}
+
+impl Migrator for Instance {
+    /// A migration answers at once, and belongs to no component that a panic could poison.
+    fn migrate(&self, step: &MigrationInfo, payload: &[u8]) -> Result<Vec<u8>, PluginError> {
+        let head = serde_json::to_vec(step)?;
+        let call = plain_call(0, None);
+        let answer = pin!(self.plugin.call(&call, plugin_op::MIGRATE, &head, payload));
+        match answer.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(answer)) => Ok(answer.body.into_vec()),
+            Poll::Ready(Err(error)) => Err(self.redaction.error(error)),
+            Poll::Pending => Err(PluginError::permanent(
+                "malformed_answer",
+                "the plugin does not answer at once",
+            )),
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use nexus_plugin_api::abi::{
 };
 use object::{Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection};
 use semver::Version;
+use serde::de::DeserializeOwned;
 
+use super::owned::Owned;
 use super::refusal::{Refusal, RefusalCode as Code};
 
 /// Most components a library may hold.
@@ -18,7 +20,7 @@ const MAX_COMPONENTS: usize = 1_000;
 ///
 /// # Errors
 /// See [`Code`]; everything up to `PanicAbort` is found here.
-pub(super) fn read(bytes: &[u8]) -> Result<Manifest, Refusal> {
+pub(super) fn read(bytes: &[u8]) -> Result<(Manifest, Owned), Refusal> {
     let library = File::parse(bytes).map_err(|error| {
         Refusal::new(
             Code::NotALibrary,
@@ -27,11 +29,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Manifest, Refusal> {
         )
     })?;
     check_machine(&library)?;
-    let manifest = parse(section(&library)?)?;
+    let text = text(section(&library)?)?;
+    let manifest: Manifest = parse(text)?;
     check_target(&manifest)?;
     check_abi(&manifest)?;
     check_contents(&manifest)?;
-    Ok(manifest)
+    Ok((manifest, parse(text)?))
 }
 
 fn check_machine(library: &File<'_>) -> Result<(), Refusal> {
@@ -92,7 +95,7 @@ fn section<'a>(library: &File<'a>) -> Result<&'a [u8], Refusal> {
         })
 }
 
-fn parse(section: &[u8]) -> Result<Manifest, Refusal> {
+fn text(section: &[u8]) -> Result<&[u8], Refusal> {
     let text = section.strip_prefix(MANIFEST_MAGIC).ok_or_else(|| {
         Refusal::bad_manifest("the manifest section does not start as expected".to_owned())
     })?;
@@ -105,7 +108,11 @@ fn parse(section: &[u8]) -> Result<Manifest, Refusal> {
             "the library holds more than one manifest".to_owned(),
         ));
     }
-    serde_json::from_slice(&text[..end])
+    Ok(&text[..end])
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(text)
         .map_err(|error| Refusal::bad_manifest(format!("the manifest does not parse: {error}")))
 }
 

@@ -1,7 +1,8 @@
 //! What the plugins room needs of the host, to serve its plugins. The host wires the real one in.
 
-use nexus_plugin_api::{ContractInfo, NewEvent, PluginError, Published, StateWrite};
+use nexus_plugin_api::{NewEvent, PluginError, Published, StateWrite};
 
+use crate::admission::Offer;
 use crate::queue::BoxFuture;
 
 /// The hub, as plugins see it.
@@ -37,9 +38,10 @@ pub trait Upstream: Send + Sync + 'static {
 
 /// Where contracts are kept.
 pub trait ContractStore {
-    /// Takes over a plugin's contracts, all of them or none.
+    /// Takes over a plugin's contracts and migrations, all of them or none.
     ///
     /// # Errors
-    /// Why they cannot be: one does not compile, or another plugin has it with another content.
-    fn register(&self, plugin: &str, contracts: &[ContractInfo]) -> Result<(), String>;
+    /// Why they cannot be: one does not compile, breaks an earlier version, or another plugin has it with
+    /// another content.
+    fn register(&self, offer: Offer<'_>) -> Result<(), String>;
 }

@@ -46,7 +46,8 @@ pub enum RefusalCode {
     LoadFailed,
     /// The layout of an interface type differs.
     LayoutMismatch,
-    /// It brings a contract that another plugin has with another content.
+    /// It brings a contract that cannot be used, that another owner has with another content, or that
+    /// breaks an earlier version.
     ContractConflict,
     /// Building its components failed.
     InitFailed,

@@ -17,6 +17,7 @@ use super::port::ContractStore;
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use super::service::{Connection, PluginService};
+use crate::admission::{Migrator, Offer};
 use crate::config::Config;
 
 /// Why the plugins could not be started.
@@ -157,7 +158,7 @@ impl<'a> Starter<'a> {
             return Err(Refusal::disabled(&manifest.id));
         }
         let config = self.plugin_config(manifest)?;
-        let contracts = describe(root)?.contracts;
+        let described = describe(root)?;
         let redaction = Arc::new(Redaction::new(self.config.plugin_secrets(&manifest.id)));
         let service = PluginService {
             plugin: manifest.id.clone(),
@@ -179,16 +180,21 @@ impl<'a> Starter<'a> {
         )
         .await?;
         // Only now: the events of a plugin that does not run must stay unknown.
-        self.contracts
-            .register(&manifest.id, &contracts)
-            .map_err(|reason| {
-                Refusal::new(
-                    Code::ContractConflict,
-                    reason,
-                    "correct the contract, give it another version, or remove one of the plugins",
-                )
-            })?;
-        Ok((instance, contracts))
+        let migrator: Arc<dyn Migrator> = instance.clone();
+        let offer = Offer {
+            owner: &manifest.id,
+            contracts: &described.contracts,
+            migrations: &described.migrations,
+            migrator: Some(&migrator),
+        };
+        self.contracts.register(offer).map_err(|reason| {
+            Refusal::new(
+                Code::ContractConflict,
+                reason,
+                "correct the contract, give it another version, or remove one of the plugins",
+            )
+        })?;
+        Ok((instance, described.contracts))
     }
 
     fn refuse_duplicate(&self, manifest: &Manifest) -> Option<Refusal> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Effect, Event, StateWrite};
+use semver::Version;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -193,6 +194,13 @@ pub struct JournalLine {
 pub enum Step {
     /// Accepted into the queue.
     Accepted,
+    /// Sent as an earlier version of its contract, and carried over to a later one.
+    Migrated {
+        /// The version that was sent.
+        from: Version,
+        /// The version that it is now.
+        to: Version,
+    },
     /// Taken up for routing.
     Leased,
     /// No processor subscribes to it.
@@ -304,6 +312,12 @@ pub enum Step {
 
 /// The longest delay; a plugin may name one that no clock can hold.
 pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// That an event was carried over to a later version of its contract, if it was.
+pub(super) fn migrated(event: &Event, from: Option<Version>) -> Option<Step> {
+    let to = event.contract_version.clone()?;
+    from.map(|from| Step::Migrated { from, to })
+}
 
 /// What an event weighs: the bytes of its payload.
 pub(super) fn size(event: &Event) -> u64 {

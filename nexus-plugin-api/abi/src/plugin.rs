@@ -20,6 +20,10 @@ pub mod plugin_op {
     pub const HEALTH: u32 = 4;
     /// Any component: build it anew after a panic. No answer.
     pub const REBUILD: u32 = 5;
+    /// The plugin, whatever the component: carry a payload over to a later version of its contract. Head:
+    /// `{"type", "from", "to"}`. Body: the payload. Answer, ready at once: body, the new payload. Only
+    /// migrations that the description names are asked for.
+    pub const MIGRATE: u32 = 6;
 }
 
 /// The circumstances of one call, borrowed for its length.

@@ -13,6 +13,7 @@ pub(crate) struct Export {
     description: Option<LitStr>,
     config: Option<Path>,
     contracts: Vec<Path>,
+    migrations: Vec<Path>,
     sources: Vec<Path>,
     processors: Vec<Path>,
     integrations: Vec<Path>,
@@ -35,6 +36,7 @@ impl Parse for Export {
                 "description" => export.description = Some(input.parse()?),
                 "config" => export.config = Some(input.parse()?),
                 "contracts" => export.contracts = list(input)?,
+                "migrations" => export.migrations = list(input)?,
                 "sources" => export.sources = list(input)?,
                 "processors" => export.processors = list(input)?,
                 "integrations" => export.integrations = list(input)?,
@@ -45,7 +47,7 @@ impl Parse for Export {
                         key.span(),
                         format!(
                             "unknown key `{other}`; known are id, description, config, contracts, \
-                             sources, processors, integrations, services, capabilities"
+                             migrations, sources, processors, integrations, services, capabilities"
                         ),
                     ));
                 }
@@ -95,6 +97,7 @@ pub(crate) fn expand(export: &Export) -> TokenStream {
     let Export {
         id,
         contracts,
+        migrations,
         sources,
         processors,
         integrations,
@@ -150,6 +153,24 @@ pub(crate) fn expand(export: &Export) -> TokenStream {
                         subscriptions: &[],
                     },)*
                 ],
+                contracts: &[
+                    #(::nexus_plugin_api::export::ContractSpec {
+                        event_type: <#contracts as ::nexus_plugin_api::Contract>::TYPE,
+                        version: <#contracts as ::nexus_plugin_api::Contract>::VERSION,
+                        deprecated: <#contracts as ::nexus_plugin_api::Contract>::DEPRECATED,
+                        sunset: <#contracts as ::nexus_plugin_api::Contract>::SUNSET,
+                    },)*
+                ],
+                migrations: &[
+                    #(::nexus_plugin_api::export::MigrationSpec {
+                        event_type: <<#migrations as ::nexus_plugin_api::Migration>::Old
+                            as ::nexus_plugin_api::Contract>::TYPE,
+                        from: <<#migrations as ::nexus_plugin_api::Migration>::Old
+                            as ::nexus_plugin_api::Contract>::VERSION,
+                        to: <<#migrations as ::nexus_plugin_api::Migration>::New
+                            as ::nexus_plugin_api::Contract>::VERSION,
+                    },)*
+                ],
                 config: <#config as ::nexus_plugin_api::ConfigSchema>::SCHEMA,
                 services: &[#(#services),*],
                 capabilities: &[#(#capabilities),*],
@@ -158,15 +179,28 @@ pub(crate) fn expand(export: &Export) -> TokenStream {
             fn definition() -> ::nexus_plugin_api::Definition {
                 ::nexus_plugin_api::Definition::new()
                     #(.contract::<#contracts>())*
+                    #(.migration::<#migrations>())*
                     #(.source::<#sources>())*
                     #(.processor::<#processors>())*
                     #(.integration::<#integrations>())*
             }
         }
 
-        // A contract's version is checked here, where its author sees it.
-        #(const _: () = ::nexus_plugin_api::export::assert_semver(
-            <#contracts as ::nexus_plugin_api::Contract>::VERSION,
+        // A contract's version and dates are checked here, where its author sees it.
+        #(const _: () = {
+            ::nexus_plugin_api::export::assert_semver(
+                <#contracts as ::nexus_plugin_api::Contract>::VERSION,
+            );
+            ::nexus_plugin_api::export::assert_date(
+                <#contracts as ::nexus_plugin_api::Contract>::DEPRECATED,
+            );
+            ::nexus_plugin_api::export::assert_date(
+                <#contracts as ::nexus_plugin_api::Contract>::SUNSET,
+            );
+        };)*
+        #(const _: () = ::nexus_plugin_api::export::assert_same_type(
+            <<#migrations as ::nexus_plugin_api::Migration>::Old as ::nexus_plugin_api::Contract>::TYPE,
+            <<#migrations as ::nexus_plugin_api::Migration>::New as ::nexus_plugin_api::Contract>::TYPE,
         );)*
 
         // The components must take the configuration whose schema the manifest shows.

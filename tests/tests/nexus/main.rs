@@ -6,6 +6,7 @@
 
 mod bad_plugins;
 mod cloudevents;
+mod contracts;
 mod damaged_log;
 mod dead_letters;
 mod desktop_toast;

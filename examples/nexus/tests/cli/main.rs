@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod check;
+mod contract;
 mod harness;
 mod key;
 mod new_plugin;

@@ -2,8 +2,9 @@ use nexus_plugin_api::prelude::*;
 use serde_json::Value;
 
 use super::super::strict_json::{Bounds, parse};
+use super::compiled::LONGEST_MESSAGE;
 use super::*;
-use crate::admission::Limits;
+use crate::admission::{Limits, MAX_VIOLATIONS};
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Mail {
@@ -19,11 +20,7 @@ impl nexus_plugin_api::Contract for Mail {
 }
 
 fn info(event_type: &str, version: &str, schema: Value) -> ContractInfo {
-    ContractInfo {
-        event_type: event_type.to_owned(),
-        version: version.parse().unwrap(),
-        schema,
-    }
+    ContractInfo::new(event_type, version.parse().unwrap(), schema)
 }
 
 fn found(contracts: &Contracts, event_type: &str, payload: &Value) -> Vec<(String, String)> {

@@ -1,11 +1,14 @@
 //! `/v1/contracts`: shows the registered contracts as JSON Schema. It changes none.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State as Extracted};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use hyper::StatusCode;
 use hyper::http::request::Parts;
+use nexus_plugin_api::RuleInfo;
 use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,6 +25,22 @@ struct Listed {
     version: Version,
     versions: Vec<Version>,
     plugin: String,
+    /// The versions that are outdated, or will be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outdated: Vec<Outdated>,
+    /// How many events of each version were admitted since the start; versions without any left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    uses: BTreeMap<Version, u64>,
+}
+
+/// A version that should not be sent any more, or that will not be taken some day.
+#[derive(Serialize)]
+struct Outdated {
+    version: Version,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecated: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sunset: Option<DateTime<Utc>>,
 }
 
 /// One version in full.
@@ -32,7 +51,32 @@ struct Shown<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     versions: Vec<Version>,
     plugin: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecated: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sunset: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rules: &'a [RuleInfo],
+    /// How many events of this version were admitted since the start.
+    uses: u64,
     schema: &'a Value,
+}
+
+impl Listed {
+    fn add(&mut self, contract: &Contract) {
+        let info = contract.info();
+        self.versions.push(info.version.clone());
+        if info.deprecated.is_some() || info.sunset.is_some() {
+            self.outdated.push(Outdated {
+                version: info.version.clone(),
+                deprecated: info.deprecated,
+                sunset: info.sunset,
+            });
+        }
+        if contract.uses() > 0 {
+            self.uses.insert(info.version.clone(), contract.uses());
+        }
+    }
 }
 
 /// `GET /v1/contracts`.
@@ -42,20 +86,23 @@ pub(super) async fn list(Extracted(shared): State, head: Parts) -> Result<Respon
     let mut listed: Vec<Listed> = Vec::new();
     for contract in contracts.list() {
         let info = contract.info();
-        match listed.last_mut() {
-            Some(last) if last.r#type == info.event_type => {
-                last.versions.push(info.version.clone());
-            }
-            _ => {
-                let newest = contracts.newest(&info.event_type);
-                let newest = newest.as_deref().unwrap_or(&*contract);
-                listed.push(Listed {
-                    r#type: info.event_type.clone(),
-                    version: newest.info().version.clone(),
-                    versions: vec![info.version.clone()],
-                    plugin: newest.owner().to_owned(),
-                });
-            }
+        if listed
+            .last()
+            .is_none_or(|last| last.r#type != info.event_type)
+        {
+            let newest = contracts.newest(&info.event_type);
+            let newest = newest.as_deref().unwrap_or(&*contract);
+            listed.push(Listed {
+                r#type: info.event_type.clone(),
+                version: newest.info().version.clone(),
+                versions: Vec::new(),
+                plugin: newest.owner().to_owned(),
+                outdated: Vec::new(),
+                uses: BTreeMap::new(),
+            });
+        }
+        if let Some(last) = listed.last_mut() {
+            last.add(&contract);
         }
     }
     let body = serde_json::json!({ "contracts": listed });
@@ -105,6 +152,10 @@ fn show(contract: &Contract, versions: Vec<Version>) -> Response {
         version: &info.version,
         versions,
         plugin: contract.owner(),
+        deprecated: info.deprecated,
+        sunset: info.sunset,
+        rules: &info.rules,
+        uses: contract.uses(),
         schema: &info.schema,
     };
     json(StatusCode::OK, &shown)

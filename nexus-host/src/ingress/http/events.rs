@@ -15,12 +15,13 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use super::deprecation;
 use super::format::{Format, PREFIX};
 use super::idempotency::{Content, Key};
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
 use super::{Shared, State, auth, body, json, json_text, rate};
-use crate::admission::{ClientScope, Rejection, Supplied, Transport, quoted};
+use crate::admission::{ClientScope, Notice, Rejection, Supplied, Transport, quoted};
 use crate::ingress::cloudevents;
 use crate::intake::{Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
@@ -183,14 +184,24 @@ async fn answer(
     match submitted {
         Submitted::One(mut receipt) => {
             if let Some(journey) = outcome(shared, client, &mut receipt, deadline).await {
-                return json(StatusCode::OK, &journey);
+                let mut response = json(StatusCode::OK, &journey);
+                if let Some(notice) = &receipt.notice {
+                    deprecation::announce(notice, response.headers_mut());
+                }
+                return response;
             }
             let (id, status) = (receipt.event_id, word(receipt.status()));
-            let Some(first) = receipt.first_accepted_at else {
-                let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
-                return json_text(StatusCode::ACCEPTED, text);
+            let mut response = match receipt.first_accepted_at {
+                None => {
+                    let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
+                    json_text(StatusCode::ACCEPTED, text)
+                }
+                Some(_) => json(StatusCode::ACCEPTED, &One::taken(&receipt)),
             };
-            json(StatusCode::ACCEPTED, &One::again(id, first))
+            if let Some(notice) = &receipt.notice {
+                deprecation::announce(notice, response.headers_mut());
+            }
+            response
         }
         Submitted::Many(answers) => {
             let mut outcomes = Vec::with_capacity(answers.len());
@@ -225,6 +236,9 @@ pub(super) enum One<'a> {
         status: &'static str,
         #[serde(flatten)]
         first: Option<First>,
+        /// That the contract version which was sent is outdated.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deprecation: Option<&'a Notice>,
     },
     Refused {
         status: &'static str,
@@ -239,16 +253,25 @@ pub(super) struct First {
     href: String,
 }
 
-impl One<'_> {
-    /// An event that was there before.
-    fn again(event_id: Uuid, first_accepted_at: DateTime<Utc>) -> Self {
+impl<'a> One<'a> {
+    /// An event that is in, or was there before.
+    fn taken(receipt: &'a Receipt) -> Self {
+        let event_id = receipt.event_id;
         Self::Taken {
             event_id,
-            status: word(PublishStatus::Duplicate),
-            first: Some(First {
+            status: word(receipt.status()),
+            first: receipt.first_accepted_at.map(|first_accepted_at| First {
                 first_accepted_at,
                 href: format!("/v1/events/{event_id}"),
             }),
+            deprecation: receipt.notice.as_deref(),
+        }
+    }
+
+    fn rejected(problem: &'a Problem) -> Self {
+        Self::Refused {
+            status: "rejected",
+            error: problem.as_document(None),
         }
     }
 }
@@ -256,26 +279,8 @@ impl One<'_> {
 /// What became of an event, without its outcome.
 pub(super) fn one(answer: &Result<Receipt, Problem>) -> One<'_> {
     match answer {
-        Ok(receipt) => taken(receipt),
-        Err(problem) => rejected(problem),
-    }
-}
-
-fn taken(receipt: &Receipt) -> One<'static> {
-    match receipt.first_accepted_at {
-        Some(first) => One::again(receipt.event_id, first),
-        None => One::Taken {
-            event_id: receipt.event_id,
-            status: word(PublishStatus::Accepted),
-            first: None,
-        },
-    }
-}
-
-fn rejected(problem: &Problem) -> One<'_> {
-    One::Refused {
-        status: "rejected",
-        error: problem.as_document(None),
+        Ok(receipt) => One::taken(receipt),
+        Err(problem) => One::rejected(problem),
     }
 }
 
@@ -287,8 +292,8 @@ fn all(outcomes: &[Outcome], watched: bool) -> Response {
         .iter()
         .map(|outcome| match outcome {
             Ok((_, Some(journey))) => One::Finished(journey),
-            Ok((receipt, None)) => taken(receipt),
-            Err(problem) => rejected(problem),
+            Ok((receipt, None)) => One::taken(receipt),
+            Err(problem) => One::rejected(problem),
         })
         .collect();
     let finished = |one: &One<'_>| matches!(one, One::Finished(_));

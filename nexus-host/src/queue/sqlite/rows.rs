@@ -74,6 +74,9 @@ struct Head<'a> {
     correlation_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contract_version: Option<Cow<'a, Version>>,
+    /// The version that was sent, when it was carried over to a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_as: Option<Cow<'a, Version>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     causation_id: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,18 +103,43 @@ pub(super) struct Told {
 }
 
 /// The envelope as one column.
-pub(super) fn head(event: &Event) -> Result<String, Damage> {
+pub(super) fn head(event: &Event, sent_as: Option<&Version>) -> Result<String, Damage> {
     Ok(serde_json::to_string(&Head {
         event_type: event.event_type.as_str().into(),
         timestamp: event.timestamp,
         priority: event.priority,
         correlation_id: event.correlation_id.as_deref().map(Cow::from),
         contract_version: event.contract_version.as_ref().map(Cow::Borrowed),
+        sent_as: sent_as.map(Cow::Borrowed),
         causation_id: event.causation_id,
         expires_at: event.expires_at,
         traceparent: event.traceparent.as_deref().map(Cow::from),
         tracestate: event.tracestate.as_deref().map(Cow::from),
     })?)
+}
+
+/// How an event's journal begins.
+pub(super) fn first_lines(
+    head: &str,
+    accepted_at: DateTime<Utc>,
+) -> Result<Vec<JournalLine>, Damage> {
+    let line = |step| JournalLine {
+        at: accepted_at,
+        step,
+    };
+    let mut lines = Vec::with_capacity(4 + 2);
+    lines.push(line(Step::Accepted));
+    // Few events were migrated, so most heads need not be read.
+    if head.contains("\"sent_as\"") {
+        let head: Head<'_> = serde_json::from_str(head)?;
+        if let (Some(from), Some(to)) = (head.sent_as, head.contract_version) {
+            lines.push(line(Step::Migrated {
+                from: from.into_owned(),
+                to: to.into_owned(),
+            }));
+        }
+    }
+    Ok(lines)
 }
 
 /// An event's columns as they are stored: `id, source, lane, accepted_at, head, payload`, from `first`

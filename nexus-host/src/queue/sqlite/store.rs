@@ -186,13 +186,15 @@ impl Store {
 
     /// Takes an event in at the end of its class, room or not.
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
+        let sent_as = event.sent_as();
         let event = event.event();
         self.marks
             .insert(&self.connection, event, now, &mut self.totals)?;
         self.totals.accepted += 1;
         self.totals.place += 1;
         let key = Key::new(event.priority, self.totals.place);
-        let head = self.insert_event(key, event, now)?;
+        let head = rows::head(event, sent_as)?;
+        self.insert_event(key, event, now, &head)?;
         self.totals.unrouted[key.class()].add(size(event));
         Ok(Row {
             key,
@@ -202,21 +204,21 @@ impl Store {
         })
     }
 
-    /// Answers the envelope as it is stored.
+    /// `head`: the envelope as it is to be stored.
     fn insert_event(
         &mut self,
         key: Key,
         event: &Event,
         accepted_at: i64,
-    ) -> Result<String, Trouble> {
-        let head = rows::head(event)?;
+        head: &str,
+    ) -> Result<(), Trouble> {
         let mut cells = vec![ValueRef::Integer(key.0)];
-        cells.extend(rows::cells(event, accepted_at, &head));
+        cells.extend(rows::cells(event, accepted_at, head));
         let sql = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         sum::put(&self.connection, sql, &cells)?;
         self.totals.depth += 1;
         self.totals.bytes += size(event);
-        Ok(head)
+        Ok(())
     }
 
     fn insert_task(

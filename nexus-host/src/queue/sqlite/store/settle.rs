@@ -101,14 +101,11 @@ impl Store {
     /// Begins to write down what happens to an event.
     fn open_page(&mut self, held: &Held) -> Result<Page, Trouble> {
         let row = &held.task.row;
-        let mut lines = Vec::with_capacity(4 + 2);
+        let mut lines = Vec::new();
         let progress = match held.task.id {
             None => {
                 self.totals.unrouted[row.key.class()].take(size(&row.event));
-                lines.push(JournalLine {
-                    at: row.accepted_at,
-                    step: Step::Accepted,
-                });
+                lines = rows::first_lines(&row.head, row.accepted_at)?;
                 Progress::NEW
             }
             Some(_) => self
@@ -374,10 +371,7 @@ impl Store {
             is_known: false,
             before: Progress::NEW,
             progress: Progress::NEW,
-            lines: vec![JournalLine {
-                at: row.accepted_at,
-                step: Step::Accepted,
-            }],
+            lines: rows::first_lines(&row.head, row.accepted_at)?,
         };
         let grave = Grave {
             work: Work::Route,

@@ -1,0 +1,301 @@
+//! What changes between two JSON Schemas: receives the older and the newer, hands on each change with its
+//! place and whom it breaks. It knows the keywords that contracts are made of; where it cannot tell what a
+//! change means, it says so and takes it for a break.
+
+mod bounds;
+mod schema;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use schema::{Kinds, Side, escaped};
+
+/// How many changes one comparison lists; whoever changes more has written another contract.
+const MAX_CHANGES: usize = 200;
+
+/// How deep schemas are followed; a payload nests less deep by default.
+const MAX_DEPTH: usize = 64;
+
+/// Whom a new version of a schema breaks, and why.
+///
+/// ```
+/// use nexus_host::admission::ContractDiff;
+/// use serde_json::json;
+///
+/// let old = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+/// let new = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
+/// let diff = ContractDiff::between(&old, &new);
+/// assert!(!diff.accepts_older());
+/// assert_eq!(diff.changes()[0].pointer, "/properties/a/type");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ContractDiff {
+    changes: Vec<Change>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// JSON Pointer into the schema; into the newer one, save for what it has no more.
+    pub pointer: String,
+    /// What has changed.
+    pub message: String,
+    /// Whether something that the older version accepts may be refused by the newer one.
+    pub breaks_writers: bool,
+    /// Whether something that the newer version accepts may be refused by the older one.
+    pub breaks_readers: bool,
+}
+
+impl ContractDiff {
+    /// Compares an older schema with a newer one.
+    pub fn between(old: &Value, new: &Value) -> Self {
+        let mut walk = Walk {
+            old_root: old,
+            new_root: new,
+            under_way: Vec::new(),
+            changes: Vec::new(),
+        };
+        walk.schemas(old, new, "", 0);
+        Self {
+            changes: walk.changes,
+        }
+    }
+
+    /// Every change, in the order of the schema.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether the newer version accepts everything that the older one accepts: producers that still send
+    /// the older one are safe.
+    pub fn accepts_older(&self) -> bool {
+        self.first_break().is_none()
+    }
+
+    /// Whether the older version accepts everything that the newer one accepts: consumers that still know
+    /// the older one only are safe.
+    pub fn accepts_newer(&self) -> bool {
+        !self.changes.iter().any(|change| change.breaks_readers)
+    }
+
+    /// The first change that breaks producers of the older version.
+    pub fn first_break(&self) -> Option<&Change> {
+        self.changes.iter().find(|change| change.breaks_writers)
+    }
+}
+
+/// Whom a change breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Breaks {
+    Nobody,
+    Writers,
+    Readers,
+    Both,
+}
+
+struct Walk<'s> {
+    old_root: &'s Value,
+    new_root: &'s Value,
+    /// Pairs of references that are being compared: a schema that holds itself ends here.
+    under_way: Vec<(&'s Value, &'s Value)>,
+    changes: Vec<Change>,
+}
+
+impl<'s> Walk<'s> {
+    fn schemas(&mut self, old: &'s Value, new: &'s Value, at: &str, depth: usize) {
+        if old == new && !schema::refers(Some(old)) {
+            return;
+        }
+        let (Some(from), Some(to)) = (Side::of(old, self.old_root), Side::of(new, self.new_root))
+        else {
+            if old != new {
+                self.untold(at, "a reference");
+            }
+            return;
+        };
+        let pair = (from.value, to.value);
+        let is_again = |known: &(&Value, &Value)| {
+            std::ptr::eq(known.0, pair.0) && std::ptr::eq(known.1, pair.1)
+        };
+        if self.changes.len() >= MAX_CHANGES || self.under_way.iter().any(is_again) {
+            return;
+        }
+        if depth > MAX_DEPTH {
+            self.untold(at, "what is nested deeper");
+            return;
+        }
+        match (from.is_never(), to.is_never()) {
+            (true, true) => return,
+            (false, true) => return self.put(at, Breaks::Writers, "is not allowed any more"),
+            (true, false) => return self.put(at, Breaks::Readers, "is allowed now"),
+            (false, false) => {}
+        }
+        self.under_way.push(pair);
+        self.kinds(&from, &to, at);
+        self.values(&from, &to, at);
+        bounds::compare(self, &from, &to, at);
+        self.properties(&from, &to, at, depth);
+        self.rest(&from, &to, at, depth);
+        self.under_way.pop();
+    }
+
+    /// `type`.
+    fn kinds(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str) {
+        let (from, to) = (Kinds::of(old.get("type")), Kinds::of(new.get("type")));
+        let breaks = Breaks::of(!to.cover(from), !from.cover(to));
+        if breaks != Breaks::Nobody {
+            self.put(
+                &format!("{at}/type"),
+                breaks,
+                format!("was {from}, is {to}"),
+            );
+        }
+    }
+
+    /// `enum`, `const`, and a choice of those.
+    fn values(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str) {
+        let (from, to) = (old.values(), new.values());
+        match (from, to) {
+            (None, None) => {}
+            (None, Some(_)) => self.put(at, Breaks::Writers, "allows certain values only now"),
+            (Some(_), None) => self.put(at, Breaks::Readers, "allows any value now"),
+            (Some(from), Some(to)) => {
+                for gone in from.iter().filter(|value| !to.contains(value)) {
+                    let message = format!("does not allow {} any more", short(gone));
+                    self.put(at, Breaks::Writers, message);
+                }
+                for fresh in to.iter().filter(|value| !from.contains(value)) {
+                    self.put(at, Breaks::Readers, format!("allows {} now", short(fresh)));
+                }
+            }
+        }
+    }
+
+    /// `required`, `properties` and `additionalProperties`.
+    fn properties(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str, depth: usize) {
+        let (was, is) = (old.required(), new.required());
+        for name in is.iter().filter(|name| !was.contains(name)) {
+            let message = format!("the field {} is required now", short_text(name));
+            self.put(&format!("{at}/required"), Breaks::Writers, message);
+        }
+        for name in was.iter().filter(|name| !is.contains(name)) {
+            let message = format!("the field {} is not required any more", short_text(name));
+            self.put(&format!("{at}/required"), Breaks::Readers, message);
+        }
+        let place = |name: &str| format!("{at}/properties/{}", escaped(name));
+        for (name, from) in old.properties() {
+            match new.property(name) {
+                Some(to) => self.schemas(from, to, &place(name), depth + 1),
+                None => match new.others() {
+                    None => self.put(&place(name), Breaks::Readers, "is said nothing of any more"),
+                    Some(others) => self.schemas(from, others, &place(name), depth + 1),
+                },
+            }
+        }
+        for (name, to) in new.properties() {
+            if old.property(name).is_some() {
+                continue;
+            }
+            match old.others() {
+                // Nobody could be meant to send what no contract mentioned.
+                None => self.put(&place(name), Breaks::Nobody, "is a new field"),
+                Some(Value::Bool(false)) => {
+                    let message = "is a new field, which the older version refuses";
+                    self.put(&place(name), Breaks::Readers, message);
+                }
+                Some(others) => self.schemas(others, to, &place(name), depth + 1),
+            }
+        }
+        let key = match old
+            .get("unevaluatedProperties")
+            .or(new.get("unevaluatedProperties"))
+        {
+            Some(_) => "unevaluatedProperties",
+            None => "additionalProperties",
+        };
+        let place = format!("{at}/{key}");
+        self.schemas(old.others_or_any(), new.others_or_any(), &place, depth + 1);
+    }
+
+    /// `items`, parts and everything else.
+    fn rest(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str, depth: usize) {
+        let (from, to) = (old.sub("items"), new.sub("items"));
+        self.schemas(from, to, &format!("{at}/items"), depth + 1);
+        for key in ["allOf", "anyOf", "oneOf"] {
+            let is_told =
+                |side: &Side<'_>| side.get(key).is_none() || side.is_choice_of_values(key);
+            if is_told(old) && is_told(new) {
+                continue;
+            }
+            self.parts(old.get(key), new.get(key), &format!("{at}/{key}"), depth);
+        }
+        for key in old.untold(new) {
+            if old.get(key) != new.get(key) || schema::refers(old.get(key)) {
+                self.untold(&format!("{at}/{key}"), &format!("`{key}`"));
+            }
+        }
+    }
+
+    fn parts(&mut self, old: Option<&'s Value>, new: Option<&'s Value>, at: &str, depth: usize) {
+        let list = |value: Option<&'s Value>| value.and_then(Value::as_array);
+        match (list(old), list(new)) {
+            (None, None) if old == new => {}
+            (Some(from), Some(to)) if from.len() == to.len() => {
+                let before = self.changes.len();
+                for (index, (from, to)) in from.iter().zip(to).enumerate() {
+                    self.schemas(from, to, &format!("{at}/{index}"), depth + 1);
+                }
+                // Where exactly one must fit, one that fits more often may be one too many.
+                if at.ends_with("/oneOf") {
+                    for change in &mut self.changes[before..] {
+                        let breaks = change.breaks_writers || change.breaks_readers;
+                        (change.breaks_writers, change.breaks_readers) = (breaks, breaks);
+                    }
+                }
+            }
+            _ => self.untold(at, "a choice between schemas"),
+        }
+    }
+
+    /// A change whose meaning is not known.
+    fn untold(&mut self, at: &str, what: &str) {
+        let message = format!("{what} has changed; what that means cannot be told");
+        self.put(at, Breaks::Both, message);
+    }
+
+    fn put(&mut self, at: &str, breaks: Breaks, message: impl Into<String>) {
+        if self.changes.len() < MAX_CHANGES {
+            self.changes.push(Change {
+                pointer: at.to_owned(),
+                message: message.into(),
+                breaks_writers: matches!(breaks, Breaks::Writers | Breaks::Both),
+                breaks_readers: matches!(breaks, Breaks::Readers | Breaks::Both),
+            });
+        }
+    }
+}
+
+impl Breaks {
+    fn of(writers: bool, readers: bool) -> Self {
+        match (writers, readers) {
+            (false, false) => Self::Nobody,
+            (true, false) => Self::Writers,
+            (false, true) => Self::Readers,
+            (true, true) => Self::Both,
+        }
+    }
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => short_text(text),
+        other => crate::admission::quoted(&other.to_string()),
+    }
+}
+
+fn short_text(text: &str) -> String {
+    crate::admission::quoted(text)
+}
+
+#[cfg(test)]
+mod tests;

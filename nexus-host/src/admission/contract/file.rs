@@ -1,0 +1,306 @@
+//! Contracts that come as files, without code: receives a folder, hands on what each file holds or why it
+//! holds no contract. It registers none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use nexus_plugin_api::{ContractInfo, RuleInfo};
+use semver::Version;
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_path_to_error::{Path as Place, Segment};
+
+use super::super::envelope::escaped;
+use super::{Contracts, Offer};
+
+/// The largest contract file that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// How many files of a folder are read.
+const MAX_FILES: usize = 10_000;
+
+/// A contract file, and what became of it.
+#[derive(Debug, Clone)]
+pub struct ContractFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds, or what is wrong with it, with a JSON Pointer.
+    pub contract: Result<ContractInfo, String>,
+}
+
+impl ContractFile {
+    /// Reads one file, JSON or TOML by its name.
+    pub fn read(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            contract: read(path),
+        }
+    }
+
+    /// As whom its contract is registered: `file:NAME`.
+    pub fn owner(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        format!("file:{}", name.to_string_lossy())
+    }
+}
+
+/// Reads every `*.json` and `*.toml` file in a folder. In the order of types and versions, and what holds
+/// no contract first.
+///
+/// # Errors
+/// When the folder cannot be read, or holds too many files.
+fn scan(folder: &Path) -> io::Result<Vec<ContractFile>> {
+    let mut paths = fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    paths.retain(|path| format(path).is_some());
+    if paths.len() > MAX_FILES {
+        let message = format!("it holds more than {MAX_FILES} contract files");
+        return Err(io::Error::other(message));
+    }
+    paths.sort();
+    let mut files: Vec<_> = paths.iter().map(|path| ContractFile::read(path)).collect();
+    files.sort_by_cached_key(|file| {
+        let contract = file.contract.as_ref().ok();
+        contract.map(|info| (info.event_type.clone(), info.version.clone()))
+    });
+    Ok(files)
+}
+
+/// A contract file, and whether its contract is registered.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileReport {
+    /// The file's name.
+    pub file: String,
+    /// The type that it is of; absent when the file cannot be read.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// The version; absent when the file cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Why it is not registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+}
+
+/// Registers the contracts of a folder's files. One that is refused does not stop the others.
+///
+/// # Errors
+/// As [`scan`].
+pub fn register(folder: &Path, contracts: &Contracts) -> io::Result<Vec<FileReport>> {
+    let files = scan(folder)?.into_iter();
+    Ok(files.map(|file| register_one(&file, contracts)).collect())
+}
+
+fn register_one(file: &ContractFile, contracts: &Contracts) -> FileReport {
+    let owner = file.owner();
+    let taken = file
+        .contract
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|info| {
+            let offer = Offer {
+                owner: &owner,
+                contracts: std::slice::from_ref(info),
+                migrations: &[],
+                migrator: None,
+            };
+            contracts
+                .take(offer)
+                .map_err(|conflict| conflict.to_string())
+        });
+    let info = file.contract.as_ref().ok();
+    FileReport {
+        file: owner.trim_start_matches("file:").to_owned(),
+        event_type: info.map(|info| info.event_type.clone()),
+        version: info.map(|info| info.version.clone()),
+        refusal: taken.err(),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Toml,
+}
+
+fn format(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "json" => Some(Format::Json),
+        "toml" => Some(Format::Toml),
+        _ => None,
+    }
+}
+
+fn read(path: &Path) -> Result<ContractInfo, String> {
+    let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if length > MAX_BYTES {
+        return Err(format!("is over {MAX_BYTES} bytes"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let written: Written = match format(path) {
+        Some(Format::Toml) => {
+            let document = toml::Deserializer::parse(&text).map_err(|error| first_line(&error))?;
+            parse(document)?
+        }
+        _ => {
+            let mut document = serde_json::Deserializer::from_str(&text);
+            let written = parse(&mut document)?;
+            document.end().map_err(|error| error.to_string())?;
+            written
+        }
+    };
+    if !(written.schema.is_object() || written.schema.is_boolean()) {
+        return Err("/schema: must be a JSON Schema".to_owned());
+    }
+    Ok(ContractInfo {
+        event_type: written.r#type,
+        version: written.version,
+        schema: written.schema,
+        deprecated: written.deprecated.map(|date| date.0),
+        sunset: written.sunset.map(|date| date.0),
+        rules: written.rules,
+    })
+}
+
+fn parse<'de, D: Deserializer<'de>>(document: D) -> Result<Written, String>
+where
+    D::Error: std::fmt::Display,
+{
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let reason = first_line(error.inner());
+        format!("{}: {reason}", pointer(error.path()))
+    })
+}
+
+fn first_line(error: &impl ToString) -> String {
+    nexus_plugin_api::one_line(&error.to_string()).into()
+}
+
+fn pointer(place: &Place) -> String {
+    let steps = place.iter().map(|segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", escaped(key)),
+        Segment::Enum { variant } => format!("/{}", escaped(variant)),
+        Segment::Unknown => String::new(),
+    });
+    match steps.collect::<String>() {
+        at if at.is_empty() => "/".to_owned(),
+        at => at,
+    }
+}
+
+/// A contract as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    r#type: String,
+    version: Version,
+    schema: Value,
+    deprecated: Option<Date>,
+    sunset: Option<Date>,
+    #[serde(default)]
+    rules: Vec<RuleInfo>,
+}
+
+/// A day, `YYYY-MM-DD` at 0:00 UTC, or an RFC 3339 time.
+struct Date(DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let day = || {
+            Some(
+                text.parse::<NaiveDate>()
+                    .ok()?
+                    .and_time(NaiveTime::MIN)
+                    .and_utc(),
+            )
+        };
+        let time = DateTime::parse_from_rfc3339(&text).ok();
+        let time = time.map(|time| time.to_utc()).or_else(day);
+        time.map(Self).ok_or_else(|| {
+            D::Error::custom("must be a day such as `2027-01-31`, or an RFC 3339 time")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(name: &str, text: &str) -> Result<ContractInfo, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        ContractFile::read(&path).contract
+    }
+
+    #[test]
+    fn json_and_toml_say_the_same() {
+        let json = json!({
+            "type": "shop.paid", "version": "1.2.0",
+            "schema": { "type": "object", "properties": { "amount": { "type": "number" } } },
+            "deprecated": "2026-01-31", "sunset": "2027-01-31T12:00:00+01:00",
+            "rules": [{ "rule": "payload.amount > 0.0", "message": "must be positive" }],
+        });
+        let toml = r#"
+            type = "shop.paid"
+            version = "1.2.0"
+            deprecated = "2026-01-31"
+            sunset = "2027-01-31T12:00:00+01:00"
+            [schema]
+            type = "object"
+            properties.amount.type = "number"
+            [[rules]]
+            rule = "payload.amount > 0.0"
+            message = "must be positive"
+        "#;
+        let one = written("a.json", &json.to_string()).unwrap();
+        assert_eq!(
+            one.sunset.unwrap().to_rfc3339(),
+            "2027-01-31T11:00:00+00:00"
+        );
+        assert_eq!(written("a.toml", toml), Ok(one));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let good = json!({ "type": "a.b", "version": "1.0.0", "schema": {} });
+        let with = |key: &str, value: Value| {
+            let mut file = good.clone();
+            file[key] = value;
+            file.to_string()
+        };
+        let cases = [
+            (with("sundown", json!("2026-01-31")), "sundown"),
+            (with("version", json!("1")), "/version: "),
+            (with("sunset", json!("soon")), "/sunset: must be a day"),
+            (with("schema", json!("x")), "/schema: "),
+            (
+                with("rules", json!([{ "rule": "true" }])),
+                "/rules/0: missing field `message`",
+            ),
+            (
+                json!({ "type": "a.b", "version": "1.0.0" }).to_string(),
+                "missing field `schema`",
+            ),
+            ("[".to_owned(), "/: "),
+            (format!("{good}x"), "trailing"),
+        ];
+        for (text, expected) in cases {
+            let error = written("a.json", &text).unwrap_err();
+            assert!(
+                error.contains(expected) && !error.contains('\n'),
+                "{text}: {error}"
+            );
+        }
+        assert!(written("a.toml", "type = ").is_err());
+        assert!(written("a.json", &" ".repeat(2 << 20)).is_err());
+    }
+}

@@ -1,0 +1,301 @@
+//! The versions of one type, and the way from each to the newest: by the migrations of the plugin that owns
+//! it, and without one where a later version accepts what an earlier one does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use nexus_plugin_api::wire::MigrationInfo;
+use nexus_plugin_api::{Event, PluginError, one_line};
+use semver::Version;
+use serde::Serialize;
+
+use super::super::rejection::{Code, Rejection, Violation};
+use super::super::strict_json::Tree;
+use super::compiled::{Contract, cut};
+use super::rule::{Case, Rule};
+
+/// Carries payloads over from one version to a later one: the plugin that owns the type.
+pub trait Migrator: Send + Sync {
+    /// Applies a migration that it has. Called where events are let in, so it answers without waiting.
+    ///
+    /// # Errors
+    /// Why it cannot be carried over, or that the plugin panicked.
+    fn migrate(&self, step: &MigrationInfo, payload: &[u8]) -> Result<Vec<u8>, PluginError>;
+}
+
+/// A migration and who performs it.
+#[derive(Clone)]
+pub(super) struct Migration {
+    pub(super) step: MigrationInfo,
+    pub(super) migrator: Arc<dyn Migrator>,
+}
+
+/// What whoever sends an outdated version is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Notice {
+    /// The type.
+    #[serde(skip)]
+    pub event_type: String,
+    /// The version that was sent.
+    pub contract_version: Version,
+    /// From when on it should not be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<DateTime<Utc>>,
+    /// From when on it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sunset: Option<DateTime<Utc>>,
+    /// What to send instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Version>,
+}
+
+/// Every version of one type.
+#[derive(Clone, Default)]
+pub(super) struct Entry {
+    /// In ascending order.
+    pub(super) versions: Arc<[Arc<Contract>]>,
+    pub(super) migrations: Vec<Migration>,
+    /// What the configuration asks of every version, held against what is queued.
+    pub(super) rules: Vec<Arc<Rule>>,
+    ways: Vec<Way>,
+}
+
+/// Where one version leads.
+#[derive(Clone, Default)]
+struct Way {
+    /// Migrations to perform, in order.
+    steps: Vec<Migration>,
+    /// The version that is reached.
+    end: usize,
+    notice: Option<Arc<Notice>>,
+}
+
+/// The contract that an event is to be judged by.
+pub(in crate::admission) struct Found {
+    pub(super) entry: Arc<Entry>,
+    pub(super) at: usize,
+}
+
+impl Entry {
+    /// No version yet.
+    pub(super) fn asking(rules: Vec<Arc<Rule>>) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
+    /// Finds the ways anew, once the versions or the migrations have changed.
+    pub(super) fn settle(&mut self) {
+        let Some(newest) = self.newest() else {
+            return;
+        };
+        let ways = (0..self.versions.len()).map(|at| self.way(at, newest));
+        self.ways = ways.collect();
+    }
+
+    fn way(&self, from: usize, newest: usize) -> Way {
+        let (mut end, mut steps) = (from, Vec::new());
+        while end < newest {
+            if let Some((to, migration)) = self.migration(end, newest) {
+                steps.push(migration.clone());
+                end = to;
+                continue;
+            }
+            let later = (end + 1..=newest).rev();
+            let mut compatible = later.filter(|to| {
+                let (one, other) = (self.version(end), self.version(*to));
+                // What a pre-release accepts, nobody has promised to accept for ever.
+                one.pre.is_empty() && other.pre.is_empty() && same_line(one, other)
+            });
+            let highest = compatible.clone().next();
+            let leads_on = compatible.find(|to| self.migration(*to, newest).is_some());
+            match leads_on.or(highest) {
+                Some(to) => end = to,
+                None => break,
+            }
+        }
+        let info = self.versions[from].info();
+        let is_outdated = info.deprecated.is_some() || info.sunset.is_some();
+        let notice = is_outdated.then(|| {
+            Arc::new(Notice {
+                event_type: info.event_type.clone(),
+                contract_version: info.version.clone(),
+                deprecated: info.deprecated,
+                sunset: info.sunset,
+                successor: (from != newest).then(|| self.version(newest).clone()),
+            })
+        });
+        Way { steps, end, notice }
+    }
+
+    /// The migration from a version that leads furthest.
+    fn migration(&self, from: usize, newest: usize) -> Option<(usize, &Migration)> {
+        let own = self.migrations.iter();
+        let own = own.filter(|migration| migration.step.from == *self.version(from));
+        let placed = own.filter_map(|migration| {
+            let found = self.place(&migration.step.to)?;
+            (found > from && found <= newest).then_some((found, migration))
+        });
+        placed.max_by_key(|(to, _)| *to)
+    }
+
+    fn version(&self, at: usize) -> &Version {
+        &self.versions[at].info().version
+    }
+
+    pub(super) fn place(&self, version: &Version) -> Option<usize> {
+        let versions = &self.versions;
+        versions
+            .binary_search_by(|c| c.info().version.cmp(version))
+            .ok()
+    }
+
+    /// The highest release, or the highest of all where there is no release yet.
+    pub(super) fn newest(&self) -> Option<usize> {
+        let released = |c: &Arc<Contract>| c.info().version.pre.is_empty();
+        let highest = self.versions.len().checked_sub(1)?;
+        Some(self.versions.iter().rposition(released).unwrap_or(highest))
+    }
+
+    /// What is not wrong, but wants to be known by whoever runs the hub.
+    pub(super) fn remarks(&self, now: DateTime<Utc>) -> Vec<String> {
+        let Some(newest) = self.newest() else {
+            return Vec::new();
+        };
+        let mut remarks = Vec::new();
+        for (at, (contract, way)) in self.versions.iter().zip(&self.ways).enumerate() {
+            let info = contract.info();
+            let named = format!("contract {} {}", info.event_type, info.version);
+            let is_past = |date: Option<DateTime<Utc>>| date.is_some_and(|date| date <= now);
+            if is_past(info.sunset) {
+                remarks.push(format!(
+                    "{named} is past its sunset: its events are refused"
+                ));
+            } else if at < newest && way.end != newest && info.version.pre.is_empty() {
+                let newest = self.version(newest);
+                remarks.push(format!(
+                    "{named} has no migration to {newest}: its events stay as they are"
+                ));
+            }
+            if is_past(info.deprecated) && !is_past(info.sunset) {
+                remarks.push(format!("{named} is deprecated"));
+            }
+        }
+        remarks
+    }
+}
+
+/// Whether a later version has to accept what the earlier one does. Before 1.0.0 a minor version may
+/// break, as semver has it.
+pub(super) fn same_line(one: &Version, other: &Version) -> bool {
+    one.major == other.major && (one.major > 0 || one.minor == other.minor)
+}
+
+impl Found {
+    pub(in crate::admission) fn contract(&self) -> &Contract {
+        &self.entry.versions[self.at]
+    }
+
+    pub(in crate::admission) fn notice(&self) -> Option<Arc<Notice>> {
+        self.way().notice.clone()
+    }
+
+    /// Refuses a version whose time is over.
+    pub(in crate::admission) fn refuse_sunset(&self, now: DateTime<Utc>) -> Result<(), Rejection> {
+        let info = self.contract().info();
+        let Some(sunset) = info.sunset.filter(|sunset| *sunset <= now) else {
+            return Ok(());
+        };
+        let newest = &self.entry.versions[self.entry.newest().unwrap_or(self.at)];
+        let newest = newest.info();
+        let instead = match newest.version == info.version {
+            true => "there is no later version".to_owned(),
+            false => format!("send {} instead", newest.version),
+        };
+        let message = format!(
+            "{} of {} is not taken any more since {}; {instead}",
+            info.version,
+            info.event_type,
+            sunset.format("%Y-%m-%d")
+        );
+        let place = Violation::new("/contract_version", message);
+        let message = "the event has a contract version that is past its sunset; see `errors`";
+        Err(Rejection::new(Code::ContractViolation, message).with_errors(vec![place]))
+    }
+
+    /// Holds an event of this version against its contract's rules.
+    pub(in crate::admission) fn hold(
+        &self,
+        event: &Event,
+        payload: &Tree<'_>,
+    ) -> Result<(), Rejection> {
+        let is_last = self.way().end == self.at;
+        let of_type = self.entry.rules.iter().map(|rule| &**rule);
+        // What the configuration asks is asked of what is queued.
+        let of_type = of_type.filter(|_| is_last);
+        let mut rules = self.contract().rules().iter().chain(of_type).peekable();
+        if rules.peek().is_none() {
+            return Ok(());
+        }
+        let case = Case::new(event, payload);
+        let broken: Vec<Violation> = rules.filter_map(|rule| rule.check(&case).err()).collect();
+        match broken.is_empty() {
+            true => Ok(()),
+            false => Err(self.contract().violated(broken)),
+        }
+    }
+
+    /// The version that its events are carried over to; `None` when they stay as they are.
+    pub(in crate::admission) fn onward(&self) -> Option<Self> {
+        let end = self.way().end;
+        (end != self.at).then(|| Self {
+            entry: self.entry.clone(),
+            at: end,
+        })
+    }
+
+    /// Applies the migrations on the way; `None` when there is none to apply.
+    pub(in crate::admission) fn migrate(
+        &self,
+        payload: &[u8],
+    ) -> Result<Option<Vec<u8>>, Rejection> {
+        let mut carried: Option<Vec<u8>> = None;
+        for Migration { step, migrator } in &self.way().steps {
+            let payload = carried.as_deref().unwrap_or(payload);
+            let next = migrator.migrate(step, payload).map_err(|error| {
+                let reason = one_line(&error.message);
+                self.not_migrated(&step.to, &format!("fails: {reason} ({})", error.code))
+            })?;
+            carried = Some(next);
+        }
+        Ok(carried)
+    }
+
+    /// The rejection of an event whose payload could not be carried over.
+    pub(in crate::admission) fn not_migrated(&self, to: &Version, reason: &str) -> Rejection {
+        let info = self.contract().info();
+        let message = format!(
+            "is of version {}, whose migration to {to} {reason}",
+            info.version
+        );
+        self.contract()
+            .violated(vec![Violation::new("/payload", cut(message))])
+    }
+
+    pub(in crate::admission) fn count_use(&self) {
+        self.contract().count_use();
+    }
+
+    fn way(&self) -> &Way {
+        &self.entry.ways[self.at]
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Found({:?})", self.contract())
+    }
+}

@@ -1,0 +1,210 @@
+use std::time::{Duration, Instant};
+
+use nexus_plugin_api::Event;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::admission::Limits;
+use crate::admission::strict_json::{Bounds, parse};
+
+fn rule(text: &str) -> Result<Rule, String> {
+    Rule::compile(&RuleInfo {
+        rule: text.to_owned(),
+        message: "is not so".to_owned(),
+        pointer: None,
+    })
+}
+
+/// `None` when the rule holds, else what is told.
+fn told(text: &str, payload: &Json) -> Option<String> {
+    let event = Event::new("shop.paid", "shop", payload);
+    let event = event.into_raw().unwrap();
+    let json = payload.to_string();
+    let tree = parse(&json, Bounds::new(&Limits::default()), 1).unwrap();
+    let compiled = rule(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+    let broken = compiled.check(&Case::new(&event, &tree)).err()?;
+    assert_eq!(broken.pointer, "/payload");
+    Some(broken.message)
+}
+
+#[test]
+fn rules_are_held_against_payload_and_event() {
+    let payload = json!({
+        "amount": 5, "rate": 2.5, "big": u64::MAX, "note": "hi", "none": null,
+        "lines": [{ "price": 1, "currency": "EUR" }, { "price": 2, "currency": "EUR" }],
+        "currency": "EUR", "at": "2026-01-31T12:00:00Z",
+    });
+    for holds in [
+        "payload.amount < 1000.0",
+        "payload.amount == 5 && payload.rate > 2.0",
+        "payload.big > 18446744073709551614u",
+        "payload.none == null",
+        "!has(payload.missing) && has(payload.note)",
+        "payload.note.matches('^h.$')",
+        "size(payload.lines) == 2 && 'note' in payload",
+        "payload.lines.all(l, l.price > 0 && l.currency == payload.currency)",
+        "payload.lines.map(l, l.price).all(p, p < 3)",
+        "payload.lines.filter(l, l.price > 1).size() == 1",
+        "payload.lines.exists_one(l, l.price == 2)",
+        "event.source == 'shop' && event.priority in ['normal', 'high']",
+        "timestamp(payload.at) < event.timestamp",
+        "event.correlation_id == null",
+    ] {
+        assert_eq!(told(holds, &payload), None, "{holds}");
+    }
+    for broken in [
+        "payload.amount > 1000.0",
+        "payload.lines.exists(l, l.price > 2)",
+        "false",
+    ] {
+        let message = told(broken, &payload);
+        assert_eq!(message.as_deref(), Some("is not so"), "{broken}");
+    }
+}
+
+#[test]
+fn a_rule_that_cannot_be_judged_is_a_violation_that_shows_no_value() {
+    let payload = json!({ "secret": "s3cr3t-value", "n": 0, "list": ["s3cr3t-value"] });
+    for (rule, expected) in [
+        ("payload.missing > 1", "there is no field `missing`"),
+        ("payload.secret > 1", "no matching overload"),
+        ("1 / payload.n == 1", "a division by zero"),
+        ("payload.list[7] == ''", "an index is out of bounds"),
+        ("payload.secret.nothing == 1", "cannot be judged"),
+        ("int(payload.secret) == 1", "the function `int` refuses"),
+        ("payload.n", "true or false is wanted"),
+    ] {
+        let message = told(rule, &payload).unwrap_or_else(|| panic!("{rule} holds"));
+        assert!(message.contains(expected), "{rule}: {message}");
+        assert!(!message.contains("s3cr3t-value"), "{rule}: {message}");
+    }
+}
+
+#[test]
+fn what_is_no_rule_is_refused_with_its_name() {
+    for bad in [
+        "",
+        "payload.",
+        "payload.a ==",
+        "1 +",
+        "nothing.a == 1",
+        "payload.a + 1",
+        "[true]",
+        "'x'",
+    ] {
+        let fault = rule(bad).unwrap_err();
+        assert!(fault.starts_with("the rule `"), "{bad}: {fault}");
+    }
+    let with = |message: &str, pointer: Option<&str>| {
+        Rule::compile(&RuleInfo {
+            rule: "true".to_owned(),
+            message: message.to_owned(),
+            pointer: pointer.map(str::to_owned),
+        })
+    };
+    assert!(with("is wrong", Some("/payload/a")).is_ok());
+    assert!(with("", None).is_err() && with(&"x".repeat(301), None).is_err());
+    assert!(with("is wrong", Some("/source")).is_err());
+}
+
+#[test]
+fn a_rule_that_could_cost_too_much_is_refused() {
+    let long = format!("payload.a == '{}'", "x".repeat(5_000));
+    let deep = format!("{}true{}", "(".repeat(60), ")".repeat(60));
+    let broad = vec!["payload.a == 1"; 200].join(" && ");
+    let sums = format!("{} == ''", vec!["payload.a"; 40].join(" + "));
+    let loops = ["payload.a.all(x, x > 0)"; 5].join(" && ");
+    for (bad, expected) in [
+        (&*long, "longer than"),
+        (&deep, "nests deeper"),
+        (&broad, "more than 200 parts"),
+        (&sums, "sums"),
+        (&loops, "more than 4 times"),
+        (
+            "payload.a.all(x, x.b.all(y, y.c.all(z, z > 0)))",
+            "nests more than 2",
+        ),
+        (
+            "payload.a.all(x, payload.a.all(y, x == y))",
+            "not the item's own",
+        ),
+        (
+            "payload.a.all(x, payload.b.contains(x))",
+            "looks, for each item, at `payload`",
+        ),
+        (
+            "payload.a.all(x, x in payload.a)",
+            "looks, for each item, at `payload`",
+        ),
+        (
+            "payload.a.all(x, payload.a == payload.b)",
+            "looks, for each item",
+        ),
+        (
+            "payload.a.all(x, (payload.b + 'x') == x)",
+            "looks, for each item",
+        ),
+        (
+            "payload.a.all(x, x.b.all(y, y == size(x.c)))",
+            "looks, for each item, at `x`",
+        ),
+        (
+            "payload.a.all(x, x.matches('a'))",
+            "uses `matches` for each item",
+        ),
+        ("payload.a.matches(payload.b)", "no literal text"),
+        ("payload.a.matches('a{1,1000}')", "counts with {}"),
+        ("payload.a.matches('(')", "no pattern"),
+        (
+            "[1, 2].all(x, x > payload.a)",
+            "something else than a field",
+        ),
+        (
+            "payload.a.map(x, [x, x, x]).all(l, l.all(y, y > 0))",
+            "lists that it has made itself",
+        ),
+        ("payload.a.all(payload, payload > 1)", "named already"),
+        ("payload.a.reverse() == 1", "`reverse`"),
+    ] {
+        let fault = rule(bad).err().unwrap_or_else(|| panic!("{bad} is taken"));
+        assert!(fault.contains(expected), "{bad}: {fault}");
+    }
+}
+
+/// The worst that passes [`cost`], on the largest payload that the default limits let in. It takes some
+/// hundredths of a second; without the bounds, one of the refused rules above takes minutes.
+#[test]
+fn the_worst_rule_on_the_largest_payload_is_bounded() {
+    let lines: Vec<Json> = (0..4_900)
+        .map(|n| json!({ "n": n, "t": "x".repeat(20), }))
+        .collect();
+    let nested: Vec<Json> = (0..90)
+        .map(|_| json!({ "l": vec!["y".repeat(20); 100] }))
+        .collect();
+    let payload = json!({ "a": lines, "b": nested, "q": "p", "t": "z".repeat(256 * 1024), "s": "w".repeat(256 * 1024) });
+    assert!(payload.to_string().len() < 1024 * 1024);
+    let each = "payload.a.all(x, x.n >= 0 && x.t != payload.t && x.t + x.t != payload.s)";
+    let rules = [
+        [each; 4].join(" && "),
+        "payload.b.all(o, o.l.all(y, y != payload.t && y.contains('y')))".to_owned(),
+        "payload.a.map(x, x.t).filter(t, t != '').size() > 1".to_owned(),
+        [r"payload.t.matches('(\\w+\\d*z?)*(a|b|c)?[^q]+$')"; 4].join(" && "),
+        format!("({}) != payload.s", vec!["payload.t"; 16].join(" + ")),
+        vec!["payload == payload"; 50].join(" && "),
+        vec!["!payload.t.contains('zzzzzzzzy')"; 30].join(" && "),
+        "!(payload.t in payload.a.map(x, x.t))".to_owned(),
+    ];
+    let event = Event::new("shop.paid", "shop", &payload);
+    let event = event.into_raw().unwrap();
+    let json = payload.to_string();
+    let tree = parse(&json, Bounds::new(&Limits::default()), 1).unwrap();
+    for text in rules {
+        let compiled = rule(&text).unwrap();
+        let begun = Instant::now();
+        let broken = compiled.check(&Case::new(&event, &tree));
+        let took = begun.elapsed();
+        assert_eq!(broken, Ok(()), "{text:.80}");
+        // Unoptimised, and on a machine that does other things as well.
+        assert!(took < Duration::from_secs(3), "{text:.80} took {took:?}");
+    }
+}
