@@ -4,6 +4,9 @@
 mod events;
 mod refusal;
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;

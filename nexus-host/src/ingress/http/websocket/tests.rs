@@ -1,1 +1,289 @@
+//! What is said on a WebSocket, over a real socket, by a client of another make.
 
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::config::{ByteSize, HumanDuration};
+use crate::ingress::harness::{Hub, event};
+use crate::queue::Queue;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    /// Opens a WebSocket as a client, with further headers.
+    async fn open(hub: &Hub, query: &str, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
+        let url = format!("ws://{}/v1/ws{query}", hub.address);
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        connect_async(request).await.map(|(socket, _)| Self(socket))
+    }
+
+    async fn any(hub: &Hub) -> Self {
+        Self::open(hub, "", &[("authorization", "Bearer any")])
+            .await
+            .unwrap()
+    }
+
+    async fn say(&mut self, text: impl ToString) {
+        self.0.send(Message::text(text.to_string())).await.unwrap();
+    }
+
+    async fn message(&mut self) -> Message {
+        let next = timeout(PATIENCE, self.0.next())
+            .await
+            .expect("nothing came");
+        next.expect("it ended").unwrap()
+    }
+
+    /// The next text, as JSON.
+    async fn hear(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.message().await {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    async fn ask(&mut self, text: impl ToString) -> Value {
+        self.say(text).await;
+        self.hear().await
+    }
+
+    /// With which code the hub closes.
+    async fn closed(&mut self) -> CloseCode {
+        loop {
+            if let Message::Close(frame) = self.message().await {
+                return frame.unwrap().code;
+            }
+        }
+    }
+}
+
+fn status(refused: Error) -> u16 {
+    match refused {
+        Error::Http(response) => response.status().as_u16(),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn every_frame_is_answered_in_order() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    for n in 0..100 {
+        let change = json!({ "payload": { "n": n } });
+        let text = json!({ "op": "publish", "id": n, "event": event(change) });
+        client.say(text).await;
+    }
+    for n in 0..100 {
+        let answer = client.hear().await;
+        assert_eq!(
+            (&answer["id"], &answer["status"]),
+            (&json!(n), &json!("accepted"))
+        );
+    }
+    assert_eq!(hub.queue.stats().depth, 100);
+}
+
+#[tokio::test]
+async fn an_event_an_array_and_a_duplicate() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    let id = "0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a";
+    let once = event(json!({ "event_id": id }));
+    assert_eq!(
+        client.ask(&once).await,
+        json!({ "event_id": id, "status": "accepted" })
+    );
+    let again = client.ask(&once).await;
+    assert_eq!(again["status"], "duplicate");
+    assert_eq!(again["href"], format!("/v1/events/{id}"));
+    let bad = event(json!({ "payload": { "n": "one" } }));
+    let answer = client.ask(json!([event(json!({})), bad])).await;
+    assert_eq!(answer["results"][0]["status"], "accepted");
+    assert_eq!(answer["results"][1]["error"]["code"], "contract_violation");
+    assert_eq!(
+        answer["results"][1]["error"]["errors"][0]["pointer"],
+        "/payload/n"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_and_the_rest_goes_on() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    let body = event(json!({}));
+    for (text, code) in [
+        ("{", "malformed_json"),
+        ("", "malformed_json"),
+        ("{\"type\":\"a\",\"type\":\"b\"}", "malformed_json"),
+        ("7", "contract_violation"),
+        ("{\"op\":\"dance\"}", "malformed_event"),
+        ("{\"op\":\"publish\"}", "malformed_event"),
+        ("{\"op\":7}", "malformed_event"),
+        (
+            "{\"op\":\"subscribe\",\"types\":[\"a*\"]}",
+            "malformed_event",
+        ),
+        ("{\"op\":\"subscribe\",\"until\":1}", "malformed_event"),
+        ("{\"op\":\"subscribe\",\"after\":1}", "not_found"),
+    ] {
+        let answer = client.ask(text).await;
+        assert_eq!(answer["error"]["code"], code, "{text}: {answer}");
+        assert_eq!(answer["status"], "rejected");
+    }
+    let unread = client
+        .ask(json!({ "op": "publish", "id": "x", "events": body }))
+        .await;
+    assert_eq!(unread["error"]["code"], "malformed_event");
+    assert_eq!(client.ask(&body).await["status"], "accepted");
+}
+
+#[tokio::test]
+async fn who_follows_gets_what_passes_and_can_come_back() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    let subscribe = json!({ "op": "subscribe", "id": 1, "types": ["test.*"], "sources": ["s"] });
+    assert_eq!(
+        client.ask(&subscribe).await,
+        json!({ "id": 1, "status": "subscribed" })
+    );
+    let mut other = Client::any(&hub).await;
+    other.ask(event(json!({ "source": "t" }))).await;
+    other.ask(event(json!({ "payload": { "n": 7 } }))).await;
+    let passed = client.hear().await;
+    assert_eq!(passed["op"], "event");
+    assert_eq!(passed["event"]["payload"]["n"], 7);
+    assert_eq!(
+        client.ask(json!({ "op": "unsubscribe" })).await["status"],
+        "unsubscribed"
+    );
+
+    other.ask(event(json!({ "payload": { "n": 8 } }))).await;
+    let resume = json!({ "op": "subscribe", "after": passed["position"] });
+    assert_eq!(client.ask(&resume).await["status"], "subscribed");
+    let missed = client.hear().await;
+    assert_eq!(missed["event"]["payload"]["n"], 8);
+    assert_eq!(
+        missed["position"].as_u64().unwrap(),
+        passed["position"].as_u64().unwrap() + 1
+    );
+}
+
+#[tokio::test]
+async fn cloudevents_by_their_subprotocol_both_ways() {
+    let hub = Hub::start(|_| {}).await;
+    let headers = [
+        ("authorization", "Bearer any"),
+        ("sec-websocket-protocol", "mqtt, cloudevents.json"),
+    ];
+    let mut client = Client::open(&hub, "?type=test.happened", &headers)
+        .await
+        .unwrap();
+    let cloud = json!({ "specversion": "1.0", "id": "1", "source": "/s", "type": "test.happened",
+        "data": { "n": 1 } });
+    client.say(&cloud).await;
+    let (mut answers, mut events) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let heard = client.hear().await;
+        match heard.get("specversion") {
+            Some(_) => events.push(heard),
+            None => answers.push(heard),
+        }
+    }
+    assert_eq!(answers[0]["status"], "accepted");
+    assert_eq!(
+        (&events[0]["data"]["n"], &events[0]["source"]),
+        (&json!(1), &json!("s"))
+    );
+    assert_eq!(
+        client.ask(json!({ "id": "1" })).await["error"]["code"],
+        "malformed_event"
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_without_a_key_or_from_elsewhere() {
+    let hub = Hub::start(|settings| {
+        settings.server.websocket.origins = vec!["https://good.example".to_owned()];
+    })
+    .await;
+    let key = ("authorization", "Bearer any");
+    for (headers, expected) in [
+        (&[][..], 401),
+        (&[("authorization", "Bearer wrong")], 401),
+        (&[key, ("origin", "https://bad.example")], 403),
+        (&[key, ("origin", "null")], 403),
+    ] {
+        let refused = Client::open(&hub, "", headers).await.err().unwrap();
+        assert_eq!(status(refused), expected, "{headers:?}");
+    }
+    let own = format!("http://{}", hub.address);
+    for origin in ["https://good.example", &own] {
+        assert!(
+            Client::open(&hub, "", &[key, ("origin", origin)])
+                .await
+                .is_ok(),
+            "{origin}"
+        );
+    }
+    assert!(Client::open(&hub, "?access_token=any", &[]).await.is_ok());
+    let refused = Client::open(&hub, "?since=1", &[key]).await.err().unwrap();
+    assert_eq!(status(refused), 400);
+    assert_eq!(
+        hub.get("any", "/v1/ws").await.problem(400),
+        "malformed_event"
+    );
+}
+
+#[tokio::test]
+async fn too_much_and_the_wrong_kind_ends_it() {
+    let hub = Hub::start(|settings| settings.limits.max_body = ByteSize::from_kib(16)).await;
+    let mut client = Client::any(&hub).await;
+    client.say("x".repeat(64 * 1024)).await;
+    assert_eq!(client.closed().await, CloseCode::Size);
+    let mut client = Client::any(&hub).await;
+    client.0.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    assert_eq!(client.closed().await, CloseCode::Unsupported);
+}
+
+#[tokio::test]
+async fn a_silent_client_is_asked_and_then_closed() {
+    let hub = Hub::start(|settings| {
+        settings.server.websocket.idle_timeout = HumanDuration::from(Duration::from_millis(400));
+    })
+    .await;
+    // Whoever reads answers the pings, and stays.
+    let mut lively = Client::any(&hub).await;
+    let until = tokio::time::Instant::now() + Duration::from_millis(1_500);
+    while let Ok(message) = tokio::time::timeout_at(until, lively.message()).await {
+        assert!(matches!(message, Message::Ping(_)), "{message:?}");
+    }
+    // Whoever does not, is closed.
+    let mut silent = Client::any(&hub).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(silent.closed().await, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn a_stop_closes_those_that_are_open() {
+    let mut hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    client.ask(event(json!({}))).await;
+    hub.stop(Duration::from_secs(5));
+    assert_eq!(client.closed().await, CloseCode::Away);
+    drop(client);
+    assert_eq!(hub.ended().await.cut, 0);
+}
