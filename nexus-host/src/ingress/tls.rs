@@ -149,3 +149,6 @@ fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(server))
 }
+
+#[cfg(test)]
+mod tests;
