@@ -226,6 +226,12 @@ fn configured(config: &Config) -> Result<Url, Failure> {
              address with --url",
         ));
     }
+    if config.server.tls.is_some() {
+        return Err(Failure::usage(
+            "the hub of this configuration serves TLS, which the command line does not speak yet; use \
+             its HTTP interface with another client",
+        ));
+    }
     let address = reachable(listening);
     Url::parse(&format!("http://{address}"))
         .map_err(|error| Failure::usage(format!("[server] http: {error}")))

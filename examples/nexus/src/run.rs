@@ -65,6 +65,8 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
         output::json_line(&json!({ "started": {
             "version": env!("CARGO_PKG_VERSION"),
             "http": address,
+            "grpc": host.grpc_addr(),
+            "tls": host.has_tls(),
             "config": match origin {
                 Origin::File(path) => Some(path),
                 Origin::Defaults => None,
@@ -75,9 +77,15 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
         return;
     }
     let version = env!("CARGO_PKG_VERSION");
+    let scheme = if host.has_tls() { "https" } else { "http" };
     match address {
-        Some(address) => output::line(&format!("nexus {version} listening on http://{address}")),
+        Some(address) => {
+            output::line(&format!("nexus {version} listening on {scheme}://{address}"));
+        }
         None => output::line(&format!("nexus {version} running")),
+    }
+    if let Some(address) = host.grpc_addr() {
+        output::line(&format!("grpc     {address}"));
     }
     output::line(&format!("config   {origin}"));
     plugins(host);
