@@ -80,7 +80,9 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
     let scheme = if host.has_tls() { "https" } else { "http" };
     match address {
         Some(address) => {
-            output::line(&format!("nexus {version} listening on {scheme}://{address}"));
+            output::line(&format!(
+                "nexus {version} listening on {scheme}://{address}"
+            ));
         }
         None => output::line(&format!("nexus {version} running")),
     }

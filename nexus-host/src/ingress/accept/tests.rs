@@ -326,3 +326,88 @@ async fn an_address_in_use_is_named_with_its_key() {
     assert!(refused.contains(&hub.address.to_string()), "{refused}");
     assert!(refused.contains("server.http"), "{refused}");
 }
+
+/// The beginning of HTTP/2: its preface, and settings with nothing in them.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+
+#[tokio::test]
+async fn a_silent_client_of_http2_is_closed() {
+    let hub = Hub::start(impatient).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(HTTP2).await.unwrap();
+    let started = Instant::now();
+    let mut scrap = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut connection.0, &mut scrap).await;
+    assert!(about(started, 150), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn half_a_preface_is_closed() {
+    let hub = Hub::start(impatient).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(&HTTP2[..10]).await.unwrap();
+    let started = Instant::now();
+    let mut scrap = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut connection.0, &mut scrap).await;
+    assert!(about(started, 150), "{:?}", started.elapsed());
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = len[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+#[tokio::test]
+async fn streams_that_are_opened_and_taken_back_at_once_end_the_connection() {
+    let hub = Hub::start(|_| {}).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(HTTP2).await.unwrap();
+    // GET / with the static table alone, and a reset, over and over.
+    let headers = [0x82, 0x84, 0x86, 0x41, 0x01, b'x'];
+    let mut flood = Vec::new();
+    for stream in (1..20_000).step_by(2) {
+        flood.extend(frame(1, 0x5, stream, &headers));
+        flood.extend(frame(3, 0, stream, &[0, 0, 0, 8]));
+    }
+    let _ = connection.0.write_all(&flood).await;
+    let mut answer = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut connection.0, &mut answer);
+    let ended = tokio::time::timeout(Duration::from_secs(5), read).await;
+    assert!(ended.is_ok(), "it goes on");
+    let goes_away = answer.windows(4).any(|bytes| bytes[3] == 7);
+    assert!(goes_away || answer.is_empty() || answer.len() < flood.len());
+    // Others are served.
+    assert_eq!(hub.send(HEALTH).await.status, 200);
+}
+
+#[tokio::test]
+async fn pings_keep_no_connection_alive() {
+    let hub = Hub::start(impatient).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(HTTP2).await.unwrap();
+    let started = Instant::now();
+    let (mut read, mut write) = connection.0.split();
+    let flood = async {
+        loop {
+            if write.write_all(&frame(6, 0, 0, &[0; 8])).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let closed = async {
+        let mut scrap = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut scrap).await;
+    };
+    tokio::select! { () = flood => {}, () = closed => {} }
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
