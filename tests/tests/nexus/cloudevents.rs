@@ -5,68 +5,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nexus_tests::artifacts::build_dir;
+use nexus_tests::foreign::{node_with, python_with, run};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
 use nexus_tests::skip::skipped;
 use serde_json::{Value, json};
 
 const PYTHON_SDK: &str = "cloudevents==2.2.0";
 const JAVASCRIPT_SDK: &str = "cloudevents@10.0.0";
-
-/// Runs a command to its end: what it printed, or what is wrong.
-fn run(command: &mut Command) -> Result<String, String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|e| format!("{program}: {e}"))?;
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("{program}: {}\n{errors}", output.status));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// A folder below the build's, filled once for each version of what is in it.
-fn installed(
-    what: &str,
-    install: impl FnOnce(&Path) -> Result<(), String>,
-) -> Result<PathBuf, String> {
-    let folder = build_dir().join(what.replace(['=', '@'], "-"));
-    let done = folder.join("installed");
-    if !done.exists() {
-        std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-        install(&folder)?;
-        std::fs::write(&done, what).map_err(|e| e.to_string())?;
-    }
-    Ok(folder)
-}
-
-fn python() -> Result<PathBuf, String> {
-    let folder = installed(PYTHON_SDK, |folder| {
-        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            PYTHON_SDK,
-        ]);
-        run(&mut pip).map(drop)
-    })?;
-    Ok(folder.join("bin/python"))
-}
-
-fn javascript() -> Result<PathBuf, String> {
-    installed(JAVASCRIPT_SDK, |folder| {
-        let mut npm = Command::new("npm");
-        npm.args([
-            "install",
-            "--silent",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-        ]);
-        run(npm.arg("--prefix").arg(folder).arg(JAVASCRIPT_SDK)).map(drop)
-    })
-}
 
 /// What is there, or nothing; the test is then skipped.
 fn or_skip<T>(test: &str, found: Result<T, impl Display>) -> Option<T> {
@@ -116,7 +61,10 @@ async fn check(hub: &Hub, lines: &[Value], source: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_for_python_publishes_and_follows() {
-    let Some(python) = or_skip("the_sdk_for_python_publishes_and_follows", python()) else {
+    let Some(python) = or_skip(
+        "the_sdk_for_python_publishes_and_follows",
+        python_with(PYTHON_SDK),
+    ) else {
         return;
     };
     let hub = hub();
@@ -151,7 +99,10 @@ async fn the_sdk_for_python_publishes_and_follows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_for_javascript_publishes() {
-    let Some(folder) = or_skip("the_sdk_for_javascript_publishes", javascript()) else {
+    let Some(folder) = or_skip(
+        "the_sdk_for_javascript_publishes",
+        node_with(JAVASCRIPT_SDK),
+    ) else {
         return;
     };
     let hub = hub();

@@ -40,10 +40,17 @@ pub(crate) fn install_missing(workspace: &Workspace) {
 }
 
 fn install_packages() {
-    let missing: Vec<&str> = DEBIAN_PACKAGES
+    let mut missing: Vec<&str> = DEBIAN_PACKAGES
         .into_iter()
         .filter(|package| !is_installed(package))
         .collect();
+    // Whatever they come from: packages are installed with them later.
+    if !runs(Command::new("python3").args(["-m", "venv", "--help"])) {
+        missing.push("python3-venv");
+    }
+    if !runs(Command::new("npm").arg("--version")) {
+        missing.push("npm");
+    }
     if missing.is_empty() {
         return;
     }
