@@ -13,7 +13,7 @@ mod emitted;
 mod envelope;
 mod rate_limit;
 mod rejection;
-mod rules;
+pub(crate) mod rules;
 mod strict_json;
 
 use std::fmt;
@@ -113,6 +113,16 @@ impl Admission {
         }
         let opened = fields.open()?;
         self.conclude(opened.event, &opened.payload)
+    }
+
+    /// The text of a body that is one JSON value, held to the same rules as an event's.
+    ///
+    /// # Errors
+    /// When it is not JSON, or weighs more than the limits allow.
+    pub(crate) fn json<'b>(&self, body: &'b [u8]) -> Result<&'b str, Rejection> {
+        let text = self.text(body)?;
+        strict_json::parse(text, self.bounds, 0).map_err(|fault| fault.into_rejection(text))?;
+        Ok(text)
     }
 
     /// The last step: the contract.

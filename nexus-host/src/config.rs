@@ -63,6 +63,8 @@ pub struct Config {
     pub limits: admission::config::Limits,
     /// Who may publish.
     pub clients: Vec<admission::config::Client>,
+    /// Who sends webhooks that become events without a plugin.
+    pub webhooks: Vec<ingress::webhooks::config::Webhook>,
     /// How events wait.
     pub queue: queue::config::Config,
     /// How events are handed to processors and integrations.
@@ -134,6 +136,7 @@ impl Config {
         self.server.check(&mut root.key("server"));
         self.limits.check(&mut root.key("limits"));
         admission::config::check_clients(&self.clients, &mut root.key("clients"));
+        ingress::webhooks::config::check_webhooks(&self.webhooks, &mut root.key("webhooks"));
         self.queue.check(&mut root.key("queue"));
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));

@@ -22,7 +22,7 @@ use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
 use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
-use crate::ingress::{BindError, Ports, Readiness, Served, Server};
+use crate::ingress::{self, BindError, Ports, Readiness, Served, Server};
 use crate::intake::{Completions, Intake};
 use crate::observe::Tap;
 use crate::plugins::{self, Catalog, PluginReport, Starter};
@@ -72,6 +72,11 @@ pub enum StartError {
     /// The plugins.
     #[error(transparent)]
     Plugins(#[from] plugins::StartError),
+    /// A webhook and a plugin's source of the same name.
+    #[error(
+        "failed to serve the webhook `{0}`: a plugin has a source of that name; call one of them otherwise"
+    )]
+    Webhook(String),
     /// The durable queue.
     #[error(transparent)]
     Queue(#[from] OpenError),
@@ -119,6 +124,14 @@ impl Host {
         // Contracts come with the plugins, so the plugins come first.
         let contracts = Arc::new(Contracts::default());
         let catalog = Arc::new(Starter::new(&config, &*contracts).start(plugins).await?);
+        for webhook in &config.webhooks {
+            if catalog.has_source(&webhook.name) {
+                return Err(StartError::Webhook(webhook.name.clone()));
+            }
+            for warning in webhook.warnings() {
+                tracing::warn!("{warning}");
+            }
+        }
 
         // The way of an event: admission, queue, dispatch; news of it go to the live view and to
         // whoever waits for the outcome.
@@ -167,6 +180,7 @@ impl Host {
                     catalog: catalog.clone(),
                     limit: config.dispatch.processor_timeout.get(),
                 }),
+                webhooks: Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks)),
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
                 live: tap.sender().clone(),

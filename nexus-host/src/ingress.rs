@@ -3,12 +3,13 @@
 //! in [`Ports`].
 //!
 //! `accept` owns the sockets and every deadline on them; `http` owns the routes and what they
-//! answer.
+//! answer; `webhooks` knows the senders that need no plugin.
 
 mod accept;
 pub mod config;
 mod http;
 mod ports;
+pub mod webhooks;
 
 #[cfg(test)]
 mod harness;

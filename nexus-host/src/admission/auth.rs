@@ -34,6 +34,24 @@ impl ClientScope {
         }
     }
 
+    /// The scope of a webhook's sender: one source, some types, and nothing else.
+    /// `rate` and `burst` as a client has them.
+    pub(crate) fn of_webhook(
+        name: &str,
+        source: &str,
+        types: Selector,
+        rate: Option<f64>,
+        burst: Option<u32>,
+    ) -> Self {
+        Self {
+            id: format!("webhook:{name}").into(),
+            sources: vec![Selector::Exact(source.to_owned())],
+            types: vec![types],
+            admin: false,
+            limit: rate.map(|rate| RateLimit::new(rate, burst)),
+        }
+    }
+
     /// The client's name in logs and metrics.
     pub fn id(&self) -> &Arc<str> {
         &self.id

@@ -11,23 +11,23 @@ use super::rejection::Violation;
 /// Types below this belong to the hub.
 const RESERVED: &str = "nexus.";
 
-pub(super) const TYPE: &str = "must be dotted lower-case segments of a-z, 0-9, `_` and `-`, such as `outlook.mail.received`, \
+pub(crate) const TYPE: &str = "must be dotted lower-case segments of a-z, 0-9, `_` and `-`, such as `outlook.mail.received`, \
      at most 200 characters";
-pub(super) const SOURCE: &str = "must be 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`";
+pub(crate) const SOURCE: &str = "must be 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`";
 pub(super) const EVENT_ID: &str =
     "must be a UUID with hyphens, and not the nil one; leave it out to get one";
 pub(super) const CAUSATION_ID: &str = "must be a UUID with hyphens, and not the nil one";
-pub(super) const TIME: &str = "must be an RFC 3339 time, such as `2026-01-31T12:00:00Z`";
+pub(crate) const TIME: &str = "must be an RFC 3339 time, such as `2026-01-31T12:00:00Z`";
 pub(super) const PRIORITY: &str = "must be `low`, `normal`, `high` or `critical`";
 pub(super) const VERSION: &str = "must be a semantic version, such as `1.0.0`";
 pub(super) const LABEL: &str = "must be 1 to 256 characters without control characters";
 
 /// Whether the type is the hub's own.
-pub(super) fn is_reserved(event_type: &str) -> bool {
+pub(crate) fn is_reserved(event_type: &str) -> bool {
     event_type.starts_with(RESERVED)
 }
 
-pub(super) fn is_event_type(text: &str) -> bool {
+pub(crate) fn is_event_type(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     text.len() <= 200
         && text
@@ -35,7 +35,7 @@ pub(super) fn is_event_type(text: &str) -> bool {
             .all(|segment| !segment.is_empty() && segment.bytes().all(plain))
 }
 
-pub(super) fn is_source(text: &str) -> bool {
+pub(crate) fn is_source(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=128).contains(&text.len()) && text.bytes().all(plain)
 }
@@ -48,12 +48,12 @@ pub(super) fn is_label(text: &str) -> bool {
 }
 
 /// Hyphenated only: what goes out looks as what came in. The nil one means "none" elsewhere.
-pub(super) fn uuid(text: &str) -> Option<Uuid> {
+pub(crate) fn uuid(text: &str) -> Option<Uuid> {
     let id = (text.len() == 36).then(|| Uuid::try_parse(text).ok())??;
     (!id.is_nil()).then_some(id)
 }
 
-pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
     Some(time.to_utc())
 }

@@ -1,6 +1,6 @@
 //! Secrets that are kept out of the configuration's text: receives `{ env = "NAME" }` and
-//! `{ file = "PATH" }` under a plugin's `config` and `secrets`, hands on what they name. It never
-//! shows a secret, in an error or in `Debug`.
+//! `{ file = "PATH" }` under a plugin's `config` and `secrets` and a webhook's `secrets`, hands on what
+//! they name. It never shows a secret, in an error or in `Debug`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -191,13 +191,13 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
     }
 }
 
-/// Turns every reference under a plugin's `config` and `secrets` into one value, so that a layer
-/// that names another source replaces it rather than merging with it.
+/// Turns every reference where secrets may be into one value, so that a layer that names another source
+/// replaces it rather than merging with it.
 pub(crate) fn mark(root: &mut Node) {
-    for_each_secret_table(root, |_, table| {
-        if let Content::Table(entries) = &mut table.content {
-            entries.values_mut().for_each(mark_below);
-        }
+    for_each_place(root, |_, place| match &mut place.content {
+        Content::Table(entries) => entries.values_mut().for_each(mark_below),
+        Content::List(items) => items.iter_mut().for_each(mark_below),
+        Content::Scalar { .. } | Content::Reference(_) => {}
     });
 }
 
@@ -219,9 +219,9 @@ pub(crate) fn resolve(
     folder: &Folder,
 ) -> Vec<(KeyPath, Problem)> {
     let mut problems = Vec::new();
-    for_each_secret_table(root, |path, table| {
+    for_each_place(root, |path, place| {
         resolve_below(
-            table,
+            place,
             path,
             &mut |reference: &mut Reference, place, path| match reference.resolve(variables, folder)
             {
@@ -257,23 +257,28 @@ fn resolve_below(
     }
 }
 
-fn for_each_secret_table(root: &mut Node, mut visit: impl FnMut(&KeyPath, &mut Node)) {
-    let path = KeyPath::root().key("plugins");
-    let Some(Node {
-        content: Content::Table(plugins),
-        ..
-    }) = root.find_mut(&path)
-    else {
-        return;
-    };
-    for (name, plugin) in plugins {
-        let Content::Table(entries) = &mut plugin.content else {
-            continue;
+/// The tables and lists that may hold secrets.
+fn for_each_place(root: &mut Node, mut visit: impl FnMut(&KeyPath, &mut Node)) {
+    let mut look = |path: &KeyPath, section: &mut Node, keys: &[&str]| {
+        let Content::Table(entries) = &mut section.content else {
+            return;
         };
-        for key in ["config", "secrets"] {
-            if let Some(table) = entries.get_mut(key) {
-                visit(&path.key(name).key(key), table);
+        for key in keys {
+            if let Some(place) = entries.get_mut(*key) {
+                visit(&path.key(key), place);
             }
+        }
+    };
+    let path = KeyPath::root().key("plugins");
+    if let Some(Content::Table(plugins)) = root.find_mut(&path).map(|node| &mut node.content) {
+        for (name, plugin) in plugins {
+            look(&path.key(name), plugin, &["config", "secrets"]);
+        }
+    }
+    let path = KeyPath::root().key("webhooks");
+    if let Some(Content::List(webhooks)) = root.find_mut(&path).map(|node| &mut node.content) {
+        for (index, webhook) in webhooks.iter_mut().enumerate() {
+            look(&path.index(index), webhook, &["secrets"]);
         }
     }
 }

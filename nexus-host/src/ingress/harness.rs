@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
+use super::webhooks::{Webhook, Webhooks};
 use super::{
     Admin, Check, CheckStatus, Config, HookFailure, Hooks, Ports, Readiness, ReadyReport,
     ReadyStatus, Served, Server,
@@ -42,6 +43,7 @@ pub(super) struct Settings {
     pub(super) clients: Vec<Client>,
     pub(super) queue: queue::Config,
     pub(super) ready: ReadyStatus,
+    pub(super) webhooks: Vec<Webhook>,
 }
 
 struct Plugins(ReadyStatus);
@@ -156,6 +158,7 @@ impl Hub {
             clients: vec![client("any", &["*"], &["*"]), client("root", &[], &[])],
             queue: queue::Config::default(),
             ready: ReadyStatus::Ready,
+            webhooks: Vec::new(),
         };
         change(&mut settings);
         let contracts = Arc::new(Contracts::default());
@@ -181,6 +184,7 @@ impl Hub {
                 completions.clone(),
             )),
             hooks: plugins.clone(),
+            webhooks: Arc::new(Webhooks::new(&settings.webhooks)),
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),

@@ -12,6 +12,7 @@ mod hooks;
 mod problem;
 mod query;
 mod stream;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;

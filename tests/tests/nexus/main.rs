@@ -21,3 +21,4 @@ mod queue_model;
 mod shutdown;
 mod storage_faults;
 mod toast_story;
+mod webhooks;
