@@ -3,7 +3,7 @@
 //!
 //! In order, the cheapest refusals first: who is there (before a body is read), how often, is it
 //! JSON without doubt, may the client publish this, is the envelope in order, does the payload fit
-//! its contract.
+//! its contract, does it look like an attack.
 
 mod admitted;
 mod auth;
@@ -15,6 +15,7 @@ mod rate_limit;
 mod rejection;
 pub(crate) mod rules;
 mod strict_json;
+mod suspicion;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,16 +24,18 @@ use nexus_plugin_api::Event;
 
 pub use admitted::Admitted;
 pub use auth::ClientScope;
-pub use config::{Client, Limits};
+pub use config::{Client, Limits, OnSuspicion, Pattern};
 pub use contract::{Contract, ContractConflict, Contracts, HUB};
 pub use emitted::Origin;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
+pub use suspicion::Flag;
 
 pub(crate) use rejection::quoted;
 
 use auth::Keys;
 use envelope::Fields;
 use strict_json::{Bounds, Tree};
+use suspicion::Suspicion;
 
 /// Lets events in or refuses them.
 pub struct Admission {
@@ -40,6 +43,7 @@ pub struct Admission {
     bounds: Bounds,
     keys: Keys,
     contracts: Arc<Contracts>,
+    suspicion: Suspicion,
 }
 
 /// What a request's body holds.
@@ -59,6 +63,7 @@ impl Admission {
             bounds: Bounds::new(limits),
             keys: Keys::new(clients),
             contracts,
+            suspicion: Suspicion::new(limits),
         }
     }
 
@@ -125,7 +130,7 @@ impl Admission {
         Ok(text)
     }
 
-    /// The last step: the contract.
+    /// The last steps: the contract, and what looks like an attack.
     fn conclude(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
         let version = event.contract_version.as_ref();
         let contract = self.contracts.find(&event.event_type, version)?;
@@ -133,7 +138,20 @@ impl Admission {
         if event.contract_version.is_none() {
             event.contract_version = Some(contract.info().version.clone());
         }
-        Ok(Admitted::new(event))
+        let flags = self.suspicion.judge(event.payload.as_slice(), payload)?;
+        if !flags.is_empty() {
+            let places: Vec<String> = flags
+                .iter()
+                .map(|flag| format!("{} at {}", flag.pattern, quoted(&flag.pointer)))
+                .collect();
+            tracing::info!(
+                event_id = %event.event_id,
+                source = event.source,
+                found = places.join(", "),
+                "an event looks suspicious and goes on"
+            );
+        }
+        Ok(Admitted::new(event, flags))
     }
 
     fn text<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, Rejection> {

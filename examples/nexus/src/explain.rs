@@ -78,6 +78,18 @@ fn sentence(step: &Map<String, Value>) -> String {
     };
     match text("step").as_str() {
         "accepted" => "accepted into the queue".to_owned(),
+        "flagged" => {
+            let places = step.get("found").and_then(Value::as_array);
+            let places: Vec<String> = places
+                .into_iter()
+                .flatten()
+                .filter_map(|one| {
+                    let (pattern, pointer) = (one["pattern"].as_str()?, one["pointer"].as_str()?);
+                    Some(format!("{pattern} at {pointer}"))
+                })
+                .collect();
+            format!("looks suspicious and went on: {}", places.join(", "))
+        }
         "leased" => "taken up".to_owned(),
         "unrouted" => "no processor subscribes to it: nothing to do".to_owned(),
         "expired" => "it has expired: what is left to do is not done".to_owned(),
@@ -145,6 +157,13 @@ mod tests {
     fn every_step_reads_as_a_sentence_with_its_time() {
         let told = [
             (json!({"step": "accepted"}), "accepted into the queue"),
+            (
+                json!({"step": "flagged", "found": [
+                    {"pattern": "script_tag", "pointer": "/payload/body"},
+                    {"pattern": "template", "pointer": "/payload/subject"},
+                ]}),
+                "looks suspicious and went on: script_tag at /payload/body, template at /payload/subject",
+            ),
             (json!({"step": "leased"}), "taken up"),
             (
                 json!({"step": "unrouted"}),

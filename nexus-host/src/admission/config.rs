@@ -6,10 +6,14 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{rules, suspicion};
 use crate::config::{ByteSize, KeyHash, Section, Selector};
 
 /// The largest body that may be configured: one event is held in memory whole.
 const LARGEST_BODY: ByteSize = ByteSize::from_mib(256);
+
+/// How many patterns may be configured.
+const MOST_PATTERNS: usize = 100;
 
 /// What a request and an event in it may weigh; whatever is more is refused before it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +35,44 @@ pub struct Limits {
     /// How many keys all objects of one event may have together, 1 to 10,000,000. Default 10000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_keys: usize,
+    /// What is done with a payload in which a string looks like an attack on whoever reads it: script and
+    /// template injection, SQL, path traversal, shell commands, attempts to give an agent orders.
+    /// docs/admission.md names the patterns. Default "flag".
+    pub suspicious: OnSuspicion,
+    /// Patterns beside the hub's own, `[[limits.patterns]]`, at most 100, each with a `name`, a `regex` and
+    /// an `action` ("flag", "refuse" or "off"; default "flag"). With the name of one of the hub's own
+    /// patterns and without `regex`, it says what is done about that one. Default none.
+    pub patterns: Vec<Pattern>,
+}
+
+/// What is done with a payload that fits a pattern.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnSuspicion {
+    /// The event goes on unchanged; its journal and the log say which pattern, and where.
+    #[default]
+    Flag,
+    /// The event is refused as a contract violation.
+    Refuse,
+    /// It is not looked for.
+    Off,
+}
+
+/// A pattern to look for in every string of a payload, or what is done about one of the hub's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name"]))]
+pub struct Pattern {
+    /// Its name in journals and refusals, unique: letters, digits, `.`, `_` and `-`, at most 128.
+    pub name: String,
+    /// The regular expression, in the syntax of the crate `regex`, which takes linear time; at most 1000
+    /// characters. It fits when it is found anywhere in a string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1_000))]
+    pub regex: Option<String>,
+    /// What is done. Default "flag".
+    pub action: OnSuspicion,
 }
 
 impl Default for Limits {
@@ -42,6 +84,8 @@ impl Default for Limits {
             max_string: ByteSize::from_kib(256),
             max_array: 10_000,
             max_keys: 10_000,
+            suspicious: OnSuspicion::Flag,
+            patterns: Vec::new(),
         }
     }
 }
@@ -59,6 +103,52 @@ impl Limits {
                 "write a size such as \"256KiB\"",
             );
         }
+        check_patterns(&self.patterns, &mut section.key("patterns"));
+    }
+}
+
+fn check_patterns(patterns: &[Pattern], section: &mut Section<'_, '_>) {
+    let mut names = HashMap::new();
+    let mut usable = true;
+    for (index, pattern) in patterns.iter().enumerate() {
+        if let Some(first) = names.insert(&pattern.name, index) {
+            let place = section.index(first).place_of("name");
+            let message = format!("is the name of another pattern, at {place}");
+            section
+                .index(index)
+                .refuse("name", message, "give each pattern its own");
+        }
+        let mut section = section.index(index);
+        if !rules::is_source(&pattern.name) {
+            section.refuse(
+                "name",
+                rules::SOURCE,
+                "write a name such as \"invoice-fraud\"",
+            );
+        }
+        match (&pattern.regex, suspicion::is_known(&pattern.name)) {
+            (Some(_), true) => section.refuse(
+                "name",
+                "is the name of one of the hub's own patterns",
+                "choose another name, or leave `regex` out to say what is done about that one",
+            ),
+            (None, false) => {
+                let help = format!("add it, or name one of: {}", suspicion::known_names());
+                section.refuse_together(&["regex", "name"], "has no `regex`", &help);
+            }
+            (None, true) => {}
+            (Some(regex), false) => {
+                if let Err(suspicion::Unusable(reason)) = suspicion::check_regex(regex) {
+                    usable = false;
+                    let message = format!("of the pattern `{}` {reason}", pattern.name);
+                    section.refuse("regex", message, "mend it, or take it out");
+                }
+            }
+        }
+    }
+    if patterns.len() > MOST_PATTERNS || (usable && suspicion::check_all(patterns).is_err()) {
+        let message = format!("are more than {MOST_PATTERNS}, or too large together");
+        section.refuse_here(message, "take some out, or join them with `|`");
     }
 }
 

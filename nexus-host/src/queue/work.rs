@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::schedule::LaneKey;
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Flag};
 
 /// One unit of work. An event starts as [`Work::Route`]; what must be tried again or later comes
 /// back as one of the others, so that only the failed part is repeated.
@@ -193,6 +193,11 @@ pub struct JournalLine {
 pub enum Step {
     /// Accepted into the queue.
     Accepted,
+    /// Something in its payload looks like an attack; it went on all the same.
+    Flagged {
+        /// Which patterns, and where.
+        found: Vec<Flag>,
+    },
     /// Taken up for routing.
     Leased,
     /// No processor subscribes to it.
@@ -308,6 +313,12 @@ pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 6
 /// What an event weighs: the bytes of its payload.
 pub(super) fn size(event: &Event) -> u64 {
     u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}
+
+/// The first steps of an event that was just taken in.
+pub(super) fn first_steps(flags: Vec<Flag>) -> impl Iterator<Item = Step> {
+    let flagged = (!flags.is_empty()).then_some(Step::Flagged { found: flags });
+    std::iter::once(Step::Accepted).chain(flagged)
 }
 
 /// The lane of an event, in a queue that has lanes.

@@ -76,6 +76,11 @@ impl<'t> Members<'t> {
         Ok(self)
     }
 
+    /// Every key with its value.
+    pub(in crate::admission) fn iter(&self) -> impl Iterator<Item = (&Cow<'t, str>, &Tree<'t>)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
     fn find(&self, key: &str) -> Option<&Tree<'t>> {
         if self.0.len() <= FEW {
             return self.0.iter().find(|(name, _)| name == key).map(|(_, v)| v);

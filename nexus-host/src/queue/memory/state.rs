@@ -194,13 +194,14 @@ impl State {
 
     /// Takes an event in, room or not: events that follow from accepted ones are never refused.
     fn accept(&mut self, event: &Admitted, now: Instant, wake: &mut Wake) {
+        let flags = event.flags();
         let event = event.event().clone();
         let accepted_at = Utc::now();
         self.seen.insert(&event, now, accepted_at);
         self.accepted += 1;
         let lane = self.lane(&event);
         let (priority, bytes) = (event.priority, size(&event));
-        let record = self.records.open(event, lane, accepted_at);
+        let record = self.records.open(event, flags, lane, accepted_at);
         if let Some(place) = self.await_turn(record, Work::Route, wake) {
             self.droppable.insert(place, priority, bytes);
         }

@@ -275,10 +275,7 @@ fn open_journey(
         .collect::<rusqlite::Result<Result<_, Damage>>>()??;
     let mut steps = rows::read_lines(&join(&parts))?;
     if steps.is_empty() {
-        steps.push(JournalLine {
-            at: clock::at(accepted_at),
-            step: Step::Accepted,
-        });
+        steps.extend(rows::first_lines(&head, clock::at(accepted_at)));
     }
     let taken_up = ready.lock().routed_since(Key(key));
     steps.extend(taken_up.map(|at| JournalLine {

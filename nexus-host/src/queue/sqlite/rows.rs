@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clock;
+use crate::admission::Flag;
+use crate::queue::work::first_steps;
 use crate::queue::{Failure, JournalLine, Step, Work};
 
 /// Names an event with work left, and says when its turn is: the class in the two highest bits below
@@ -82,6 +84,9 @@ struct Head<'a> {
     traceparent: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tracestate: Option<Cow<'a, str>>,
+    /// For the first lines of the journal, which is written when the event is settled.
+    #[serde(default, rename = "flagged", skip_serializing_if = "<[_]>::is_empty")]
+    flags: Cow<'a, [Flag]>,
 }
 
 fn is_normal(priority: &Priority) -> bool {
@@ -97,10 +102,12 @@ pub(super) struct Told {
     pub(super) correlation_id: Option<String>,
     #[serde(default)]
     pub(super) causation_id: Option<Uuid>,
+    #[serde(default, rename = "flagged")]
+    pub(super) flags: Vec<Flag>,
 }
 
 /// The envelope as one column.
-pub(super) fn head(event: &Event) -> Result<String, Damage> {
+pub(super) fn head(event: &Event, flags: &[Flag]) -> Result<String, Damage> {
     Ok(serde_json::to_string(&Head {
         event_type: event.event_type.as_str().into(),
         timestamp: event.timestamp,
@@ -111,7 +118,27 @@ pub(super) fn head(event: &Event) -> Result<String, Damage> {
         expires_at: event.expires_at,
         traceparent: event.traceparent.as_deref().map(Cow::from),
         tracestate: event.tracestate.as_deref().map(Cow::from),
+        flags: flags.into(),
     })?)
+}
+
+/// The first lines of the journal of an event that is stored with this head. A head that cannot be read,
+/// which has not let the event through before, says nothing of flags.
+pub(super) fn first_lines(
+    head: &str,
+    accepted_at: DateTime<Utc>,
+) -> impl Iterator<Item = JournalLine> + use<> {
+    // Within a text the quotes would be escaped, so this is the field; and nearly every head is without.
+    let told = head
+        .contains(r#""flagged":["#)
+        .then(|| serde_json::from_str::<Told>(head));
+    let flags = told
+        .and_then(Result::ok)
+        .map_or_else(Vec::new, |told| told.flags);
+    first_steps(flags).map(move |step| JournalLine {
+        at: accepted_at,
+        step,
+    })
 }
 
 /// An event's columns as they are stored: `id, source, lane, accepted_at, head, payload`, from `first`

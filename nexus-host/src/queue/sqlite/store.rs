@@ -27,7 +27,7 @@ use super::rows::{self, Damage, Key, TaskId, WorkColumns};
 use super::schema::{self, OpenError};
 use super::sum;
 use super::totals::{Progress, Sum, Totals};
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Flag};
 use crate::queue::config::Config;
 use crate::queue::work::size;
 use crate::queue::{Failure, JournalLine, Work};
@@ -182,13 +182,14 @@ impl Store {
 
     /// Takes an event in at the end of its class, room or not.
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
+        let flags = event.flags();
         let event = event.event();
         self.marks
             .insert(&self.connection, event, now, &mut self.totals)?;
         self.totals.accepted += 1;
         self.totals.place += 1;
         let key = Key::new(event.priority, self.totals.place);
-        let head = self.insert_event(key, event, now)?;
+        let head = self.insert_event(key, event, flags, now)?;
         self.totals.unrouted[key.class()].add(size(event));
         Ok(Row {
             key,
@@ -203,9 +204,10 @@ impl Store {
         &mut self,
         key: Key,
         event: &Event,
+        flags: &[Flag],
         accepted_at: i64,
     ) -> Result<String, Trouble> {
-        let head = rows::head(event)?;
+        let head = rows::head(event, flags)?;
         let mut cells = vec![ValueRef::Integer(key.0)];
         cells.extend(rows::cells(event, accepted_at, &head));
         let sql = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)";

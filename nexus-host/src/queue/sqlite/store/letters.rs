@@ -194,7 +194,7 @@ impl Store {
                 (before, Progress { dead, ..before })
             }
             None => {
-                self.insert_event(key, &letter.event, accepted_at)?;
+                self.insert_event(key, &letter.event, &[], accepted_at)?;
                 let mut lines = self.take_journey(letter, place)?;
                 let dead = outstanding(&lines).saturating_sub(1);
                 // Even a full journal says that the event came back.
@@ -220,7 +220,7 @@ impl Store {
         replayed.tasks.push(Task {
             row: Row {
                 key,
-                head: rows::head(&letter.event)?.into(),
+                head: rows::head(&letter.event, &[])?.into(),
                 event: letter.event.clone(),
                 accepted_at: letter.accepted_at,
             },

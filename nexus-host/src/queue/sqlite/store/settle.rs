@@ -105,10 +105,7 @@ impl Store {
         let progress = match held.task.id {
             None => {
                 self.totals.unrouted[row.key.class()].take(size(&row.event));
-                lines.push(JournalLine {
-                    at: row.accepted_at,
-                    step: Step::Accepted,
-                });
+                lines.extend(rows::first_lines(&row.head, row.accepted_at));
                 Progress::NEW
             }
             Some(_) => self
@@ -375,10 +372,7 @@ impl Store {
             is_known: false,
             before: Progress::NEW,
             progress: Progress::NEW,
-            lines: vec![JournalLine {
-                at: row.accepted_at,
-                step: Step::Accepted,
-            }],
+            lines: rows::first_lines(&row.head, row.accepted_at).collect(),
         };
         let grave = Grave {
             work: Work::Route,
