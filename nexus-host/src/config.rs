@@ -42,7 +42,7 @@ pub(crate) use self::suggest::nearest;
 use self::check::Objections;
 use self::document::{Content, Node};
 use self::key::KeyPath;
-use crate::{admission, dispatch, ingress, observe, plugins, queue};
+use crate::{admission, dispatch, ingress, observe, outgoing, plugins, queue};
 
 /// Everything the hub can be told.
 ///
@@ -77,6 +77,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// What the hub tells about itself.
     pub observe: observe::config::Config,
+    /// Where connections may lead whose address somebody else chose.
+    pub outgoing: outgoing::Config,
     /// Which plugins run and how.
     pub plugins: plugins::config::Config,
     #[serde(skip)]

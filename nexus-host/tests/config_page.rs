@@ -16,9 +16,9 @@ const BEGIN: &str = "<!-- reference: written by nexus-host/tests/config_page.rs 
 const END: &str = "<!-- end of the reference -->\n";
 
 /// Sections in the order of the page; what is not named here follows in alphabetical order.
-const ORDER: [&str; 10] = [
-    "server", "clients", "limits", "queue", "dispatch", "retry", "breaker", "shutdown", "observe",
-    "plugins",
+const ORDER: [&str; 12] = [
+    "server", "clients", "webhooks", "limits", "queue", "dispatch", "retry", "breaker", "shutdown",
+    "observe", "outgoing", "plugins",
 ];
 
 #[test]

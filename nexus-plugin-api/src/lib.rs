@@ -63,6 +63,7 @@ mod event;
 #[doc(hidden)]
 pub mod export;
 mod outcome;
+pub mod outgoing;
 mod plugin;
 mod schema;
 mod shim;

@@ -215,3 +215,65 @@ pub(crate) fn check_clients(clients: &[Client], section: &mut Section<'_, '_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn refusal(patterns: &str) -> String {
+        let text = format!("[limits]\nsuspicious = \"off\"\n{patterns}");
+        Config::from_toml_str(&text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn patterns_are_read() {
+        let text = "[[limits.patterns]]\nname = \"iban\"\nregex = '[A-Z]{2}\\d{2}'\naction = \"refuse\"\n\
+                    [[limits.patterns]]\nname = \"template\"\naction = \"off\"";
+        assert_eq!(
+            Config::from_toml_str(text).unwrap().limits.patterns.len(),
+            2
+        );
+    }
+
+    #[test]
+    fn patterns_that_mean_nothing_are_refused_by_name_and_place() {
+        let one = |lines: &str| format!("[[limits.patterns]]\n{lines}\n");
+        for (patterns, expected) in [
+            (one("name = \"a\""), "has no `regex`"),
+            (
+                one("name = \"a\"\nregex = '('"),
+                "of the pattern `a` is not a regular expression: unclosed group",
+            ),
+            (one("name = \"a\"\nregex = 'a*'"), "every string"),
+            (one("name = \"a\"\nregex = 'a{500}{500}{10}'"), "too large"),
+            (
+                one("name = \"a b\"\nregex = 'a'"),
+                "limits.patterns[0].name",
+            ),
+            (
+                one("name = \"script_tag\"\nregex = 'a'"),
+                "one of the hub's own patterns",
+            ),
+            (
+                one("name = \"a\"\nregex = 'a'\naction = \"warn\""),
+                "must be one of",
+            ),
+            (one("name = \"a\"\nregexp = 'a'"), "did you mean `regex`?"),
+            (one("regex = 'a'"), "name"),
+            (
+                one("name = \"a\"\nregex = 'a'").repeat(2),
+                "is the name of another pattern, at config:4",
+            ),
+            (
+                (0..101)
+                    .map(|n| one(&format!("name = \"a{n}\"\nregex = 'a'")))
+                    .collect(),
+                "limits.patterns: are more than 100",
+            ),
+        ] {
+            let told = refusal(&patterns);
+            assert!(told.contains(expected), "{expected}:\n{told}");
+            assert!(told.lines().count() <= 2, "{told}");
+        }
+    }
+}
