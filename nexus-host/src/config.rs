@@ -77,7 +77,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// What the hub tells about itself.
     pub observe: observe::config::Config,
-    /// Where connections may lead whose address somebody else chose.
+    /// Where connections may lead whose address somebody else chose. The hub opens none such by itself yet;
+    /// a program that embeds it may. docs/outgoing.md tells more.
     pub outgoing: outgoing::Config,
     /// Which plugins run and how.
     pub plugins: plugins::config::Config,

@@ -22,8 +22,7 @@ pub use nexus_plugin_api::outgoing::{Guard, Network, Refused, Scheme, Target};
 
 use crate::config::InvalidValue;
 
-/// Where connections may lead whose address somebody else chose. The hub opens none such by itself yet; a
-/// program that embeds it asks `config.outgoing.guard()`.
+/// Where connections may lead whose address somebody else chose.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -170,7 +170,7 @@ impl Search<'_> {
             return;
         }
         match value {
-            Tree::String(text) => self.look_at(text, path),
+            Tree::String(text) => self.look_at(text, is_escaped(text), path),
             Tree::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let step = Step::Index(index);
@@ -183,7 +183,7 @@ impl Search<'_> {
                     let above = Some(path);
                     let step = Step::Key(key);
                     let path = Path { above, step };
-                    self.look_at(key, &path);
+                    self.look_at(key, is_escaped(key), &path);
                     self.visit(value, &path);
                 }
             }
@@ -191,12 +191,13 @@ impl Search<'_> {
         }
     }
 
-    fn look_at(&mut self, text: &Cow<'_, str>, path: &Path<'_>) {
+    /// `is_escaped`: it was written with escapes.
+    fn look_at(&mut self, text: &str, is_escaped: bool, path: &Path<'_>) {
         let bytes = text.as_bytes();
-        let worth_it = match (self.known, text) {
-            (Where::Anywhere, _) => true,
-            (Where::Escaped, Cow::Owned(_)) => has_trigger(bytes),
-            _ => false,
+        let worth_it = match self.known {
+            Where::Anywhere => true,
+            Where::Escaped => is_escaped && has_trigger(bytes),
+            Where::Nowhere => false,
         };
         if worth_it && KNOWN.is_match(bytes) {
             for at in KNOWN.matches(bytes) {
@@ -241,6 +242,11 @@ impl Path<'_> {
         }
         pointer
     }
+}
+
+/// The parser copies a string only to take its escapes out.
+fn is_escaped(text: &Cow<'_, str>) -> bool {
+    matches!(text, Cow::Owned(_))
 }
 
 /// Whether any pattern of the hub may fit somewhere in the text.

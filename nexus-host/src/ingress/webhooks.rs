@@ -134,3 +134,36 @@ impl fmt::Debug for Webhooks {
         f.debug_list().entries(self.0.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope_of(change: impl FnOnce(&mut Webhook)) -> Webhooks {
+        let mut webhook = Webhook {
+            name: "Shop.EU".to_owned(),
+            scheme: Scheme::None,
+            ..Webhook::default()
+        };
+        change(&mut webhook);
+        Webhooks::new(&[webhook])
+    }
+
+    fn covered(webhooks: &Webhooks, source: &str, event_type: &str) -> bool {
+        let receiver = webhooks.get("Shop.EU").unwrap();
+        assert!(!receiver.scope().is_admin());
+        receiver.scope().covers(source, event_type)
+    }
+
+    #[test]
+    fn a_webhook_may_publish_its_own_source_and_types_only() {
+        let fixed = scope_of(|webhook| webhook.r#type = Some("order.placed".to_owned()));
+        assert!(covered(&fixed, "Shop.EU", "order.placed"));
+        assert!(!covered(&fixed, "Shop.EU", "order.paid"));
+        assert!(!covered(&fixed, "outlook", "order.placed"));
+
+        let found = scope_of(|webhook| webhook.type_from = Some("/type".parse().unwrap()));
+        assert!(covered(&found, "Shop.EU", "shop.eu.order.placed"));
+        assert!(!covered(&found, "Shop.EU", "order.placed"));
+    }
+}

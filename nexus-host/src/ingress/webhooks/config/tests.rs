@@ -217,3 +217,22 @@ fn two_of_a_name_are_refused() {
     let told = load(&one.replace("\"w\"", "\"a/b\"")).unwrap_err();
     assert!(told.contains("webhooks[0].name"), "{told}");
 }
+
+/// The examples of the documentation.
+#[test]
+fn the_pages_show_what_works() {
+    for page in [
+        include_str!("../../../../../docs/webhooks.md"),
+        include_str!("../../../../../docs/admission.md"),
+    ] {
+        let (_, rest) = page.split_once("```toml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let variables = ["GITHUB_SECRET", "SLACK_SIGNING_SECRET", "GITLAB_TOKEN"];
+        let variables = variables.map(|name| (name, "shared"));
+        Loader::text(example)
+            .secret_variables(variables)
+            .secret_variables([("BILLING_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")])
+            .load()
+            .unwrap();
+    }
+}
