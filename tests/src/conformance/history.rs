@@ -2,11 +2,12 @@
 
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
-use nexus_host::queue::{Config, Delivery, EventStatus, Grave, Pushed, Settlement, Step};
+use nexus_host::queue::{Config, Delivery, EventStatus, Grave, Journey, Pushed, Settlement, Step};
+use nexus_plugin_api::{Event, RawJson};
 use uuid::Uuid;
 
 use super::{Backend, Rig, effect, failure, is_duplicate, nack};
-use crate::events::{admitted, event, heavy, number};
+use crate::events::{EVENT_TYPE, admitted, event, heavy, number};
 
 /// A duplicate is answered as one, whether its first is waiting, leased or finished.
 pub async fn a_duplicate_is_told_and_not_put_in(backend: &Backend) {
@@ -146,6 +147,66 @@ pub async fn a_journey_tells_what_happened(backend: &Backend) {
         ]
     );
     assert!(journey.steps.is_sorted_by_key(|line| line.at));
+}
+
+/// What admission has flagged stands in the journal, once, whatever becomes of the event: waiting, under
+/// way, dropped or finished.
+pub async fn a_journey_tells_what_looked_suspicious(backend: &Backend) {
+    let config = Config {
+        capacity: 2,
+        when_full: WhenFull::DropOldest,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let suspicious = || {
+        let payload = RawJson::from_checked(r#"{"n":0,"text":["<script>","../"]}"#);
+        Event::new(EVENT_TYPE, "a", payload)
+    };
+    let flags = |journey: Journey| -> Vec<(String, String)> {
+        let found = journey
+            .steps
+            .into_iter()
+            .filter_map(|line| match line.step {
+                Step::Flagged { found } => Some(found),
+                _ => None,
+            });
+        let found: Vec<_> = found.flatten().collect();
+        found
+            .into_iter()
+            .map(|flag| (flag.pattern, flag.pointer))
+            .collect()
+    };
+    let expected = [
+        ("script_tag".to_owned(), "/payload/text/0".to_owned()),
+        ("path_traversal".to_owned(), "/payload/text/1".to_owned()),
+    ];
+    let one = suspicious();
+    rig.put([one.clone()]).await;
+    assert_eq!(
+        flags(rig.journey(one.event_id).await.unwrap()),
+        expected,
+        "waiting"
+    );
+    let delivery = rig.lease().await;
+    assert_eq!(delivery.event.payload, one.payload, "unchanged");
+    assert_eq!(
+        flags(rig.journey(one.event_id).await.unwrap()),
+        expected,
+        "under way"
+    );
+    rig.ack(&delivery).await;
+    let journey = rig.journey(one.event_id).await.unwrap();
+    assert_eq!(journey.steps[0].step, Step::Accepted);
+    assert_eq!(flags(journey), expected, "finished");
+
+    let dropped = suspicious();
+    rig.put([dropped.clone(), event("a", 1), event("a", 2)])
+        .await;
+    let journey = rig.journey(dropped.event_id).await.unwrap();
+    assert_eq!(journey.status, EventStatus::Dead);
+    assert_eq!(flags(journey), expected, "dropped");
+    let harmless = rig.lease().await.event.event_id;
+    assert_eq!(flags(rig.journey(harmless).await.unwrap()), []);
 }
 
 /// At most `journal_capacity` finished journeys are kept, the newest; unfinished ones all.

@@ -87,7 +87,7 @@ fn three() -> Contracts {
 }
 
 fn send(contracts: Contracts, version: &str, payload: Value) -> Result<Admitted, Rejection> {
-    let admission = Admission::new(&Limits::default(), &[], Arc::new(contracts));
+    let admission = Admission::new(&Limits::default(), &[], &[], Arc::new(contracts));
     let mut event = Event::new("t.x", "s", payload).into_raw().unwrap();
     event.contract_version = (!version.is_empty()).then(|| version.parse().unwrap());
     admission.admit_event(event, Origin::Host)
@@ -323,7 +323,7 @@ fn rules_of_the_contract_and_of_the_configuration_must_hold() {
 #[test]
 fn uses_are_counted_by_the_version_that_was_sent() {
     let contracts = Arc::new(three());
-    let admission = Admission::new(&Limits::default(), &[], contracts.clone());
+    let admission = Admission::new(&Limits::default(), &[], &[], contracts.clone());
     for (version, payload) in [("1.0.0", json!({ "a": "x" })), ("1.0.0", json!({ "a": 1 }))] {
         let mut event = Event::new("t.x", "s", payload).into_raw().unwrap();
         event.contract_version = Some(version.parse().unwrap());

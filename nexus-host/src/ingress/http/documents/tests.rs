@@ -156,11 +156,11 @@ async fn a_contract_that_comes_later_is_in_the_documents() {
     };
     let before = read().await;
     assert!(before["components"]["schemas"]["late.one-1.0.0+b"].is_null());
-    let info = nexus_plugin_api::ContractInfo {
-        event_type: "late.one".to_owned(),
-        version: "1.0.0+b".parse().unwrap(),
-        schema: json!({ "$ref": "#/$defs/A", "$defs": { "A": { "type": "object" } } }),
-    };
+    let info = nexus_plugin_api::ContractInfo::new(
+        "late.one",
+        "1.0.0+b".parse().unwrap(),
+        json!({ "$ref": "#/$defs/A", "$defs": { "A": { "type": "object" } } }),
+    );
     hub.contracts.register("test", info).unwrap();
     let after = read().await;
     let schema = &after["components"]["schemas"]["late.one-1.0.0_b"];
