@@ -170,7 +170,7 @@ impl Search<'_> {
             return;
         }
         match value {
-            Tree::String(text) => self.look_at(text, is_escaped(text), path),
+            Tree::String(text) => self.look_at(text, matches!(text, Cow::Owned(_)), path),
             Tree::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let step = Step::Index(index);
@@ -183,7 +183,7 @@ impl Search<'_> {
                     let above = Some(path);
                     let step = Step::Key(key);
                     let path = Path { above, step };
-                    self.look_at(key, is_escaped(key), &path);
+                    self.look_at(key, matches!(key, Cow::Owned(_)), &path);
                     self.visit(value, &path);
                 }
             }
@@ -191,7 +191,7 @@ impl Search<'_> {
         }
     }
 
-    /// `is_escaped`: it was written with escapes.
+    /// `is_escaped`: it was written with escapes; the parser copies a string only to take them out.
     fn look_at(&mut self, text: &str, is_escaped: bool, path: &Path<'_>) {
         let bytes = text.as_bytes();
         let worth_it = match self.known {
@@ -242,11 +242,6 @@ impl Path<'_> {
         }
         pointer
     }
-}
-
-/// The parser copies a string only to take its escapes out.
-fn is_escaped(text: &Cow<'_, str>) -> bool {
-    matches!(text, Cow::Owned(_))
 }
 
 /// Whether any pattern of the hub may fit somewhere in the text.

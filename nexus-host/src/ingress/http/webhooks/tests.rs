@@ -6,6 +6,7 @@ use chrono::Utc;
 use ring::hmac;
 use serde_json::json;
 
+use crate::admission::config::Rate;
 use crate::config::Secret;
 use crate::ingress::harness::{Answer, Hub};
 use crate::ingress::webhooks::Webhook;
@@ -304,6 +305,24 @@ async fn a_full_queue_and_a_used_up_rate_tell_when_to_come_again() {
         "a duplicate needs no room"
     );
     let held_back = deliver(&hub, "c", "{}").await;
+    assert_eq!(held_back.problem(429), "rate_limited");
+    assert!(held_back.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn the_rates_of_all_clients_hold_for_webhooks_as_well() {
+    let hub = Hub::start(|settings| {
+        settings.webhooks = vec![standard(|_| {})];
+        settings.limits.rates = vec![Rate {
+            source: Some("billing".parse().unwrap()),
+            rate: 0.001,
+            burst: Some(1),
+            ..Rate::default()
+        }];
+    })
+    .await;
+    assert_eq!(deliver(&hub, "a", "{}").await.status, 202);
+    let held_back = deliver(&hub, "b", "{}").await;
     assert_eq!(held_back.problem(429), "rate_limited");
     assert!(held_back.header("retry-after").is_some());
 }
