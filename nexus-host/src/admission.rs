@@ -3,7 +3,7 @@
 //!
 //! In order, the cheapest refusals first: who is there (before a body is read), how often, is it
 //! JSON without doubt, may the client publish this, how often may anybody, is the envelope in order,
-//! does the payload fit its contract.
+//! does the payload fit its contract, does it look like an attack.
 
 mod admitted;
 mod auth;
@@ -16,6 +16,7 @@ mod rate_limit;
 mod rejection;
 pub(crate) mod rules;
 mod strict_json;
+mod suspicion;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 pub use admitted::Admitted;
 pub use auth::{ClientScope, Credentials, Presented, Sender};
-pub use config::{Client, Issuer, Limits, Transport};
+pub use config::{Client, Issuer, Limits, OnSuspicion, Pattern, Transport};
 pub use contract::file::{ContractFile, FileReport, register as register_files};
 pub use contract::{
     Change, Contract, ContractConflict, ContractDiff, Contracts, HUB, Migrator, Notice, Offer, Rule,
@@ -34,6 +35,7 @@ pub use contract::{
 pub use emitted::Origin;
 pub use rate_limit::Standing;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
+pub use suspicion::Flag;
 
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
@@ -44,6 +46,7 @@ use contract::Found;
 use envelope::Fields;
 use rate_limit::Rates;
 use strict_json::{Bounds, Tree};
+use suspicion::Suspicion;
 
 /// Lets events in or refuses them.
 pub struct Admission {
@@ -52,6 +55,7 @@ pub struct Admission {
     auth: Auth,
     rates: Rates,
     contracts: Arc<Contracts>,
+    suspicion: Suspicion,
 }
 
 /// What a request's body holds.
@@ -98,6 +102,7 @@ impl Admission {
             auth: Auth::new(clients, issuers),
             rates: Rates::new(limits),
             contracts,
+            suspicion: Suspicion::new(limits),
         }
     }
 
@@ -197,7 +202,17 @@ impl Admission {
         client.take().err().unwrap_or(refused)
     }
 
-    /// The last step: the contract, and where it leads.
+    /// The text of a body that is one JSON value, held to the same rules as an event's.
+    ///
+    /// # Errors
+    /// When it is not JSON, or weighs more than the limits allow.
+    pub(crate) fn json<'b>(&self, body: &'b [u8]) -> Result<&'b str, Rejection> {
+        let text = self.text(body)?;
+        strict_json::parse(text, self.bounds, 0).map_err(|fault| fault.into_rejection(text))?;
+        Ok(text)
+    }
+
+    /// The last steps: the contract, where it leads, and what looks like an attack in what goes on.
     fn conclude(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
         let version = event.contract_version.as_ref();
         let found = self.contracts.find(&event.event_type, version)?;
@@ -209,19 +224,28 @@ impl Admission {
         }
         found.hold(&event, payload)?;
         let admitted = match found.onward() {
-            None => Admitted::new(event),
+            None => {
+                let flags = self.look_for_attacks(&event, payload)?;
+                Admitted::new(event, flags)
+            }
             Some(onward) => {
                 let sent = sent.clone();
-                self.carry_over(&mut event, &found, &onward)?;
-                Admitted::new(event).migrated_from(sent)
+                let flags = self.carry_over(&mut event, &found, &onward)?;
+                Admitted::new(event, flags).migrated_from(sent)
             }
         };
         found.count_use();
         Ok(admitted.with_notice(found.notice()))
     }
 
-    /// Makes an event of an earlier version one of the newest that can be reached.
-    fn carry_over(&self, event: &mut Event, from: &Found, to: &Found) -> Result<(), Rejection> {
+    /// Makes an event of an earlier version one of the newest that can be reached, and looks for attacks in
+    /// what it has become.
+    fn carry_over(
+        &self,
+        event: &mut Event,
+        from: &Found,
+        to: &Found,
+    ) -> Result<Vec<Flag>, Rejection> {
         let version = &to.contract().info().version;
         event.contract_version = Some(version.clone());
         let told = |rejection: Rejection| from.not_migrated(version, &rejection.to_string());
@@ -233,7 +257,26 @@ impl Admission {
         let tree = strict_json::parse(text, self.bounds, 1);
         let tree = tree.map_err(|fault| told(fault.into_rejection(text)))?;
         to.contract().check(&tree)?;
-        to.hold(event, &tree)
+        to.hold(event, &tree)?;
+        self.look_for_attacks(event, &tree)
+    }
+
+    /// Answers what looks like an attack and goes on all the same.
+    fn look_for_attacks(&self, event: &Event, payload: &Tree<'_>) -> Result<Vec<Flag>, Rejection> {
+        let flags = self.suspicion.judge(event.payload.as_slice(), payload)?;
+        if !flags.is_empty() {
+            let places: Vec<String> = flags
+                .iter()
+                .map(|flag| format!("{} at {}", flag.pattern, quoted(&flag.pointer)))
+                .collect();
+            tracing::info!(
+                event_id = %event.event_id,
+                source = event.source,
+                found = places.join(", "),
+                "an event looks suspicious and goes on"
+            );
+        }
+        Ok(flags)
     }
 
     fn text<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, Rejection> {

@@ -42,7 +42,7 @@ pub(crate) use self::suggest::nearest;
 use self::check::Objections;
 use self::document::{Content, Node};
 use self::key::KeyPath;
-use crate::{admission, dispatch, ingress, observe, plugins, queue};
+use crate::{admission, dispatch, ingress, observe, outgoing, plugins, queue};
 
 /// Everything the hub can be told.
 ///
@@ -68,6 +68,8 @@ pub struct Config {
     /// What must hold of events beyond their contracts; 32 at most.
     #[schemars(length(max = 32))]
     pub rules: Vec<admission::config::TypeRule>,
+    /// Who sends webhooks that become events without a plugin.
+    pub webhooks: Vec<ingress::webhooks::config::Webhook>,
     /// How events wait.
     pub queue: queue::config::Config,
     /// How events are handed to processors and integrations.
@@ -80,6 +82,9 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// What the hub tells about itself.
     pub observe: observe::config::Config,
+    /// Where connections may lead whose address somebody else chose. The hub opens none such by itself yet;
+    /// a program that embeds it may. docs/outgoing.md tells more.
+    pub outgoing: outgoing::Config,
     /// Which plugins run and how.
     pub plugins: plugins::config::Config,
     #[serde(skip)]
@@ -146,6 +151,7 @@ impl Config {
         admission::config::check_clients(&self.clients, &issuers, &mut root.key("clients"));
         admission::config::check_issuers(&self.issuers, &mut root.key("issuers"));
         admission::config::check_rules(&self.rules, &mut root.key("rules"));
+        ingress::webhooks::config::check_webhooks(&self.webhooks, &mut root.key("webhooks"));
         self.queue.check(&mut root.key("queue"));
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));

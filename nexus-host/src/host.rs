@@ -25,7 +25,7 @@ use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
 use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
-use crate::ingress::{Ports, Readiness, Served, Server, ServerError};
+use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Intake};
 use crate::observe::{Passed, Tap};
 use crate::plugins::{self, Catalog, PluginReport, Starter};
@@ -88,6 +88,11 @@ pub enum StartError {
     /// A rule of the configuration.
     #[error("[[rules]]: {0}")]
     Rule(String),
+    /// A webhook and a plugin's source of the same name.
+    #[error(
+        "failed to serve the webhook `{0}`: a plugin has a source of that name; call one of them otherwise"
+    )]
+    Webhook(String),
     /// The durable queue.
     #[error(transparent)]
     Queue(#[from] OpenError),
@@ -136,6 +141,14 @@ impl Host {
         let contracts = Contracts::with_rules(&config.rules).map_err(StartError::Rule)?;
         let contracts = Arc::new(contracts);
         let catalog = Arc::new(Starter::new(&config, &*contracts).start(plugins).await?);
+        for webhook in &config.webhooks {
+            if catalog.has_source(&webhook.name) {
+                return Err(StartError::Webhook(webhook.name.clone()));
+            }
+            for warning in webhook.warnings() {
+                tracing::warn!("{warning}");
+            }
+        }
 
         // A file never takes the place of a plugin's contract, so the files come after the plugins.
         let contract_files = files::register(&config, &contracts)?;
@@ -196,6 +209,7 @@ impl Host {
                     catalog: catalog.clone(),
                     limit: config.dispatch.processor_timeout.get(),
                 }),
+                webhooks: Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks)),
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
                 live: tap.clone(),

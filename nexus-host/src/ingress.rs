@@ -3,7 +3,8 @@
 //! in [`Ports`].
 //!
 //! `accept` owns the sockets and every deadline on them; `http` owns the routes and what they
-//! answer; `cloudevents` knows how events look in that format, whichever way they come.
+//! answer; `cloudevents` knows how events look in that format, whichever way they come, and
+//! `webhooks` the senders that need no plugin.
 
 mod accept;
 mod cloudevents;
@@ -14,6 +15,7 @@ mod http;
 mod ports;
 mod server;
 mod tls;
+pub mod webhooks;
 
 #[cfg(test)]
 mod harness;

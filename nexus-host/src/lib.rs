@@ -78,6 +78,7 @@ pub mod host;
 pub mod ingress;
 pub mod intake;
 pub mod observe;
+pub mod outgoing;
 pub mod plugins;
 pub mod queue;
 pub mod signals;

@@ -16,9 +16,9 @@ const BEGIN: &str = "<!-- reference: written by nexus-host/tests/config_page.rs 
 const END: &str = "<!-- end of the reference -->\n";
 
 /// Sections in the order of the page; what is not named here follows in alphabetical order.
-const ORDER: [&str; 11] = [
-    "server", "clients", "issuers", "limits", "queue", "dispatch", "retry", "breaker", "shutdown",
-    "observe", "plugins",
+const ORDER: [&str; 14] = [
+    "server", "clients", "issuers", "rules", "webhooks", "limits", "queue", "dispatch", "retry",
+    "breaker", "shutdown", "observe", "outgoing", "plugins",
 ];
 
 #[test]

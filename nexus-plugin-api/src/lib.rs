@@ -64,6 +64,7 @@ mod event;
 pub mod export;
 mod migration;
 mod outcome;
+pub mod outgoing;
 mod plugin;
 mod schema;
 mod shim;

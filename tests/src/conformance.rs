@@ -84,6 +84,8 @@ macro_rules! queue_conformance {
                 a_mark_is_forgotten_after_its_window
                 marks_are_bounded
                 a_journey_tells_what_happened
+                a_journey_tells_what_looked_suspicious
+                a_journey_begins_with_what_admission_did
                 journeys_are_bounded
                 dead_letters_are_kept_in_order_and_bounded
                 dead_letters_are_bounded_in_bytes

@@ -10,16 +10,22 @@ use serde_json::json;
 /// The type of every event made here; its contract takes any object.
 pub const EVENT_TYPE: &str = "test.event";
 
+/// A type with two versions, 1.0.0 and 1.1.0; their contracts take any object.
+pub const VERSIONED_TYPE: &str = "test.versioned";
+
 static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
     let contracts = Contracts::default();
-    let contract = ContractInfo::new(EVENT_TYPE, Version::new(1, 0, 0), json!({"type": "object"}));
-    contracts
-        .register("tests", contract)
-        .expect("a usable contract");
+    for (event_type, minor) in [(EVENT_TYPE, 0), (VERSIONED_TYPE, 0), (VERSIONED_TYPE, 1)] {
+        let version = Version::new(1, minor, 0);
+        let contract = ContractInfo::new(event_type, version, json!({"type": "object"}));
+        contracts
+            .register("tests", contract)
+            .expect("a usable contract");
+    }
     Admission::new(&Limits::default(), &[], &[], Arc::new(contracts))
 });
 
-/// An admission that knows [`EVENT_TYPE`] and no client.
+/// An admission that knows [`EVENT_TYPE`] and [`VERSIONED_TYPE`], and no client.
 pub fn admission() -> &'static Admission {
     &ADMISSION
 }

@@ -86,6 +86,8 @@ impl Findings {
                     .to_owned(),
             );
         }
+        let warnings = config.webhooks.iter().flat_map(|one| one.warnings());
+        self.notes.extend(warnings);
         self.problems.sort();
         self.problems.dedup();
     }

@@ -83,6 +83,18 @@ fn sentence(step: &Map<String, Value>) -> String {
             text("from"),
             text("to")
         ),
+        "flagged" => {
+            let places = step.get("found").and_then(Value::as_array);
+            let places: Vec<String> = places
+                .into_iter()
+                .flatten()
+                .filter_map(|one| {
+                    let (pattern, pointer) = (one["pattern"].as_str()?, one["pointer"].as_str()?);
+                    Some(format!("{pattern} at {pointer}"))
+                })
+                .collect();
+            format!("looks suspicious and went on: {}", places.join(", "))
+        }
         "leased" => "taken up".to_owned(),
         "unrouted" => "no processor subscribes to it: nothing to do".to_owned(),
         "expired" => "it has expired: what is left to do is not done".to_owned(),
@@ -153,6 +165,13 @@ mod tests {
             (
                 json!({"step": "migrated", "from": "1.0.0", "to": "2.0.0"}),
                 "sent as version 1.0.0, carried over to 2.0.0",
+            ),
+            (
+                json!({"step": "flagged", "found": [
+                    {"pattern": "script_tag", "pointer": "/payload/body"},
+                    {"pattern": "template", "pointer": "/payload/subject"},
+                ]}),
+                "looks suspicious and went on: script_tag at /payload/body, template at /payload/subject",
             ),
             (json!({"step": "leased"}), "taken up"),
             (

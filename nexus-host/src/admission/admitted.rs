@@ -6,6 +6,7 @@ use nexus_plugin_api::Event;
 use semver::Version;
 
 use super::Notice;
+use super::suspicion::Flag;
 
 /// An event that was authenticated, validated and found in order. Shared, never changed again.
 ///
@@ -15,14 +16,17 @@ pub struct Admitted {
     event: Arc<Event>,
     migrated_from: Option<Arc<Version>>,
     notice: Option<Arc<Notice>>,
+    /// Absent for nearly every event.
+    flags: Option<Arc<[Flag]>>,
 }
 
 impl Admitted {
-    pub(super) fn new(event: Event) -> Self {
+    pub(super) fn new(event: Event, flags: Vec<Flag>) -> Self {
         Self {
             event: Arc::new(event),
             migrated_from: None,
             notice: None,
+            flags: (!flags.is_empty()).then(|| flags.into()),
         }
     }
 
@@ -50,5 +54,10 @@ impl Admitted {
     /// What its sender is told, when the version that was sent is outdated.
     pub fn notice(&self) -> Option<&Arc<Notice>> {
         self.notice.as_ref()
+    }
+
+    /// What in its payload looks like an attack; empty for nearly every event.
+    pub fn flags(&self) -> &[Flag] {
+        self.flags.as_deref().unwrap_or_default()
     }
 }

@@ -1,8 +1,10 @@
 //! `[limits]` and `[[rules]]`: what an event may weigh, how many may come, and what must hold beyond the
-//! contracts. It holds the settings only; `clients` and `issuers` hold those of who may publish.
+//! contracts. It holds the settings only; `clients` and `issuers` hold those of who may
+//! publish, `patterns` those of what looks like an attack.
 
 mod clients;
 mod issuers;
+mod patterns;
 
 use nexus_plugin_api::RuleInfo;
 use schemars::JsonSchema;
@@ -15,6 +17,8 @@ pub(crate) use clients::check_clients;
 pub use clients::{Client, Key, Transport};
 pub(crate) use issuers::check_issuers;
 pub use issuers::{Algorithm, Issuer};
+use patterns::check_patterns;
+pub use patterns::{OnSuspicion, Pattern};
 
 /// The largest body that may be configured: one event is held in memory whole.
 const LARGEST_BODY: ByteSize = ByteSize::from_mib(256);
@@ -53,6 +57,14 @@ pub struct Limits {
     /// at most 64 may be given. Default none.
     #[schemars(length(max = 64))]
     pub rates: Vec<Rate>,
+    /// What is done with a payload in which a string looks like an attack on whoever reads it: script and
+    /// template injection, SQL, path traversal, shell commands, attempts to give an agent orders.
+    /// docs/admission.md names the patterns. Default "flag".
+    pub suspicious: OnSuspicion,
+    /// Patterns beside the hub's own, `[[limits.patterns]]`, at most 100, each with a `name`, a `regex` and
+    /// an `action` ("flag", "refuse" or "off"; default "flag"). With the name of one of the hub's own
+    /// patterns and without `regex`, it says what is done about that one. Default none.
+    pub patterns: Vec<Pattern>,
 }
 
 /// How many clients' events may come from each source, or of each event type, that it covers. Every
@@ -89,6 +101,8 @@ impl Default for Limits {
             rate: None,
             burst: None,
             rates: Vec::new(),
+            suspicious: OnSuspicion::Flag,
+            patterns: Vec::new(),
         }
     }
 }
@@ -119,6 +133,7 @@ impl Limits {
                 );
             }
         }
+        check_patterns(&self.patterns, &mut section.key("patterns"));
     }
 }
 

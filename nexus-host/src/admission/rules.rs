@@ -11,9 +11,9 @@ use super::rejection::Violation;
 /// Types below this belong to the hub.
 const RESERVED: &str = "nexus.";
 
-pub(super) const TYPE: &str = "must be dotted lower-case segments of a-z, 0-9, `_` and `-`, such as `outlook.mail.received`, \
+pub(crate) const TYPE: &str = "must be dotted lower-case segments of a-z, 0-9, `_` and `-`, such as `outlook.mail.received`, \
      at most 200 characters";
-pub(super) const SOURCE: &str = "must be 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`";
+pub(crate) const SOURCE: &str = "must be 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`";
 pub(crate) const EVENT_ID: &str =
     "must be a UUID with hyphens, and not the nil one; leave it out to get one";
 pub(crate) const CAUSATION_ID: &str = "must be a UUID with hyphens, and not the nil one";
@@ -23,11 +23,11 @@ pub(crate) const VERSION: &str = "must be a semantic version, such as `1.0.0`";
 pub(crate) const LABEL: &str = "must be 1 to 256 characters without control characters";
 
 /// Whether the type is the hub's own.
-pub(super) fn is_reserved(event_type: &str) -> bool {
+pub(crate) fn is_reserved(event_type: &str) -> bool {
     event_type.starts_with(RESERVED)
 }
 
-pub(super) fn is_event_type(text: &str) -> bool {
+pub(crate) fn is_event_type(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     text.len() <= 200
         && text

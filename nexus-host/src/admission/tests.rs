@@ -273,3 +273,41 @@ fn a_broken_trace_is_dropped_and_the_event_is_not() {
     assert_eq!(admitted.event().traceparent, None);
     assert_eq!(admitted.event().tracestate, None);
 }
+
+#[test]
+fn what_looks_suspicious_is_flagged_or_refused_whoever_sends_it() {
+    let text = mail(json!({ "payload": { "title": "canary ../../etc/passwd" } }));
+    let admitted = judged(anyone(), &text).unwrap();
+    let flags: Vec<_> = admitted
+        .flags()
+        .iter()
+        .map(|f| (&*f.pattern, &*f.pointer))
+        .collect();
+    assert_eq!(flags, [("path_traversal", "/payload/title")]);
+    assert_eq!(
+        admitted.event().payload.as_slice(),
+        br#"{"title":"canary ../../etc/passwd"}"#
+    );
+
+    let limits = Limits {
+        suspicious: OnSuspicion::Refuse,
+        ..Limits::default()
+    };
+    let admission = Admission::new(&limits, &[anyone()], &[], contracts());
+    let scope = bearer(&admission, "key").unwrap();
+    let new = NewEvent::new(
+        "outlook.mail.received",
+        &json!({ "title": "canary <script>" }),
+    );
+    let refusals = [
+        admission.admit(&scope, &text).unwrap_err(),
+        admission
+            .admit_new(new.unwrap(), Origin::Plugin("outlook"))
+            .unwrap_err(),
+    ];
+    for refused in refusals {
+        assert_eq!(refused.code(), Code::ContractViolation);
+        assert_eq!(refused.errors()[0].pointer, "/payload/title");
+        assert!(!refused.to_string().contains("canary"), "{refused}");
+    }
+}

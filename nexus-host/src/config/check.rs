@@ -62,6 +62,11 @@ impl<'d> Section<'_, 'd> {
         self.refuse_together(&[key], message, help);
     }
 
+    /// Objects to the table or list as a whole.
+    pub(crate) fn refuse_here(&mut self, message: impl Into<String>, help: &str) {
+        self.refuse_together(&[], message, help);
+    }
+
     /// Objects to values that do not go together, at the first that somebody wrote; not when one of
     /// them is wrong by itself, for then nobody knows what was meant.
     pub(crate) fn refuse_together(
@@ -83,9 +88,7 @@ impl<'d> Section<'_, 'd> {
         }
         let root = &self.objections.document.root;
         let written = paths.iter().find(|path| root.find(path).is_some());
-        let Some(path) = written.or(paths.first()) else {
-            return;
-        };
+        let path = written.or(paths.first()).unwrap_or(&self.path);
         let place = root.nearest_place(path);
         let problem = Problem::new(place, path.to_string(), message).with_help(help);
         self.objections.problems.push(problem);

@@ -70,7 +70,7 @@ impl KeyPath {
     /// Whether a value there may be, or may stand where, a secret: such values are never shown.
     pub(crate) fn may_hold_secret(&self) -> bool {
         match self.leading_keys().as_slice() {
-            ["clients" | "issuers", ..] | ["plugins"] => true,
+            ["clients" | "issuers" | "webhooks", ..] | ["plugins"] => true,
             ["plugins", name, ..] => !crate::plugins::config::RESERVED.contains(name),
             _ => false,
         }

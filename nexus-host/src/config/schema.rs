@@ -38,7 +38,7 @@ impl Finding {
 type Format = (&'static str, fn(&str) -> Result<(), InvalidValue>);
 
 /// The texts with a form of their own that the hub's schema names.
-const FORMATS: [Format; 6] = [
+const FORMATS: [Format; 9] = [
     ("nexus-duration", |text| {
         text.parse::<HumanDuration>().map(drop)
     }),
@@ -46,6 +46,9 @@ const FORMATS: [Format; 6] = [
     ("nexus-sha256", |text| text.parse::<Sha256>().map(drop)),
     ("nexus-selector", |text| text.parse::<Selector>().map(drop)),
     ("nexus-address", crate::ingress::config::check_address),
+    ("nexus-network", crate::outgoing::check_network),
+    ("nexus-pick", crate::ingress::webhooks::check_pick),
+    ("nexus-pointer", crate::ingress::webhooks::check_pointer),
     ("nexus-log-filter", crate::observe::config::check_filter),
 ];
 

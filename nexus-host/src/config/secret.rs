@@ -22,7 +22,11 @@ use super::problem::Problem;
 const LONGEST_BYTES: u64 = 64 * 1024;
 
 /// Lists of tables, with the key in each that holds a secret or several.
-const IN_LISTS: [(&str, &str); 2] = [("clients", "hmac"), ("issuers", "secret")];
+const IN_LISTS: [(&str, &str); 3] = [
+    ("clients", "hmac"),
+    ("issuers", "secret"),
+    ("webhooks", "secrets"),
+];
 
 /// A text that is never shown: `Debug` redacts it, and there is no `Display`.
 ///

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::config::Grpc;
+use super::webhooks::{Webhook, Webhooks};
 use super::{
     Admin, Check, CheckStatus, Config, HookFailure, Hooks, Ports, Readiness, ReadyReport,
     ReadyStatus, Served, Server,
@@ -47,6 +48,7 @@ pub(super) struct Settings {
     pub(super) issuers: Vec<Issuer>,
     pub(super) queue: queue::Config,
     pub(super) ready: ReadyStatus,
+    pub(super) webhooks: Vec<Webhook>,
 }
 
 struct Plugins(ReadyStatus);
@@ -164,6 +166,7 @@ impl Hub {
             issuers: Vec::new(),
             queue: queue::Config::default(),
             ready: ReadyStatus::Ready,
+            webhooks: Vec::new(),
         };
         change(&mut settings);
         let contracts = Arc::new(Contracts::default());
@@ -190,6 +193,7 @@ impl Hub {
                 completions.clone(),
             )),
             hooks: plugins.clone(),
+            webhooks: Arc::new(Webhooks::new(&settings.webhooks)),
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),

@@ -19,6 +19,7 @@ mod problem;
 mod query;
 mod rate;
 mod stream;
+mod webhooks;
 mod websocket;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nexus_plugin_api::{HookReply, HookRequest};
 use serde::Serialize;
 
+use super::webhooks::Webhooks;
 use crate::intake::Intake;
 use crate::observe::Tap;
 use crate::queue::BoxFuture;
@@ -19,6 +20,8 @@ pub struct Ports {
     pub intake: Arc<Intake>,
     /// The source plugins.
     pub hooks: Arc<dyn Hooks>,
+    /// The senders whose webhooks need no plugin.
+    pub webhooks: Arc<Webhooks>,
     /// Whether the hub can do its work.
     pub readiness: Arc<dyn Readiness>,
     /// What administration shows and changes.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::schedule::LaneKey;
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Flag};
 
 /// One unit of work. An event starts as [`Work::Route`]; what must be tried again or later comes
 /// back as one of the others, so that only the failed part is repeated.
@@ -201,6 +201,11 @@ pub enum Step {
         /// The version that it is now.
         to: Version,
     },
+    /// Something in its payload looks like an attack; it went on all the same.
+    Flagged {
+        /// Which patterns, and where.
+        found: Vec<Flag>,
+    },
     /// Taken up for routing.
     Leased,
     /// No processor subscribes to it.
@@ -313,15 +318,25 @@ pub enum Step {
 /// The longest delay; a plugin may name one that no clock can hold.
 pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
-/// That an event was carried over to a later version of its contract, if it was.
-pub(super) fn migrated(event: &Event, from: Option<Version>) -> Option<Step> {
-    let to = event.contract_version.clone()?;
-    from.map(|from| Step::Migrated { from, to })
-}
-
 /// What an event weighs: the bytes of its payload.
 pub(super) fn size(event: &Event) -> u64 {
     u64::try_from(event.payload.as_slice().len()).unwrap_or(u64::MAX)
+}
+
+/// The first steps of an event that was just taken in: sent as the version `sent_as` and carried over to
+/// `version`, if it was, and with these marks on what it holds then.
+pub(super) fn first_steps(
+    sent_as: Option<Version>,
+    version: Option<Version>,
+    flags: Vec<Flag>,
+) -> impl Iterator<Item = Step> {
+    let migrated = sent_as
+        .zip(version)
+        .map(|(from, to)| Step::Migrated { from, to });
+    let flagged = (!flags.is_empty()).then_some(Step::Flagged { found: flags });
+    std::iter::once(Step::Accepted)
+        .chain(migrated)
+        .chain(flagged)
 }
 
 /// The lane of an event, in a queue that has lanes.

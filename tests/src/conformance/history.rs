@@ -2,11 +2,13 @@
 
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
-use nexus_host::queue::{Config, Delivery, EventStatus, Grave, Pushed, Settlement, Step};
+use nexus_host::queue::{Config, Delivery, EventStatus, Grave, Journey, Pushed, Settlement, Step};
+use nexus_plugin_api::{Event, RawJson};
+use semver::Version;
 use uuid::Uuid;
 
 use super::{Backend, Rig, effect, failure, is_duplicate, nack};
-use crate::events::{admitted, event, heavy, number};
+use crate::events::{EVENT_TYPE, VERSIONED_TYPE, admitted, event, heavy, number};
 
 /// A duplicate is answered as one, whether its first is waiting, leased or finished.
 pub async fn a_duplicate_is_told_and_not_put_in(backend: &Backend) {
@@ -146,6 +148,95 @@ pub async fn a_journey_tells_what_happened(backend: &Backend) {
         ]
     );
     assert!(journey.steps.is_sorted_by_key(|line| line.at));
+}
+
+/// What admission has flagged stands in the journal, once, whatever becomes of the event: waiting, under
+/// way, dropped or finished.
+pub async fn a_journey_tells_what_looked_suspicious(backend: &Backend) {
+    let config = Config {
+        capacity: 2,
+        when_full: WhenFull::DropOldest,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let suspicious = || {
+        let payload = RawJson::from_checked(r#"{"n":0,"text":["<script>","../"]}"#);
+        Event::new(EVENT_TYPE, "a", payload)
+    };
+    let flags = |journey: Journey| -> Vec<(String, String)> {
+        let found = journey
+            .steps
+            .into_iter()
+            .filter_map(|line| match line.step {
+                Step::Flagged { found } => Some(found),
+                _ => None,
+            });
+        let found: Vec<_> = found.flatten().collect();
+        found
+            .into_iter()
+            .map(|flag| (flag.pattern, flag.pointer))
+            .collect()
+    };
+    let expected = [
+        ("script_tag".to_owned(), "/payload/text/0".to_owned()),
+        ("path_traversal".to_owned(), "/payload/text/1".to_owned()),
+    ];
+    let one = suspicious();
+    rig.put([one.clone()]).await;
+    assert_eq!(
+        flags(rig.journey(one.event_id).await.unwrap()),
+        expected,
+        "waiting"
+    );
+    let delivery = rig.lease().await;
+    assert_eq!(delivery.event.payload, one.payload, "unchanged");
+    assert_eq!(
+        flags(rig.journey(one.event_id).await.unwrap()),
+        expected,
+        "under way"
+    );
+    rig.ack(&delivery).await;
+    let journey = rig.journey(one.event_id).await.unwrap();
+    assert_eq!(journey.steps[0].step, Step::Accepted);
+    assert_eq!(flags(journey), expected, "finished");
+
+    let dropped = suspicious();
+    rig.put([dropped.clone(), event("a", 1), event("a", 2)])
+        .await;
+    let journey = rig.journey(dropped.event_id).await.unwrap();
+    assert_eq!(journey.status, EventStatus::Dead);
+    assert_eq!(flags(journey), expected, "dropped");
+    let harmless = rig.lease().await.event.event_id;
+    assert_eq!(flags(rig.journey(harmless).await.unwrap()), []);
+}
+
+/// An event that was carried over to a later version and flagged tells of both, in this order, whatever becomes
+/// of it.
+pub async fn a_journey_begins_with_what_admission_did(backend: &Backend) {
+    let rig = backend.rig(Config::default()).await;
+    let payload = RawJson::from_checked(r#"{"text":"<script>"}"#);
+    let mut event = Event::new(VERSIONED_TYPE, "a", payload);
+    event.contract_version = Some(Version::new(1, 0, 0));
+    rig.put([event.clone()]).await;
+    let delivery = rig.lease().await;
+    let version = delivery.event.contract_version.clone();
+    assert_eq!(version, Some(Version::new(1, 1, 0)));
+    for place in ["under way", "finished"] {
+        let steps = rig.journey(event.event_id).await.unwrap().steps;
+        let [accepted, migrated, flagged, ..] = &steps[..] else {
+            panic!("{place}: {steps:?}");
+        };
+        assert_eq!(accepted.step, Step::Accepted);
+        let (from, to) = (Version::new(1, 0, 0), Version::new(1, 1, 0));
+        assert_eq!(migrated.step, Step::Migrated { from, to });
+        let Step::Flagged { found } = &flagged.step else {
+            panic!("{place}: {flagged:?}");
+        };
+        assert_eq!(found[0].pointer, "/payload/text");
+        if place == "under way" {
+            rig.ack(&delivery).await;
+        }
+    }
 }
 
 /// At most `journal_capacity` finished journeys are kept, the newest; unfinished ones all.

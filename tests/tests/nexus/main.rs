@@ -23,3 +23,4 @@ mod queue_model;
 mod shutdown;
 mod storage_faults;
 mod toast_story;
+mod webhooks;

@@ -102,3 +102,20 @@ fn a_file_with_another_hash_is_refused_and_so_is_the_start_that_needs_it() {
         .says("plugins.probe.required: the plugin would be refused, and the hub would not start")
         .says("wrong_hash: ");
 }
+
+#[test]
+fn a_webhook_that_anybody_may_call_is_pointed_out() {
+    let webhook = |scheme: &str| {
+        Place::new().hub(&format!(
+            "[[webhooks]]\nname = \"door\"\nscheme = \"{scheme}\"\ntype = \"door.rung\""
+        ))
+    };
+    webhook("none")
+        .run(&["check"])
+        .exits(0)
+        .says("note: webhook `door` has scheme = \"none\"");
+    webhook("github")
+        .run(&["check"])
+        .exits(2)
+        .says("scheme = \"github\" needs at least one secret");
+}

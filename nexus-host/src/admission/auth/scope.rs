@@ -83,6 +83,30 @@ impl ClientScope {
         }
     }
 
+    /// The scope of a webhook's sender: one source, some types, and nothing else.
+    /// `rate` and `burst` as a client has them.
+    pub(crate) fn of_webhook(
+        name: &str,
+        source: &str,
+        types: Selector,
+        rate: Option<f64>,
+        burst: Option<u32>,
+    ) -> Self {
+        let grant = Grant {
+            id: format!("webhook:{name}").into(),
+            sources: vec![Selector::Exact(source.to_owned())],
+            types: vec![types],
+            transports: vec![Transport::Http],
+            admin: false,
+            limit: rate.map(|rate| RateLimit::new(rate, burst)),
+        };
+        Self {
+            grant: Arc::new(grant),
+            narrowed: None,
+            until: None,
+        }
+    }
+
     /// The same client, held to what a token says as well, until what it presented expires. Its rate
     /// is the client's.
     pub(super) fn held_to(&self, narrowed: Option<Narrowed>, until: Option<DateTime<Utc>>) -> Self {

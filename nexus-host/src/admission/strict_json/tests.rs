@@ -1,3 +1,5 @@
+mod corpus;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

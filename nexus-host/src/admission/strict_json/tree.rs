@@ -76,9 +76,9 @@ impl<'t> Members<'t> {
         Ok(self)
     }
 
-    /// Every member.
-    pub(in crate::admission) fn iter(&self) -> impl Iterator<Item = (&str, &Tree<'t>)> {
-        self.0.iter().map(|(key, value)| (&**key, value))
+    /// Every member. A key is a copy when it was written with escapes.
+    pub(in crate::admission) fn iter(&self) -> impl Iterator<Item = (&Cow<'t, str>, &Tree<'t>)> {
+        self.0.iter().map(|(key, value)| (key, value))
     }
 
     fn find(&self, key: &str) -> Option<&Tree<'t>> {

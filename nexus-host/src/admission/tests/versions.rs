@@ -166,6 +166,26 @@ fn a_payload_is_judged_before_and_after() {
 }
 
 #[test]
+fn what_looks_suspicious_is_looked_for_in_what_goes_on() {
+    let sent = json!({ "a": "<script>" });
+    let admitted = send(three(), "1.0.0", sent.clone()).unwrap();
+    assert_eq!(admitted.sent_as(), Some(&"1.0.0".parse().unwrap()));
+    let places: Vec<_> = admitted.flags().iter().map(|flag| &*flag.pointer).collect();
+    assert_eq!(places, ["/payload/c"]);
+
+    let limits = Limits {
+        suspicious: OnSuspicion::Refuse,
+        ..Limits::default()
+    };
+    let admission = Admission::new(&limits, &[], &[], Arc::new(three()));
+    let mut event = Event::new("t.x", "s", sent).into_raw().unwrap();
+    event.contract_version = Some("1.0.0".parse().unwrap());
+    let refused = admission.admit_event(event, Origin::Host).unwrap_err();
+    assert_eq!(refused.code(), Code::ContractViolation);
+    assert_eq!(refused.errors()[0].pointer, "/payload/c");
+}
+
+#[test]
 fn a_newer_minor_version_needs_no_migration_and_a_major_one_does() {
     let contracts = Contracts::default();
     take(

@@ -62,7 +62,7 @@ async fn take_in(
     let submitted = submitted.inspect_err(|refused| {
         tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
     })?;
-    Ok(answer(&shared, &client, submitted, watched).await)
+    Ok(answer(shared, client, submitted, watched).await)
 }
 
 /// Whether `?ack=processed` is there. The key that may be in the query was looked at before.

@@ -1,5 +1,5 @@
 //! `/v1/hooks/{source}`: receives raw webhooks, shows them byte by byte to the plugin whose source
-//! it is, and sends its answer. It asks for no key, since the producer's signature is the
+//! it is, and sends its answer; those of the configuration's own senders go to [`webhooks`]. It asks for no key, since the producer's signature is the
 //! plugin's to verify; it bounds the body before the plugin sees any of it.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use hyper::{HeaderMap, StatusCode};
 use nexus_plugin_api::{HookReply, HookRequest};
 
 use super::problem::Problem;
-use super::{State, body};
+use super::{State, body, webhooks};
 use crate::admission::quoted;
 use crate::ingress::ports::HookFailure;
 
@@ -37,6 +37,9 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
     let (head, body) = request.into_parts();
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let (source, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if let Some(webhook) = shared.ports.webhooks.get(source) {
+        return webhooks::receive(&shared, webhook, path, &head, body).await;
+    }
     if !shared.ports.hooks.knows(source) {
         return Err(unknown(source));
     }
@@ -63,7 +66,9 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
 
 fn unknown(source: &str) -> Problem {
     let source = quoted(source);
-    Problem::not_found(format!("no plugin has a source of the name {source}"))
+    Problem::not_found(format!(
+        "neither a plugin nor [[webhooks]] has the name {source}"
+    ))
 }
 
 fn plain(headers: &HeaderMap) -> Vec<(String, String)> {

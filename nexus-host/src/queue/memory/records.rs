@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
+use semver::Version;
 use uuid::Uuid;
 
+use crate::admission::Flag;
 use crate::queue::journal::{MAX_LINES, is_parked_again, outstanding};
 use crate::queue::schedule::LaneKey;
-use crate::queue::work::size;
+use crate::queue::work::{first_steps, size};
 use crate::queue::{DeadLetter, EventStatus, JournalLine, Journey, Step, Work};
 
 /// Names a record. An event id alone does not: two sources may use the same one.
@@ -119,9 +121,13 @@ impl Records {
     pub(super) fn open(
         &mut self,
         event: Arc<Event>,
+        sent_as: Option<&Version>,
+        flags: &[Flag],
         lane: Option<LaneKey>,
         accepted_at: DateTime<Utc>,
     ) -> RecordKey {
+        let version = event.contract_version.clone();
+        let steps = first_steps(sent_as.cloned(), version, flags.to_vec());
         let mut record = Record {
             event,
             accepted_at,
@@ -133,7 +139,7 @@ impl Records {
             started: false,
             lines: Vec::with_capacity(4),
         };
-        record.note(Step::Accepted);
+        steps.for_each(|step| record.note(step));
         self.next += 1;
         self.insert(self.next, record);
         self.next
@@ -301,7 +307,7 @@ mod tests {
     #[test]
     fn a_journey_that_goes_on_again_and_again_leaves_no_trail_of_places() {
         let mut records = Records::new(10);
-        let other = records.open(event(), None, Utc::now());
+        let other = records.open(event(), None, &[], None, Utc::now());
         records.end_work(other);
         let letter = DeadLetter {
             id: Uuid::now_v7(),

@@ -19,7 +19,7 @@ use crate::admission::Admitted;
 use crate::queue::config::{Config, WhenFull};
 use crate::queue::droppable::Droppable;
 use crate::queue::schedule::{LaneKey, Place, Schedule};
-use crate::queue::work::{lane_of, migrated, size};
+use crate::queue::work::{lane_of, size};
 use crate::queue::{
     DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Page, PushError, Pushed,
     QueueStats, Step, Work,
@@ -194,18 +194,14 @@ impl State {
 
     /// Takes an event in, room or not: events that follow from accepted ones are never refused.
     fn accept(&mut self, event: &Admitted, now: Instant, wake: &mut Wake) {
-        let sent_as = event.sent_as().cloned();
+        let (sent_as, flags) = (event.sent_as(), event.flags());
         let event = event.event().clone();
         let accepted_at = Utc::now();
         self.seen.insert(&event, now, accepted_at);
         self.accepted += 1;
         let lane = self.lane(&event);
         let (priority, bytes) = (event.priority, size(&event));
-        let migrated = migrated(&event, sent_as);
-        let record = self.records.open(event, lane, accepted_at);
-        if let (Some(step), Some(record)) = (migrated, self.records.get_mut(record)) {
-            record.note(step);
-        }
+        let record = self.records.open(event, sent_as, flags, lane, accepted_at);
         if let Some(place) = self.await_turn(record, Work::Route, wake) {
             self.droppable.insert(place, priority, bytes);
         }

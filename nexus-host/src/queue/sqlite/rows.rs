@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clock;
+use crate::admission::Flag;
+use crate::queue::work::first_steps;
 use crate::queue::{Failure, JournalLine, Step, Work};
 
 /// Names an event with work left, and says when its turn is: the class in the two highest bits below
@@ -85,6 +87,9 @@ struct Head<'a> {
     traceparent: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tracestate: Option<Cow<'a, str>>,
+    /// For the first lines of the journal, which is written when the event is settled.
+    #[serde(default, rename = "flagged", skip_serializing_if = "<[_]>::is_empty")]
+    flags: Cow<'a, [Flag]>,
 }
 
 fn is_normal(priority: &Priority) -> bool {
@@ -103,7 +108,11 @@ pub(super) struct Told {
 }
 
 /// The envelope as one column.
-pub(super) fn head(event: &Event, sent_as: Option<&Version>) -> Result<String, Damage> {
+pub(super) fn head(
+    event: &Event,
+    sent_as: Option<&Version>,
+    flags: &[Flag],
+) -> Result<String, Damage> {
     Ok(serde_json::to_string(&Head {
         event_type: event.event_type.as_str().into(),
         timestamp: event.timestamp,
@@ -115,6 +124,7 @@ pub(super) fn head(event: &Event, sent_as: Option<&Version>) -> Result<String, D
         expires_at: event.expires_at,
         traceparent: event.traceparent.as_deref().map(Cow::from),
         tracestate: event.tracestate.as_deref().map(Cow::from),
+        flags: flags.into(),
     })?)
 }
 
@@ -123,22 +133,24 @@ pub(super) fn first_lines(
     head: &str,
     accepted_at: DateTime<Utc>,
 ) -> Result<Vec<JournalLine>, Damage> {
-    let line = |step| JournalLine {
-        at: accepted_at,
-        step,
+    // Within a text the quotes would be escaped, so these are the fields. Few heads have one, so most need
+    // not be read.
+    let is_plain = !head.contains("\"sent_as\":") && !head.contains("\"flagged\":");
+    let steps = if is_plain {
+        first_steps(None, None, Vec::new())
+    } else {
+        let head: Head<'_> = serde_json::from_str(head)?;
+        first_steps(
+            head.sent_as.map(Cow::into_owned),
+            head.contract_version.map(Cow::into_owned),
+            head.flags.into_owned(),
+        )
     };
     let mut lines = Vec::with_capacity(4 + 2);
-    lines.push(line(Step::Accepted));
-    // Few events were migrated, so most heads need not be read.
-    if head.contains("\"sent_as\"") {
-        let head: Head<'_> = serde_json::from_str(head)?;
-        if let (Some(from), Some(to)) = (head.sent_as, head.contract_version) {
-            lines.push(line(Step::Migrated {
-                from: from.into_owned(),
-                to: to.into_owned(),
-            }));
-        }
-    }
+    lines.extend(steps.map(|step| JournalLine {
+        at: accepted_at,
+        step,
+    }));
     Ok(lines)
 }
 

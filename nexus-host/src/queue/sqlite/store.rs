@@ -186,14 +186,14 @@ impl Store {
 
     /// Takes an event in at the end of its class, room or not.
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
-        let sent_as = event.sent_as();
+        let (sent_as, flags) = (event.sent_as(), event.flags());
         let event = event.event();
         self.marks
             .insert(&self.connection, event, now, &mut self.totals)?;
         self.totals.accepted += 1;
         self.totals.place += 1;
         let key = Key::new(event.priority, self.totals.place);
-        let head = rows::head(event, sent_as)?;
+        let head = rows::head(event, sent_as, flags)?;
         self.insert_event(key, event, now, &head)?;
         self.totals.unrouted[key.class()].add(size(event));
         Ok(Row {

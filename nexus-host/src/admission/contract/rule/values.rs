@@ -22,7 +22,7 @@ pub(super) fn payload(tree: &Tree<'_>) -> Value {
         Tree::String(text) => string(text),
         Tree::Array(items) => Value::List(Arc::new(items.iter().map(payload).collect())),
         Tree::Object(members) => {
-            let members = members.iter().map(|(key, value)| (key, payload(value)));
+            let members = members.iter().map(|(key, value)| (&**key, payload(value)));
             map(members)
         }
     }

@@ -146,8 +146,8 @@ fn responses(one: &Operation) -> Value {
         responses.insert(answer.status.to_string(), answered(answer));
     }
     if one.body == Some(Body::Anything) {
-        // A plugin may answer with any status.
-        let any = json!({ "description": "what the plugin answers" });
+        // A plugin may answer with any status, and a webhook of the configuration has several.
+        let any = json!({ "description": "what the plugin answers, or what a webhook comes to" });
         responses.insert("default".to_owned(), any);
     }
     json!(responses)

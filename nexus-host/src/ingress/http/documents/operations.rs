@@ -40,7 +40,7 @@ pub(super) enum Body {
     Events,
     /// Which dead letters are meant.
     Selection,
-    /// Whatever the source plugin reads.
+    /// Whatever the source plugin, or the webhook, reads.
     Anything,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Content {
     Json(&'static [&'static str]),
     /// Server-sent events.
     Stream,
-    /// Whatever the source plugin answers.
+    /// Whatever the source plugin, or the webhook, answers.
     Anything,
 }
 
@@ -326,12 +326,12 @@ fn hooks() -> [Operation; 3] {
     let hook = |path, id| {
         Operation::new(ANY, path, id)
             .within("hooks", Access::Open)
-            .says("Shows a webhook to the plugin whose source it is, which knows the sender")
-            .text(Place::Path, "source", "the source")
+            .says("Shows a webhook to the plugin whose source it is, or takes it as `[[webhooks]]` say")
+            .text(Place::Path, "source", "the source, or the webhook's name")
             .body(Body::Anything)
             .answers(
                 200,
-                "what the plugin answers, whatever its status",
+                "what the plugin answers, whatever its status; with 202 what became of a webhook's event",
                 Content::Anything,
             )
             .refuses(&["not_found", "internal", "unavailable"])

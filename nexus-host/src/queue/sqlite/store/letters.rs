@@ -230,7 +230,7 @@ impl Store {
                 (before, Progress { dead, ..before })
             }
             None => {
-                let head = rows::head(&letter.event, None)?;
+                let head = rows::head(&letter.event, None, &[])?;
                 self.insert_event(key, &letter.event, accepted_at, &head)?;
                 let mut lines = self.take_journey(letter, place)?;
                 let dead = outstanding(&lines).saturating_sub(1);
@@ -257,7 +257,7 @@ impl Store {
         Ok(Task {
             row: Row {
                 key,
-                head: rows::head(&letter.event, None)?.into(),
+                head: rows::head(&letter.event, None, &[])?.into(),
                 event: letter.event.clone(),
                 accepted_at: letter.accepted_at,
             },

@@ -1,0 +1,132 @@
+//! `POST /v1/hooks/{name}` for the webhooks of the configuration: receives a request, answers what became
+//! of its event. It parses nothing before the sender is known, and answers an unknown one without saying
+//! why.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, StatusCode};
+use nexus_plugin_api::PublishStatus;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use super::{Shared, body, json, json_text};
+use crate::admission::{Code, quoted};
+use crate::ingress::webhooks::{Message, Receiver};
+use crate::intake::Receipt;
+
+/// What became of a webhook's event.
+#[derive(Serialize)]
+struct Answer {
+    event_id: Uuid,
+    status: PublishStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_accepted_at: Option<DateTime<Utc>>,
+}
+
+/// Takes in one request. `path` is what follows the webhook's name.
+pub(super) async fn receive(
+    shared: &Shared,
+    webhook: &Receiver,
+    path: &str,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    if !matches!(path, "" | "/") {
+        return Err(Problem::not_found("a webhook has no paths below its own"));
+    }
+    if head.method != Method::POST {
+        let mut response = Problem::method_not_allowed().into_response();
+        let post = HeaderValue::from_static("POST");
+        response.headers_mut().insert(ALLOW, post);
+        return Ok(response);
+    }
+    let now = Utc::now();
+    let stranger = || {
+        let detail = "the request does not prove that it comes from this webhook's sender";
+        Problem::new(Code::Unauthenticated, detail)
+    };
+    if !webhook.needs_body() {
+        webhook
+            .verify(&head.headers, &[], now)
+            .ok_or_else(stranger)?;
+    }
+    let admission = shared.admission();
+    let body = body::read(body, admission.limits().max_body, shared.body_timeout).await?;
+    let verified = webhook
+        .verify(&head.headers, &body, now)
+        .ok_or_else(stranger)?;
+    let text = content(&head.headers, &body)?;
+    let text = admission.json(&text)?;
+    let message = webhook.read(&verified, &head.headers, text, admission.contracts())?;
+    let event = match message {
+        Message::Event(event) => *event,
+        Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
+    };
+    let intake = &shared.ports.intake;
+    let answers = intake.submit_events(webhook.scope(), vec![Ok(event)], false);
+    let receipt = match answers.await.pop() {
+        Some(answer) => answer.inspect_err(|refused| {
+            tracing::debug!(client = %webhook.scope().id(), code = %refused.code(), "refused");
+        })?,
+        None => return Err(Problem::internal("the event was not answered for")),
+    };
+    Ok(json(StatusCode::ACCEPTED, &Answer::from(&receipt)))
+}
+
+impl From<&Receipt> for Answer {
+    fn from(receipt: &Receipt) -> Self {
+        Self {
+            event_id: receipt.event_id,
+            status: receipt.status(),
+            first_accepted_at: receipt.first_accepted_at,
+        }
+    }
+}
+
+/// The JSON in a body: all of it, or what a form holds as `payload`, which is how some senders wrap it.
+fn content<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Problem> {
+    let refused = |detail: String| Err(Problem::new(Code::UnsupportedMediaType, detail));
+    for encoding in headers.get_all(CONTENT_ENCODING) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            let found = quoted(&String::from_utf8_lossy(encoding.as_bytes()));
+            return refused(format!("content encoding {found} is not read here"));
+        }
+    }
+    let Some(media_type) = headers.get(CONTENT_TYPE) else {
+        return Ok(Cow::Borrowed(body));
+    };
+    let media_type = String::from_utf8_lossy(media_type.as_bytes());
+    let essence = media_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Ok(Cow::Borrowed(body)),
+        text if text.starts_with("application/") && text.ends_with("+json") => {
+            Ok(Cow::Borrowed(body))
+        }
+        "application/x-www-form-urlencoded" => {
+            let mut fields = form_urlencoded::parse(body).filter(|(name, _)| name == "payload");
+            match (fields.next(), fields.next()) {
+                (Some((_, payload)), None) => Ok(Cow::Owned(payload.into_owned().into_bytes())),
+                _ => {
+                    let detail = "a form must have one field `payload`, with JSON in it";
+                    Err(Problem::new(Code::MalformedEvent, detail))
+                }
+            }
+        }
+        _ => {
+            let found = quoted(&media_type);
+            refused(format!(
+                "content type {found} is not read; send application/json, or a form with `payload`"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Webhooks without a plugin: receives signed requests of the senders under `[[webhooks]]`, hands on
+//! events for admission, each within the scope of its webhook. It opens no socket, and never tells a
+//! sender, or the log, more of a signature than that it does not fit.
+
+pub mod config;
+mod mapping;
+mod moment;
+mod pick;
+mod verify;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use hyper::HeaderMap;
+use nexus_plugin_api::Event;
+
+pub use config::Webhook;
+pub use pick::{Pick, Pointer};
+pub(crate) use pick::{check_pick, check_pointer};
+
+use crate::admission::{ClientScope, Contracts, Rejection};
+use config::Scheme;
+use mapping::Mapping;
+use verify::{Proof, Refused, Verifier};
+
+/// The webhooks, by their names.
+#[derive(Default)]
+pub struct Webhooks(HashMap<String, Receiver>);
+
+/// One webhook, ready to receive.
+pub(super) struct Receiver {
+    name: String,
+    scheme: Scheme,
+    verifier: Verifier,
+    mapping: Mapping,
+    scope: ClientScope,
+}
+
+/// A request whose sender is known.
+pub(super) struct Verified(Proof);
+
+/// What a request comes to.
+pub(super) enum Message {
+    Event(Box<Event>),
+    /// A sign of life that no contract knows: to be answered, and nothing else.
+    Ping,
+}
+
+impl Webhooks {
+    /// The webhooks of a configuration that was checked. One that cannot be verified, which the check
+    /// refuses, is left out: nothing is let in unverified.
+    pub fn new(webhooks: &[Webhook]) -> Self {
+        let receiver = |webhook: &Webhook| {
+            let verifier = Verifier::new(webhook).ok()?;
+            Some((webhook.name.clone(), Receiver::new(webhook, verifier)))
+        };
+        Self(webhooks.iter().filter_map(receiver).collect())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Receiver> {
+        self.0.get(name)
+    }
+}
+
+impl Receiver {
+    fn new(webhook: &Webhook, verifier: Verifier) -> Self {
+        let mapping = Mapping::new(webhook);
+        let scope = ClientScope::of_webhook(
+            &webhook.name,
+            webhook.source(),
+            mapping.types(),
+            webhook.rate,
+            webhook.burst,
+        );
+        Self {
+            name: webhook.name.clone(),
+            scheme: webhook.scheme,
+            verifier,
+            mapping,
+            scope,
+        }
+    }
+
+    /// What its events may be.
+    pub(super) fn scope(&self) -> &ClientScope {
+        &self.scope
+    }
+
+    /// Whether the body has a part in the proof of who sent it.
+    pub(super) fn needs_body(&self) -> bool {
+        self.verifier.needs_body()
+    }
+
+    /// Finds out whether the sender is the one it should be. What is wrong goes to the log alone.
+    pub(super) fn verify(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: DateTime<Utc>,
+    ) -> Option<Verified> {
+        match self.verifier.verify(headers, body, now) {
+            Ok(proof) => Some(Verified(proof)),
+            Err(Refused(reason)) => {
+                tracing::info!(webhook = self.name, reason, "a webhook was refused");
+                None
+            }
+        }
+    }
+
+    /// What a verified request comes to. `json` is its body, as strict JSON.
+    pub(super) fn read(
+        &self,
+        verified: &Verified,
+        headers: &HeaderMap,
+        json: &str,
+        contracts: &Contracts,
+    ) -> Result<Message, Rejection> {
+        let event_type = self.mapping.event_type(headers, json)?;
+        let is_ping = || {
+            let event = headers.get(mapping::GITHUB_EVENT);
+            event.is_some_and(|event| event == "ping")
+        };
+        if self.scheme == Scheme::Github && is_ping() && contracts.newest(&event_type).is_none() {
+            return Ok(Message::Ping);
+        }
+        let event = self.mapping.event(event_type, headers, json, &verified.0)?;
+        Ok(Message::Event(Box::new(event)))
+    }
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope_of(change: impl FnOnce(&mut Webhook)) -> Webhooks {
+        let mut webhook = Webhook {
+            name: "Shop.EU".to_owned(),
+            scheme: Scheme::None,
+            ..Webhook::default()
+        };
+        change(&mut webhook);
+        Webhooks::new(&[webhook])
+    }
+
+    fn covered(webhooks: &Webhooks, source: &str, event_type: &str) -> bool {
+        let receiver = webhooks.get("Shop.EU").unwrap();
+        assert!(!receiver.scope().is_admin());
+        receiver.scope().covers(source, event_type)
+    }
+
+    #[test]
+    fn a_webhook_may_publish_its_own_source_and_types_only() {
+        let fixed = scope_of(|webhook| webhook.r#type = Some("order.placed".to_owned()));
+        assert!(covered(&fixed, "Shop.EU", "order.placed"));
+        assert!(!covered(&fixed, "Shop.EU", "order.paid"));
+        assert!(!covered(&fixed, "outlook", "order.placed"));
+
+        let found = scope_of(|webhook| webhook.type_from = Some("/type".parse().unwrap()));
+        assert!(covered(&found, "Shop.EU", "shop.eu.order.placed"));
+        assert!(!covered(&found, "Shop.EU", "order.placed"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Standard Webhooks: receives the three headers and the raw body, answers whether one of the
+//! signatures is by one of the secrets. Shared secrets sign with HMAC-SHA256 (`v1`), key pairs with
+//! Ed25519 (`v1a`).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
+use ring::{hmac, signature};
+
+use super::{Fault, Proof, Refused, fault, is_tag, near, single};
+use crate::config::Secret;
+
+/// How many signatures of one request are looked at.
+const MOST_SIGNATURES: usize = 16;
+
+/// The headers, under the standard's name and the one it grew out of.
+static HEADERS: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("webhook-id"),
+        HeaderName::from_static("webhook-timestamp"),
+        HeaderName::from_static("webhook-signature"),
+    ],
+    [
+        HeaderName::from_static("svix-id"),
+        HeaderName::from_static("svix-timestamp"),
+        HeaderName::from_static("svix-signature"),
+    ],
+];
+
+/// The keys of a sender.
+pub(crate) struct Standard {
+    keys: Vec<Key>,
+    tolerance: TimeDelta,
+}
+
+enum Key {
+    Shared(hmac::Key),
+    Public(Vec<u8>),
+}
+
+impl Standard {
+    pub(super) fn new(secrets: &[Secret], tolerance: TimeDelta) -> Result<Self, Fault> {
+        let keys = secrets.iter().enumerate().map(|(at, secret)| {
+            Key::read(secret.expose()).ok_or_else(|| {
+                let message = format!(
+                    "number {} is neither `whsec_` with 24 to 64 bytes in base64 nor `whpk_` with 32",
+                    at + 1
+                );
+                fault("secrets", message, "copy what the sender shows")
+            })
+        });
+        Ok(Self {
+            keys: keys.collect::<Result<_, _>>()?,
+            tolerance,
+        })
+    }
+
+    pub(super) fn verify(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<Proof, Refused> {
+        // The standard's own name first: a request never mixes the two.
+        let is_there = |names: &&[HeaderName; 3]| headers.contains_key(&names[0]);
+        let [id, timestamp, signatures] = HEADERS.iter().find(is_there).unwrap_or(&HEADERS[0]);
+        let id = single(headers, id)?;
+        let timestamp = single(headers, timestamp)?;
+        let signatures = single(headers, signatures)?;
+        near(timestamp, self.tolerance, now)?;
+        let dot: &[u8] = b".";
+        let parts = [id.as_bytes(), dot, timestamp.as_bytes(), dot, body];
+        let mut known = false;
+        for signature in signatures.split(' ').take(MOST_SIGNATURES) {
+            let Some((version, written)) = signature.split_once(',') else {
+                continue;
+            };
+            let Ok(signature) = STANDARD.decode(written) else {
+                continue;
+            };
+            for key in &self.keys {
+                known |= key.has_signed(version, &parts, &signature);
+            }
+        }
+        match known {
+            true => Ok(Proof {
+                delivery: Some(id.to_owned()),
+            }),
+            false => Err(Refused("none of the signatures fits")),
+        }
+    }
+}
+
+impl Key {
+    fn read(text: &str) -> Option<Self> {
+        if let Some(secret) = text.strip_prefix("whsec_") {
+            let bytes = STANDARD.decode(secret).ok()?;
+            let fits = (24..=64).contains(&bytes.len());
+            return fits.then(|| Self::Shared(hmac::Key::new(hmac::HMAC_SHA256, &bytes)));
+        }
+        let bytes = STANDARD.decode(text.strip_prefix("whpk_")?).ok()?;
+        (bytes.len() == 32).then_some(Self::Public(bytes))
+    }
+
+    fn has_signed(&self, version: &str, parts: &[&[u8]], signature: &[u8]) -> bool {
+        match (self, version) {
+            (Self::Shared(key), "v1") => is_tag(key, parts, signature),
+            (Self::Public(key), "v1a") => {
+                let key = signature::UnparsedPublicKey::new(&signature::ED25519, key);
+                key.verify(&parts.concat(), signature).is_ok()
+            }
+            _ => false,
+        }
+    }
+}
