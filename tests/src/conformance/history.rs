@@ -184,30 +184,36 @@ pub async fn a_journey_tells_what_looked_suspicious(backend: &Backend) {
     let one = suspicious();
     rig.put([one.clone()]).await;
     assert_eq!(
-        flags(rig.journey(one.event_id).await.unwrap()),
+        flags(rig.journey(one.event_id).await.expect("it is remembered")),
         expected,
         "waiting"
     );
     let delivery = rig.lease().await;
     assert_eq!(delivery.event.payload, one.payload, "unchanged");
     assert_eq!(
-        flags(rig.journey(one.event_id).await.unwrap()),
+        flags(rig.journey(one.event_id).await.expect("it is remembered")),
         expected,
         "under way"
     );
     rig.ack(&delivery).await;
-    let journey = rig.journey(one.event_id).await.unwrap();
+    let journey = rig.journey(one.event_id).await.expect("it is remembered");
     assert_eq!(journey.steps[0].step, Step::Accepted);
     assert_eq!(flags(journey), expected, "finished");
 
     let dropped = suspicious();
     rig.put([dropped.clone(), event("a", 1), event("a", 2)])
         .await;
-    let journey = rig.journey(dropped.event_id).await.unwrap();
+    let journey = rig
+        .journey(dropped.event_id)
+        .await
+        .expect("it is remembered");
     assert_eq!(journey.status, EventStatus::Dead);
     assert_eq!(flags(journey), expected, "dropped");
     let harmless = rig.lease().await.event.event_id;
-    assert_eq!(flags(rig.journey(harmless).await.unwrap()), []);
+    assert_eq!(
+        flags(rig.journey(harmless).await.expect("it is remembered")),
+        []
+    );
 }
 
 /// An event that was carried over to a later version and flagged tells of both, in this order, whatever becomes
@@ -222,7 +228,11 @@ pub async fn a_journey_begins_with_what_admission_did(backend: &Backend) {
     let version = delivery.event.contract_version.clone();
     assert_eq!(version, Some(Version::new(1, 1, 0)));
     for place in ["under way", "finished"] {
-        let steps = rig.journey(event.event_id).await.unwrap().steps;
+        let steps = rig
+            .journey(event.event_id)
+            .await
+            .expect("it is remembered")
+            .steps;
         let [accepted, migrated, flagged, ..] = &steps[..] else {
             panic!("{place}: {steps:?}");
         };
