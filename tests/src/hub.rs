@@ -105,7 +105,7 @@ impl HubBuilder {
         }
         let mut config = String::new();
         if !self.config.contains("[server]") {
-            config.push_str("[server]\nhttp = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\n");
+            config.push_str("server.http = \"127.0.0.1:0\"\nserver.grpc = \"127.0.0.1:0\"\n");
         }
         config.push_str(&self.config);
         let _ = write!(
