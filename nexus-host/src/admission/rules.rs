@@ -1,7 +1,7 @@
 //! The rules for each field of the envelope: receives a text, answers whether it may stand there.
 //! The same rules hold for what producers send, plugins emit and the host publishes.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use nexus_plugin_api::{Event, Priority};
 use semver::Version;
 use uuid::Uuid;
@@ -111,6 +111,11 @@ pub(super) fn settle_trace(traceparent: &mut Option<String>, tracestate: &mut Op
 }
 
 /// What is wrong with the envelope of an event that did not come as text.
+/// Whether RFC 3339 has a form for a time: its years have four digits.
+pub(crate) fn is_writable(time: &DateTime<Utc>) -> bool {
+    (0..=9999).contains(&time.year())
+}
+
 pub(super) fn violations<T>(event: &Event<T>) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut check = |fine: bool, pointer: &str, rule: &str| {
@@ -126,6 +131,9 @@ pub(super) fn violations<T>(event: &Event<T>) -> Vec<Violation> {
     check(label(&event.partition_key), "/partition_key", LABEL);
     let causation = event.causation_id.is_none_or(|id| !id.is_nil());
     check(causation, "/causation_id", CAUSATION_ID);
+    check(is_writable(&event.timestamp), "/timestamp", TIME);
+    let expires = event.expires_at.as_ref().is_none_or(is_writable);
+    check(expires, "/expires_at", TIME);
     found
 }
 

@@ -1,6 +1,7 @@
 //! `nexus.v1.Hub`: receives events over gRPC, hands them to the intake, and sends accepted ones to
 //! those who follow. It judges no event, and knows nothing that the other doors do not.
 
+mod door;
 mod events;
 mod refusal;
 
@@ -11,24 +12,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use futures_util::FutureExt;
 use futures_util::stream::{self, Stream, StreamExt, unfold};
-use hyper::Request as HttpRequest;
 use nexus_plugin_api::Event;
 use nexus_proto::nexus::v1 as wire;
 use nexus_proto::nexus::v1::hub_server::{Hub, HubServer};
+use prost::Message;
 use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic::{Request, Status, Streaming};
-use tower::Service;
 
-use super::accept::{Answer, PeerAddress, PeerCertificate};
+use super::accept::Answer;
 use super::follower::{Follower, Next, Wanted};
 use super::ports::Ports;
-use crate::admission::{ClientScope, Code, Credentials, Presented, Rejection, Transport, quoted};
+use crate::admission::{ClientScope, Code, Rejection, quoted};
 use crate::config::Selector;
 use crate::intake::Receipt;
 use crate::observe::Passed;
+use door::Door;
 
 /// Events of one stream that are taken in together, when so many are there.
 const TOGETHER: usize = 256;
@@ -40,10 +41,14 @@ const ENVELOPE: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Answers requests by the service, and tells about it: health, and reflection in both versions.
-pub(super) fn answers(ports: Ports, stopping: watch::Receiver<bool>) -> Answer {
+pub(super) fn answers(
+    ports: Ports,
+    body_timeout: Duration,
+    stopping: watch::Receiver<bool>,
+) -> Answer {
     let most = ports.intake.admission().limits().max_body.as_len();
     let hub = HubServer::new(HubService {
-        ports,
+        ports: ports.clone(),
         stopping: stopping.clone(),
     })
     .max_decoding_message_size(most.saturating_add(ENVELOPE));
@@ -61,17 +66,14 @@ pub(super) fn answers(ports: Ports, stopping: watch::Receiver<bool>) -> Answer {
     if let Ok(reflection) = descriptions().build_v1alpha() {
         routes = routes.add_service(reflection);
     }
-    let router = routes.prepare().into_axum_router();
+    let door = Arc::new(Door::new(
+        routes.prepare().into_axum_router(),
+        ports,
+        body_timeout,
+        stopping.clone(),
+    ));
     tokio::spawn(tell_health(health, stopping));
-    Arc::new(move |request: HttpRequest<Body>| {
-        let mut router = router.clone();
-        Box::pin(async move {
-            match router.call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        })
-    })
+    Arc::new(move |request| Box::pin(door.clone().answer(request)))
 }
 
 /// Says that the hub serves, until it stops.
@@ -101,7 +103,7 @@ impl Hub for HubService {
         &self,
         request: Request<wire::PublishRequest>,
     ) -> Result<tonic::Response<wire::PublishResponse>, Status> {
-        let client = self.client(&request).await?;
+        let client = client(&request)?;
         let event = events::read(request.into_inner());
         let receipt = self.ports.intake.submit_event(&client, event, false).await;
         let receipt = receipt.map_err(|refused| refusal::status(&refused))?;
@@ -114,13 +116,19 @@ impl Hub for HubService {
         &self,
         request: Request<Streaming<wire::PublishRequest>>,
     ) -> Result<tonic::Response<Self::PublishStreamStream>, Status> {
-        let client = self.client(&request).await?;
+        let client = client(&request)?;
+        let most = self.ports.intake.admission().limits().max_body.as_len();
         let intake = self.ports.intake.clone();
         // What has come meanwhile goes into the queue together; nothing more is read before that.
-        let chunks = request.into_inner().ready_chunks(TOGETHER);
+        let chunks = chunks(request.into_inner(), most);
         let answers = chunks.then(move |chunk| {
             let (client, intake) = (client.clone(), intake.clone());
             async move {
+                if client.has_expired() {
+                    let message = "the key or token has expired";
+                    let expired = Rejection::new(Code::Unauthenticated, message);
+                    return stream::iter(vec![Err(refusal::status(&expired))]);
+                }
                 let (read, broken) = until_broken(chunk);
                 let answers = intake.submit_events(&client, read, false).await;
                 let answers = answers.iter().map(|answer| Ok(result(answer)));
@@ -137,7 +145,7 @@ impl Hub for HubService {
         &self,
         request: Request<wire::SubscribeRequest>,
     ) -> Result<tonic::Response<Self::SubscribeStream>, Status> {
-        let client = self.client(&request).await?;
+        let client = client(&request)?;
         if !client.may_subscribe() {
             let message =
                 "the token lets the client publish only; following takes `subscribe` in its scope";
@@ -177,33 +185,37 @@ impl Hub for HubService {
     }
 }
 
-impl HubService {
-    /// The client behind a call.
-    async fn client<T>(&self, request: &Request<T>) -> Result<Arc<ClientScope>, Status> {
-        let mut values = request.metadata().get_all("authorization").iter();
-        // Two of them are none: nobody can tell which one was meant.
-        let presented = match (values.next().map(|value| value.to_str()), values.next()) {
-            (None, _) => Presented::Nothing,
-            // Signatures are over requests of HTTP; a call has no such form.
-            (Some(Ok(value)), None) => Presented::read(value, "", ""),
-            _ => Presented::Unreadable,
-        };
-        let extensions = request.extensions();
-        let certificate = extensions.get::<PeerCertificate>();
-        let credentials = Credentials {
-            presented,
-            certificate: certificate.map(|certificate| &*certificate.0),
-            peer: extensions.get::<PeerAddress>().map(|peer| peer.0.ip()),
-            transport: Transport::Grpc,
-        };
-        let client = self
-            .ports
-            .intake
-            .admission()
-            .authenticate(&credentials)
-            .await;
-        client.map_err(|refused| refusal::status(&refused))
-    }
+/// The client behind a call, whom [`door::Door`] has let in.
+fn client<T>(request: &Request<T>) -> Result<Arc<ClientScope>, Status> {
+    let client = request.extensions().get::<Arc<ClientScope>>();
+    client
+        .cloned()
+        .ok_or_else(|| Status::internal("nobody was asked who calls"))
+}
+
+/// Messages as they come, together with those that have come meanwhile: so many, and so many bytes.
+fn chunks(
+    messages: Streaming<wire::PublishRequest>,
+    most: usize,
+) -> impl Stream<Item = Vec<Result<wire::PublishRequest, Status>>> {
+    unfold(messages, move |mut messages| async move {
+        let mut chunk = vec![messages.next().await?];
+        let mut bytes = 0;
+        while chunk.len() < TOGETHER {
+            bytes += chunk
+                .last()
+                .map_or(0, |one| one.as_ref().map_or(0, Message::encoded_len));
+            if bytes >= most {
+                break;
+            }
+            match messages.next().now_or_never() {
+                Some(Some(message)) => chunk.push(message),
+                // The end is found again.
+                Some(None) | None => break,
+            }
+        }
+        Some((chunk, messages))
+    })
 }
 
 /// The events of a chunk, up to the end of the stream if it breaks off.

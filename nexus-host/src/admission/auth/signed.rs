@@ -102,14 +102,7 @@ impl Signers {
             let message = "Timestamp must be whole seconds since 1970";
             Failure::new(Reason::Malformed, message).of(id)
         })?;
-        if timestamp.abs_diff(now) > signer.window.unsigned_abs() {
-            let message = format!(
-                "the request was signed more than {} s from now ({now}); set the clock and sign it \
-                 again",
-                signer.window
-            );
-            return Err(Failure::new(Reason::OutsideWindow, message).of(id));
-        }
+        signer.expect_near(timestamp, now)?;
         let nonce = short(given.nonce);
         if signer.nonces.knows(nonce) {
             return Err(replayed().of(id));
@@ -121,6 +114,20 @@ impl Signers {
             head: format!("{timestamp}\n{}\n{method}\n{target}\n", given.nonce),
             signature: given.signature,
         })
+    }
+}
+
+impl Signer {
+    /// Refuses what was signed too long ago, or is from the future.
+    fn expect_near(&self, timestamp: i64, now: i64) -> Result<(), Failure> {
+        if timestamp.abs_diff(now) <= self.window.unsigned_abs() {
+            return Ok(());
+        }
+        let message = format!(
+            "the request was signed more than {} s from now ({now}); set the clock and sign it again",
+            self.window
+        );
+        Err(Failure::new(Reason::OutsideWindow, message).of(self.scope.id()))
     }
 }
 
@@ -142,6 +149,8 @@ impl Claim {
             head,
             signature,
         } = self;
+        // Once more: the body may have taken its time, and a nonce is remembered for the window only.
+        signer.expect_near(timestamp, now)?;
         let id = signer.scope.id();
         let signed = head + &hex::encode(Sha256::digest(body));
         // Each is tried, whichever is right.

@@ -144,7 +144,7 @@ pub(super) async fn serve(
         }
     }
     if pulse.has_unread()
-        && let Some(socket) = pulse.take_back()
+        && let Some((socket, _place)) = pulse.take_back()
     {
         linger(socket).await;
     }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::place::Place;
 use super::socket::Socket;
 
 /// What a connection is doing.
@@ -32,17 +33,41 @@ pub(super) struct Pulse {
     beat: AtomicU32,
     /// Whether a request was answered without reading all of its body.
     unread: AtomicBool,
-    /// The socket, once HTTP is done with it.
-    left: Mutex<Option<Socket>>,
+    /// Answers of HTTP/2 of which a part was offered and not taken: their streams have no room.
+    offered: AtomicU32,
+    /// The socket, once HTTP is done with it, and its place.
+    left: Mutex<Option<(Socket, Place)>>,
 }
 
 /// A request that is being answered, until this is dropped.
-pub(super) struct Request(Arc<Pulse>);
+pub(super) struct Request {
+    pulse: Arc<Pulse>,
+    is_offered: bool,
+}
+
+impl Request {
+    /// A part of its answer waits for the client to take it, or does not any more.
+    pub(super) fn offered(&mut self, offered: bool) {
+        let pulse = &self.pulse;
+        if !pulse.is_http2.load(Ordering::Relaxed) {
+            return;
+        }
+        match (self.is_offered, offered) {
+            (false, true) => drop(pulse.offered.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(pulse.offered.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
+        self.is_offered = offered;
+        // Each part that is taken is a beginning.
+        pulse.changed();
+    }
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.now(Doing::Resting);
+        self.offered(false);
+        if self.pulse.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.pulse.now(Doing::Resting);
         }
     }
 }
@@ -68,7 +93,10 @@ impl Pulse {
         self.unread.store(false, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.now(Doing::Answering);
-        Request(self.clone())
+        Request {
+            pulse: self.clone(),
+            is_offered: false,
+        }
     }
 
     /// Bytes have come in.
@@ -79,7 +107,7 @@ impl Pulse {
     }
 
     pub(super) fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed)
+        self.stalled.load(Ordering::Relaxed) || self.offered.load(Ordering::Relaxed) > 0
     }
 
     /// The client takes no more for the moment, or again.
@@ -108,11 +136,11 @@ impl Pulse {
         self.unread.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed)
     }
 
-    pub(super) fn hand_back(&self, socket: Socket) {
+    pub(super) fn hand_back(&self, socket: (Socket, Place)) {
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
     }
 
-    pub(super) fn take_back(&self) -> Option<Socket> {
+    pub(super) fn take_back(&self) -> Option<(Socket, Place)> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.take()
     }

@@ -16,23 +16,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The socket.
 pub(super) struct Stream {
     /// Always there until it is handed back.
-    inner: Option<Socket>,
+    /// With its place, which is kept for as long as there is a socket, whoever has it.
+    inner: Option<(Socket, Place)>,
     pulse: Arc<Pulse>,
-    /// Kept for as long as there is a socket, whoever has it: also after an upgrade.
-    _place: Place,
 }
 
 impl Stream {
     pub(super) fn new(inner: Socket, pulse: Arc<Pulse>, place: Place) -> Self {
         Self {
-            inner: Some(inner),
+            inner: Some((inner, place)),
             pulse,
-            _place: place,
         }
     }
 
     fn inner(&mut self) -> io::Result<Pin<&mut Socket>> {
-        let inner = self.inner.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let (inner, _) = self.inner.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Pin::new(inner))
     }
 
@@ -87,7 +85,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         self.inner
             .as_ref()
-            .is_some_and(AsyncWrite::is_write_vectored)
+            .is_some_and(|(inner, _)| inner.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -142,15 +140,13 @@ impl Body for Asked {
 /// An answer's body. Its request is done with once it is.
 pub(super) struct Answered {
     inner: axum::body::Body,
-    _request: Request,
+    request: Request,
 }
 
 impl Answered {
-    pub(super) fn new(inner: axum::body::Body, request: Request) -> Self {
-        Self {
-            inner,
-            _request: request,
-        }
+    pub(super) fn new(inner: axum::body::Body, mut request: Request) -> Self {
+        request.offered(true);
+        Self { inner, request }
     }
 }
 
@@ -162,7 +158,10 @@ impl Body for Answered {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let poll = Pin::new(&mut self.inner).poll_frame(cx);
+        // What is not asked for again was not taken.
+        self.request.offered(poll.is_ready());
+        poll
     }
 
     fn is_end_stream(&self) -> bool {

@@ -411,3 +411,27 @@ async fn pings_keep_no_connection_alive() {
         started.elapsed()
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_is_given_no_room_is_waited_for_no_longer_than_a_body() {
+    let hub = Hub::start(impatient).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(&HTTP2[..24]).await.unwrap();
+    // Streams have no window; and one request, which is answered at once.
+    let settings = [0, 4, 0, 0, 0, 0];
+    connection
+        .0
+        .write_all(&frame(4, 0, 0, &settings))
+        .await
+        .unwrap();
+    let headers = [0x82, 0x84, 0x86, 0x41, 0x01, b'x'];
+    connection
+        .0
+        .write_all(&frame(1, 0x5, 1, &headers))
+        .await
+        .unwrap();
+    let started = Instant::now();
+    let mut scrap = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut connection.0, &mut scrap).await;
+    assert!(about(started, 250), "{:?}", started.elapsed());
+}

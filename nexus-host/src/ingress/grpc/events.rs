@@ -51,7 +51,7 @@ impl Reader {
         let time = time?;
         let read = time_of(&time);
         if read.is_none() {
-            let rule = "must be a time between the years 1 and 9999";
+            let rule = "must be a time between the years 0 and 9999";
             self.0.push(Violation::new(field, rule));
         }
         read
@@ -213,14 +213,10 @@ fn message(event: &Event) -> wire::Event {
 }
 
 fn time_of(time: &Timestamp) -> Option<DateTime<Utc>> {
-    /// The first and the last second that RFC 3339 can write.
-    const WRITABLE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
     let nanos = u32::try_from(time.nanos)
         .ok()
         .filter(|nanos| *nanos < 1_000_000_000)?;
-    WRITABLE
-        .contains(&time.seconds)
-        .then(|| DateTime::from_timestamp(time.seconds, nanos))?
+    DateTime::from_timestamp(time.seconds, nanos).filter(rules::is_writable)
 }
 
 fn timestamp(time: &DateTime<Utc>) -> Timestamp {

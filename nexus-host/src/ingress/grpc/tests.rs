@@ -299,3 +299,77 @@ async fn health_is_told() {
     assert_eq!(check("nexus.v1.Hub").await.unwrap(), ServingStatus::Serving);
     assert_eq!(check("other").await.unwrap_err().code(), Code::NotFound);
 }
+
+#[tokio::test]
+async fn nobody_who_is_not_known_is_listened_to() {
+    let hub =
+        Hub::start(|settings| settings.server.body_timeout = Duration::from_secs(60).into()).await;
+    let mut client = HubClient::new(channel(&hub).await);
+    // Its events never come: it is refused before any is waited for.
+    let nothing = tokio_stream::pending();
+    let refused = timeout(PATIENCE, client.publish_stream(with_key("wrong", nothing))).await;
+    assert_eq!(refused.unwrap().unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_is_not_waited_for() {
+    use http_body_util::StreamBody;
+    let hub =
+        Hub::start(|settings| settings.server.body_timeout = Duration::from_millis(300).into())
+            .await;
+    let socket = tokio::net::TcpStream::connect(hub.grpc).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(socket);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    // A message of a kilobyte is promised, and nothing comes.
+    let head = bytes::Bytes::from_static(&[0, 0, 0, 4, 0]);
+    let frames =
+        futures_util::stream::iter([Ok::<_, std::io::Error>(hyper::body::Frame::data(head))]);
+    let frames = futures_util::StreamExt::chain(frames, futures_util::stream::pending());
+    let request = hyper::Request::post(format!("http://{}/nexus.v1.Hub/Publish", hub.grpc))
+        .header("content-type", "application/grpc")
+        .header("authorization", "Bearer any")
+        .body(StreamBody::new(Box::pin(frames)))
+        .unwrap();
+    let answer = timeout(PATIENCE, sender.send_request(request))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_ne!(answer.headers().get("grpc-status").unwrap(), "0");
+}
+
+#[tokio::test]
+async fn streams_that_are_silent_end_with_the_hub() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let mut hub = Hub::start(|_| {}).await;
+    let channel = channel(&hub).await;
+    let mut client = HubClient::new(channel.clone());
+    let nothing = tokio_stream::pending();
+    let mut published = client
+        .publish_stream(with_key("any", nothing))
+        .await
+        .unwrap()
+        .into_inner();
+    let watch = HealthClient::new(channel)
+        .watch(HealthCheckRequest::default())
+        .await;
+    let mut watched = watch.unwrap().into_inner();
+    assert!(watched.message().await.unwrap().is_some());
+    hub.stop(Duration::from_secs(30));
+    let _ = timeout(PATIENCE, published.message())
+        .await
+        .expect("the stream goes on");
+    while let Ok(Some(_)) = timeout(PATIENCE, watched.message())
+        .await
+        .expect("the watch goes on")
+    {}
+    drop((client, published, watched));
+    let started = std::time::Instant::now();
+    assert_eq!(hub.ended().await.cut, 0);
+    assert!(started.elapsed() < Duration::from_secs(5));
+}

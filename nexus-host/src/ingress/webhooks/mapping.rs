@@ -145,15 +145,15 @@ impl Mapping {
 
     /// The same for a delivery that is repeated.
     fn event_id(&self, headers: &HeaderMap, json: &str, proof: &Proof) -> Result<Uuid, Rejection> {
-        let found = match &self.id {
-            Some(pick) => {
+        let found = match (&self.id, &proof.delivery) {
+            // A header that is not signed tells nothing that whoever repeats a delivery could not change.
+            (Some(pick), Some(delivery)) if pick.is_header() => delivery.into(),
+            (Some(pick), _) => {
                 let found = pick.text(headers, json).filter(|text| !text.is_empty());
                 found.ok_or_else(|| missing("/event_id", pick))?
             }
-            None => match &proof.delivery {
-                Some(delivery) => delivery.into(),
-                None => return Ok(Uuid::now_v7()),
-            },
+            (None, Some(delivery)) => delivery.into(),
+            (None, None) => return Ok(Uuid::now_v7()),
         };
         Ok(rules::uuid(&found).unwrap_or_else(|| {
             let name = format!("{}\n{found}", self.source);

@@ -105,6 +105,11 @@ pub enum Pick {
 }
 
 impl Pick {
+    /// Whether it is a header, which few schemes sign.
+    pub(super) fn is_header(&self) -> bool {
+        matches!(self, Self::Header(_))
+    }
+
     /// The text that stands there: a header's value, a string, or a number as it is written. `None` where
     /// there is nothing, null, or anything else.
     pub(super) fn text<'r>(&self, headers: &'r HeaderMap, json: &'r str) -> Option<Cow<'r, str>> {

@@ -55,8 +55,10 @@ enum Said {
 
 /// Why a session ends.
 enum End {
-    /// The client has gone, or goes.
+    /// The client has gone.
     Gone,
+    /// The client closes, and wants to hear that it may.
+    Closed,
     /// The hub ends it, and says why.
     Close(u16, &'static str),
 }
@@ -90,18 +92,22 @@ impl Session {
                 break end;
             }
         };
-        if let End::Close(code, reason) = end {
-            let frame = CloseFrame {
-                code,
-                reason: Utf8Bytes::from_static(reason),
-            };
-            let close = async {
-                if socket.send(Message::Close(Some(frame))).await.is_ok() {
-                    while let Some(Ok(_)) = socket.recv().await {}
+        let close = async {
+            match end {
+                End::Gone => return,
+                // The library has put its answer down; reading on sends it.
+                End::Closed => {}
+                End::Close(code, reason) => {
+                    let reason = Utf8Bytes::from_static(reason);
+                    let frame = Some(CloseFrame { code, reason });
+                    if socket.send(Message::Close(frame)).await.is_err() {
+                        return;
+                    }
                 }
-            };
-            let _ = timeout(CLOSING, close).await;
-        }
+            }
+            while let Some(Ok(_)) = socket.recv().await {}
+        };
+        let _ = timeout(CLOSING, close).await;
     }
 
     /// Waits for what happens next, and does it.
@@ -149,13 +155,17 @@ impl Session {
         if self.client.has_expired() {
             return Err(expired());
         }
-        let mut texts = Vec::new();
+        let most = self.shared.admission().limits().max_body.as_len();
+        let (mut texts, mut bytes) = (Vec::new(), 0);
         let mut next = Some(first);
         let mut end = Ok(());
         while let Some(message) = next.take() {
             self.heard = Instant::now();
             match message {
-                Message::Text(text) => texts.push(text),
+                Message::Text(text) => {
+                    bytes += text.len();
+                    texts.push(text);
+                }
                 Message::Binary(_) => {
                     end = Err(End::Close(close_code::UNSUPPORTED, "frames are text"));
                     break;
@@ -163,11 +173,11 @@ impl Session {
                 // The library answers both.
                 Message::Ping(_) | Message::Pong(_) => {}
                 Message::Close(_) => {
-                    end = Err(End::Gone);
+                    end = Err(End::Closed);
                     break;
                 }
             }
-            if texts.len() == TOGETHER {
+            if texts.len() == TOGETHER || bytes >= most {
                 break;
             }
             match socket.next().now_or_never() {
@@ -177,8 +187,11 @@ impl Session {
                 None => {}
             }
         }
-        self.answer(socket, &texts).await?;
-        end
+        match (self.answer(socket, &texts).await, end) {
+            // After its close nothing can be said to it, and it has to be let go.
+            (Err(_), Err(End::Closed)) | (Ok(()), Err(End::Closed)) => Err(End::Closed),
+            (answered, end) => answered.and(end),
+        }
     }
 
     /// Does what the frames want, and answers each, in order.
@@ -190,28 +203,38 @@ impl Session {
             }
             return Ok(());
         }
-        let frames: Vec<_> = texts.iter().map(|text| Frame::read(text)).collect();
-        let published = frames.iter().map(|frame| async {
+        let mut read = Vec::with_capacity(texts.len());
+        for text in texts {
+            read.push(Frame::read(text));
+        }
+        let mut frames = read.into_iter().peekable();
+        while let Some(frame) = frames.next() {
             match frame {
-                Ok((_, Frame::Publish(text))) => Some(self.publish(text).await),
-                _ => None,
-            }
-        });
-        let published = join_all(published).await;
-        for (frame, said) in frames.into_iter().zip(published) {
-            match (frame, said) {
-                (Ok((id, _)), Some(said)) => self.reply(socket, id.as_deref(), said).await?,
-                (Ok((id, frame)), None) => {
-                    let done = self.change(frame);
-                    match done {
-                        Ok(status) => {
-                            let (id, answer) = (id.as_deref(), Done { status });
-                            self.tell(socket, &Reply { id, answer }).await?;
-                        }
-                        Err(refused) => self.refuse(socket, id.as_deref(), refused).await?,
+                Ok((id, Frame::Publish(text))) => {
+                    // With those right behind it: what changes a subscription keeps its place among them.
+                    let mut run = vec![(id, text)];
+                    while let Some(Ok((id, Frame::Publish(text)))) =
+                        frames.next_if(|next| matches!(next, Ok((_, Frame::Publish(_)))))
+                    {
+                        run.push((id, text));
+                    }
+                    let mut published = Vec::with_capacity(run.len());
+                    for (_, text) in &run {
+                        published.push(self.publish(text));
+                    }
+                    let published = join_all(published).await;
+                    for ((id, _), said) in run.iter().zip(published) {
+                        self.reply(socket, id.as_deref(), said).await?;
                     }
                 }
-                (Err((id, refused)), _) => self.refuse(socket, id.as_deref(), refused).await?,
+                Ok((id, frame)) => match self.change(frame) {
+                    Ok(status) => {
+                        let (id, answer) = (id.as_deref(), Done { status });
+                        self.tell(socket, &Reply { id, answer }).await?;
+                    }
+                    Err(refused) => self.refuse(socket, id.as_deref(), refused).await?,
+                },
+                Err((id, refused)) => self.refuse(socket, id.as_deref(), refused).await?,
             }
         }
         Ok(())

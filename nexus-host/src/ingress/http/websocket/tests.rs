@@ -278,6 +278,44 @@ async fn a_silent_client_is_asked_and_then_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_closes_is_answered() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    client.ask(event(json!({}))).await;
+    client.0.close(None).await.unwrap();
+    assert!(matches!(client.message().await, Message::Close(_)));
+    let end = timeout(PATIENCE, client.0.next()).await.unwrap();
+    assert!(!matches!(end, Some(Ok(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn frames_take_effect_in_their_order() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    for round in 0..20 {
+        client
+            .0
+            .feed(Message::text(json!({ "op": "subscribe" }).to_string()))
+            .await
+            .unwrap();
+        client
+            .0
+            .feed(Message::text(event(json!({})).to_string()))
+            .await
+            .unwrap();
+        client.0.flush().await.unwrap();
+        let mut heard = vec![
+            client.hear().await,
+            client.hear().await,
+            client.hear().await,
+        ];
+        heard.retain(|one| one["op"] == "event");
+        assert_eq!(heard.len(), 1, "{round}");
+        client.ask(json!({ "op": "unsubscribe" })).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stop_closes_those_that_are_open() {
     let mut hub = Hub::start(|_| {}).await;
     let mut client = Client::any(&hub).await;
