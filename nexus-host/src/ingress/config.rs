@@ -132,7 +132,7 @@ impl TlsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSocketConfig {
-    /// From which pages in browsers (the header `Origin`, such as "https://example.org") WebSockets are
+    /// From which pages in browsers (the header `Origin`, such as `https://example.org`) WebSockets are
     /// accepted; "*" means any. Those without the header, which are no browsers, are accepted always.
     /// Default none.
     pub origins: Vec<String>,

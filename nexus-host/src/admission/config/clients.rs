@@ -53,12 +53,12 @@ pub struct Client {
     /// How far the time in a signed request may be off, either way; a signature is good once within
     /// it. More than 0, at most "1h"; default "5m".
     pub hmac_window: HumanDuration,
-    /// The `sub` or `client_id` of the tokens (JWT) that it signs in with; needs an [[issuers]]
+    /// The `sub` or `client_id` of the tokens (JWT) that it signs in with; needs an `[[issuers]]`
     /// section. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 200))]
     pub jwt_subject: Option<String>,
-    /// Which [[issuers]] section's tokens, by its `issuer`; needed where there are several. Default
+    /// Which `[[issuers]]` section's tokens, by its `issuer`; needed where there are several. Default
     /// the only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1))]
@@ -302,11 +302,11 @@ fn check_token(client: &Client, issuers: &[String], section: &mut Section<'_, '_
     }
     match &client.jwt_issuer {
         _ if issuers.is_empty() => {
-            let message = "there is no [[issuers]] section, so no token is believed";
+            let message = "there is no `[[issuers]]` section, so no token is believed";
             section.refuse("jwt_subject", message, "add the issuer of the tokens");
         }
         Some(issuer) if !issuers.contains(issuer) => {
-            let message = "no [[issuers]] section has this issuer";
+            let message = "no `[[issuers]]` section has this issuer";
             section.refuse("jwt_issuer", message, "write it as it is written there");
         }
         None if issuers.len() > 1 => {

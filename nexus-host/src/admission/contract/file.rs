@@ -89,7 +89,7 @@ pub struct FileReport {
 /// Registers the contracts of a folder's files. One that is refused does not stop the others.
 ///
 /// # Errors
-/// As [`scan`].
+/// When the folder cannot be read, or holds too many files.
 pub fn register(folder: &Path, contracts: &Contracts) -> io::Result<Vec<FileReport>> {
     let files = scan(folder)?.into_iter();
     Ok(files.map(|file| register_one(&file, contracts)).collect())
