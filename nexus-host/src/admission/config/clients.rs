@@ -302,11 +302,11 @@ fn check_token(client: &Client, issuers: &[String], section: &mut Section<'_, '_
     }
     match &client.jwt_issuer {
         _ if issuers.is_empty() => {
-            let message = "there is no `[[issuers]]` section, so no token is believed";
+            let message = "there is no [[issuers]] section, so no token is believed";
             section.refuse("jwt_subject", message, "add the issuer of the tokens");
         }
         Some(issuer) if !issuers.contains(issuer) => {
-            let message = "no `[[issuers]]` section has this issuer";
+            let message = "no [[issuers]] section has this issuer";
             section.refuse("jwt_issuer", message, "write it as it is written there");
         }
         None if issuers.len() > 1 => {

@@ -56,8 +56,10 @@ async fn take_in(
         ..trace(headers)
     };
     let submitted = submit(shared, client, format, body, watched, supply).await;
-    if let Some(claim) = claim {
-        claim.settle(shared, is_taken(&submitted));
+    if let Some(claim) = claim
+        && is_taken(&submitted)
+    {
+        claim.keep();
     }
     let submitted = submitted.inspect_err(|refused| {
         tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
@@ -134,14 +136,16 @@ fn is_taken(submitted: &Result<Submitted, Rejection>) -> bool {
 }
 
 /// An idempotency key, for as long as its request is being worked on.
-struct Claim {
+/// When nothing is taken with it, or nobody waits for the answer any more, it is free again.
+struct Claim<'s> {
+    shared: &'s Shared,
     key: Key,
     content: Content,
-    first: bool,
+    is_to_be_freed: bool,
 }
 
-impl Claim {
-    fn of(shared: &Shared, key: Key, headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+impl<'s> Claim<'s> {
+    fn of(shared: &'s Shared, key: Key, headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
         // What a CloudEvent says in headers belongs to it as well.
         let attributes = headers.iter().filter(|(name, _)| {
             let name = name.as_str();
@@ -156,19 +160,25 @@ impl Claim {
         let content = Content::of(parts.chain([body]));
         let first = shared.repeats.claim(key, content)?;
         Ok(Self {
+            shared,
             key,
             content,
-            first,
+            is_to_be_freed: first,
         })
     }
 
-    /// Keeps the key when something was taken with it. A key with which nothing ever was is free.
-    fn settle(self, shared: &Shared, taken: bool) {
-        if taken {
-            // Another request with the key may have come to nothing meanwhile, and freed it.
-            let _ = shared.repeats.claim(self.key, self.content);
-        } else if self.first {
-            shared.repeats.release(self.key);
+    /// Something was taken with it.
+    fn keep(mut self) {
+        self.is_to_be_freed = false;
+        // Another request with the key may have come to nothing meanwhile, and freed it.
+        let _ = self.shared.repeats.claim(self.key, self.content);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if self.is_to_be_freed {
+            self.shared.repeats.release(self.key);
         }
     }
 }
