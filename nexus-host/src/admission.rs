@@ -216,7 +216,7 @@ impl Admission {
     fn conclude(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
         let version = event.contract_version.as_ref();
         let found = self.contracts.find(&event.event_type, version)?;
-        found.refuse_sunset(Utc::now())?;
+        found.refuse_sunset(Utc::now)?;
         found.contract().check(payload)?;
         let sent = &found.contract().info().version;
         if event.contract_version.is_none() {

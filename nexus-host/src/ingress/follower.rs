@@ -12,15 +12,15 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::admission::ClientScope;
+use crate::admission::{ClientScope, Code, Rejection, quoted};
 use crate::config::Selector;
 use crate::observe::{Forgotten, Passed, Tap};
 
 /// What a client wants: of any of these types, from any of these sources. None of them means all.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
-    pub(super) types: Vec<Selector>,
-    pub(super) sources: Vec<Selector>,
+    types: Vec<Selector>,
+    sources: Vec<Selector>,
 }
 
 /// See the module.
@@ -45,6 +45,49 @@ pub(super) enum Next {
 }
 
 impl Wanted {
+    /// What lists of selectors ask for.
+    ///
+    /// # Errors
+    /// `malformed_event`, naming the list and what in it is no selector.
+    pub(super) fn of_lists(types: &[String], sources: &[String]) -> Result<Self, Rejection> {
+        let selectors = |field: &str, texts: &[String]| {
+            let parse = |text: &String| {
+                text.parse().map_err(|error| {
+                    let message = format!("`{field}` has {}, which {error}", quoted(text));
+                    Rejection::new(Code::MalformedEvent, message)
+                })
+            };
+            texts.iter().map(parse).collect::<Result<_, _>>()
+        };
+        Ok(Self {
+            types: selectors("types", types)?,
+            sources: selectors("sources", sources)?,
+        })
+    }
+
+    /// What the parameters `type` and `source` of a query ask for.
+    ///
+    /// # Errors
+    /// `malformed_event`, naming the parameter that is no selector.
+    pub(super) fn of_query(
+        event_type: Option<&str>,
+        source: Option<&str>,
+    ) -> Result<Self, Rejection> {
+        let selectors = |name: &str, text: Option<&str>| {
+            let parse = |text: &str| {
+                text.parse().map_err(|error| {
+                    let message = format!("the query parameter `{name}` {} {error}", quoted(text));
+                    Rejection::new(Code::MalformedEvent, message)
+                })
+            };
+            text.into_iter().map(parse).collect::<Result<_, _>>()
+        };
+        Ok(Self {
+            types: selectors("type", event_type)?,
+            sources: selectors("source", source)?,
+        })
+    }
+
     fn matches(&self, event: &Event) -> bool {
         let any = |selectors: &[Selector], name| {
             selectors.is_empty() || selectors.iter().any(|one| one.matches(name))

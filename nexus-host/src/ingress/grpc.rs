@@ -25,8 +25,7 @@ use tonic::{Request, Status, Streaming};
 use super::accept::Answer;
 use super::follower::{Follower, Next, Wanted};
 use super::ports::Ports;
-use crate::admission::{ClientScope, Code, Rejection, quoted};
-use crate::config::Selector;
+use crate::admission::{ClientScope, Code, Rejection};
 use crate::intake::Receipt;
 use crate::observe::Passed;
 use door::Door;
@@ -37,7 +36,7 @@ const TOGETHER: usize = 256;
 /// What a message may weigh beside its event's payload.
 const ENVELOPE: usize = 64 * 1024;
 
-/// Follows an event at least so often, so that the end of the hub is noticed.
+/// How long a client who follows and hears nothing may go on with a key or token that has expired.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Answers requests by the service, and tells about it: health, and reflection in both versions.
@@ -146,20 +145,14 @@ impl Hub for HubService {
         request: Request<wire::SubscribeRequest>,
     ) -> Result<tonic::Response<Self::SubscribeStream>, Status> {
         let client = client(&request)?;
-        if !client.may_subscribe() {
-            let message =
-                "the token lets the client publish only; following takes `subscribe` in its scope";
-            return Err(refusal::status(&Rejection::new(Code::Forbidden, message)));
-        }
+        let refuse = |refused| refusal::status(&refused);
+        client.expect_subscriber().map_err(refuse)?;
         let wire::SubscribeRequest {
             types,
             sources,
             after,
         } = request.into_inner();
-        let wanted = Wanted {
-            types: selectors("types", &types)?,
-            sources: selectors("sources", &sources)?,
-        };
+        let wanted = Wanted::of_lists(&types, &sources).map_err(refuse)?;
         let (tap, stopping) = (&self.ports.live, self.stopping.clone());
         let follower = match after {
             0 => Follower::new(tap, client, wanted, stopping),
@@ -241,14 +234,4 @@ fn result(answer: &Result<Receipt, Rejection>) -> wire::PublishResult {
     wire::PublishResult {
         result: Some(result),
     }
-}
-
-fn selectors(field: &str, texts: &[String]) -> Result<Vec<Selector>, Status> {
-    let parse = |text: &String| {
-        text.parse().map_err(|error| {
-            let message = format!("`{field}` has {}, which {error}", quoted(text));
-            refusal::status(&Rejection::new(Code::MalformedEvent, message))
-        })
-    };
-    texts.iter().map(parse).collect()
 }

@@ -2,7 +2,6 @@
 //! until it is told to stop. It answers no request itself.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,9 +113,7 @@ async fn bind_grpc(wanted: Option<Grpc>) -> Result<Option<Listener>, BindError> 
         Some(Grpc::At(address)) => Listener::bind(address, "server.grpc").await.map(Some),
         None => match Listener::bind(GRPC, "server.grpc").await {
             Ok(listener) => Ok(Some(listener)),
-            Err(BindError::InUse {
-                address, source, ..
-            }) if source.kind() == io::ErrorKind::AddrInUse => {
+            Err(BindError::InUse { address, .. }) => {
                 tracing::warn!(%address, "gRPC is not served: the address is in use; choose another one with server.grpc");
                 Ok(None)
             }

@@ -68,14 +68,17 @@ fn publish(what: &str) -> Option<(Selector, Selector)> {
 
 impl ClientScope {
     pub(super) fn new(client: &Client) -> Self {
-        let grant = Grant {
+        Self::granted(Grant {
             id: client.id.as_str().into(),
             sources: client.sources.clone(),
             types: client.types.clone(),
             transports: client.transports.clone(),
             admin: client.admin,
             limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
-        };
+        })
+    }
+
+    fn granted(grant: Grant) -> Self {
         Self {
             grant: Arc::new(grant),
             narrowed: None,
@@ -92,19 +95,14 @@ impl ClientScope {
         rate: Option<f64>,
         burst: Option<u32>,
     ) -> Self {
-        let grant = Grant {
+        Self::granted(Grant {
             id: format!("webhook:{name}").into(),
             sources: vec![Selector::Exact(source.to_owned())],
             types: vec![types],
             transports: vec![Transport::Http],
             admin: false,
             limit: rate.map(|rate| RateLimit::new(rate, burst)),
-        };
-        Self {
-            grant: Arc::new(grant),
-            narrowed: None,
-            until: None,
-        }
+        })
     }
 
     /// The same client, held to what a token says as well, until what it presented expires. Its rate
@@ -137,6 +135,21 @@ impl ClientScope {
     pub fn may_subscribe(&self) -> bool {
         let subscribes = |narrowed: &Narrowed| narrowed.subscribe || narrowed.admin;
         self.narrowed.as_ref().is_none_or(subscribes)
+    }
+
+    /// Refuses a client that may not follow events.
+    ///
+    /// # Errors
+    /// `forbidden`, when its token lets it publish only.
+    pub(crate) fn expect_subscriber(&self) -> Result<(), Rejection> {
+        if self.may_subscribe() {
+            return Ok(());
+        }
+        let message = format!(
+            "the token lets client `{}` publish only; following events takes `subscribe` in its scope",
+            self.id()
+        );
+        Err(Rejection::new(Code::Forbidden, message))
     }
 
     /// Whether it may publish events of that type as that source.

@@ -14,7 +14,8 @@ use serde_json::Value;
 use serde_path_to_error::{Path as Place, Segment};
 
 use super::super::envelope::escaped;
-use super::{Contracts, Offer};
+use super::super::rules;
+use super::Contracts;
 
 /// The largest contract file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -42,8 +43,12 @@ impl ContractFile {
 
     /// As whom its contract is registered: `file:NAME`.
     pub fn owner(&self) -> String {
+        format!("file:{}", self.name())
+    }
+
+    fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
-        format!("file:{}", name.to_string_lossy())
+        name.to_string_lossy().into_owned()
     }
 }
 
@@ -102,19 +107,12 @@ fn register_one(file: &ContractFile, contracts: &Contracts) -> FileReport {
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|info| {
-            let offer = Offer {
-                owner: &owner,
-                contracts: std::slice::from_ref(info),
-                migrations: &[],
-                migrator: None,
-            };
-            contracts
-                .take(offer)
-                .map_err(|conflict| conflict.to_string())
+            let registered = contracts.register(&owner, info.clone());
+            registered.map_err(|conflict| conflict.to_string())
         });
     let info = file.contract.as_ref().ok();
     FileReport {
-        file: owner.trim_start_matches("file:").to_owned(),
+        file: file.name(),
         event_type: info.map(|info| info.event_type.clone()),
         version: info.map(|info| info.version.clone()),
         refusal: taken.err(),
@@ -220,8 +218,7 @@ impl<'de> Deserialize<'de> for Date {
                     .and_utc(),
             )
         };
-        let time = DateTime::parse_from_rfc3339(&text).ok();
-        let time = time.map(|time| time.to_utc()).or_else(day);
+        let time = rules::time(&text).or_else(day);
         time.map(Self).ok_or_else(|| {
             D::Error::custom("must be a day such as `2027-01-31`, or an RFC 3339 time")
         })

@@ -204,9 +204,12 @@ impl Found {
     }
 
     /// Refuses a version whose time is over.
-    pub(in crate::admission) fn refuse_sunset(&self, now: DateTime<Utc>) -> Result<(), Rejection> {
+    pub(in crate::admission) fn refuse_sunset(
+        &self,
+        now: impl FnOnce() -> DateTime<Utc>,
+    ) -> Result<(), Rejection> {
         let info = self.contract().info();
-        let Some(sunset) = info.sunset.filter(|sunset| *sunset <= now) else {
+        let Some(sunset) = info.sunset.filter(|sunset| *sunset <= now()) else {
             return Ok(());
         };
         let newest = &self.entry.versions[self.entry.newest().unwrap_or(self.at)];

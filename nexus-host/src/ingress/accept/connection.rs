@@ -1,5 +1,5 @@
-//! One connection from its first byte to its end: receives a socket, hands its requests to the
-//! router one after the other, and ends it when it makes somebody wait too long.
+//! One connection from its first byte to its end: receives a socket, hands its requests to
+//! whoever answers them, and ends it when it makes somebody wait too long.
 //!
 //! One timer serves every deadline, and a request that flows through touches it not once: the
 //! timer is moved forward only when a nearer deadline has come up, and back when it fires early.

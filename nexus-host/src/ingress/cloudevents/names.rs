@@ -1,8 +1,6 @@
 //! Names: receives a CloudEvent's source and id, hands on the hub's. The same ones always make the
 //! same, so that an event sent twice is known.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -45,11 +43,7 @@ pub(super) fn source(uri: &str) -> String {
 }
 
 fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest[..8].iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
 #[cfg(test)]

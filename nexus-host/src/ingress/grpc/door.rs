@@ -9,15 +9,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::StreamExt;
-use hyper::header::AUTHORIZATION;
-use hyper::{HeaderMap, Request};
+use hyper::Request;
+use hyper::http::request::Parts;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tower::Service;
 
 use super::refusal;
 use crate::admission::{Credentials, Presented, Transport};
-use crate::ingress::accept::{PeerAddress, PeerCertificate};
+use crate::ingress::http;
 use crate::ingress::ports::Ports;
 
 /// Calls for which one has to be known.
@@ -57,27 +57,27 @@ impl Door {
     }
 
     /// Answers a call.
-    pub(super) async fn answer(self: Arc<Self>, mut request: Request<Body>) -> Response {
-        let path = request.uri().path().to_owned();
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Body>) -> Response {
+        let (mut head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
         if path.starts_with(HUB) {
             let admission = self.ports.intake.admission();
-            match admission.authenticate(&credentials(&request)).await {
-                Ok(client) => request.extensions_mut().insert(client),
+            match admission.authenticate(&credentials(&head)).await {
+                Ok(client) => head.extensions.insert(client),
                 Err(refused) => return refusal::status(&refused).into_http(),
             };
         }
         let is_stream = STREAMS.contains(&&*path);
         let mut stopping = self.stopping.clone();
         let body_timeout = self.body_timeout;
-        let request = request.map(|body| {
-            // What ends before its time is no message, and refused.
-            Body::from_stream(body.into_data_stream().take_until(async move {
-                match is_stream {
-                    true => drop(stopping.wait_for(|stopping| *stopping).await),
-                    false => sleep(body_timeout).await,
-                }
-            }))
-        });
+        // What ends before its time is no message, and refused.
+        let body = Body::from_stream(body.into_data_stream().take_until(async move {
+            match is_stream {
+                true => drop(stopping.wait_for(|stopping| *stopping).await),
+                false => sleep(body_timeout).await,
+            }
+        }));
+        let request = Request::from_parts(head, body);
         let response = match self.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -94,25 +94,12 @@ impl Door {
     }
 }
 
-/// What a call holds of credentials.
-fn credentials(request: &Request<Body>) -> Credentials<'_> {
-    let extensions = request.extensions();
-    let certificate = extensions.get::<PeerCertificate>();
-    Credentials {
-        presented: presented(request.headers()),
-        certificate: certificate.map(|certificate| &*certificate.0),
-        peer: extensions.get::<PeerAddress>().map(|peer| peer.0.ip()),
-        transport: Transport::Grpc,
+/// What a call holds of credentials. Signatures are over requests of HTTP, body and all; a call has no
+/// such form, and one that comes with one is not looked at.
+fn credentials(head: &Parts) -> Credentials<'_> {
+    let mut credentials = http::auth::credentials(head, Transport::Grpc);
+    if matches!(credentials.presented, Presented::Signed { .. }) {
+        credentials.presented = Presented::Unreadable;
     }
-}
-
-fn presented(headers: &HeaderMap) -> Presented<'_> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    // Two of them are none: nobody can tell which one was meant.
-    match (values.next().map(|value| value.to_str()), values.next()) {
-        (None, _) => Presented::Nothing,
-        // Signatures are over requests of HTTP; a call has no such form.
-        (Some(Ok(value)), None) => Presented::read(value, "", ""),
-        _ => Presented::Unreadable,
-    }
+    credentials
 }

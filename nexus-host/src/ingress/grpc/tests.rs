@@ -373,3 +373,43 @@ async fn streams_that_are_silent_end_with_the_hub() {
     assert_eq!(hub.ended().await.cut, 0);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
+
+/// A signature covers a request and its body, and a call is neither.
+#[tokio::test]
+async fn a_signature_lets_nobody_call() {
+    use crate::admission::Client;
+    use crate::config::Secret;
+    use crate::ingress::harness::client;
+    use crate::ingress::http::auth::tests::{Signed, signed_header};
+
+    const SECRET: &str = "sixteen bytes, or more";
+    let hub = Hub::start(|settings| {
+        settings.clients.push(Client {
+            hmac: vec![Secret::new(SECRET)],
+            ..client("app", &["*"], &["*"])
+        });
+    })
+    .await;
+    let mut caller = HubClient::new(channel(&hub).await);
+    for (nonce, method, target) in [
+        ("0123456789abcdef-1", "", ""),
+        ("0123456789abcdef-2", "POST", "/nexus.v1.Hub/Publish"),
+    ] {
+        let signed = signed_header(&Signed {
+            secret: SECRET,
+            client: "app",
+            late: 0,
+            nonce,
+            method,
+            target,
+            body: "",
+        });
+        let mut request = Request::new(publish(event(1)));
+        request
+            .metadata_mut()
+            .insert("authorization", signed.parse().unwrap());
+        let refused = caller.publish(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{method} {target}");
+    }
+    assert_eq!(hub.queue.stats().depth, 0);
+}

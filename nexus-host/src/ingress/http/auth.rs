@@ -83,18 +83,6 @@ fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     Err(Problem::new(Code::Forbidden, detail))
 }
 
-/// Refuses a client whose token lets it publish only.
-pub(super) fn expect_subscriber(client: &ClientScope) -> Result<(), Problem> {
-    if client.may_subscribe() {
-        return Ok(());
-    }
-    let id = client.id();
-    let detail = format!(
-        "the token lets client `{id}` publish only; following events takes `subscribe` in its scope"
-    );
-    Err(Problem::new(Code::Forbidden, detail))
-}
-
 /// Whether somebody tries to be let in at all.
 pub(super) fn presents_something(head: &Parts) -> bool {
     head.headers.contains_key(AUTHORIZATION) || head.extensions.get::<PeerCertificate>().is_some()
@@ -130,4 +118,4 @@ fn presented(head: &Parts) -> Presented<'_> {
 mod matrix;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::ingress) mod tests;

@@ -135,8 +135,8 @@ fn is_taken(submitted: &Result<Submitted, Rejection>) -> bool {
     }
 }
 
-/// An idempotency key, for as long as its request is being worked on.
-/// When nothing is taken with it, or nobody waits for the answer any more, it is free again.
+/// An idempotency key, for as long as its request is being worked on. When nothing is taken with it, or
+/// nobody waits for the answer any more, it is free again.
 struct Claim<'s> {
     shared: &'s Shared,
     key: Key,
@@ -193,20 +193,15 @@ async fn answer(
     let deadline = Instant::now() + shared.ack_timeout;
     match submitted {
         Submitted::One(mut receipt) => {
-            if let Some(journey) = outcome(shared, client, &mut receipt, deadline).await {
-                let mut response = json(StatusCode::OK, &journey);
-                if let Some(notice) = &receipt.notice {
-                    deprecation::announce(notice, response.headers_mut());
-                }
-                return response;
-            }
+            let journey = outcome(shared, client, &mut receipt, deadline).await;
             let (id, status) = (receipt.event_id, word(receipt.status()));
-            let mut response = match receipt.first_accepted_at {
-                None => {
+            let mut response = match (journey, receipt.first_accepted_at) {
+                (Some(journey), _) => json(StatusCode::OK, &journey),
+                (None, None) => {
                     let text = format!(r#"{{"event_id":"{id}","status":"{status}"}}"#);
                     json_text(StatusCode::ACCEPTED, text)
                 }
-                Some(_) => json(StatusCode::ACCEPTED, &One::taken(&receipt)),
+                (None, Some(_)) => json(StatusCode::ACCEPTED, &One::taken(&receipt)),
             };
             if let Some(notice) = &receipt.notice {
                 deprecation::announce(notice, response.headers_mut());

@@ -1,6 +1,7 @@
 //! `/v1/hooks/{source}`: receives raw webhooks, shows them byte by byte to the plugin whose source
-//! it is, and sends its answer; those of the configuration's own senders go to [`webhooks`]. It asks for no key, since the producer's signature is the
-//! plugin's to verify; it bounds the body before the plugin sees any of it.
+//! it is, and sends its answer; those of the configuration's own senders go to [`webhooks`]. It asks for
+//! no key, since the producer's signature is theirs to verify; it bounds the body before the plugin sees
+//! any of it.
 
 use std::time::Duration;
 

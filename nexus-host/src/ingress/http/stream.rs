@@ -17,7 +17,6 @@ use super::problem::Problem;
 use super::query::{known, refused};
 use super::{State, auth};
 use crate::admission::quoted;
-use crate::config::Selector;
 use crate::ingress::cloudevents::write_structured;
 use crate::ingress::follower::{Follower, Next, Wanted};
 use crate::observe::Passed;
@@ -39,7 +38,7 @@ pub(super) async fn follow(
     head: Parts,
 ) -> Result<Response, Problem> {
     let client = auth::client(&shared, &head).await?;
-    auth::expect_subscriber(&client)?;
+    client.expect_subscriber()?;
     let [types, sources, format] = known(query.as_deref(), ["type", "source", "format"])?;
     let as_cloudevents = match format.as_deref() {
         None => false,
@@ -50,16 +49,7 @@ pub(super) async fn follow(
             return Err(refused(detail));
         }
     };
-    let selector = |name: &str, text: Option<&str>| {
-        text.unwrap_or("*").parse::<Selector>().map_err(|error| {
-            let text = quoted(text.unwrap_or_default());
-            refused(format!("the query parameter `{name}` {text} {error}"))
-        })
-    };
-    let wanted = Wanted {
-        types: vec![selector("type", types.as_deref())?],
-        sources: vec![selector("source", sources.as_deref())?],
-    };
+    let wanted = Wanted::of_query(types.as_deref(), sources.as_deref())?;
     let lines = Lines {
         follower: Follower::new(&shared.ports.live, client, wanted, shared.stopping.clone()),
         as_cloudevents,

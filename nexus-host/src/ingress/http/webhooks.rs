@@ -51,16 +51,21 @@ pub(super) async fn receive(
         let detail = "the request does not prove that it comes from this webhook's sender";
         Problem::new(Code::Unauthenticated, detail)
     };
-    if !webhook.needs_body() {
+    let verify = |body: &[u8]| {
         webhook
-            .verify(&head.headers, &[], now)
-            .ok_or_else(stranger)?;
-    }
+            .verify(&head.headers, body, now)
+            .ok_or_else(stranger)
+    };
+    let early = match webhook.needs_body() {
+        true => None,
+        false => Some(verify(&[])?),
+    };
     let admission = shared.admission();
     let body = body::read(body, admission.limits().max_body, shared.body_timeout).await?;
-    let verified = webhook
-        .verify(&head.headers, &body, now)
-        .ok_or_else(stranger)?;
+    let verified = match early {
+        Some(verified) => verified,
+        None => verify(&body)?,
+    };
     let text = content(&head.headers, &body)?;
     let text = admission.json(&text)?;
     let message = webhook.read(&verified, &head.headers, text, admission.contracts())?;
@@ -69,13 +74,10 @@ pub(super) async fn receive(
         Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
     };
     let intake = &shared.ports.intake;
-    let answers = intake.submit_events(webhook.scope(), vec![Ok(event)], false);
-    let receipt = match answers.await.pop() {
-        Some(answer) => answer.inspect_err(|refused| {
-            tracing::debug!(client = %webhook.scope().id(), code = %refused.code(), "refused");
-        })?,
-        None => return Err(Problem::internal("the event was not answered for")),
-    };
+    let receipt = intake.submit_event(webhook.scope(), Ok(event), false).await;
+    let receipt = receipt.inspect_err(|refused| {
+        tracing::debug!(client = %webhook.scope().id(), code = %refused.code(), "refused");
+    })?;
     Ok(json(StatusCode::ACCEPTED, &Answer::from(&receipt)))
 }
 

@@ -15,10 +15,9 @@ use hyper::header::{HOST, ORIGIN};
 use hyper::http::uri::Authority;
 
 use super::problem::Problem;
-use super::query::{known, refused};
+use super::query::known;
 use super::{State, auth};
 use crate::admission::{Code, Transport, quoted};
-use crate::config::Selector;
 use crate::ingress::follower::Wanted;
 use session::{Session, Speech};
 
@@ -44,7 +43,7 @@ pub(super) async fn open(Extracted(shared): State, request: Request) -> Result<R
     let client = auth::confirm(&shared, sender, &bytes::Bytes::new())?;
     let wanted = wanted(head.uri.query())?;
     if wanted.is_some() {
-        auth::expect_subscriber(&client)?;
+        client.expect_subscriber()?;
     }
     let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &())
         .await
@@ -96,20 +95,10 @@ fn wanted(query: Option<&str>) -> Result<Option<Wanted>, Problem> {
     if types.is_none() && sources.is_none() {
         return Ok(None);
     }
-    let selectors = |name: &str, text: Option<&str>| match text {
-        None => Ok(Vec::new()),
-        Some(text) => text
-            .parse::<Selector>()
-            .map(|one| vec![one])
-            .map_err(|error| {
-                let text = quoted(text);
-                refused(format!("the query parameter `{name}` {text} {error}"))
-            }),
-    };
-    Ok(Some(Wanted {
-        types: selectors("type", types.as_deref())?,
-        sources: selectors("source", sources.as_deref())?,
-    }))
+    Ok(Some(Wanted::of_query(
+        types.as_deref(),
+        sources.as_deref(),
+    )?))
 }
 
 fn not_a_websocket(rejection: WebSocketUpgradeRejection) -> Problem {

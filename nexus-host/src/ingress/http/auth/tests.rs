@@ -12,19 +12,19 @@ use crate::config::{Config, KeyHash, Secret};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A request to sign.
-pub(super) struct Signed<'s> {
-    pub(super) secret: &'s str,
-    pub(super) client: &'s str,
+pub(in crate::ingress) struct Signed<'s> {
+    pub(in crate::ingress) secret: &'s str,
+    pub(in crate::ingress) client: &'s str,
     /// Seconds that its time is behind.
-    pub(super) late: i64,
-    pub(super) nonce: &'s str,
-    pub(super) method: &'s str,
-    pub(super) target: &'s str,
-    pub(super) body: &'s str,
+    pub(in crate::ingress) late: i64,
+    pub(in crate::ingress) nonce: &'s str,
+    pub(in crate::ingress) method: &'s str,
+    pub(in crate::ingress) target: &'s str,
+    pub(in crate::ingress) body: &'s str,
 }
 
 /// Signs as the documentation says.
-pub(super) fn signed_header(request: &Signed<'_>) -> String {
+pub(in crate::ingress) fn signed_header(request: &Signed<'_>) -> String {
     let Signed {
         client,
         nonce,

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::admission::{Code, Rejection, quoted};
-use crate::config::Selector;
 use crate::ingress::follower::Wanted;
 
 /// What a client wants.
@@ -76,10 +75,8 @@ impl<'f> Operation<'f> {
         match (&*self.op, self.event) {
             ("publish", Some(event)) if !follows => Ok(Frame::Publish(event.get())),
             ("subscribe", None) => {
-                let wanted = Wanted {
-                    types: selectors("types", self.types)?,
-                    sources: selectors("sources", self.sources)?,
-                };
+                let list = Option::unwrap_or_default;
+                let wanted = Wanted::of_lists(&list(self.types), &list(self.sources))?;
                 Ok(Frame::Subscribe(wanted, self.after))
             }
             ("unsubscribe", None) if !follows => Ok(Frame::Unsubscribe),
@@ -93,14 +90,6 @@ impl<'f> Operation<'f> {
             ))),
         }
     }
-}
-
-fn selectors(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Selector>, Rejection> {
-    let parse = |text: String| {
-        text.parse()
-            .map_err(|error| malformed(format!("`{field}` has {}, which {error}", quoted(&text))))
-    };
-    texts.unwrap_or_default().into_iter().map(parse).collect()
 }
 
 fn malformed(message: impl Into<Cow<'static, str>>) -> Rejection {

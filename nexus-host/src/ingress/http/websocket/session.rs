@@ -189,7 +189,7 @@ impl Session {
         }
         match (self.answer(socket, &texts).await, end) {
             // After its close nothing can be said to it, and it has to be let go.
-            (Err(_), Err(End::Closed)) | (Ok(()), Err(End::Closed)) => Err(End::Closed),
+            (_, Err(End::Closed)) => Err(End::Closed),
             (answered, end) => answered.and(end),
         }
     }
@@ -270,11 +270,7 @@ impl Session {
             self.follower = None;
             return Ok("unsubscribed");
         };
-        if !self.client.may_subscribe() {
-            let message =
-                "the token lets the client publish only; following takes `subscribe` in its scope";
-            return Err(Rejection::new(Code::Forbidden, message));
-        }
+        self.client.expect_subscriber()?;
         let (tap, client) = (&self.shared.ports.live, self.client.clone());
         let stopping = self.shared.stopping.clone();
         self.follower = Some(match after {
