@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
-use crate::admission::{Admission, Code, Contracts, Origin, Rejection};
+use crate::admission::{Admission, Code, Contracts, FileReport, Origin, Rejection};
 use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
 use crate::dispatch::config::Ordering;
@@ -385,6 +385,11 @@ impl Host {
     /// Every plugin and plugin file that was looked at.
     pub fn plugins(&self) -> &[PluginReport] {
         self.catalog.reports()
+    }
+
+    /// Every contract file that was looked at.
+    pub fn contract_files(&self) -> &[FileReport] {
+        self.vitals.contract_files()
     }
 
     /// The configuration it runs with.
