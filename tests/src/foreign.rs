@@ -20,16 +20,16 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A Python that has a package, such as `cloudevents==2.2.0`.
+/// A Python that has packages, such as `cloudevents==2.2.0`, with spaces between them.
 ///
 /// # Errors
 /// Why it cannot be had.
-pub fn python_with(package: &str) -> Result<PathBuf, String> {
-    let folder = installed(package, |folder| {
+pub fn python_with(packages: &str) -> Result<PathBuf, String> {
+    let folder = installed(packages, |folder| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", package]);
-        run(&mut pip).map(drop)
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+        run(pip.args(packages.split_whitespace())).map(drop)
     })?;
     Ok(folder.join("bin/python"))
 }
@@ -57,7 +57,7 @@ fn installed(
     what: &str,
     install: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
-    let folder = build_dir().join(what.replace(['=', '@'], "-"));
+    let folder = build_dir().join(what.replace(['=', '@', ' '], "-"));
     let done = folder.join("installed");
     if !done.exists() {
         std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;

@@ -55,6 +55,7 @@ pub struct Hub {
     // Before its home, so that it is gone before its folder is.
     process: Process,
     home: Home,
+    scheme: &'static str,
     address: SocketAddr,
     client: reqwest::Client,
 }
@@ -199,11 +200,11 @@ impl Starting {
     #[allow(clippy::result_large_err)]
     pub fn ready_within(self, limit: Duration) -> Result<Hub, Self> {
         let deadline = Instant::now() + limit;
-        let address = loop {
+        let (scheme, address) = loop {
             match self.process.line(deadline) {
                 Ok(line) => {
-                    if let Some(address) = listening(&line) {
-                        break address;
+                    if let Some(found) = listening(&line) {
+                        break found;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return Err(self),
@@ -215,6 +216,7 @@ impl Starting {
         Ok(Hub {
             process: self.process,
             home: self.home,
+            scheme,
             address,
             client: reqwest::Client::new(),
         })
@@ -227,10 +229,14 @@ impl Starting {
     }
 }
 
-/// The address in the line by which a hub says that it listens.
-fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on http://")?;
-    rest.split_whitespace().next()?.parse().ok()
+/// Scheme and address in the line by which a hub says that it listens.
+fn listening(line: &str) -> Option<(&'static str, SocketAddr)> {
+    let (_, url) = line.split_once("listening on ")?;
+    ["http", "https"].into_iter().find_map(|scheme| {
+        let rest = url.strip_prefix(scheme)?.strip_prefix("://")?;
+        let address = rest.split_whitespace().next()?.parse().ok()?;
+        Some((scheme, address))
+    })
 }
 
 /// SHA-256 of an API key, as configurations hold it.
@@ -244,14 +250,27 @@ pub fn key_hash(key: &str) -> String {
 }
 
 impl Hub {
-    /// Where it listens, `http://127.0.0.1:PORT`.
+    /// Where it listens, `http://127.0.0.1:PORT`, or `https://` with TLS.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for gRPC, as it says.
+    ///
+    /// # Panics
+    /// When it does not say so.
+    pub async fn grpc_address(&self) -> SocketAddr {
+        eventually("the hub says where it serves gRPC", || async {
+            let log = self.log();
+            let address = log.lines().find_map(|line| line.strip_prefix("grpc "))?;
+            address.trim().parse().ok()
+        })
+        .await
     }
 
     /// The folder that holds `nexus.toml` and `plugins/`.

@@ -11,6 +11,7 @@ mod damaged_log;
 mod dead_letters;
 mod desktop_toast;
 mod dispatch;
+mod doors;
 mod drain;
 mod kill;
 mod overload;
