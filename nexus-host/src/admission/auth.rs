@@ -32,6 +32,7 @@ use issuers::Issuers;
 use keys::Keys;
 use signed::{Claim, Signers};
 
+pub use key_source::check_files as check_issuer_files;
 pub use scope::ClientScope;
 
 /// What a door has received of somebody.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hyper::http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +186,15 @@ impl Config {
                 "name the roots' file in server.tls.client_ca",
             );
         }
+        for origin in &self.websocket.origins {
+            if !is_web_origin(origin) {
+                section.refuse(
+                    "websocket.origins",
+                    format!("has {}, which is where no page comes from", quoted(origin)),
+                    "write scheme and host without a path, such as \"https://example.org\", or \"*\" for any",
+                );
+            }
+        }
         for origin in &self.webhook_origins {
             if !is_origin(origin) {
                 section.refuse(
@@ -195,6 +205,17 @@ impl Config {
             }
         }
     }
+}
+
+/// Whether a text is what a browser says of a page's place (RFC 6454): scheme, host, and a port that is not
+/// the scheme's own; or `*`.
+fn is_web_origin(text: &str) -> bool {
+    let Some((scheme, place)) = text.split_once("://") else {
+        return text == "*";
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(plain);
+    is_scheme && !place.contains('@') && place.parse::<Authority>().is_ok()
 }
 
 /// Whether a text may stand for who sends: a host's name with or without a port, or `*`.

@@ -358,6 +358,21 @@ fn origins_of_web_hooks() {
 }
 
 #[test]
+fn origins_of_pages() {
+    let wrong = |found: &str| {
+        format!(
+            "config:2: server.websocket.origins: has `{found}`, which is where no page comes from; write scheme and host without a path, such as \"https://example.org\", or \"*\" for any"
+        )
+    };
+    assert_eq!(
+        told(
+            "[server.websocket]\norigins = [\"https://a.example:8443\", \"*\", \"http://[::1]\", \"a.example\", \"https://a/\", \"https://me@a\", \"null\"]\n"
+        ),
+        ["a.example", "https://a/", "https://me@a", "null"].map(wrong)
+    );
+}
+
+#[test]
 fn body_sizes() {
     let wrong = |found: &str| {
         format!(
