@@ -44,7 +44,7 @@ pub(crate) use rejection::quoted;
 use auth::Auth;
 use contract::Found;
 use envelope::Fields;
-use rate_limit::Rates;
+use rate_limit::{Of, Rates};
 use strict_json::{Bounds, Tree};
 use suspicion::Suspicion;
 
@@ -186,7 +186,7 @@ impl Admission {
         text: &str,
         supplied: Supplied<'_>,
     ) -> Result<Admitted, Rejection> {
-        client.take()?;
+        self.take(client)?;
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
             permit(client, source, event_type)?;
@@ -199,7 +199,25 @@ impl Admission {
     /// Counts an event that could not be read against the client's rate, as if it had been.
     /// Hands on the refusal that is to be answered.
     pub fn refuse(&self, client: &ClientScope, refused: Rejection) -> Rejection {
-        client.take().err().unwrap_or(refused)
+        self.take(client).err().unwrap_or(refused)
+    }
+
+    /// Takes one event's share of the client's own rate.
+    fn take(&self, client: &ClientScope) -> Result<(), Rejection> {
+        let taken = client.take();
+        taken.inspect_err(|_| self.rates.count_refused(Of::Client))
+    }
+
+    /// How many attempts to be let in have failed, by why.
+    pub fn failed_attempts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.auth.failed()
+    }
+
+    /// How many events and attempts were refused because they came too often, by whose rate it was:
+    /// `client`, `source`, `type`, `hub`, or `address` for failed attempts.
+    pub fn rate_limited(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let attempts = ("address", self.auth.held_back());
+        self.rates.refused().chain([attempts])
     }
 
     /// The text of a body that is one JSON value, held to the same rules as an event's.

@@ -152,6 +152,16 @@ impl Auth {
         }
     }
 
+    /// How many attempts have failed, by why.
+    pub(super) fn failed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.failures.counts()
+    }
+
+    /// How many were held back because too many had failed before.
+    pub(super) fn held_back(&self) -> u64 {
+        self.failures.held_back()
+    }
+
     /// Finds out who is there, as far as that goes without a body.
     pub(super) async fn identify(
         &self,

@@ -22,8 +22,9 @@ use super::{
 };
 use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
 use crate::dispatch::port::Observer;
+use crate::host::Counted;
 use crate::intake::{Completions, Intake};
-use crate::observe::Tap;
+use crate::observe::{Metrics, Tap};
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
 
 /// Longer than anything here takes; a test that hangs fails.
@@ -185,18 +186,21 @@ impl Hub {
             contracts.clone(),
         );
         let plugins = Arc::new(Plugins(settings.ready));
+        let admission = Arc::new(admission);
+        let intake = Arc::new(Intake::new(
+            admission.clone(),
+            queue.clone(),
+            Arc::new(Tell(live.clone())),
+            completions.clone(),
+        ));
         let ports = Ports {
-            intake: Arc::new(Intake::new(
-                Arc::new(admission),
-                queue.clone(),
-                Arc::new(Tell(live.clone())),
-                completions.clone(),
-            )),
+            intake: intake.clone(),
             hooks: plugins.clone(),
             webhooks: Arc::new(Webhooks::new(&settings.webhooks)),
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),
+            metrics: Arc::new(Metrics::new(Arc::new(Counted { admission, intake }))),
         };
         let server = Server::bind(&settings.server).await.unwrap();
         let address = server.http_addr();

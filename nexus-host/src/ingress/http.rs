@@ -15,6 +15,7 @@ mod handshake;
 mod health;
 mod hooks;
 mod idempotency;
+mod metrics;
 mod problem;
 mod query;
 mod rate;
@@ -41,6 +42,7 @@ use super::accept::Answer;
 use super::config::Config;
 use super::ports::Ports;
 use crate::admission::Admission;
+use crate::intake::Door;
 use problem::Problem;
 
 pub(in crate::ingress) use problem::whole_seconds;
@@ -64,6 +66,13 @@ type State = axum::extract::State<Arc<Shared>>;
 impl Shared {
     fn admission(&self) -> &Admission {
         self.ports.intake.admission()
+    }
+
+    /// Counts an event, or a request of events, that is refused before its events are looked at.
+    fn count_refused(&self, door: Door, problem: &Problem) {
+        if let Some(code) = problem.admission_code() {
+            self.ports.intake.count_refused(door, code);
+        }
     }
 
     /// Ready when the server is to stop.
@@ -129,6 +138,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
+        ("/metrics", get(metrics::metrics)),
         ("/openapi.json", get(documents::openapi)),
         ("/asyncapi.json", get(documents::asyncapi)),
     ]
@@ -177,6 +187,7 @@ fn loggable(uri: &Uri) -> &str {
         "/v1/",
         "/healthz",
         "/readyz",
+        "/metrics",
         "/openapi.json",
         "/asyncapi.json",
     ];

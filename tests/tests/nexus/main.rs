@@ -13,6 +13,7 @@ mod desktop_toast;
 mod dispatch;
 mod drain;
 mod kill;
+mod metrics;
 mod overload;
 mod plugin_calls;
 mod plugin_new;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::super::rate_limit::{Bucket, Keyed, Quota, now};
 use super::super::rejection::{Code, Rejection};
+use crate::observe::Tally;
 
 /// So many failures at once, and so many a minute, are answered with what is wrong; enough for
 /// somebody who sets up a client, too few for somebody who guesses.
@@ -39,6 +40,26 @@ pub(super) enum Reason {
 }
 
 impl Reason {
+    /// Every one, in the order in which they are declared.
+    const ALL: [Self; 16] = [
+        Self::NoCredentials,
+        Self::Unreadable,
+        Self::UnknownKey,
+        Self::ExpiredKey,
+        Self::Malformed,
+        Self::BadToken,
+        Self::ExpiredToken,
+        Self::UnknownIssuer,
+        Self::UnknownSubject,
+        Self::OutsideWindow,
+        Self::BadSignature,
+        Self::Replayed,
+        Self::TooManySignatures,
+        Self::UnknownCertificate,
+        Self::TwoIdentities,
+        Self::WrongTransport,
+    ];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::NoCredentials => "no_credentials",
@@ -102,6 +123,8 @@ pub(super) struct Failures {
     quota: Quota,
     addresses: Keyed,
     rest: Bucket,
+    by_reason: Tally<{ Reason::ALL.len() }>,
+    held_back: Tally<1>,
 }
 
 impl Failures {
@@ -111,7 +134,21 @@ impl Failures {
             quota,
             addresses: Keyed::new(MOST_ADDRESSES),
             rest: Bucket::new(quota),
+            by_reason: Tally::new(),
+            held_back: Tally::new(),
         }
+    }
+
+    /// How many have failed, by why.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = Reason::ALL.map(Reason::as_str);
+        names.into_iter().zip(self.by_reason.counts())
+    }
+
+    /// How many were held back because too many had failed before.
+    pub(super) fn held_back(&self) -> u64 {
+        let [count] = self.held_back.counts();
+        count
     }
 
     /// Counts a failure and tells the log. From an address with too many, the answer no longer says
@@ -130,6 +167,10 @@ impl Failures {
             }
             _ => Ok(()),
         };
+        self.by_reason.add(failure.reason as usize);
+        if counted.is_err() {
+            self.held_back.add(0);
+        }
         let peer = peer.map(tracing::field::display);
         tracing::warn!(
             reason = %failure.reason,
@@ -197,6 +238,22 @@ mod tests {
             fail(&failures, "192.0.2.1", 60 * SECOND).code(),
             Code::Unauthenticated
         );
+    }
+
+    #[test]
+    fn failures_are_counted_by_their_reason() {
+        let failures = Failures::new();
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+        for _ in 0..21 {
+            fail(&failures, "192.0.2.1", 0);
+        }
+        for (reason, count) in failures.counts() {
+            let expected = if reason == "unknown_key" { 21 } else { 0 };
+            assert_eq!(count, expected, "{reason}");
+        }
+        assert_eq!(failures.held_back(), 1);
     }
 
     #[test]

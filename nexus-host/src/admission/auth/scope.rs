@@ -25,6 +25,7 @@ struct Grant {
     types: Vec<Selector>,
     transports: Vec<Transport>,
     admin: bool,
+    metrics: bool,
     limit: Option<RateLimit>,
 }
 
@@ -33,6 +34,7 @@ struct Grant {
 pub(super) struct Narrowed {
     publish: Vec<(Selector, Selector)>,
     subscribe: bool,
+    metrics: bool,
     admin: bool,
 }
 
@@ -43,6 +45,7 @@ impl Narrowed {
         for word in words {
             match word.split_once(':') {
                 None if word == "subscribe" => narrowed.subscribe = true,
+                None if word == "metrics" => narrowed.metrics = true,
                 None if word == "admin" => narrowed.admin = true,
                 None if word == "publish" => {
                     narrowed.publish.push((Selector::Any, Selector::Any));
@@ -74,6 +77,7 @@ impl ClientScope {
             types: client.types.clone(),
             transports: client.transports.clone(),
             admin: client.admin,
+            metrics: client.metrics,
             limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
         })
     }
@@ -101,6 +105,7 @@ impl ClientScope {
             types: vec![types],
             transports: vec![Transport::Http],
             admin: false,
+            metrics: false,
             limit: rate.map(|rate| RateLimit::new(rate, burst)),
         })
     }
@@ -129,6 +134,12 @@ impl ClientScope {
     /// Whether it may use `/v1/admin`. That lets it see every event, but publish none.
     pub fn is_admin(&self) -> bool {
         self.grant.admin && self.narrowed.as_ref().is_none_or(|narrowed| narrowed.admin)
+    }
+
+    /// Whether it may read what the hub has counted.
+    pub fn may_read_metrics(&self) -> bool {
+        let reads = |narrowed: &Narrowed| narrowed.metrics;
+        self.is_admin() || self.grant.metrics && self.narrowed.as_ref().is_none_or(reads)
     }
 
     /// Whether it may follow events as they come, those that it [covers](Self::covers).
@@ -283,5 +294,14 @@ mod tests {
         assert!(!narrow(&plain, "admin").is_admin());
         assert!(!narrow(&admin, "publish subscribe").is_admin());
         assert!(narrow(&admin, "admin").is_admin());
+        let scraper = Client {
+            metrics: true,
+            ..plain.clone()
+        };
+        assert!(narrow(&scraper, "metrics").may_read_metrics());
+        assert!(narrow(&admin, "admin").may_read_metrics());
+        assert!(!narrow(&scraper, "publish subscribe").may_read_metrics());
+        assert!(!narrow(&plain, "metrics admin").may_read_metrics());
+        assert!(!narrow(&admin, "metrics").may_read_metrics());
     }
 }

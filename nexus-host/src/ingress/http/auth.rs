@@ -83,6 +83,22 @@ fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     Err(Problem::new(Code::Forbidden, detail))
 }
 
+/// The client behind a request without a body, when it may read what is counted.
+pub(super) async fn metrics_reader(
+    shared: &Shared,
+    head: &Parts,
+) -> Result<Arc<ClientScope>, Problem> {
+    let client = client(shared, head).await?;
+    if client.may_read_metrics() {
+        return Ok(client);
+    }
+    let detail = format!(
+        "client `{}` may not read the metrics; that takes `metrics = true` in its [[clients]] section",
+        client.id()
+    );
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
 /// Whether somebody tries to be let in at all.
 pub(super) fn presents_something(head: &Parts) -> bool {
     head.headers.contains_key(AUTHORIZATION) || head.extensions.get::<PeerCertificate>().is_some()

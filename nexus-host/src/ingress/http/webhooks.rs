@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
-use nexus_plugin_api::PublishStatus;
+use nexus_plugin_api::{Event, PublishStatus};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::{Shared, body, json, json_text};
 use crate::admission::{Code, quoted};
 use crate::ingress::webhooks::{Message, Receiver};
-use crate::intake::Receipt;
+use crate::intake::{Door, Receipt};
 
 /// What became of a webhook's event.
 #[derive(Serialize)]
@@ -37,6 +37,37 @@ pub(super) async fn receive(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
+    let opened = open(shared, webhook, path, head, body).await;
+    let opened = opened.inspect_err(|problem| shared.count_refused(Door::Webhook, problem))?;
+    let event = match opened {
+        Opened::Event(event) => *event,
+        Opened::Answered(response) => return Ok(response),
+    };
+    let scope = webhook.scope();
+    let receipt = shared
+        .ports
+        .intake
+        .submit_event(Door::Webhook, scope, Ok(event), false);
+    let receipt = receipt.await.inspect_err(|refused| {
+        tracing::debug!(client = %scope.id(), code = %refused.code(), "refused");
+    })?;
+    Ok(json(StatusCode::ACCEPTED, &Answer::from(&receipt)))
+}
+
+/// What a request comes to before its event is looked at.
+enum Opened {
+    Event(Box<Event>),
+    /// It holds none, and is answered by this.
+    Answered(Response),
+}
+
+async fn open(
+    shared: &Shared,
+    webhook: &Receiver,
+    path: &str,
+    head: &Parts,
+    body: Body,
+) -> Result<Opened, Problem> {
     if !matches!(path, "" | "/") {
         return Err(Problem::not_found("a webhook has no paths below its own"));
     }
@@ -44,7 +75,7 @@ pub(super) async fn receive(
         let mut response = Problem::method_not_allowed().into_response();
         let post = HeaderValue::from_static("POST");
         response.headers_mut().insert(ALLOW, post);
-        return Ok(response);
+        return Ok(Opened::Answered(response));
     }
     let now = Utc::now();
     let stranger = || {
@@ -69,16 +100,10 @@ pub(super) async fn receive(
     let text = content(&head.headers, &body)?;
     let text = admission.json(&text)?;
     let message = webhook.read(&verified, &head.headers, text, admission.contracts())?;
-    let event = match message {
-        Message::Event(event) => *event,
-        Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
-    };
-    let intake = &shared.ports.intake;
-    let receipt = intake.submit_event(webhook.scope(), Ok(event), false).await;
-    let receipt = receipt.inspect_err(|refused| {
-        tracing::debug!(client = %webhook.scope().id(), code = %refused.code(), "refused");
-    })?;
-    Ok(json(StatusCode::ACCEPTED, &Answer::from(&receipt)))
+    Ok(match message {
+        Message::Event(event) => Opened::Event(event),
+        Message::Ping => Opened::Answered(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
+    })
 }
 
 impl From<&Receipt> for Answer {
