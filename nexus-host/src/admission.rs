@@ -99,11 +99,18 @@ impl Admission {
         Self {
             limits: limits.clone(),
             bounds: Bounds::new(limits),
-            auth: Auth::new(clients, issuers),
+            auth: Auth::new(clients, issuers, Utc::now().timestamp()),
             rates: Rates::new(limits),
             contracts,
             suspicion: Suspicion::new(limits),
         }
+    }
+
+    /// The same, as if it had started long ago and could know every signature that it may take.
+    #[cfg(test)]
+    pub(crate) fn long_started(mut self, clients: &[Client], issuers: &[Issuer]) -> Self {
+        self.auth = Auth::new(clients, issuers, 0);
+        self
     }
 
     /// The contracts that payloads are held against.
@@ -120,7 +127,8 @@ impl Admission {
     ///
     /// # Errors
     /// `unauthenticated`, whatever is wrong with the credentials; `forbidden` when the client may not
-    /// come this way; `rate_limited` after too many failures from the same address.
+    /// come this way; `rate_limited` after too many failures from the same address. What names a client and
+    /// does not prove it is answered alike whether there is such a client or not.
     pub async fn authenticate(
         &self,
         credentials: &Credentials<'_>,
@@ -141,8 +149,9 @@ impl Admission {
     /// The client behind a request whose body is `body`, as it was sent.
     ///
     /// # Errors
-    /// `unauthenticated` when its signature is not right or was there before; `rate_limited` when the
-    /// client has signed more requests than are remembered.
+    /// `unauthenticated` when its signature is not right or was there before; `forbidden` when the client
+    /// may not come this way; `rate_limited` when the client has signed more requests than are remembered,
+    /// or signed this one before the hub started.
     pub fn confirm(&self, sender: Sender, body: &[u8]) -> Result<Arc<ClientScope>, Rejection> {
         self.auth.confirm(sender, body)
     }

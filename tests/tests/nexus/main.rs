@@ -22,6 +22,7 @@ mod power_loss;
 mod queue_conformance;
 mod queue_model;
 mod shutdown;
+mod signed;
 mod storage_faults;
 mod toast_story;
 mod webhooks;

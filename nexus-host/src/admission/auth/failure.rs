@@ -31,6 +31,7 @@ pub(super) enum Reason {
     UnknownIssuer,
     UnknownSubject,
     OutsideWindow,
+    BeforeStart,
     BadSignature,
     Replayed,
     TooManySignatures,
@@ -41,7 +42,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Every one, in the order in which they are declared.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::NoCredentials,
         Self::Unreadable,
         Self::UnknownKey,
@@ -52,6 +53,7 @@ impl Reason {
         Self::UnknownIssuer,
         Self::UnknownSubject,
         Self::OutsideWindow,
+        Self::BeforeStart,
         Self::BadSignature,
         Self::Replayed,
         Self::TooManySignatures,
@@ -72,6 +74,7 @@ impl Reason {
             Self::UnknownIssuer => "unknown_issuer",
             Self::UnknownSubject => "unknown_subject",
             Self::OutsideWindow => "outside_window",
+            Self::BeforeStart => "before_start",
             Self::BadSignature => "bad_signature",
             Self::Replayed => "replayed",
             Self::TooManySignatures => "too_many_signatures",
@@ -94,7 +97,7 @@ pub(super) struct Failure {
     pub(super) reason: Reason,
     /// The client, when it is certain or claimed which.
     client: Option<Arc<str>>,
-    rejection: Rejection,
+    pub(super) rejection: Rejection,
 }
 
 impl Failure {

@@ -62,16 +62,16 @@ pub(super) async fn publisher(
     Ok(shared.admission().identify(&credentials).await?)
 }
 
-/// Whoever is behind a request, before its body is read, when the client that it names may
-/// administer.
+/// Whoever is behind a request, before its body is read. Whoever is known already must be an
+/// administrator; the client that [`confirm`] makes of another one is asked [`expect_admin`].
 pub(super) async fn admin_sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
     let sender = sender(shared, head).await?;
-    expect_admin(sender.named())?;
+    sender.known().map_or(Ok(()), expect_admin)?;
     Ok(sender)
 }
 
 /// Refuses a client that may not administer.
-fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
+pub(super) fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     if client.is_admin() {
         return Ok(());
     }
