@@ -14,6 +14,7 @@ use nexus_plugin_api::{Event, PublishStatus};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::deprecation;
 use super::problem::Problem;
 use super::{Shared, body, json, json_text};
 use crate::admission::{Code, quoted};
@@ -51,7 +52,11 @@ pub(super) async fn receive(
     let receipt = receipt.await.inspect_err(|refused| {
         tracing::debug!(client = %scope.id(), code = %refused.code(), "refused");
     })?;
-    Ok(json(StatusCode::ACCEPTED, &Answer::from(&receipt)))
+    let mut response = json(StatusCode::ACCEPTED, &Answer::from(&receipt));
+    if let Some(notice) = &receipt.notice {
+        deprecation::announce(notice, response.headers_mut());
+    }
+    Ok(response)
 }
 
 /// What a request comes to before its event is looked at.
