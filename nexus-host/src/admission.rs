@@ -19,6 +19,7 @@ mod strict_json;
 mod suspicion;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -154,6 +155,17 @@ impl Admission {
     /// or signed this one before the hub started.
     pub fn confirm(&self, sender: Sender, body: &[u8]) -> Result<Arc<ClientScope>, Rejection> {
         self.auth.confirm(sender, body)
+    }
+
+    /// Counts a request to a webhook that does not prove its sender against the address it came from, and
+    /// tells the log. Only failures are held back: whoever proves himself is let in from any address.
+    pub fn refuse_webhook(
+        &self,
+        webhook: &str,
+        peer: Option<IpAddr>,
+        detail: &'static str,
+    ) -> Rejection {
+        self.auth.refuse_webhook(webhook, peer, detail)
     }
 
     /// Looks whether a body holds one event or an array of them, and cuts the array up.

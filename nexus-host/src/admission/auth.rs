@@ -178,6 +178,17 @@ impl Auth {
             .map_err(|failure| self.failures.record(peer, failure))
     }
 
+    /// Counts a request to a webhook that does not prove its sender, and says what is answered.
+    pub(super) fn refuse_webhook(
+        &self,
+        webhook: &str,
+        peer: Option<IpAddr>,
+        detail: &'static str,
+    ) -> Rejection {
+        self.failures
+            .record(peer, Failure::of_webhook(webhook, detail))
+    }
+
     /// The client, now that the body is there, as it was sent.
     pub(super) fn confirm(
         &self,

@@ -56,7 +56,7 @@ struct Plugins(ReadyStatus);
 
 impl Hooks for Plugins {
     fn knows(&self, source: &str) -> bool {
-        ["echo", "slow", "strange", "busy", "broken"].contains(&source)
+        ["echo", "slow", "strange", "strict", "busy", "broken"].contains(&source)
     }
 
     fn hook<'a>(
@@ -84,6 +84,7 @@ impl Hooks for Plugins {
                     sleep(Duration::from_millis(300)).await;
                     Ok(HookReply::text("at last"))
                 }
+                "strict" => Ok(HookReply::status(401).with_header("x-why", "unsigned")),
                 "strange" => Ok(HookReply::status(99)),
                 "busy" => Err(HookFailure::Unavailable {
                     retry_after: Some(Duration::from_millis(1_500)),

@@ -15,7 +15,7 @@ use crate::observe::Tally;
 /// somebody who sets up a client, too few for somebody who guesses.
 const PER_MINUTE: u32 = 20;
 
-/// Addresses that are counted apart; further ones share a count. 64,000 take at most 2 MiB.
+/// Addresses that are counted apart, for each webhook once more; further ones share a count. 64,000 take at most 2 MiB.
 const MOST_ADDRESSES: usize = 64_000;
 
 /// Why somebody was not let in, for the log. The words are stable.
@@ -38,11 +38,13 @@ pub(super) enum Reason {
     UnknownCertificate,
     TwoIdentities,
     WrongTransport,
+    /// A webhook that does not prove its sender.
+    Webhook,
 }
 
 impl Reason {
     /// Every one, in the order in which they are declared.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::NoCredentials,
         Self::Unreadable,
         Self::UnknownKey,
@@ -60,6 +62,7 @@ impl Reason {
         Self::UnknownCertificate,
         Self::TwoIdentities,
         Self::WrongTransport,
+        Self::Webhook,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -81,6 +84,7 @@ impl Reason {
             Self::UnknownCertificate => "unknown_certificate",
             Self::TwoIdentities => "two_identities",
             Self::WrongTransport => "wrong_transport",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -97,6 +101,10 @@ pub(super) struct Failure {
     pub(super) reason: Reason,
     /// The client, when it is certain or claimed which.
     client: Option<Arc<str>>,
+    /// The webhook that it was sent to, whose failures are counted apart from all others.
+    webhook: Option<String>,
+    /// More about it, for the log alone.
+    detail: Option<&'static str>,
     pub(super) rejection: Rejection,
 }
 
@@ -110,7 +118,19 @@ impl Failure {
         Self {
             reason,
             client: None,
+            webhook: None,
+            detail: None,
             rejection,
+        }
+    }
+
+    /// A request to a webhook that does not prove its sender.
+    pub(super) fn of_webhook(name: &str, detail: &'static str) -> Self {
+        let message = "the request does not prove that it comes from this webhook's sender";
+        Self {
+            webhook: Some(name.to_owned()),
+            detail: Some(detail),
+            ..Self::new(Reason::Webhook, message)
         }
     }
 
@@ -165,8 +185,13 @@ impl Failures {
             // Whoever proved to be a client, and is held back or comes the wrong way, guesses
             // nothing.
             Some(peer) if failure.rejection.code() == Code::Unauthenticated => {
-                let name = network(peer).to_string();
-                self.addresses.take(0, &name, &self.quota, &self.rest, now)
+                let network = network(peer);
+                let (rule, name) = match &failure.webhook {
+                    None => (0, network.to_string()),
+                    Some(webhook) => (1, format!("{network} {webhook}")),
+                };
+                self.addresses
+                    .take(rule, &name, &self.quota, &self.rest, now)
             }
             _ => Ok(()),
         };
@@ -179,6 +204,8 @@ impl Failures {
             reason = %failure.reason,
             peer,
             client = failure.client.as_deref(),
+            webhook = failure.webhook.as_deref(),
+            detail = failure.detail,
             too_many = counted.is_err(),
             "refused to let a client in"
         );
@@ -241,6 +268,24 @@ mod tests {
             fail(&failures, "192.0.2.1", 60 * SECOND).code(),
             Code::Unauthenticated
         );
+    }
+
+    #[test]
+    fn failures_at_a_webhook_hold_back_no_other_one_and_no_client() {
+        let failures = Failures::new();
+        let fail_at = |webhook: &str, peer: &str| {
+            let failure = Failure::of_webhook(webhook, "it does not fit");
+            let peer = Some(peer.parse().unwrap());
+            failures.record_at(peer, failure, 0).code()
+        };
+        for _ in 0..20 {
+            assert_eq!(fail_at("shop", "192.0.2.1"), Code::Unauthenticated);
+        }
+        assert_eq!(fail_at("shop", "192.0.2.1"), Code::RateLimited);
+        assert_eq!(fail_at("shop", "192.0.2.2"), Code::Unauthenticated);
+        assert_eq!(fail_at("billing", "192.0.2.1"), Code::Unauthenticated);
+        let client = fail(&failures, "192.0.2.1", 0);
+        assert_eq!(client.code(), Code::Unauthenticated);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who asks: receives a request's head, hands on the client that its credentials prove. It reads no
 //! body; a handler that has one confirms the sender with it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -106,14 +107,19 @@ pub(super) fn presents_something(head: &Parts) -> bool {
 
 /// What a request's head holds of credentials.
 pub(in crate::ingress) fn credentials(head: &Parts, transport: Transport) -> Credentials<'_> {
-    let peer = head.extensions.get::<PeerAddress>();
     let certificate = head.extensions.get::<PeerCertificate>();
     Credentials {
         presented: presented(head),
         certificate: certificate.map(|certificate| &*certificate.0),
-        peer: peer.map(|peer| peer.0.ip()),
+        peer: peer(head),
         transport,
     }
+}
+
+/// The address of the other end.
+pub(super) fn peer(head: &Parts) -> Option<IpAddr> {
+    let peer = head.extensions.get::<PeerAddress>();
+    peer.map(|peer| peer.0.ip())
 }
 
 /// Two such headers are none: nobody can tell which one was meant.

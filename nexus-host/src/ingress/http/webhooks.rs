@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::deprecation;
 use super::problem::Problem;
-use super::{Shared, body, json, json_text};
+use super::{Shared, auth, body, json, json_text};
 use crate::admission::{Code, quoted};
 use crate::ingress::webhooks::{Message, Receiver};
 use crate::intake::{Door, Receipt};
@@ -83,14 +83,12 @@ async fn open(
         return Ok(Opened::Answered(response));
     }
     let now = Utc::now();
-    let stranger = || {
-        let detail = "the request does not prove that it comes from this webhook's sender";
-        Problem::new(Code::Unauthenticated, detail)
-    };
     let verify = |body: &[u8]| {
-        webhook
-            .verify(&head.headers, body, now)
-            .ok_or_else(stranger)
+        let verified = webhook.verify(&head.headers, body, now);
+        verified.map_err(|reason| {
+            let admission = shared.admission();
+            admission.refuse_webhook(webhook.name(), auth::peer(head), reason)
+        })
     };
     let early = match webhook.needs_body() {
         true => None,

@@ -338,7 +338,7 @@ fn hooks() -> [Operation; 3] {
                 "what the plugin answers, whatever its status; with 202 what became of a webhook's event",
                 Content::Anything,
             )
-            .refuses(&["not_found", "internal", "unavailable"])
+            .refuses(&["not_found", "rate_limited", "internal", "unavailable"])
     };
     [
         hook("/v1/hooks/{source}", "hook"),
