@@ -351,6 +351,11 @@ fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Re
             client.id()
         )
     };
+    client.tell_refused(&format!(
+        "publish the type {} as the source {}",
+        quoted(event_type),
+        quoted(source)
+    ));
     Err(Rejection::new(Code::Forbidden, message))
 }
 

@@ -76,7 +76,7 @@ pub(super) fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     if client.is_admin() {
         return Ok(());
     }
-    tracing::warn!(client = %client.id(), "refused to let a client administer");
+    client.tell_refused("administer");
     let detail = format!(
         "client `{}` may not administer; that takes `admin = true` in its [[clients]] section",
         client.id()
@@ -93,6 +93,7 @@ pub(super) async fn metrics_reader(
     if client.may_read_metrics() {
         return Ok(client);
     }
+    client.tell_refused("read the metrics");
     let detail = format!(
         "client `{}` may not read the metrics; that takes `metrics = true` in its [[clients]] section",
         client.id()
