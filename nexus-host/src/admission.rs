@@ -119,6 +119,11 @@ impl Admission {
         &self.contracts
     }
 
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.auth.clients()
+    }
+
     /// What a request may weigh.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -132,7 +132,7 @@ struct Claimed {
 
 /// The configured clients, by everything that they can be known by.
 pub(super) struct Auth {
-    has_clients: bool,
+    clients: usize,
     keys: Keys,
     signers: Signers,
     issuers: Issuers,
@@ -148,13 +148,18 @@ impl Auth {
             .map(|client| (client, Arc::new(ClientScope::new(client))));
         let scopes: Vec<_> = scopes.collect();
         Self {
-            has_clients: !clients.is_empty(),
+            clients: clients.len(),
             keys: Keys::new(&scopes),
             signers: Signers::new(&scopes, started),
             issuers: Issuers::new(issuers, &scopes),
             certificates: Certificates::new(&scopes),
             failures: Failures::new(),
         }
+    }
+
+    /// How many clients are configured.
+    pub(super) fn clients(&self) -> usize {
+        self.clients
     }
 
     /// How many attempts have failed, by why.
@@ -204,7 +209,7 @@ impl Auth {
     }
 
     async fn recognise(&self, credentials: &Credentials<'_>) -> Result<Who, Failure> {
-        if !self.has_clients {
+        if self.clients == 0 {
             let message = "no client is configured, so nobody is let in; add a [[clients]] section";
             return Err(Failure::new(Reason::NoCredentials, message));
         }

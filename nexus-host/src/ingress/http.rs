@@ -84,6 +84,7 @@ impl Shared {
 
 /// The routes, ready to answer.
 fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Router {
+    let clients = ports.intake.admission().clients();
     let shared = Shared {
         ports,
         body_timeout: config.body_timeout.get(),
@@ -91,7 +92,7 @@ fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Rou
         origins: config.websocket.origins.clone(),
         websocket_idle: config.websocket.idle_timeout.get(),
         webhook_origins: config.webhook_origins.clone(),
-        repeats: idempotency::Memory::new(),
+        repeats: idempotency::Memory::new(clients),
         documents: documents::Documents::default(),
         stopping,
     };
