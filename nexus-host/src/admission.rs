@@ -19,6 +19,7 @@ mod strict_json;
 mod suspicion;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -44,7 +45,7 @@ pub(crate) use rejection::quoted;
 use auth::Auth;
 use contract::Found;
 use envelope::Fields;
-use rate_limit::Rates;
+use rate_limit::{Of, Rates};
 use strict_json::{Bounds, Tree};
 use suspicion::Suspicion;
 
@@ -99,16 +100,28 @@ impl Admission {
         Self {
             limits: limits.clone(),
             bounds: Bounds::new(limits),
-            auth: Auth::new(clients, issuers),
+            auth: Auth::new(clients, issuers, Utc::now().timestamp()),
             rates: Rates::new(limits),
             contracts,
             suspicion: Suspicion::new(limits),
         }
     }
 
+    /// The same, as if it had started long ago and could know every signature that it may take.
+    #[cfg(test)]
+    pub(crate) fn long_started(mut self, clients: &[Client], issuers: &[Issuer]) -> Self {
+        self.auth = Auth::new(clients, issuers, 0);
+        self
+    }
+
     /// The contracts that payloads are held against.
     pub fn contracts(&self) -> &Arc<Contracts> {
         &self.contracts
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.auth.clients()
     }
 
     /// What a request may weigh.
@@ -120,7 +133,8 @@ impl Admission {
     ///
     /// # Errors
     /// `unauthenticated`, whatever is wrong with the credentials; `forbidden` when the client may not
-    /// come this way; `rate_limited` after too many failures from the same address.
+    /// come this way; `rate_limited` after too many failures from the same address. What names a client and
+    /// does not prove it is answered alike whether there is such a client or not.
     pub async fn authenticate(
         &self,
         credentials: &Credentials<'_>,
@@ -141,10 +155,22 @@ impl Admission {
     /// The client behind a request whose body is `body`, as it was sent.
     ///
     /// # Errors
-    /// `unauthenticated` when its signature is not right or was there before; `rate_limited` when the
-    /// client has signed more requests than are remembered.
+    /// `unauthenticated` when its signature is not right or was there before; `forbidden` when the client
+    /// may not come this way; `rate_limited` when the client has signed more requests than are remembered,
+    /// or signed this one before the hub started.
     pub fn confirm(&self, sender: Sender, body: &[u8]) -> Result<Arc<ClientScope>, Rejection> {
         self.auth.confirm(sender, body)
+    }
+
+    /// Counts a request to a webhook that does not prove its sender against the address it came from, and
+    /// tells the log. Only failures are held back: whoever proves himself is let in from any address.
+    pub fn refuse_webhook(
+        &self,
+        webhook: &str,
+        peer: Option<IpAddr>,
+        detail: &'static str,
+    ) -> Rejection {
+        self.auth.refuse_webhook(webhook, peer, detail)
     }
 
     /// Looks whether a body holds one event or an array of them, and cuts the array up.
@@ -186,7 +212,7 @@ impl Admission {
         text: &str,
         supplied: Supplied<'_>,
     ) -> Result<Admitted, Rejection> {
-        client.take()?;
+        self.take(client)?;
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
             permit(client, source, event_type)?;
@@ -199,7 +225,25 @@ impl Admission {
     /// Counts an event that could not be read against the client's rate, as if it had been.
     /// Hands on the refusal that is to be answered.
     pub fn refuse(&self, client: &ClientScope, refused: Rejection) -> Rejection {
-        client.take().err().unwrap_or(refused)
+        self.take(client).err().unwrap_or(refused)
+    }
+
+    /// Takes one event's share of the client's own rate.
+    fn take(&self, client: &ClientScope) -> Result<(), Rejection> {
+        let taken = client.take();
+        taken.inspect_err(|_| self.rates.count_refused(Of::Client))
+    }
+
+    /// How many attempts to be let in have failed, by why.
+    pub fn failed_attempts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.auth.failed()
+    }
+
+    /// How many events and attempts were refused because they came too often, by whose rate it was:
+    /// `client`, `source`, `type`, `hub`, or `address` for failed attempts.
+    pub fn rate_limited(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let attempts = ("address", self.auth.held_back());
+        self.rates.refused().chain([attempts])
     }
 
     /// The text of a body that is one JSON value, held to the same rules as an event's.
@@ -312,6 +356,11 @@ fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Re
             client.id()
         )
     };
+    client.tell_refused(&format!(
+        "publish the type {} as the source {}",
+        quoted(event_type),
+        quoted(source)
+    ));
     Err(Rejection::new(Code::Forbidden, message))
 }
 

@@ -96,6 +96,13 @@ impl Problem {
         }
     }
 
+    /// The code that admission has for it, if it has one.
+    pub(super) fn admission_code(&self) -> Option<Code> {
+        Code::ALL
+            .into_iter()
+            .find(|code| code.as_str() == self.code)
+    }
+
     pub(super) fn as_document<'p>(&'p self, instance: Option<&'p str>) -> Document<'p> {
         Document {
             r#type: format!("urn:nexus:problem:{}", self.code),

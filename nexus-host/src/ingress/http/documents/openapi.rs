@@ -91,7 +91,7 @@ fn operation(one: &Operation, method: &str) -> Value {
 fn security(access: Access) -> Value {
     match access {
         Access::Open => json!([]),
-        Access::Client | Access::Admin => json!([{ "key": [] }]),
+        Access::Client | Access::Metrics | Access::Admin => json!([{ "key": [] }]),
         Access::Publisher => json!([{ "key": [] }, { "access_token": [] }]),
     }
 }
@@ -158,7 +158,7 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
     let by_access: &[&str] = match one.access {
         Access::Open => &[],
         Access::Client | Access::Publisher => &["unauthenticated"],
-        Access::Admin => &["unauthenticated", "forbidden"],
+        Access::Metrics | Access::Admin => &["unauthenticated", "forbidden"],
     };
     let by_body: &[&str] = match one.body {
         None => &[],
@@ -210,6 +210,7 @@ fn answered(answer: &Answer) -> Value {
             let several: Vec<_> = several.iter().map(|one| reference(one)).collect();
             json!({ "application/json": { "schema": { "anyOf": several } } })
         }
+        Content::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Content::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Content::Anything => json!({ "*/*": {} }),
     };

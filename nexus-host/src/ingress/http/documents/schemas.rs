@@ -218,6 +218,21 @@ fn receipt() -> Value {
             "status": { "enum": ["accepted", "duplicate"] },
             "first_accepted_at": time(),
             "href": { "type": "string", "format": "uri-reference" },
+            "deprecation": deprecation(),
+        },
+    })
+}
+
+/// That the contract version which was sent is outdated.
+fn deprecation() -> Value {
+    json!({
+        "type": "object",
+        "required": ["contract_version"],
+        "properties": {
+            "contract_version": { "type": "string" },
+            "deprecated": time(),
+            "sunset": time(),
+            "successor": { "type": "string" },
         },
     })
 }

@@ -19,7 +19,7 @@ use super::frame::{Done, Frame, Missed, Passing, Reply, Results};
 use crate::admission::{ClientScope, Code, Rejection, Supplied};
 use crate::ingress::cloudevents;
 use crate::ingress::follower::{Follower, Next, Wanted};
-use crate::intake::{Receipt, Submitted};
+use crate::intake::{Door, Receipt, Submitted};
 use crate::observe::Passed;
 
 /// Frames that are worked on together, when so many are there.
@@ -234,7 +234,11 @@ impl Session {
                     }
                     Err(refused) => self.refuse(socket, id.as_deref(), refused).await?,
                 },
-                Err((id, refused)) => self.refuse(socket, id.as_deref(), refused).await?,
+                Err((id, refused)) => {
+                    let intake = &self.shared.ports.intake;
+                    intake.count_refused(Door::WebSocket, refused.code());
+                    self.refuse(socket, id.as_deref(), refused).await?;
+                }
             }
         }
         Ok(())
@@ -243,7 +247,13 @@ impl Session {
     async fn publish(&self, text: &str) -> Said {
         let intake = &self.shared.ports.intake;
         let supply = |_| Supplied::default();
-        let submitted = intake.submit(&self.client, text.as_bytes(), false, supply);
+        let submitted = intake.submit(
+            Door::WebSocket,
+            &self.client,
+            text.as_bytes(),
+            false,
+            supply,
+        );
         match submitted.await {
             Ok(Submitted::One(receipt)) => Said::One(Ok(receipt)),
             Ok(Submitted::Many(answers)) => {
@@ -260,8 +270,8 @@ impl Session {
         let intake = &self.shared.ports.intake;
         let body = bytes::Bytes::copy_from_slice(text.as_bytes());
         let event = cloudevents::structured_of(self.shared.admission(), &body);
-        let receipt = intake.submit_event(&self.client, event, false).await;
-        Said::One(receipt.map_err(Problem::from))
+        let receipt = intake.submit_event(Door::WebSocket, &self.client, event, false);
+        Said::One(receipt.await.map_err(Problem::from))
     }
 
     /// Changes what is followed.
