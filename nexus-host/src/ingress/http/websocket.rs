@@ -2,6 +2,7 @@
 //! to whoever follows. Decides who may open one; what is said on it is in `session` and `frame`.
 
 mod frame;
+mod opening;
 mod session;
 
 #[cfg(test)]
@@ -37,7 +38,7 @@ const ENVELOPE: usize = 4 * 1024;
 
 /// `GET /v1/ws`.
 pub(super) async fn open(Extracted(shared): State, request: Request) -> Result<Response, Problem> {
-    let (mut head, _) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     expect_origin(&head.headers, &shared.origins)?;
     let sender = auth::publisher(&shared, &head, Transport::WebSocket).await?;
     let client = auth::confirm(&shared, sender, &bytes::Bytes::new())?;
@@ -45,6 +46,7 @@ pub(super) async fn open(Extracted(shared): State, request: Request) -> Result<R
     if wanted.is_some() {
         client.expect_subscriber()?;
     }
+    opening::check(&mut head.headers, &body)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &())
         .await
         .map_err(not_a_websocket)?;
