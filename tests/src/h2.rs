@@ -157,8 +157,16 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
 /// The status that the header block of an answer begins with. The one that writes it must have been told to
 /// remember nothing, so that all it can refer to is the static table.
 pub fn status(block: &[u8]) -> Option<u16> {
+    let mut start = 0;
     // Changes of the table's size come first.
-    let start = block.iter().position(|byte| byte & 0xe0 != 0x20)?;
+    while block.get(start)? & 0xe0 == 0x20 {
+        let is_long = block[start] == 0x3f;
+        start += 1;
+        while is_long && *block.get(start)? >= 0x80 {
+            start += 1;
+        }
+        start += usize::from(is_long);
+    }
     match block.get(start..)? {
         [indexed @ 0x88..=0x8e, ..] => {
             let statuses = [200, 204, 206, 304, 400, 404, 500];
@@ -210,6 +218,7 @@ mod tests {
     fn a_status_is_read_in_every_form() {
         assert_eq!(status(&[0x88]), Some(200));
         assert_eq!(status(&[0x20, 0x8d, 0x00]), Some(404));
+        assert_eq!(status(&[0x20, 0x3f, 0xe1, 0x1f, 0x88]), Some(200));
         assert_eq!(status(b"\x48\x03307"), Some(307));
         // The examples of RFC 7541, C.6: 302 and 307.
         assert_eq!(status(&[0x48, 0x82, 0x64, 0x02]), Some(302));

@@ -115,8 +115,12 @@ pub(super) async fn serve(
                 Some(refused) => Box::pin(async { refused }),
                 None => answer(request),
             };
+            let pulse = pulse.clone();
             async move {
-                let answer = answer.await;
+                let mut answer = answer.await;
+                if pulse.is_last() {
+                    head::close(&mut answer);
+                }
                 Ok::<_, Infallible>(answer.map(|body| Answered::new(body, asked)))
             }
         });

@@ -23,10 +23,15 @@ pub(super) fn refused<B>(request: &Request<B>) -> Option<Response> {
     *response.status_mut() = status;
     // HTTP/2 has no such field; there a request that is refused ends its stream and no more.
     if request.version() != Version::HTTP_2 {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+        close(&mut response);
     }
     Some(response)
+}
+
+/// Ends a connection of HTTP/1 with this answer.
+pub(super) fn close(answer: &mut Response) {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
 }
 
 /// Whether everybody on the way could tell which host is meant: one is named, once.

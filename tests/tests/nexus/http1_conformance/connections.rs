@@ -19,6 +19,7 @@ fn portions(name: &str, portions: &[&str], allowed: Allowed) -> Case {
             .map(|portion| portion.as_bytes().to_vec())
             .collect(),
         allowed,
+        gap: None,
     }
 }
 
@@ -218,7 +219,7 @@ fn upgrades() -> Vec<Case> {
         whole(
             "the start of HTTP/2 behind a request",
             format!("{HEAD}{{event}}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-            &[TakenThenRefused],
+            &[TakenAndClosed],
         ),
     ]
 }

@@ -1,6 +1,6 @@
 //! How long a body is: `Content-Length` and `Transfer-Encoding`, by themselves and against each other.
 
-use super::Way::{Answered, Behind, Closed, Cut, Refused, Said, Taken, TakenAndClosed};
+use super::Way::{Answered, Behind, Closed, Cut, Refused, Said, Taken, TakenAndClosed, Then};
 use super::{Allowed, Case, post, whole};
 
 /// A body that is one chunk.
@@ -206,7 +206,7 @@ fn lengths() -> Vec<Case> {
             "a length that is less than comes",
             "Content-Length: 2\r\n",
             "{}{second}",
-            &[Behind(400)],
+            &[Behind(422)],
         ),
         whole(
             "a body on a GET holds no request",
@@ -362,7 +362,7 @@ fn codings() -> Vec<Case> {
         coded(
             "in the name of another field",
             "Content-Encoding: chunked\r\nContent-Length: 5",
-            &[Said(415)],
+            &[Then(415, 400)],
         ),
         whole(
             "chunked from HTTP/1.0",
@@ -396,7 +396,7 @@ fn conflicts() -> Vec<Case> {
         both(
             "chunked between two lengths",
             "Content-Length: 5\r\nTransfer-Encoding: chunked\r\nContent-Length: 6",
-            &[Refused],
+            &[Refused, TakenAndClosed],
         ),
         both(
             "chunked and the length of everything",
