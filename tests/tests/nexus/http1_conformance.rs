@@ -381,7 +381,7 @@ async fn every_odd_request_is_read_once_or_refused() {
             talk,
         }]);
     }
-    suite.judge(240);
+    suite.judge(551);
     // Each of them once, and nothing that has no case.
     let (_, queue) = hub.get("/v1/admin/queue").await;
     assert_eq!(queue["accepted"], sum, "{queue}");

@@ -434,5 +434,5 @@ async fn every_broken_rule_ends_its_stream_or_its_connection() {
             talk,
         }]);
     }
-    suite.judge(150);
+    suite.judge(400);
 }

@@ -336,5 +336,5 @@ async fn every_frame_does_what_it_says_or_closes_the_websocket() {
         .collect()
         .await;
     suite.add(reports);
-    suite.judge(320);
+    suite.judge(510);
 }
