@@ -14,7 +14,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -32,6 +32,7 @@ pub const ADMIN_KEY: &str = "nxk_test_admin";
 pub struct HubBuilder {
     config: String,
     plugins: Vec<(PathBuf, String)>,
+    contracts: Vec<String>,
     env: Vec<(String, String)>,
 }
 
@@ -90,6 +91,12 @@ impl HubBuilder {
         self
     }
 
+    /// Adds a type of events that no plugin owns, whose payload may be any object.
+    pub fn contract(mut self, event_type: &str) -> Self {
+        self.contracts.push(event_type.to_owned());
+        self
+    }
+
     /// Sets a variable of the hub's environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -104,7 +111,18 @@ impl HubBuilder {
         for (from, name) in &self.plugins {
             std::fs::copy(from, plugins.join(name)).expect("the plugin is there");
         }
+        let contracts = folder.path().join("contracts");
+        std::fs::create_dir(&contracts).expect("the contracts folder");
+        for event_type in &self.contracts {
+            let contract =
+                json!({ "type": event_type, "version": "1.0.0", "schema": { "type": "object" } });
+            let file = contracts.join(format!("{event_type}.json"));
+            std::fs::write(file, contract.to_string()).expect("the contract");
+        }
         let mut config = String::new();
+        if !self.contracts.is_empty() {
+            config.push_str("plugins.contracts_dir = \"contracts\"\n");
+        }
         if !self.config.contains("[server]") {
             config.push_str("server.http = \"127.0.0.1:0\"\nserver.grpc = \"127.0.0.1:0\"\n");
         }

@@ -292,7 +292,7 @@ fn websocket() -> Operation {
         .names("type", "the types that are followed from the beginning")
         .names("source", "the sources that are followed from the beginning")
         .answers(101, "the WebSocket is open", Content::Nothing)
-        .refuses(&["malformed_event"])
+        .refuses(&["malformed_event", "upgrade_required"])
 }
 
 fn journey() -> Operation {

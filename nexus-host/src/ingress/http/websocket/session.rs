@@ -11,6 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
+use tungstenite::Error as WebSocketError;
 
 use super::super::Shared;
 use super::super::events::{One, one};
@@ -136,7 +137,7 @@ impl Session {
             () = shared.stopped() => Err(End::Close(close_code::AWAY, "the hub stops")),
             received = timeout(patience, socket.recv()) => match received {
                 Ok(Some(Ok(message))) => self.hear(socket, message).await,
-                Ok(Some(Err(error))) => Err(broken(&error)),
+                Ok(Some(Err(error))) => Err(broken(error)),
                 Ok(None) => Err(End::Gone),
                 // Asked once, and then the rest of the time is waited.
                 Err(_) => self.send(socket, Message::Ping(bytes::Bytes::new())).await,
@@ -182,7 +183,7 @@ impl Session {
             }
             match socket.next().now_or_never() {
                 Some(Some(Ok(message))) => next = Some(message),
-                Some(Some(Err(error))) => end = Err(broken(&error)),
+                Some(Some(Err(error))) => end = Err(broken(error)),
                 Some(None) => end = Err(End::Gone),
                 None => {}
             }
@@ -361,14 +362,14 @@ fn expired() -> End {
 }
 
 /// A client that breaks the protocol, or the limits, or the line.
-fn broken(error: &axum::Error) -> End {
-    let text = error.to_string();
-    tracing::debug!(error = text, "a WebSocket broke off");
-    if text.contains("too long") || text.contains("too big") {
-        return End::Close(close_code::SIZE, "a message is over limits.max_body");
+fn broken(error: axum::Error) -> End {
+    tracing::debug!(%error, "a WebSocket broke off");
+    let error = error.into_inner();
+    match error.downcast_ref() {
+        Some(WebSocketError::Capacity(_)) => {
+            End::Close(close_code::SIZE, "a message is over limits.max_body")
+        }
+        Some(WebSocketError::Utf8(_)) => End::Close(close_code::INVALID, "a text is not UTF-8"),
+        _ => End::Close(close_code::PROTOCOL, "what came is no frame"),
     }
-    if text.contains("UTF-8") || text.contains("utf-8") {
-        return End::Close(close_code::INVALID, "a text is not UTF-8");
-    }
-    End::Close(close_code::PROTOCOL, "what came is no frame")
 }
