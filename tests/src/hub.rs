@@ -254,6 +254,19 @@ impl Hub {
         self.address
     }
 
+    /// Where it serves gRPC.
+    ///
+    /// # Panics
+    /// When it does not say so within [`PATIENCE`].
+    pub async fn grpc_address(&self) -> SocketAddr {
+        eventually("the hub says where it serves gRPC", || async {
+            let log = self.log();
+            let mut lines = log.lines();
+            lines.find_map(|line| line.strip_prefix("grpc ")?.trim().parse().ok())
+        })
+        .await
+    }
+
     /// The folder that holds `nexus.toml` and `plugins/`.
     pub fn folder(&self) -> &Path {
         self.home.path()

@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod desktop;
 pub mod disk;
 pub mod events;
+pub mod figures;
 pub mod foreign;
 pub mod hub;
 pub mod kill;

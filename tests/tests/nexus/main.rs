@@ -22,5 +22,6 @@ mod queue_conformance;
 mod queue_model;
 mod shutdown;
 mod storage_faults;
+mod suites;
 mod toast_story;
 mod webhooks;

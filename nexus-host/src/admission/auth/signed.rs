@@ -153,11 +153,7 @@ impl Claim {
         signer.expect_near(timestamp, now)?;
         let id = signer.scope.id();
         let signed = head + &hex::encode(Sha256::digest(body));
-        // Each is tried, whichever is right.
-        let right = signer.keys.iter().fold(false, |right, key| {
-            hmac::verify(key, signed.as_bytes(), &signature).is_ok() | right
-        });
-        if !right {
+        if !is_by_one_of(&signer.keys, signed.as_bytes(), &signature) {
             return Err(wrong().of(id));
         }
         let end = timestamp.saturating_add(signer.window);
@@ -173,6 +169,13 @@ impl Claim {
             }
         }
     }
+}
+
+/// Each key is tried, whichever is right.
+fn is_by_one_of(keys: &[hmac::Key], signed: &[u8], signature: &[u8]) -> bool {
+    keys.iter().fold(false, |right, key| {
+        hmac::verify(key, signed, signature).is_ok() | right
+    })
 }
 
 /// The same for a client that does not exist: who may sign is nobody's business.

@@ -53,13 +53,12 @@ pub(super) struct Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
+    /// None, or whatever the source plugin answers.
     Nothing,
     /// JSON of one of the named schemas.
     Json(&'static [&'static str]),
     /// Server-sent events.
     Stream,
-    /// Whatever the source plugin, or the webhook, answers.
-    Anything,
 }
 
 /// One thing that can be asked for.
@@ -332,7 +331,7 @@ fn hooks() -> [Operation; 3] {
             .answers(
                 200,
                 "what the plugin answers, whatever its status; with 202 what became of a webhook's event",
-                Content::Anything,
+                Content::Nothing,
             )
             .refuses(&["not_found", "internal", "unavailable"])
     };
