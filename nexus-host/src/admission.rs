@@ -46,7 +46,7 @@ use auth::Auth;
 use contract::Found;
 use envelope::Fields;
 use rate_limit::{Of, Rates};
-use strict_json::{Bounds, Tree};
+use strict_json::{Bounds, Fault, Tree};
 use suspicion::Suspicion;
 
 /// Lets events in or refuses them.
@@ -328,10 +328,7 @@ impl Admission {
             let message = format!("over limits.max_body ({})", self.limits.max_body);
             return Err(Rejection::new(Code::PayloadTooLarge, message));
         }
-        str::from_utf8(bytes).map_err(|error| {
-            let message = format!("not valid JSON: not UTF-8 at byte {}", error.valid_up_to());
-            Rejection::new(Code::MalformedJson, message)
-        })
+        str::from_utf8(bytes).map_err(|error| Fault::no_text(error).into_rejection(bytes))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod desktop;
 pub mod disk;
 pub mod events;
+pub mod figures;
 pub mod foreign;
 pub mod h2;
 pub mod hub;

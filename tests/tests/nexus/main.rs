@@ -27,6 +27,7 @@ mod queue_model;
 mod shutdown;
 mod signed;
 mod storage_faults;
+mod suites;
 mod toast_story;
 mod webhooks;
 mod websocket_conformance;

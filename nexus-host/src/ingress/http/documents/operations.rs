@@ -55,6 +55,7 @@ pub(super) struct Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
+    /// None, or whatever the source plugin answers.
     Nothing,
     /// JSON of one of the named schemas.
     Json(&'static [&'static str]),
@@ -62,8 +63,6 @@ pub(super) enum Content {
     Metrics,
     /// Server-sent events.
     Stream,
-    /// Whatever the source plugin, or the webhook, answers.
-    Anything,
 }
 
 /// One thing that can be asked for.
@@ -336,7 +335,7 @@ fn hooks() -> [Operation; 3] {
             .answers(
                 200,
                 "what the plugin answers, whatever its status; with 202 what became of a webhook's event",
-                Content::Anything,
+                Content::Nothing,
             )
             .refuses(&["not_found", "rate_limited", "internal", "unavailable"])
     };
