@@ -11,6 +11,8 @@ pub mod config;
 mod contract;
 mod emitted;
 mod envelope;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod members;
 mod rate_limit;
 mod rejection;

@@ -8,6 +8,8 @@ mod document;
 mod duration;
 mod explain;
 mod folder;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod key;
 mod loader;
 mod problem;

@@ -10,6 +10,8 @@ mod accept;
 mod cloudevents;
 pub mod config;
 mod follower;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod grpc;
 mod http;
 mod ports;

@@ -74,6 +74,9 @@ pub mod admission;
 mod builder;
 pub mod config;
 pub mod dispatch;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod host;
 pub mod ingress;
 pub mod intake;

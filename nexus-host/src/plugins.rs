@@ -7,6 +7,8 @@
 mod catalog;
 pub mod config;
 mod discover;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod instance;
 mod load;
 mod manifest;

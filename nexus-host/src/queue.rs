@@ -6,6 +6,8 @@
 
 pub mod config;
 mod droppable;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod journal;
 mod letter;
 mod memory;

@@ -7,12 +7,14 @@ mod artifacts;
 mod console;
 mod demo;
 mod failure;
+mod fuzz;
 mod http;
 mod program;
 mod service;
 mod stage;
 mod stop;
 mod test;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,7 +31,10 @@ Usage: cargo xtask COMMAND
   test           everything that must pass
   bench [ARGS]   the benchmarks; ARGS go to them, for example --quick
   soak kill --cycles N [--seed S]
-                 kill a hub under load again and again, and look for what is lost";
+                 kill a hub under load again and again, and look for what is lost
+  fuzz --seconds N [TARGET...]
+                 feed the parsers of foreign bytes with made-up ones, N seconds for each target;
+                 every target when none is named; ends with 1 when something is found";
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +44,12 @@ enum Chore {
         once: bool,
     },
     Test,
+    Fuzz {
+        /// For each target.
+        seconds: u32,
+        /// All of them when none is named.
+        targets: Vec<String>,
+    },
     /// A program with arguments of its own.
     Program {
         name: &'static str,
@@ -71,6 +82,7 @@ fn parse(args: &[String]) -> std::result::Result<Chore, String> {
     let chore = match (command.as_str(), rest) {
         ("bench", rest) => return Ok(program("bench", rest)),
         ("soak", rest) => return Ok(program("soak", rest)),
+        ("fuzz", rest) => return fuzz_of(rest),
         ("demo", [once, ..]) if once == "--once" => (Chore::Demo { once: true }, &rest[1..]),
         ("demo", rest) => (Chore::Demo { once: false }, rest),
         ("stage", rest) => (Chore::Stage, rest),
@@ -81,6 +93,26 @@ fn parse(args: &[String]) -> std::result::Result<Chore, String> {
     match chore {
         (chore, []) => Ok(chore),
         (_, [extra, ..]) => Err(format!("`{command}` takes no `{extra}`")),
+    }
+}
+
+fn fuzz_of(args: &[String]) -> std::result::Result<Chore, String> {
+    let (mut seconds, mut targets) = (None, Vec::new());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == "--seconds" {
+            let number = args.next().and_then(|text| text.parse().ok());
+            seconds = Some(number.filter(|seconds| *seconds > 0));
+        } else if arg.starts_with('-') {
+            return Err(format!("`fuzz` takes no `{arg}`"));
+        } else {
+            targets.push(arg.clone());
+        }
+    }
+    match seconds {
+        Some(Some(seconds)) => Ok(Chore::Fuzz { seconds, targets }),
+        Some(None) => Err("`--seconds` takes a number, 1 or more".to_owned()),
+        None => Err("`fuzz` needs `--seconds N`, for each target".to_owned()),
     }
 }
 
@@ -102,6 +134,7 @@ fn perform(chore: Chore) -> Result<bool> {
         Chore::Stage => stage::stage(&Workspace::read()?).map(|_| true),
         Chore::Demo { once } => demo::demo(&Workspace::read()?, once),
         Chore::Test => test::test(&Workspace::read()?),
+        Chore::Fuzz { seconds, targets } => fuzz::fuzz(&Workspace::read()?, seconds, &targets),
         Chore::Program { name, args } => program::run(&Workspace::read()?, name, &args),
         Chore::Help => {
             console::print(format_args!("{USAGE}"));
@@ -129,11 +162,32 @@ mod tests {
         };
         assert_eq!(parsed("bench --quick"), Ok(quick));
         assert_eq!(parsed("bench -- --quick"), parsed("bench --quick"));
+        let fuzz = |seconds, targets: &[&str]| Chore::Fuzz {
+            seconds,
+            targets: targets.iter().map(|&target| target.to_owned()).collect(),
+        };
+        assert_eq!(parsed("fuzz --seconds 60"), Ok(fuzz(60, &[])));
+        assert_eq!(
+            parsed("fuzz event --seconds 1 rule"),
+            Ok(fuzz(1, &["event", "rule"]))
+        );
     }
 
     #[test]
     fn what_means_nothing_is_refused() {
-        for line in ["", "dem", "demo --twice", "test fast", "stage --once"] {
+        for line in [
+            "",
+            "dem",
+            "demo --twice",
+            "test fast",
+            "stage --once",
+            "fuzz",
+            "fuzz event",
+            "fuzz --seconds",
+            "fuzz --seconds 0",
+            "fuzz --seconds soon",
+            "fuzz --hours 1",
+        ] {
             assert!(parsed(line).is_err(), "{line:?}");
         }
     }

@@ -16,6 +16,7 @@ use crate::demo;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::stage;
 use crate::stop::Stop;
+use crate::tool;
 use crate::workspace::Workspace;
 use tally::Tally;
 
@@ -45,7 +46,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<bool> {
     };
     setup::install_missing(workspace);
 
-    run.part("fmt", |run| run.cargo(&["fmt", "--all", "--check"], &[]))?;
+    run.part("fmt", Run::fmt)?;
     run.part("clippy", |run| {
         let args = [
             "clippy",
@@ -97,6 +98,16 @@ impl Run<'_> {
         }
     }
 
+    /// The workspace, and the programs of `fuzz/`, which are none of its members.
+    fn fmt(&mut self) -> Result<Outcome> {
+        let own = self.cargo(&["fmt", "--all", "--check"], &[])?;
+        let manifest = ["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"];
+        match own {
+            Outcome::Passed => self.cargo(&manifest, &[]),
+            failed => Ok(failed),
+        }
+    }
+
     fn cargo(&self, args: &[&str], env: &[(&str, &str)]) -> Result<Outcome> {
         let mut cargo = self.workspace.cargo();
         cargo.args(args).envs(env.iter().copied());
@@ -106,16 +117,13 @@ impl Run<'_> {
     /// Licences, duplicates and sources of dependencies; and known faults in them, where the
     /// database of those can be fetched.
     fn deny(&mut self) -> Result<Outcome> {
-        if !setup::has_deny(self.workspace) {
-            if is_ci() {
-                setup::install_deny(self.workspace);
-            }
-            if !setup::has_deny(self.workspace) {
-                let line = "SKIPPED cargo-deny: not installed; `cargo install --locked cargo-deny`";
-                say!("{line}");
-                self.tally.line(line);
-                return Ok(Outcome::Skipped);
-            }
+        let is_there = tool::is_there(self.workspace, "deny")
+            || (is_ci() && tool::install(self.workspace, "deny"));
+        if !is_there {
+            let line = "SKIPPED cargo-deny: not installed; `cargo install --locked cargo-deny`";
+            say!("{line}");
+            self.tally.line(line);
+            return Ok(Outcome::Skipped);
         }
         let offline = self.cargo(&["deny", "check", "bans", "licenses", "sources"], &[])?;
         let mut fetch = self.workspace.cargo();

@@ -9,6 +9,8 @@
 mod certificate;
 mod failure;
 mod fetch;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod issuers;
 mod key_set;
 mod key_source;

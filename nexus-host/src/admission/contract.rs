@@ -9,6 +9,8 @@ mod compiled;
 mod conflict;
 mod diff;
 pub(super) mod file;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod onward;
 mod rule;
 

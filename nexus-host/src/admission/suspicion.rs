@@ -4,6 +4,8 @@
 //! Patterns are a hint and not a wall: they miss what is new, and hit what is harmless. So by default an
 //! event that fits one goes on, marked in its journal.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod patterns;
 
 use std::borrow::Cow;

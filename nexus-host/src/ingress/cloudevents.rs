@@ -4,6 +4,8 @@
 //!
 //! What it makes of a CloudEvent is in `docs/cloudevents.md`.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod names;
 mod structured;
 

@@ -3,6 +3,8 @@
 
 mod door;
 mod events;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod refusal;
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ mod documents;
 mod encoding;
 mod events;
 mod format;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod handshake;
 mod health;
 mod hooks;

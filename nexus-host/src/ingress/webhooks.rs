@@ -3,6 +3,8 @@
 //! sender, or the log, more of a signature than that it does not fit.
 
 pub mod config;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod mapping;
 mod moment;
 mod pick;

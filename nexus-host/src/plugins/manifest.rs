@@ -29,7 +29,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Manifest, Owned), Refusal> {
         )
     })?;
     check_machine(&library)?;
-    let text = text(section(&library)?)?;
+    of_section(section(&library)?)
+}
+
+/// Reads the section of a library in which its manifest stands, and checks what it says.
+pub(super) fn of_section(section: &[u8]) -> Result<(Manifest, Owned), Refusal> {
+    let text = text(section)?;
     let manifest: Manifest = parse(text)?;
     check_target(&manifest)?;
     check_abi(&manifest)?;

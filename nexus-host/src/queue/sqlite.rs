@@ -9,6 +9,8 @@ mod checkpoint;
 mod clock;
 mod finished;
 mod fsck;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod log;
 mod mailbox;
 mod marks;

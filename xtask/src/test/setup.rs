@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::console::{heading, say};
+use crate::tool::runs;
 use crate::workspace::Workspace;
 
 /// The Debian packages of the desktop on which real toasts are shown.
@@ -89,24 +90,4 @@ fn apt(args: &[&str]) -> Command {
     let mut apt = Command::new("apt-get");
     apt.args(args).env("DEBIAN_FRONTEND", "noninteractive");
     apt
-}
-
-/// Whether `cargo deny` is there.
-pub(crate) fn has_deny(workspace: &Workspace) -> bool {
-    runs(workspace.cargo().args(["deny", "--version"]))
-}
-
-/// Builds `cargo deny` from source, which takes a few minutes, once per machine.
-pub(crate) fn install_deny(workspace: &Workspace) {
-    say!("  installing cargo-deny; this takes a few minutes, once");
-    let mut install = workspace.cargo();
-    install.args(["install", "--locked", "--quiet", "cargo-deny"]);
-    // Its own, or everything of ours would be built anew.
-    install.env_remove("CARGO_TARGET_DIR");
-    runs(&mut install);
-}
-
-/// Whether a command succeeds; what it prints is of no interest.
-fn runs(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
 }

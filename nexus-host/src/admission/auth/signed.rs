@@ -198,7 +198,6 @@ impl Claim {
             signature,
         } = self;
         let signed = head + &hex::encode(Sha256::digest(body));
-        // Each is tried, whichever is right.
         let right = is_by_one_of(&signer.keys, signed.as_bytes(), &signature);
         let Some(scope) = &signer.scope else {
             return Err(wrong());

@@ -139,13 +139,17 @@ fn read(path: &Path) -> Result<ContractInfo, String> {
         return Err(format!("is over {MAX_BYTES} bytes"));
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let written: Written = match format(path) {
-        Some(Format::Toml) => {
-            let document = toml::Deserializer::parse(&text).map_err(|error| first_line(&error))?;
+    read_text(&text, format(path).unwrap_or(Format::Json))
+}
+
+fn read_text(text: &str, format: Format) -> Result<ContractInfo, String> {
+    let written: Written = match format {
+        Format::Toml => {
+            let document = toml::Deserializer::parse(text).map_err(|error| first_line(&error))?;
             parse(document)?
         }
-        _ => {
-            let mut document = serde_json::Deserializer::from_str(&text);
+        Format::Json => {
+            let mut document = serde_json::Deserializer::from_str(text);
             let written = parse(&mut document)?;
             document.end().map_err(|error| error.to_string())?;
             written
@@ -162,6 +166,13 @@ fn read(path: &Path) -> Result<ContractInfo, String> {
         sunset: written.sunset.map(|date| date.0),
         rules: written.rules,
     })
+}
+
+/// Reads a text as a file with that name's extension is read.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn parse_as(extension: &str, text: &str) -> Result<ContractInfo, String> {
+    let format = format(Path::new(&format!("fuzz.{extension}")));
+    read_text(text, format.unwrap_or(Format::Json))
 }
 
 fn parse<'de, D: Deserializer<'de>>(document: D) -> Result<Written, String>

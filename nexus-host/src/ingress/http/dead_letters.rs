@@ -1,6 +1,8 @@
 //! `/v1/admin/dead-letters`: shows dead letters to clients that may administer, takes their work up
 //! once more, or deletes them. It changes nothing that was not named.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;
 mod wanted;

@@ -120,7 +120,7 @@ impl From<&Receipt> for Answer {
 }
 
 /// The JSON in a body: all of it, or what a form holds as `payload`, which is how some senders wrap it.
-fn content<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Problem> {
+pub(super) fn content<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Problem> {
     let refused = |detail: String| Err(Problem::new(Code::UnsupportedMediaType, detail));
     for encoding in headers.get_all(CONTENT_ENCODING) {
         if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {

@@ -2,6 +2,8 @@
 //! to whoever follows. Decides who may open one; what is said on it is in `session` and `frame`.
 
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod opening;
 mod session;
 

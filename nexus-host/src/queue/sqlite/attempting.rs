@@ -14,7 +14,7 @@ use super::rows::{Key, TaskId};
 
 /// Bytes of one entry: the event's key and the task's id, each little-endian. In the place of the first
 /// entry is the number of transactions.
-const ENTRY: usize = 16;
+pub(super) const ENTRY: usize = 16;
 
 /// A place in the file.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ impl Mark {
         }
     }
 
-    fn encode(self) -> [u8; ENTRY] {
+    pub(super) fn encode(self) -> [u8; ENTRY] {
         let mut entry = [0; ENTRY];
         entry[..8].copy_from_slice(&self.event.0.to_le_bytes());
         entry[8..].copy_from_slice(&self.task_column().to_le_bytes());
@@ -77,8 +77,7 @@ impl Attempting {
         let mut file = options.open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let marks = bytes.chunks(ENTRY).skip(1);
-        let marks = marks.filter_map(Mark::decode).collect();
+        let marks = marks(&bytes);
         let attempting = Self {
             file,
             entries: vec![[0; ENTRY]],
@@ -127,6 +126,12 @@ impl Attempting {
         let at = (slots.start * ENTRY) as u64;
         tell(write_at(&self.file, self.entries[slots].as_flattened(), at));
     }
+}
+
+/// What was under way, by the bytes of such a file.
+pub(super) fn marks(bytes: &[u8]) -> Vec<Mark> {
+    let entries = bytes.chunks(ENTRY).skip(1);
+    entries.filter_map(Mark::decode).collect()
 }
 
 /// How many transactions were on disk at least, by the file; 0 where it says nothing.

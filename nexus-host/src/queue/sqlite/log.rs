@@ -108,10 +108,14 @@ fn number(bytes: &[u8]) -> u32 {
 /// # Errors
 /// It cannot be read.
 pub(super) fn check(queue: &Path) -> std::io::Result<Result<(), Broken>> {
-    let mut log = match File::open(schema::beside(queue, "wal")) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Ok(())),
-        log => std::io::BufReader::with_capacity(256 * 1024, log?),
-    };
+    match File::open(schema::beside(queue, "wal")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ok(())),
+        log => judge(std::io::BufReader::with_capacity(256 * 1024, log?)),
+    }
+}
+
+/// The same, of the bytes of a log.
+pub(super) fn judge(mut log: impl Read) -> std::io::Result<Result<(), Broken>> {
     let mut head = [0; HEAD];
     if !fill(&mut log, &mut head)? || head == [0; HEAD] {
         // Nothing was written yet, or what was written has not reached the disk.

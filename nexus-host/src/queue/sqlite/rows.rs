@@ -177,6 +177,19 @@ impl Stored {
         })
     }
 
+    /// An event of which only this is known.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn with_head(head: &str) -> Self {
+        Self {
+            id: vec![1; 16],
+            source: "a".to_owned(),
+            lane: None,
+            accepted_at: 0,
+            head: head.to_owned(),
+            payload: b"{}".to_vec(),
+        }
+    }
+
     /// When it was accepted.
     pub(super) fn accepted_at(&self) -> DateTime<Utc> {
         clock::at(self.accepted_at)
