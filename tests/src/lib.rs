@@ -3,6 +3,7 @@
 //! Hands processes, desktops and peers to the tests in `tests/`; tests nothing by itself.
 
 pub mod artifacts;
+pub mod attack;
 pub mod conformance;
 pub mod desktop;
 pub mod disk;
@@ -15,4 +16,5 @@ pub mod model;
 pub mod receiver;
 pub mod skip;
 pub mod toasty;
+pub mod websocket;
 pub mod wire;

@@ -4,6 +4,7 @@
 // A test binary has no outside that could reach anything.
 #![allow(unreachable_pub)]
 
+mod attackers;
 mod bad_plugins;
 mod cloudevents;
 mod contracts;
@@ -24,3 +25,4 @@ mod shutdown;
 mod storage_faults;
 mod toast_story;
 mod webhooks;
+mod websockets;
