@@ -3,6 +3,7 @@
 //! Hands processes, desktops and peers to the tests in `tests/`; tests nothing by itself.
 
 pub mod artifacts;
+pub mod attack;
 pub mod conformance;
 pub mod desktop;
 pub mod disk;
@@ -19,5 +20,6 @@ pub mod receiver;
 pub mod skip;
 pub mod suite;
 pub mod toasty;
+pub mod websocket;
 pub mod wire;
 pub mod ws;

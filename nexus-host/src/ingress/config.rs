@@ -27,7 +27,8 @@ pub struct Config {
     pub websocket: WebSocketConfig,
     /// How long a client may take to send a request's headers. More than 0; default "10s".
     pub header_timeout: HumanDuration,
-    /// How long a client may take to send a request's body. More than 0; default "30s".
+    /// How long a client may take to send a request's body, and how long it may take nothing of what
+    /// it is sent. More than 0; default "10s".
     pub body_timeout: HumanDuration,
     /// How long a connection may stay open without a request. More than 0; default "75s".
     pub idle_timeout: HumanDuration,
@@ -159,7 +160,7 @@ impl Default for Config {
             tls: None,
             websocket: WebSocketConfig::default(),
             header_timeout: HumanDuration::from_secs(10),
-            body_timeout: HumanDuration::from_secs(30),
+            body_timeout: HumanDuration::from_secs(10),
             idle_timeout: HumanDuration::from_secs(75),
             max_connections: 10_000,
             max_connections_per_peer: 1_000,

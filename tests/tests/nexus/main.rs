@@ -4,6 +4,7 @@
 // A test binary has no outside that could reach anything.
 #![allow(unreachable_pub)]
 
+mod attackers;
 mod bad_plugins;
 mod cloudevents;
 mod contracts;
@@ -31,3 +32,4 @@ mod suites;
 mod toast_story;
 mod webhooks;
 mod websocket_conformance;
+mod websockets;
