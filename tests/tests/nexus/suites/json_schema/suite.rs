@@ -152,22 +152,40 @@ impl Suite {
     /// Puts the documents that the suite serves into a schema, each under the address where it is served.
     fn bring_along(&self, draft: &Draft, schema: &mut Map<String, Value>) {
         let folder = self.0.join("remotes");
+        let text = json!(schema).to_string();
         let kept = schema.entry(draft.kept).or_insert(json!({}));
         for path in files(&folder) {
             let at = name(&folder, &path);
-            let of_another =
-                at.starts_with("draft") && !at.starts_with(&format!("{}/", draft.name));
-            if of_another {
+            let address = format!("{SERVED}{at}");
+            let mut document: Value = read(&path);
+            let is_wanted = match at.split_once('/') {
+                Some((of, _)) if of.starts_with("draft") => {
+                    of == draft.name || text.contains(&address)
+                }
+                _ => draft.knows(&document),
+            };
+            if !is_wanted {
                 continue;
             }
-            let mut document: Value = read(&path);
             if let Value::Object(document) = &mut document {
-                document
-                    .entry(draft.id)
-                    .or_insert(json!(format!("{SERVED}{at}")));
+                let id = document.entry(draft.id).or_insert(json!(address));
+                if *id != address {
+                    // It has another name of its own, so that one stands where it is served.
+                    kept[format!("{at} by its name")] =
+                        json!({ (draft.id): address, "allOf": [{ "$ref": id }] });
+                }
             }
             kept[at] = document;
         }
+    }
+}
+
+impl Draft {
+    /// Whether a document is written in keywords that there were by then.
+    fn knows(&self, document: &Value) -> bool {
+        let text = document.to_string();
+        let is_newer = ["$defs", "$dynamic", "json-schema.org/draft/20"];
+        self.beside_ref || !is_newer.iter().any(|keyword| text.contains(keyword))
     }
 }
 
