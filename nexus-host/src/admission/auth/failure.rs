@@ -15,7 +15,8 @@ use crate::observe::Tally;
 /// somebody who sets up a client, too few for somebody who guesses.
 const PER_MINUTE: u32 = 20;
 
-/// Addresses that are counted apart, for each webhook once more; further ones share a count. 64,000 take at most 2 MiB.
+/// Addresses that are counted apart, for each webhook once more; further ones share a count. 64,000 take
+/// at most 2 MiB.
 const MOST_ADDRESSES: usize = 64_000;
 
 /// Why somebody was not let in, for the log. The words are stable.
@@ -99,13 +100,19 @@ impl fmt::Display for Reason {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: Reason,
-    /// The client, when it is certain or claimed which.
-    client: Option<Arc<str>>,
-    /// The webhook that it was sent to, whose failures are counted apart from all others.
-    webhook: Option<String>,
+    about: About,
     /// More about it, for the log alone.
     detail: Option<&'static str>,
     pub(super) rejection: Rejection,
+}
+
+#[derive(Debug)]
+enum About {
+    Nobody,
+    /// Certain, or claimed.
+    Client(Arc<str>),
+    /// Where it was sent to. Its failures are counted apart from all others.
+    Webhook(Box<str>),
 }
 
 impl Failure {
@@ -117,8 +124,7 @@ impl Failure {
     pub(super) fn with(reason: Reason, rejection: Rejection) -> Self {
         Self {
             reason,
-            client: None,
-            webhook: None,
+            about: About::Nobody,
             detail: None,
             rejection,
         }
@@ -128,7 +134,7 @@ impl Failure {
     pub(super) fn of_webhook(name: &str, detail: &'static str) -> Self {
         let message = "the request does not prove that it comes from this webhook's sender";
         Self {
-            webhook: Some(name.to_owned()),
+            about: About::Webhook(name.into()),
             detail: Some(detail),
             ..Self::new(Reason::Webhook, message)
         }
@@ -136,7 +142,7 @@ impl Failure {
 
     /// Says which client it is about.
     pub(super) fn of(mut self, client: &Arc<str>) -> Self {
-        self.client = Some(client.clone());
+        self.about = About::Client(client.clone());
         self
     }
 }
@@ -186,9 +192,9 @@ impl Failures {
             // nothing.
             Some(peer) if failure.rejection.code() == Code::Unauthenticated => {
                 let network = network(peer);
-                let (rule, name) = match &failure.webhook {
-                    None => (0, network.to_string()),
-                    Some(webhook) => (1, format!("{network} {webhook}")),
+                let (rule, name) = match &failure.about {
+                    About::Webhook(webhook) => (1, format!("{network} {webhook}")),
+                    _ => (0, network.to_string()),
                 };
                 self.addresses
                     .take(rule, &name, &self.quota, &self.rest, now)
@@ -200,11 +206,16 @@ impl Failures {
             self.held_back.add(0);
         }
         let peer = peer.map(tracing::field::display);
+        let (client, webhook) = match &failure.about {
+            About::Nobody => (None, None),
+            About::Client(client) => (Some(&**client), None),
+            About::Webhook(webhook) => (None, Some(&**webhook)),
+        };
         tracing::warn!(
             reason = %failure.reason,
             peer,
-            client = failure.client.as_deref(),
-            webhook = failure.webhook.as_deref(),
+            client,
+            webhook,
             detail = failure.detail,
             too_many = counted.is_err(),
             "refused to let a client in"

@@ -165,7 +165,7 @@ fn clients() {
             "config:9: clients[1].rate: must be more than 0 and at most 1000000000",
             "config:11: clients[2].id: must not be empty",
             "config:12: clients[2].key_sha256: the value is not a sha256; write its 64 hexadecimal digits",
-            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `certificate_sha256`, `certificate_subject`, `hmac`, `hmac_window`, `id`, `jwt_issuer`, `jwt_subject`, `key_sha256`, `keys`, `rate`, `sources`, `transports`, `types`",
+            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `certificate_sha256`, `certificate_subject`, `hmac`, `hmac_window`, `id`, `jwt_issuer`, `jwt_subject`, `key_sha256`, `keys`, `metrics`, `rate`, `sources`, `transports`, `types`",
             "config:14: clients[3].id: is missing",
             "config:17: clients[3].burst: must be from 1 to 1000000000",
         ]
