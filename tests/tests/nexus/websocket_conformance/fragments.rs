@@ -55,6 +55,7 @@ fn proper() -> Vec<Case> {
     let pong = ws::frame(FIN | op::PONG, "p");
     let ponged = Said::Pong(b"p".to_vec());
     let x = echoed("x");
+    let only = [x.clone()];
     let with = |name: &str, other: &[u8], said: &[Said]| {
         let frames = [&begin(&one), other, &go_on(&two), other, &end(&three)].concat();
         case(name, frames, said, Open)
@@ -65,32 +66,32 @@ fn proper() -> Vec<Case> {
         case(
             "three frames",
             [begin(&one), go_on(&two), end(&three)].concat(),
-            &[x.clone()],
+            &only,
             Open,
         ),
         case(
             "three frames, octet by octet",
             [begin(&one), go_on(&two), end(&three)].concat(),
-            &[x.clone()],
+            &only,
             Open,
         )
         .by_octets(),
         case(
             "an end of nothing",
             [begin(&whole), end("")].concat(),
-            &[x.clone()],
+            &only,
             Open,
         ),
         case(
             "a start of nothing",
             [begin(""), end(&whole)].concat(),
-            &[x.clone()],
+            &only,
             Open,
         ),
         case(
             "nothing in the middle",
             [begin(&one), go_on(""), go_on(&two), go_on(""), end(&three)].concat(),
-            &[x.clone()],
+            &only,
             Open,
         ),
         case(
@@ -104,7 +105,7 @@ fn proper() -> Vec<Case> {
             &ping,
             &[ponged.clone(), ponged.clone(), x.clone()],
         ),
-        with("a pong between", &pong, &[x.clone()]),
+        with("a pong between", &pong, &only),
         case(
             "ten pings between",
             [
