@@ -109,13 +109,6 @@ impl Admission {
         }
     }
 
-    /// The same, as if it had started long ago and could know every signature that it may take.
-    #[cfg(test)]
-    pub(crate) fn long_started(mut self, clients: &[Client], issuers: &[Issuer]) -> Self {
-        self.auth = Auth::new(clients, issuers, 0);
-        self
-    }
-
     /// The contracts that payloads are held against.
     pub fn contracts(&self) -> &Arc<Contracts> {
         &self.contracts

@@ -111,16 +111,15 @@ impl HubBuilder {
         for (from, name) in &self.plugins {
             std::fs::copy(from, plugins.join(name)).expect("the plugin is there");
         }
-        let contracts = folder.path().join("contracts");
-        std::fs::create_dir(&contracts).expect("the contracts folder");
-        for event_type in &self.contracts {
-            let contract =
-                json!({ "type": event_type, "version": "1.0.0", "schema": { "type": "object" } });
-            let file = contracts.join(format!("{event_type}.json"));
-            std::fs::write(file, contract.to_string()).expect("the contract");
-        }
         let mut config = String::new();
         if !self.contracts.is_empty() {
+            let contracts = folder.path().join("contracts");
+            std::fs::create_dir(&contracts).expect("the contracts folder");
+            for event_type in &self.contracts {
+                let contract = json!({ "type": event_type, "version": "1.0.0", "schema": { "type": "object" } });
+                let file = contracts.join(format!("{event_type}.json"));
+                std::fs::write(file, contract.to_string()).expect("the contract");
+            }
             config.push_str("plugins.contracts_dir = \"contracts\"\n");
         }
         if !self.config.contains("[server]") {

@@ -34,7 +34,7 @@ impl WebSocket {
         let request = format!(
             "GET /v1/ws HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {key}\r\n\
              upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
-             sec-websocket-key: bmV4dXMgdGVzdCBjbGllbnQ=\r\n\r\n"
+             sec-websocket-key: bmV4dXMgdGVzdCBjbGllbg==\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
         let head = patient(head(&mut stream)).await?;

@@ -158,12 +158,12 @@ pub(crate) struct Reach {
     pub(crate) ca: Option<PathBuf>,
 
     /// A certificate to show to the hub, as PEM
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "cert_key")]
     pub(crate) cert: Option<PathBuf>,
 
     /// The private key of --cert, as PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) cert_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

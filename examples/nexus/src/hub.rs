@@ -114,14 +114,14 @@ impl Hub {
             (None, Some(own)) if reach.url.is_none() => Trust::Own(&own.certificate),
             (None, _) => Trust::System,
         };
-        let identity = match (&reach.cert, &reach.key) {
+        let identity = match (&reach.cert, &reach.cert_key) {
             (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
             _ => None,
         };
         let has_tls = base.scheme_str() == Some("https");
         if !has_tls && (reach.ca.is_some() || identity.is_some()) {
             return Err(Failure::usage(
-                "--ca, --cert and --key are for TLS, and the hub's address is http://",
+                "--ca, --cert and --cert-key are for TLS, and the hub's address is http://",
             ));
         }
         let tls = has_tls

@@ -185,8 +185,7 @@ impl Hub {
             &settings.clients,
             &settings.issuers,
             contracts.clone(),
-        )
-        .long_started(&settings.clients, &settings.issuers);
+        );
         let plugins = Arc::new(Plugins(settings.ready));
         let admission = Arc::new(admission);
         let intake = Arc::new(Intake::new(

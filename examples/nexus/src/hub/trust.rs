@@ -55,10 +55,13 @@ pub(crate) fn config(
         Some(Identity { certificate, key }) => {
             let chain = certificates("--cert", certificate)?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-                Failure::usage(format!("--key: {} cannot be used: {error}", key.display()))
+                Failure::usage(format!(
+                    "--cert-key: {} cannot be used: {error}",
+                    key.display()
+                ))
             })?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
-                Failure::usage(format!("--cert and --key do not go together: {error}"))
+                Failure::usage(format!("--cert and --cert-key do not go together: {error}"))
             })?
         }
     };
@@ -212,7 +215,7 @@ fn told(error: &Error, host: &str) -> String {
         },
         Error::AlertReceived(
             AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure,
-        ) => "it wants a client's certificate; show one with --cert and --key".to_owned(),
+        ) => "it wants a client's certificate; show one with --cert and --cert-key".to_owned(),
         Error::AlertReceived(
             AlertDescription::UnknownCA
             | AlertDescription::BadCertificate

@@ -104,7 +104,7 @@ fn an_address_is_held_against_the_authorities_that_are_named() {
         .complains("nowhere.pem cannot be used");
     list(&place, &[at, &own, "--cert", &ca])
         .exits(2)
-        .complains("--key");
+        .complains("--cert-key");
 }
 
 #[test]
@@ -136,14 +136,14 @@ fn a_client_s_certificate_lets_it_in_and_is_asked_for() {
         place.run(&[&start, more].concat())
     };
     let (cert, key) = (text("client.pem"), text("client-key.pem"));
-    ask(&["--cert", &cert, "--key", &key]).exits(0);
+    ask(&["--cert", &cert, "--cert-key", &key]).exits(0);
     let told = list(&place, &["--url", &own, "--ca", &ca]);
     told.exits(1).complains("it wants a client's certificate");
     let (cert, other) = (text("stranger.pem"), text("stranger-key.pem"));
-    ask(&["--cert", &cert, "--key", &other])
+    ask(&["--cert", &cert, "--cert-key", &other])
         .exits(1)
         .complains("it does not take the certificate");
-    ask(&["--cert", &cert, "--key", &key])
+    ask(&["--cert", &cert, "--cert-key", &key])
         .exits(2)
         .complains("do not go together");
 }

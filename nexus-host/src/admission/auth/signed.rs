@@ -5,7 +5,7 @@
 //!
 //! What is signed is `TIMESTAMP\nNONCE\nMETHOD\nPATH?QUERY\nhex(SHA-256(BODY))`, the body as it was
 //! sent. Nonces are kept after the signature was found right, so nobody else can use them up. Those of
-//! the process before are gone, so what may have been signed before this one started is refused.
+//! the process before are gone, so what was signed before this one started is refused.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,16 +30,12 @@ const NONCE: std::ops::RangeInclusive<usize> = 16..=64;
 /// As many secrets as a client may have: each claim is held against so many.
 const KEYS: usize = 2;
 
-/// Seconds that a client's clock may be ahead of the hub's. So long after its start the hub takes no
-/// signature, since one with such a time may have been used before: what is longer shuts clients out longer.
-const AHEAD: i64 = 10;
-
 /// The clients that sign.
 pub(super) struct Signers {
     clients: HashMap<Arc<str>, Arc<Signer>>,
     /// What a claim is held against that names nobody who signs.
     nobody: Arc<Signer>,
-    /// The longest window of any client: what is older is no claim at all.
+    /// The longest window of any client: what is further off is no claim at all.
     longest: i64,
 }
 
@@ -47,11 +43,10 @@ struct Signer {
     /// None for the signer that is nobody.
     scope: Option<Arc<ClientScope>>,
     keys: [hmac::Key; KEYS],
-    /// Seconds that the time may be behind.
+    /// Seconds that the time may be off, either way.
     window: i64,
-    /// Seconds since 1970 that a signature's time must have passed: whatever has not may have been used
-    /// in the process before.
-    fresh_after: i64,
+    /// When this process began, in seconds since 1970: what was signed before may have been used then.
+    since: i64,
     nonces: Nonces,
 }
 
@@ -98,7 +93,7 @@ impl Signers {
                 scope: Some(scope.clone()),
                 keys: std::array::from_fn(|_| keys.next().unwrap_or_else(unknown_key)),
                 window,
-                fresh_after: started.saturating_add(ahead(window)),
+                since: started,
                 nonces: Nonces::new(),
             };
             (scope.id().clone(), Arc::new(signer))
@@ -112,7 +107,7 @@ impl Signers {
             scope: None,
             keys: std::array::from_fn(|_| unknown_key()),
             window: longest,
-            fresh_after: i64::MIN,
+            since: started,
             nonces: Nonces::new(),
         };
         Self {
@@ -159,11 +154,6 @@ fn window_of(client: &Client) -> i64 {
     i64::try_from(client.hmac_window.as_secs()).unwrap_or(i64::MAX / 4)
 }
 
-/// Seconds that a time may be ahead of the hub's, for a client with that window.
-fn ahead(window: i64) -> i64 {
-    window.min(AHEAD)
-}
-
 /// A key that nobody has.
 fn unknown_key() -> hmac::Key {
     let secret: [u8; 32] = rand::random();
@@ -172,13 +162,12 @@ fn unknown_key() -> hmac::Key {
 
 /// Refuses what was signed too long ago, or is from the future.
 fn expect_near(timestamp: i64, now: i64, window: i64) -> Result<(), Failure> {
-    let ahead = ahead(window);
-    if timestamp >= now.saturating_sub(window) && timestamp <= now.saturating_add(ahead) {
+    if timestamp.abs_diff(now) <= window.unsigned_abs() {
         return Ok(());
     }
     let message = format!(
-        "the request was signed more than {window} s before now ({now}), or more than {ahead} s after; \
-         set the clock and sign it again"
+        "the request was signed more than {window} s before now ({now}), or after it; set the clock and \
+         sign it again"
     );
     Err(Failure::new(Reason::OutsideWindow, message))
 }
@@ -208,8 +197,8 @@ impl Claim {
         }
         // Now, for the body may have taken its time, and a nonce is remembered for the window only.
         expect_near(timestamp, now, signer.window).map_err(|failure| failure.of(id))?;
-        if timestamp <= signer.fresh_after {
-            return Err(before_start(signer.fresh_after, now).of(id));
+        if timestamp < signer.since {
+            return Err(before_start(signer.since, now).of(id));
         }
         let end = timestamp.saturating_add(signer.window);
         match signer.nonces.take(nonce, end, now) {
@@ -241,11 +230,11 @@ fn wrong() -> Failure {
 }
 
 /// The hub has forgotten what it took before it started, this request perhaps among it.
-fn before_start(fresh_after: i64, now: i64) -> Failure {
-    let wait = fresh_after.saturating_sub(now).max(0).unsigned_abs() + 1;
+fn before_start(since: i64, now: i64) -> Failure {
+    let wait = since.saturating_sub(now).max(0).unsigned_abs() + 1;
     let message = format!(
-        "the hub has started since the request was signed, or not long before, and cannot know whether it \
-         was there already; sign it again, with a Timestamp after {fresh_after}"
+        "the hub has started since the request was signed, and cannot know whether it was there already; \
+         sign it again, with a Timestamp that is not before {since}"
     );
     let rejection = Rejection::new(Code::RateLimited, message);
     let rejection = rejection.with_retry_after(Duration::from_secs(wait));

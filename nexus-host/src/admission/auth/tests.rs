@@ -49,7 +49,7 @@ fn credentials(presented: Presented<'_>) -> Credentials<'_> {
 
 fn admission(clients: &[Client]) -> Admission {
     let contracts = Arc::new(Contracts::default());
-    Admission::new(&Limits::default(), clients, &[], contracts).long_started(clients, &[])
+    Admission::new(&Limits::default(), clients, &[], contracts)
 }
 
 fn outcome(admission: &Admission, credentials: &Credentials<'_>) -> Result<String, Code> {

@@ -320,8 +320,7 @@ async fn every_cell_is_as_the_rules_say() {
     })
     .await;
     let contracts = Arc::new(Contracts::default());
-    let admission = Admission::new(&Limits::default(), &clients(), &issuers(), contracts)
-        .long_started(&clients(), &issuers());
+    let admission = Admission::new(&Limits::default(), &clients(), &issuers(), contracts);
     let mut connection = hub.connect().await;
     let (mut cells, mut through, mut wrong) = (0, 0, Vec::new());
     for token in tokens() {
