@@ -169,7 +169,7 @@ async fn prometheus_own_parser_reads_the_metrics() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let accepted = json!(["nexus_events_total", { "door": "http", "result": "accepted" }, 1.0]);
+    let accepted = json!(["nexus_events_total", { "door": "http", "result": "accepted" }, 1]);
     assert!(samples.contains(&accepted), "{read}");
     for name in [
         "nexus_contract_events_total",
