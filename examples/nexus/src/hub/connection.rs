@@ -110,7 +110,15 @@ where
     // Ends with this function, whatever the other side does.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let answer = sender.send_request(request).await?;
+    let answer = match sender.send_request(request).await {
+        Ok(answer) => answer,
+        // The connection has ended before the request was sent, and knows why.
+        Err(error) if error.is_canceled() => match driver.join_next().await {
+            Some(Ok(Err(cause))) => return Err(cause),
+            _ => return Err(error),
+        },
+        Err(error) => return Err(error),
+    };
     let status = answer.status();
     let body = answer.into_body().collect().await?.to_bytes();
     Ok((status, body))
