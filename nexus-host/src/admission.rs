@@ -41,7 +41,7 @@ pub use suspicion::Flag;
 
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
-pub(crate) use rejection::quoted;
+pub(crate) use rejection::{quoted, shortened};
 
 use auth::Auth;
 use contract::Found;

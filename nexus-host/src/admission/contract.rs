@@ -31,9 +31,8 @@ pub use onward::{Migrator, Notice};
 pub use rule::Rule;
 
 use super::config::TypeRule;
-use super::rejection::{Code, Rejection, Violation, quoted};
+use super::rejection::{Code, Rejection, Violation, cut, quoted};
 use super::rules;
-use compiled::cut;
 use onward::{Entry, Migration, same_line};
 
 /// The owner under which the hub registers contracts of its own, below `nexus.`.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use nexus_plugin_api::PluginError;
+use nexus_plugin_api::{PluginError, one_line};
 use serde::Serialize;
 
 /// How many violations one rejection lists; whoever sends more has enough to mend.
@@ -14,6 +14,9 @@ pub const MAX_VIOLATIONS: usize = 20;
 
 /// How many characters of foreign text a message quotes.
 const MAX_QUOTED: usize = 64;
+
+/// How long one violation's message may be, in bytes.
+pub(super) const LONGEST_MESSAGE: usize = 300;
 
 /// The stable codes of refusals, each with its HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -232,6 +235,20 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
+/// A message of which nobody knows how long it gets, cut.
+pub(super) fn cut(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        message.push('…');
+    }
+    message
+}
+
+/// What another library says of foreign text, which it may repeat: on one line, and cut.
+pub(crate) fn shortened(told: &str) -> String {
+    cut(one_line(told).into_owned())
+}
+
 /// Foreign text for a message: in backquotes, escaped, and cut when it is long.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown: String = text
@@ -254,6 +271,15 @@ mod tests {
         assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
         let long = quoted(&"x".repeat(100_000));
         assert_eq!(long.chars().count(), MAX_QUOTED + 3);
+    }
+
+    #[test]
+    fn what_others_say_is_put_on_one_line_and_cut() {
+        assert_eq!(
+            shortened("unknown field `\u{9b}2J`\n"),
+            "unknown field ` 2J` "
+        );
+        assert_eq!(shortened(&"é".repeat(1_000)).chars().count(), 151);
     }
 
     #[test]

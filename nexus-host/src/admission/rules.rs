@@ -53,9 +53,10 @@ pub(crate) fn uuid(text: &str) -> Option<Uuid> {
     (!id.is_nil()).then_some(id)
 }
 
+/// In UTC a time near either end may be beyond the years that can be written.
 pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc3339(text).ok()?;
-    Some(time.to_utc())
+    let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    is_writable(&time).then_some(time)
 }
 
 pub(crate) fn priority(text: &str) -> Option<Priority> {
@@ -110,12 +111,12 @@ pub(super) fn settle_trace(traceparent: &mut Option<String>, tracestate: &mut Op
     }
 }
 
-/// What is wrong with the envelope of an event that did not come as text.
 /// Whether RFC 3339 has a form for a time: its years have four digits.
 pub(crate) fn is_writable(time: &DateTime<Utc>) -> bool {
     (0..=9999).contains(&time.year())
 }
 
+/// What is wrong with the envelope of an event that did not come as text.
 pub(super) fn violations<T>(event: &Event<T>) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut check = |fine: bool, pointer: &str, rule: &str| {
@@ -205,6 +206,8 @@ mod tests {
             "2026-01-31",
             "2026-02-30T00:00:00Z",
             "2026-01-31T12:00:00",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00+01:00",
             "now",
             "",
         ] {

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use nexus_plugin_api::one_line;
 use serde::Serialize;
+
+/// How long a reason may be, in bytes: it may repeat what a library says of itself.
+const LONGEST_REASON: usize = 1_000;
 
 /// Why a file or a plugin is not used. Reads as one line: what, expected, found, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,13 +88,14 @@ impl RefusalCode {
 
 impl Refusal {
     pub(super) fn new(code: RefusalCode, reason: impl fmt::Display, help: &'static str) -> Self {
-        // One line, whatever a library or a loader says.
-        let reason = reason.to_string();
-        Self {
-            code,
-            reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
-            help,
+        // One short line, whatever a library or a loader says.
+        let reason = one_line(&reason.to_string()).into_owned();
+        let mut reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        if reason.len() > LONGEST_REASON {
+            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+            reason.push('…');
         }
+        Self { code, reason, help }
     }
 
     /// The plugin's section says not to use it.

@@ -10,13 +10,10 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use nexus_plugin_api::ContractInfo;
 
 use super::super::envelope::escaped;
-use super::super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
+use super::super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, cut};
 use super::super::strict_json::{Borrowed, Tree};
 use super::conflict::ContractConflict;
 use super::rule::{MAX_RULES, Rule};
-
-/// How long one violation's message may be, in bytes.
-pub(super) const LONGEST_MESSAGE: usize = 300;
 
 /// One version of one type's contract, ready to validate.
 pub struct Contract {
@@ -163,12 +160,4 @@ fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
             found.push(Violation::new(place, message));
         }
     }
-}
-
-pub(in crate::admission) fn cut(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
-        message.push('…');
-    }
-    message
 }

@@ -5,6 +5,9 @@
 mod bounds;
 mod schema;
 
+use std::collections::HashSet;
+use std::ptr;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,6 +18,9 @@ const MAX_CHANGES: usize = 200;
 
 /// How deep schemas are followed; a payload nests less deep by default.
 const MAX_DEPTH: usize = 64;
+
+/// How many pairs of schemas are compared: references may lead to one in more ways than can be gone.
+const MAX_STEPS: usize = 100_000;
 
 /// Whom a new version of a schema breaks, and why.
 ///
@@ -53,9 +59,15 @@ impl ContractDiff {
             old_root: old,
             new_root: new,
             under_way: Vec::new(),
+            known: HashSet::new(),
+            cuts: 0,
+            steps: 0,
             changes: Vec::new(),
         };
-        walk.schemas(old, new, "", 0);
+        // Where the whole is the same, what cannot be told of a part is the same too.
+        if old != new {
+            walk.schemas(old, new, "", 0);
+        }
         Self {
             changes: walk.changes,
         }
@@ -98,6 +110,13 @@ struct Walk<'s> {
     new_root: &'s Value,
     /// Pairs of references that are being compared: a schema that holds itself ends here.
     under_way: Vec<(&'s Value, &'s Value)>,
+    /// Pairs between which nothing has changed, by their addresses: each may be referred to many times, and
+    /// so may what it refers to.
+    known: HashSet<(usize, usize)>,
+    /// How often a comparison ended because it was under way.
+    cuts: usize,
+    /// How many pairs were compared.
+    steps: usize,
     changes: Vec<Change>,
 }
 
@@ -117,13 +136,24 @@ impl<'s> Walk<'s> {
         let is_again = |known: &(&Value, &Value)| {
             std::ptr::eq(known.0, pair.0) && std::ptr::eq(known.1, pair.1)
         };
-        if self.changes.len() >= MAX_CHANGES || self.under_way.iter().any(is_again) {
+        if self.under_way.iter().any(is_again) {
+            self.cuts += 1;
+            return;
+        }
+        let name = (ptr::from_ref(pair.0).addr(), ptr::from_ref(pair.1).addr());
+        if self.changes.len() >= MAX_CHANGES || self.known.contains(&name) {
             return;
         }
         if depth > MAX_DEPTH {
             self.untold(at, "what is nested deeper");
             return;
         }
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            self.untold(at, "what is referred to so often");
+            return;
+        }
+        let (changes, cuts) = (self.changes.len(), self.cuts);
         match (from.is_never(), to.is_never()) {
             (true, true) => return,
             (false, true) => return self.put(at, Breaks::Writers, "is not allowed any more"),
@@ -137,6 +167,10 @@ impl<'s> Walk<'s> {
         self.properties(&from, &to, at, depth);
         self.rest(&from, &to, at, depth);
         self.under_way.pop();
+        // What was cut short leans on what is still under way.
+        if (self.changes.len(), self.cuts) == (changes, cuts) {
+            self.known.insert(name);
+        }
     }
 
     /// `type`.

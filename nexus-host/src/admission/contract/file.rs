@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_path_to_error::{Path as Place, Segment};
 
 use super::super::envelope::escaped;
+use super::super::rejection::shortened;
 use super::super::rules;
 use super::Contracts;
 
@@ -151,7 +152,7 @@ fn read_text(text: &str, format: Format) -> Result<ContractInfo, String> {
         Format::Json => {
             let mut document = serde_json::Deserializer::from_str(text);
             let written = parse(&mut document)?;
-            document.end().map_err(|error| error.to_string())?;
+            document.end().map_err(|error| first_line(&error))?;
             written
         }
     };
@@ -186,7 +187,7 @@ where
 }
 
 fn first_line(error: &impl ToString) -> String {
-    nexus_plugin_api::one_line(&error.to_string()).into()
+    shortened(&error.to_string())
 }
 
 fn pointer(place: &Place) -> String {

@@ -10,9 +10,9 @@ use nexus_plugin_api::{Event, PluginError, one_line};
 use semver::Version;
 use serde::Serialize;
 
-use super::super::rejection::{Code, Rejection, Violation};
+use super::super::rejection::{Code, Rejection, Violation, cut};
 use super::super::strict_json::Tree;
-use super::compiled::{Contract, cut};
+use super::compiled::Contract;
 use super::rule::{Case, Rule};
 
 /// Carries payloads over from one version to a later one: the plugin that owns the type.

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use cel::{Context, Env, ExecutionError, Program, Value};
 use nexus_plugin_api::{Event, RuleInfo};
 
-use super::super::rejection::{Violation, quoted};
+use super::super::rejection::{Violation, quoted, shortened};
 use super::super::strict_json::Tree;
 
 /// How many rules one contract, or one configuration, may have.
@@ -57,7 +57,7 @@ impl Rule {
             let first = errors.errors.first().map(|error| error.msg.as_str());
             named(&format!(
                 "is no CEL: {}",
-                first.unwrap_or("it does not parse")
+                shortened(first.unwrap_or("it does not parse"))
             ))
         })?;
         cost::check(program.expression()).map_err(|fault| named(&fault))?;

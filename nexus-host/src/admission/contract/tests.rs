@@ -1,8 +1,8 @@
 use nexus_plugin_api::prelude::*;
 use serde_json::Value;
 
+use super::super::rejection::LONGEST_MESSAGE;
 use super::super::strict_json::{Bounds, parse};
-use super::compiled::LONGEST_MESSAGE;
 use super::*;
 use crate::admission::{Limits, MAX_VIOLATIONS};
 

@@ -13,6 +13,9 @@ use crate::admission::{Code, Rejection, Violation, rules};
 use crate::ingress::cloudevents::{self, Attributes};
 use crate::intake::Receipt;
 
+/// Nanoseconds in a second.
+const NANOS: u32 = 1_000_000_000;
+
 /// The event that a message holds.
 pub(super) fn read(message: wire::PublishRequest) -> Result<Event, Rejection> {
     use wire::publish_request::Kind;
@@ -215,13 +218,16 @@ fn message(event: &Event) -> wire::Event {
 fn time_of(time: &Timestamp) -> Option<DateTime<Utc>> {
     let nanos = u32::try_from(time.nanos)
         .ok()
-        .filter(|nanos| *nanos < 1_000_000_000)?;
+        .filter(|nanos| *nanos < NANOS)?;
     DateTime::from_timestamp(time.seconds, nanos).filter(rules::is_writable)
 }
 
-fn timestamp(time: &DateTime<Utc>) -> Timestamp {
+/// A leap second, which such a time cannot tell, is the one after it, as for most clocks.
+pub(super) fn timestamp(time: &DateTime<Utc>) -> Timestamp {
+    let nanos = time.timestamp_subsec_nanos();
+    let leap = nanos / NANOS;
     Timestamp {
-        seconds: time.timestamp(),
-        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
+        seconds: time.timestamp() + i64::from(leap),
+        nanos: i32::try_from(nanos % NANOS).unwrap_or(0),
     }
 }

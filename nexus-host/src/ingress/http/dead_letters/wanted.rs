@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::problem::Problem;
 use super::super::query::{known, refused};
-use crate::admission::{Code, quoted};
+use crate::admission::{Code, quoted, shortened};
 use crate::config::Selector;
 use crate::queue::LetterFilter;
 
@@ -109,7 +109,8 @@ impl Wanted {
                 true => Code::MalformedEvent,
                 false => Code::MalformedJson,
             };
-            Problem::new(code, format!("the body is not what is read here: {error}"))
+            let told = shortened(&error.to_string());
+            Problem::new(code, format!("the body is not what is read here: {told}"))
         })?;
         let filter = LetterFilter {
             id: None,

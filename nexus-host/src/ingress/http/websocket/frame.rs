@@ -7,7 +7,7 @@ use nexus_plugin_api::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::admission::{Code, Rejection, quoted};
+use crate::admission::{Code, Rejection, quoted, shortened};
 use crate::ingress::follower::Wanted;
 
 /// What a client wants.
@@ -59,7 +59,10 @@ impl<'f> Frame<'f> {
         }
         let operation: Operation<'f> = serde_json::from_str(text).map_err(|error| {
             let known = "a frame with `op` has `id` and what belongs to it";
-            (None, malformed(format!("{known}: {error}")))
+            (
+                None,
+                malformed(format!("{known}: {}", shortened(&error.to_string()))),
+            )
         })?;
         let id = operation.id.map(ToOwned::to_owned);
         match operation.read() {
