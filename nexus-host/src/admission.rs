@@ -21,6 +21,7 @@ mod strict_json;
 mod suspicion;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -28,7 +29,7 @@ use nexus_plugin_api::{Event, RawJson};
 use uuid::Uuid;
 
 pub use admitted::Admitted;
-pub use auth::{ClientScope, Credentials, Presented, Sender};
+pub use auth::{ClientScope, Credentials, Presented, Sender, check_issuer_files};
 pub use config::{Client, Issuer, Limits, OnSuspicion, Pattern, Transport};
 pub use contract::file::{ContractFile, FileReport, register as register_files};
 pub use contract::{
@@ -46,8 +47,8 @@ pub(crate) use rejection::{quoted, shortened};
 use auth::Auth;
 use contract::Found;
 use envelope::Fields;
-use rate_limit::Rates;
-use strict_json::{Bounds, Tree};
+use rate_limit::{Of, Rates};
+use strict_json::{Bounds, Fault, Tree};
 use suspicion::Suspicion;
 
 /// Lets events in or refuses them.
@@ -101,7 +102,7 @@ impl Admission {
         Self {
             limits: limits.clone(),
             bounds: Bounds::new(limits),
-            auth: Auth::new(clients, issuers),
+            auth: Auth::new(clients, issuers, Utc::now().timestamp()),
             rates: Rates::new(limits),
             contracts,
             suspicion: Suspicion::new(limits),
@@ -113,6 +114,11 @@ impl Admission {
         &self.contracts
     }
 
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.auth.clients()
+    }
+
     /// What a request may weigh.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -122,7 +128,8 @@ impl Admission {
     ///
     /// # Errors
     /// `unauthenticated`, whatever is wrong with the credentials; `forbidden` when the client may not
-    /// come this way; `rate_limited` after too many failures from the same address.
+    /// come this way; `rate_limited` after too many failures from the same address. What names a client and
+    /// does not prove it is answered alike whether there is such a client or not.
     pub async fn authenticate(
         &self,
         credentials: &Credentials<'_>,
@@ -143,10 +150,22 @@ impl Admission {
     /// The client behind a request whose body is `body`, as it was sent.
     ///
     /// # Errors
-    /// `unauthenticated` when its signature is not right or was there before; `rate_limited` when the
-    /// client has signed more requests than are remembered.
+    /// `unauthenticated` when its signature is not right or was there before; `forbidden` when the client
+    /// may not come this way; `rate_limited` when the client has signed more requests than are remembered,
+    /// or signed this one before the hub started.
     pub fn confirm(&self, sender: Sender, body: &[u8]) -> Result<Arc<ClientScope>, Rejection> {
         self.auth.confirm(sender, body)
+    }
+
+    /// Counts a request to a webhook that does not prove its sender against the address it came from, and
+    /// tells the log. Only failures are held back: whoever proves himself is let in from any address.
+    pub fn refuse_webhook(
+        &self,
+        webhook: &str,
+        peer: Option<IpAddr>,
+        detail: &'static str,
+    ) -> Rejection {
+        self.auth.refuse_webhook(webhook, peer, detail)
     }
 
     /// Looks whether a body holds one event or an array of them, and cuts the array up.
@@ -188,7 +207,7 @@ impl Admission {
         text: &str,
         supplied: Supplied<'_>,
     ) -> Result<Admitted, Rejection> {
-        client.take()?;
+        self.take(client)?;
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
             permit(client, source, event_type)?;
@@ -201,7 +220,25 @@ impl Admission {
     /// Counts an event that could not be read against the client's rate, as if it had been.
     /// Hands on the refusal that is to be answered.
     pub fn refuse(&self, client: &ClientScope, refused: Rejection) -> Rejection {
-        client.take().err().unwrap_or(refused)
+        self.take(client).err().unwrap_or(refused)
+    }
+
+    /// Takes one event's share of the client's own rate.
+    fn take(&self, client: &ClientScope) -> Result<(), Rejection> {
+        let taken = client.take();
+        taken.inspect_err(|_| self.rates.count_refused(Of::Client))
+    }
+
+    /// How many attempts to be let in have failed, by why.
+    pub fn failed_attempts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.auth.failed()
+    }
+
+    /// How many events and attempts were refused because they came too often, by whose rate it was:
+    /// `client`, `source`, `type`, `hub`, or `address` for failed attempts.
+    pub fn rate_limited(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let attempts = ("address", self.auth.held_back());
+        self.rates.refused().chain([attempts])
     }
 
     /// The text of a body that is one JSON value, held to the same rules as an event's.
@@ -286,10 +323,7 @@ impl Admission {
             let message = format!("over limits.max_body ({})", self.limits.max_body);
             return Err(Rejection::new(Code::PayloadTooLarge, message));
         }
-        str::from_utf8(bytes).map_err(|error| {
-            let message = format!("not valid JSON: not UTF-8 at byte {}", error.valid_up_to());
-            Rejection::new(Code::MalformedJson, message)
-        })
+        str::from_utf8(bytes).map_err(|error| Fault::no_text(error).into_rejection(bytes))
     }
 }
 
@@ -314,6 +348,11 @@ fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Re
             client.id()
         )
     };
+    client.tell_refused(&format!(
+        "publish the type {} as the source {}",
+        quoted(event_type),
+        quoted(source)
+    ));
     Err(Rejection::new(Code::Forbidden, message))
 }
 

@@ -20,14 +20,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
-use crate::admission::{Admission, Code, Contracts, Origin, Rejection};
+use crate::admission::{Admission, Code, Contracts, FileReport, Origin, Rejection};
 use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
 use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
-use crate::intake::{Completions, Intake};
-use crate::observe::{Passed, Tap};
+use crate::intake::{Completions, Door, Intake};
+use crate::observe::{Metrics, Passed, Tap};
 use crate::plugins::{self, Catalog, PluginReport, Starter};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -37,6 +37,7 @@ use crate::queue::{
 use ports::{Hub, News, Webhooks};
 use vitals::Vitals;
 
+pub(crate) use ports::Counted;
 pub use report::{HealthReport, ShutdownReport};
 
 /// A running hub.
@@ -189,7 +190,7 @@ impl Host {
             breakers.clone(),
             queue.clone(),
             catalog.clone(),
-            admission,
+            admission.clone(),
             news,
         ));
         let workers = tokio::spawn(dispatcher.run());
@@ -213,6 +214,10 @@ impl Host {
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
                 live: tap.clone(),
+                metrics: Arc::new(Metrics::new(Arc::new(Counted {
+                    admission,
+                    intake: intake.clone(),
+                }))),
             };
             Serving::start(server, ports)
         });
@@ -237,7 +242,7 @@ impl Host {
     /// See [`PublishError`].
     pub async fn publish<T: Serialize>(&self, event: Event<T>) -> Result<Published, PublishError> {
         let event = event.into_raw()?;
-        let published = self.intake.publish(event, Origin::Host).await;
+        let published = self.intake.publish(Door::Host, event, Origin::Host).await;
         published.map_err(PublishError::Refused)
     }
 
@@ -385,6 +390,11 @@ impl Host {
     /// Every plugin and plugin file that was looked at.
     pub fn plugins(&self) -> &[PluginReport] {
         self.catalog.reports()
+    }
+
+    /// Every contract file that was looked at.
+    pub fn contract_files(&self) -> &[FileReport] {
+        self.vitals.contract_files()
     }
 
     /// The configuration it runs with.

@@ -28,4 +28,4 @@ pub use ports::{
     Admin, Check, CheckStatus, HookFailure, Hooks, Ports, Readiness, ReadyReport, ReadyStatus,
 };
 pub use server::{Server, ServerError};
-pub use tls::TlsError;
+pub use tls::{TlsError, check_files as check_tls_files};

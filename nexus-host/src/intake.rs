@@ -3,6 +3,7 @@
 //! answers only after the queue has.
 
 mod completion;
+mod door;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use nexus_plugin_api::{Event, NewEvent, PublishStatus, Published};
 use uuid::Uuid;
 
 pub use completion::{Completions, Watch};
+pub use door::Door;
+
+use door::Outcomes;
 
 use crate::admission::{
     Admission, Admitted, ClientScope, Code, Notice, Origin, Parcel, Rejection, Supplied,
@@ -38,6 +42,7 @@ pub struct Intake {
     queue: Arc<dyn Queue>,
     observer: Arc<dyn Observer>,
     completions: Arc<Completions>,
+    outcomes: Outcomes,
 }
 
 /// An event that is in the queue, or was before.
@@ -85,6 +90,7 @@ impl Intake {
             queue,
             observer,
             completions,
+            outcomes: Outcomes::new(),
         }
     }
 
@@ -98,6 +104,16 @@ impl Intake {
         &self.queue
     }
 
+    /// Every count of what became of events, with its door and `accepted`, `duplicate` or a code.
+    pub fn outcomes(&self, each: impl FnMut(Door, &'static str, u64)) {
+        self.outcomes.each(each);
+    }
+
+    /// Counts what a door has refused itself, before it came here.
+    pub fn count_refused(&self, door: Door, code: Code) {
+        self.outcomes.add(door, Err(code));
+    }
+
     /// Takes in a client's body: one event, or an array in which each is judged on its own. With
     /// `watched`, receipts tell when their events are finished. What an event leaves out is filled
     /// in by `supply`, which is given the event's place in the body.
@@ -106,21 +122,24 @@ impl Intake {
     /// Why nothing of it was taken. A refusal within an array is in its place in the answer.
     pub async fn submit<'s>(
         &self,
+        door: Door,
         client: &ClientScope,
         body: &[u8],
         watched: bool,
         supply: impl Fn(usize) -> Supplied<'s>,
     ) -> Result<Submitted, Rejection> {
-        match self.admission.open(body)? {
+        let parcel = self.admission.open(body);
+        match parcel.inspect_err(|refused| self.count_refused(door, refused.code()))? {
             Parcel::One(event) => {
-                let admitted = self.admission.admit_with(client, event, supply(0))?;
-                self.push_one(admitted, watched).await.map(Submitted::One)
+                let admitted = self.admission.admit_with(client, event, supply(0));
+                let receipt = self.push_one(door, admitted, watched).await;
+                receipt.map(Submitted::One)
             }
             Parcel::Many(events) => {
                 let judge =
                     |(place, event)| self.admission.admit_with(client, event, supply(place));
                 let events = events.into_iter().enumerate();
-                let answers = self.judge_and_push(events, judge, watched).await;
+                let answers = self.judge_and_push(door, events, judge, watched).await;
                 Ok(Submitted::Many(answers))
             }
         }
@@ -132,11 +151,13 @@ impl Intake {
     /// Why it was not taken.
     pub async fn submit_event(
         &self,
+        door: Door,
         client: &ClientScope,
         event: Result<Event, Rejection>,
         watched: bool,
     ) -> Result<Receipt, Rejection> {
-        let answer = self.submit_events(client, vec![event], watched).await.pop();
+        let answers = self.submit_events(door, client, vec![event], watched);
+        let answer = answers.await.pop();
         answer.unwrap_or_else(|| Err(unanswered()))
     }
 
@@ -144,6 +165,7 @@ impl Intake {
     /// own. One that could not even be read comes as its refusal, and stays in its place.
     pub async fn submit_events(
         &self,
+        door: Door,
         client: &ClientScope,
         events: Vec<Result<Event, Rejection>>,
         watched: bool,
@@ -152,11 +174,12 @@ impl Intake {
             Ok(event) => self.admission.admit_event(event, Origin::Client(client)),
             Err(refused) => Err(self.admission.refuse(client, refused)),
         };
-        self.judge_and_push(events, judge, watched).await
+        self.judge_and_push(door, events, judge, watched).await
     }
 
     async fn judge_and_push<E>(
         &self,
+        door: Door,
         events: impl IntoIterator<Item = E>,
         judge: impl Fn(E) -> Result<Admitted, Rejection>,
         watched: bool,
@@ -175,16 +198,28 @@ impl Intake {
             Ok(_) => receipts.next().unwrap_or_else(|| Err(unanswered())),
             Err(refused) => Err(refused),
         };
-        judged.into_iter().map(answer).collect()
+        let answers = judged.into_iter().map(answer);
+        answers.inspect(|answer| self.count(door, answer)).collect()
+    }
+
+    fn count(&self, door: Door, answer: &Result<Receipt, Rejection>) {
+        let is_new = |receipt: &Receipt| receipt.first_accepted_at.is_none();
+        let answer = answer.as_ref().map(is_new).map_err(Rejection::code);
+        self.outcomes.add(door, answer);
     }
 
     /// Takes in a whole event that no client sent.
     ///
     /// # Errors
     /// Why it was not taken.
-    pub async fn publish(&self, event: Event, origin: Origin<'_>) -> Result<Published, Rejection> {
-        let admitted = self.admission.admit_event(event, origin)?;
-        self.push_one(admitted, false).await.map(published)
+    pub async fn publish(
+        &self,
+        door: Door,
+        event: Event,
+        origin: Origin<'_>,
+    ) -> Result<Published, Rejection> {
+        let admitted = self.admission.admit_event(event, origin);
+        self.push_one(door, admitted, false).await.map(published)
     }
 
     /// Takes in an event that a plugin or the host makes.
@@ -193,16 +228,27 @@ impl Intake {
     /// Why it was not taken.
     pub async fn publish_new(
         &self,
+        door: Door,
         event: NewEvent,
         origin: Origin<'_>,
     ) -> Result<Published, Rejection> {
-        let admitted = self.admission.admit_new(event, origin)?;
-        self.push_one(admitted, false).await.map(published)
+        let admitted = self.admission.admit_new(event, origin);
+        self.push_one(door, admitted, false).await.map(published)
     }
 
-    async fn push_one(&self, event: Admitted, watched: bool) -> Result<Receipt, Rejection> {
-        let answer = self.push(vec![event], watched).await.pop();
-        answer.unwrap_or_else(|| Err(unanswered()))
+    async fn push_one(
+        &self,
+        door: Door,
+        event: Result<Admitted, Rejection>,
+        watched: bool,
+    ) -> Result<Receipt, Rejection> {
+        let answer = match event {
+            Ok(event) => self.push(vec![event], watched).await.pop(),
+            Err(refused) => Some(Err(refused)),
+        };
+        let answer = answer.unwrap_or_else(|| Err(unanswered()));
+        self.count(door, &answer);
+        answer
     }
 
     /// One call to the queue for all of them, so that a durable one commits them together.

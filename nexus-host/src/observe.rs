@@ -1,11 +1,15 @@
-//! What the hub tells about itself: its log, and the live view of events.
+//! What the hub tells about itself: its log, the live view of events, and what is counted.
 //!
 //! Receives records from every room and imports none of them.
 
 pub mod config;
 mod logging;
+pub mod metrics;
+mod tally;
 mod tap;
 
 pub use config::{Config, LogFormat};
 pub use logging::{LoggingError, init_logging};
+pub use metrics::Metrics;
+pub use tally::Tally;
 pub use tap::{Forgotten, Passed, Tap};

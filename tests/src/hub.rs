@@ -14,7 +14,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -32,6 +32,7 @@ pub const ADMIN_KEY: &str = "nxk_test_admin";
 pub struct HubBuilder {
     config: String,
     plugins: Vec<(PathBuf, String)>,
+    contracts: Vec<String>,
     env: Vec<(String, String)>,
 }
 
@@ -55,6 +56,7 @@ pub struct Hub {
     // Before its home, so that it is gone before its folder is.
     process: Process,
     home: Home,
+    scheme: &'static str,
     address: SocketAddr,
     client: reqwest::Client,
 }
@@ -89,6 +91,12 @@ impl HubBuilder {
         self
     }
 
+    /// Adds a type of events that no plugin owns, whose payload may be any object.
+    pub fn contract(mut self, event_type: &str) -> Self {
+        self.contracts.push(event_type.to_owned());
+        self
+    }
+
     /// Sets a variable of the hub's environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -104,6 +112,16 @@ impl HubBuilder {
             std::fs::copy(from, plugins.join(name)).expect("the plugin is there");
         }
         let mut config = String::new();
+        if !self.contracts.is_empty() {
+            let contracts = folder.path().join("contracts");
+            std::fs::create_dir(&contracts).expect("the contracts folder");
+            for event_type in &self.contracts {
+                let contract = json!({ "type": event_type, "version": "1.0.0", "schema": { "type": "object" } });
+                let file = contracts.join(format!("{event_type}.json"));
+                std::fs::write(file, contract.to_string()).expect("the contract");
+            }
+            config.push_str("plugins.contracts_dir = \"contracts\"\n");
+        }
         if !self.config.contains("[server]") {
             config.push_str("server.http = \"127.0.0.1:0\"\nserver.grpc = \"127.0.0.1:0\"\n");
         }
@@ -199,11 +217,11 @@ impl Starting {
     #[allow(clippy::result_large_err)]
     pub fn ready_within(self, limit: Duration) -> Result<Hub, Self> {
         let deadline = Instant::now() + limit;
-        let address = loop {
+        let (scheme, address) = loop {
             match self.process.line(deadline) {
                 Ok(line) => {
-                    if let Some(address) = listening(&line) {
-                        break address;
+                    if let Some(found) = listening(&line) {
+                        break found;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return Err(self),
@@ -215,6 +233,7 @@ impl Starting {
         Ok(Hub {
             process: self.process,
             home: self.home,
+            scheme,
             address,
             client: reqwest::Client::new(),
         })
@@ -227,10 +246,14 @@ impl Starting {
     }
 }
 
-/// The address in the line by which a hub says that it listens.
-fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on http://")?;
-    rest.split_whitespace().next()?.parse().ok()
+/// Scheme and address in the line by which a hub says that it listens.
+fn listening(line: &str) -> Option<(&'static str, SocketAddr)> {
+    let (_, url) = line.split_once("listening on ")?;
+    ["http", "https"].into_iter().find_map(|scheme| {
+        let rest = url.strip_prefix(scheme)?.strip_prefix("://")?;
+        let address = rest.split_whitespace().next()?.parse().ok()?;
+        Some((scheme, address))
+    })
 }
 
 /// SHA-256 of an API key, as configurations hold it.
@@ -244,14 +267,27 @@ pub fn key_hash(key: &str) -> String {
 }
 
 impl Hub {
-    /// Where it listens, `http://127.0.0.1:PORT`.
+    /// Where it listens, `http://127.0.0.1:PORT`, or `https://` with TLS.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for gRPC, as it says.
+    ///
+    /// # Panics
+    /// When it does not say so.
+    pub async fn grpc_address(&self) -> SocketAddr {
+        eventually("the hub says where it serves gRPC", || async {
+            let log = self.log();
+            let address = log.lines().find_map(|line| line.strip_prefix("grpc "))?;
+            address.trim().parse().ok()
+        })
+        .await
     }
 
     /// The folder that holds `nexus.toml` and `plugins/`.

@@ -3,16 +3,23 @@
 //! Hands processes, desktops and peers to the tests in `tests/`; tests nothing by itself.
 
 pub mod artifacts;
+pub mod attack;
 pub mod conformance;
 pub mod desktop;
 pub mod disk;
 pub mod events;
+pub mod figures;
 pub mod foreign;
+pub mod h2;
 pub mod hub;
 pub mod kill;
 pub mod ledger;
 pub mod model;
+pub mod octets;
 pub mod receiver;
 pub mod skip;
+pub mod suite;
 pub mod toasty;
+pub mod websocket;
 pub mod wire;
+pub mod ws;

@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
-use nexus_host::admission::{Contracts, FileReport, register_files};
+use nexus_host::admission::{Contracts, FileReport, check_issuer_files, register_files};
 use nexus_host::config::{Config, Problem};
+use nexus_host::ingress::{TlsError, check_tls_files};
 use serde::Serialize;
 
 use crate::cli::Common;
@@ -80,6 +81,7 @@ impl Findings {
         let files = self.of_folder(config);
         self.of_sections(config, &files);
         self.of_contract_files(config);
+        self.of_certificates(config);
         if config.clients.is_empty() {
             self.notes.push(
                 "no [[clients]]: every request will be refused; `nexus key new` makes a key"
@@ -151,6 +153,31 @@ impl Findings {
                 let place = config.document().place(&["plugins", "contracts_dir"]);
                 self.problems
                     .push(Problem::new(place, "plugins.contracts_dir", message));
+            }
+        }
+    }
+
+    /// Reads certificates and public keys. A start needs those of the server; an issuer's keys may come
+    /// later.
+    fn of_certificates(&mut self, config: &Config) {
+        let tls = config.server.tls.as_ref();
+        if let Some(Err(error)) = tls.map(check_tls_files) {
+            let key = match &error {
+                TlsError::File { key, .. } => Some(*key),
+                _ => None,
+            };
+            let at: Vec<&str> = ["server", "tls"].into_iter().chain(key).collect();
+            let place = config.document().place(&at);
+            let message = format!("the hub would not start: failed to {error}");
+            self.problems
+                .push(Problem::new(place, at.join("."), message));
+        }
+        for issuer in &config.issuers {
+            if let Err(error) = check_issuer_files(issuer) {
+                let name = &issuer.issuer;
+                self.warnings.push(format!(
+                    "issuer {name}: {error}; until then none of its tokens is believed"
+                ));
             }
         }
     }

@@ -151,6 +151,19 @@ pub(crate) struct Reach {
     /// NEXUS_KEY
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+
+    /// Who vouches for the hub's certificate, as PEM [default: the configuration's own certificate, or
+    /// with --url the system's authorities]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// A certificate to show to the hub, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert_key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of --cert, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) cert_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `nexus explain`: receives an event's id, prints its way through the hub, step by step.
 
-use reqwest::StatusCode;
+use hyper::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::cli::{Common, Explain};

@@ -1,34 +1,39 @@
 //! The running hub, as the command line talks to it: receives requests, hands on answers, or says
 //! what to do when there is none.
 //!
-//! Finds the hub by `--url` or the configuration, and signs in with `NEXUS_KEY`.
+//! Finds the hub by `--url` or the configuration, and signs in with `NEXUS_KEY`, or with the certificate of
+//! `--cert`.
+
+mod connection;
+mod trust;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::{Request, StatusCode, Uri};
 use nexus_host::config::Config;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use rustls::ClientConfig;
 use serde_json::Value;
 
 use crate::cli::{Common, Reach};
 use crate::configuration;
 use crate::failure::Failure;
+use connection::Broken;
+use trust::{Identity, Trust};
 
 /// Where the client's key is read from.
 pub(crate) const KEY_VARIABLE: &str = "NEXUS_KEY";
 
-/// How long a connection may take to come about.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long an answer may take; waiting for a processed event ends sooner, in the hub.
-const ANSWER_LIMIT: Duration = Duration::from_secs(330);
-
 /// A hub and the right to talk to it.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    client: Client,
-    base: Url,
-    key: Key,
+    base: Uri,
+    /// For an address with https.
+    tls: Option<Arc<ClientConfig>>,
+    key: Option<Key>,
 }
 
 /// A client's key. Never shown.
@@ -68,17 +73,18 @@ impl Hub {
     /// # Errors
     /// When no address or no key is known.
     pub(crate) fn find(common: &Common, reach: &Reach) -> Result<Self, Failure> {
-        let base = match &reach.url {
-            Some(url) => given(url)?,
-            None => configured(&configuration::load(common)?)?,
+        let config = match &reach.url {
+            Some(_) => None,
+            None => Some(configuration::load(common)?),
         };
-        let key = key()?.ok_or_else(|| {
-            Failure::usage(format!(
+        let key = key()?;
+        if key.is_none() && reach.cert.is_none() {
+            return Err(Failure::usage(format!(
                 "{KEY_VARIABLE} is not set: put the key of one of the hub's clients there \
                  (`nexus key new` makes one)"
-            ))
-        })?;
-        Self::at(base, key)
+            )));
+        }
+        Self::at(reach, config.as_ref(), key)
     }
 
     /// The hub of a loaded configuration, if there is a key to sign in with.
@@ -86,36 +92,48 @@ impl Hub {
     /// # Errors
     /// When the address or the key cannot be used.
     pub(crate) fn find_if_key(reach: &Reach, config: &Config) -> Result<Option<Self>, Failure> {
-        let Some(key) = key()? else {
+        let key = key()?;
+        if key.is_none() && reach.cert.is_none() {
             return Ok(None);
-        };
-        let base = match &reach.url {
-            Some(url) => given(url)?,
-            None if config.server.http.port() == 0 => return Ok(None),
-            None => configured(config)?,
-        };
-        Self::at(base, key).map(Some)
+        }
+        if reach.url.is_none() && config.server.http.port() == 0 {
+            return Ok(None);
+        }
+        Self::at(reach, Some(config), key).map(Some)
     }
 
-    fn at(base: Url, key: String) -> Result<Self, Failure> {
-        let client = Client::builder()
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(ANSWER_LIMIT)
-            // The key goes to the hub and nowhere else.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| Failure::failed(format!("no HTTP client: {}", chain(&error))))?;
-        Ok(Self {
-            client,
-            base,
-            key: Key(key),
-        })
+    fn at(reach: &Reach, config: Option<&Config>, key: Option<String>) -> Result<Self, Failure> {
+        let base = match (&reach.url, config) {
+            (Some(url), _) => given(url)?,
+            (None, Some(config)) => configured(config)?,
+            (None, None) => return Err(Failure::usage("no address is known; give one with --url")),
+        };
+        let own = config.and_then(|config| config.server.tls.as_ref());
+        let trust = match (&reach.ca, own) {
+            (Some(authorities), _) => Trust::Authorities(authorities),
+            (None, Some(own)) if reach.url.is_none() => Trust::Own(&own.certificate),
+            (None, _) => Trust::System,
+        };
+        let identity = match (&reach.cert, &reach.cert_key) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+            _ => None,
+        };
+        let has_tls = base.scheme_str() == Some("https");
+        if !has_tls && (reach.ca.is_some() || identity.is_some()) {
+            return Err(Failure::usage(
+                "--ca, --cert and --cert-key are for TLS, and the hub's address is http://",
+            ));
+        }
+        let tls = has_tls
+            .then(|| trust::config(trust, identity))
+            .transpose()?;
+        let key = key.map(Key);
+        Ok(Self { base, tls, key })
     }
 
     /// Its address.
-    pub(crate) fn address(&self) -> &str {
-        self.base.as_str().trim_end_matches('/')
+    pub(crate) fn address(&self) -> String {
+        self.base.to_string().trim_end_matches('/').to_owned()
     }
 
     /// Reads something.
@@ -123,7 +141,7 @@ impl Hub {
     /// # Errors
     /// No answer, or not this one.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Trouble> {
-        self.ask(self.client.get(self.url(path))).await
+        self.ask("GET", path, None).await
     }
 
     /// As [`Hub::get`], with a query.
@@ -135,10 +153,9 @@ impl Hub {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Value, Trouble> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url.query_pairs_mut().extend_pairs(query);
-        self.ask(self.client.get(url)).await
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        let pairs = pairs.extend_pairs(query).finish();
+        self.ask("GET", &format!("{path}?{pairs}"), None).await
     }
 
     /// Sends JSON.
@@ -146,20 +163,24 @@ impl Hub {
     /// # Errors
     /// No answer, or a refusal.
     pub(crate) async fn post(&self, path: &str, body: String) -> Result<Value, Trouble> {
-        let request = self.client.post(self.url(path));
-        let request = request.header("content-type", "application/json");
-        self.ask(request.body(body)).await
+        self.ask("POST", path, Some(body)).await
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.address())
-    }
-
-    async fn ask(&self, request: RequestBuilder) -> Result<Value, Trouble> {
-        let answer = request.bearer_auth(&self.key.0).send().await;
-        let answer = answer.map_err(|error| self.no_hub(&error))?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| self.no_hub(&error))?;
+    async fn ask(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, Trouble> {
+        let target = format!("{}{path}", self.base.path().trim_end_matches('/'));
+        let mut request = Request::builder().method(method).uri(target);
+        if let Some(Key(key)) = &self.key {
+            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = Full::new(Bytes::from(body.unwrap_or_default()));
+        let request = request
+            .body(body)
+            .map_err(|error| Trouble::NoHub(format!("nothing can be asked there: {error}")))?;
+        let answer = connection::exchange(&self.base, self.tls.as_ref(), request).await;
+        let (status, body) = answer.map_err(|broken| self.no_hub(broken))?;
         if !status.is_success() {
             return Err(Trouble::Refused {
                 status,
@@ -172,16 +193,14 @@ impl Hub {
         })
     }
 
-    fn no_hub(&self, error: &reqwest::Error) -> Trouble {
+    fn no_hub(&self, broken: Broken) -> Trouble {
         let address = self.address();
-        Trouble::NoHub(if error.is_connect() {
-            format!(
-                "no hub answers at {address} ({}); start one with `nexus run`, or name another \
-                 with --url",
-                chain(error)
-            )
-        } else {
-            format!("the hub at {address} did not answer: {}", chain(error))
+        Trouble::NoHub(match broken {
+            Broken::Unreachable(why) => format!(
+                "no hub answers at {address} ({why}); start one with `nexus run`, or name another \
+                 with --url"
+            ),
+            Broken::Strange(why) => format!("the hub at {address} did not answer: {why}"),
         })
     }
 }
@@ -203,22 +222,20 @@ fn key() -> Result<Option<String>, Failure> {
     Ok(Some(key.to_owned()))
 }
 
-fn given(url: &str) -> Result<Url, Failure> {
-    let example = "such as http://127.0.0.1:7070";
-    let url = Url::parse(url)
-        .map_err(|error| Failure::usage(format!("--url: {error}; write an address {example}")))?;
-    match url.scheme() {
-        "http" if url.query().is_none() && url.fragment().is_none() => Ok(url),
-        "http" => Err(Failure::usage(format!(
-            "--url: write the hub's address alone, {example}"
-        ))),
-        other => Err(Failure::usage(format!(
-            "--url: {other} is not spoken here; write an address {example}"
-        ))),
+fn given(url: &str) -> Result<Uri, Failure> {
+    let example = "such as http://127.0.0.1:7070 or https://hub.example.org";
+    let refused = |why: &str| Failure::usage(format!("--url: {why}; write an address {example}"));
+    let base: Uri = url.parse().map_err(|_| refused("this is no address"))?;
+    let is_bare = base.query().is_none() && !url.contains(['#', '@']);
+    match base.scheme_str() {
+        Some("http" | "https") if is_bare => Ok(base),
+        Some("http" | "https") => Err(refused("there is more to it than an address")),
+        Some(other) => Err(refused(&format!("{other} is not spoken here"))),
+        None => Err(refused("it begins with neither http:// nor https://")),
     }
 }
 
-fn configured(config: &Config) -> Result<Url, Failure> {
+fn configured(config: &Config) -> Result<Uri, Failure> {
     let listening = config.server.http;
     if listening.port() == 0 {
         return Err(Failure::usage(
@@ -226,14 +243,13 @@ fn configured(config: &Config) -> Result<Url, Failure> {
              address with --url",
         ));
     }
-    if config.server.tls.is_some() {
-        return Err(Failure::usage(
-            "the hub of this configuration serves TLS, which the command line does not speak yet; use \
-             its HTTP interface with another client",
-        ));
-    }
+    let scheme = match config.server.tls {
+        Some(_) => "https",
+        None => "http",
+    };
     let address = reachable(listening);
-    Url::parse(&format!("http://{address}"))
+    format!("{scheme}://{address}")
+        .parse()
         .map_err(|error| Failure::usage(format!("[server] http: {error}")))
 }
 
@@ -282,14 +298,6 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
     message
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,8 +332,22 @@ mod tests {
 
     #[test]
     fn an_address_is_checked_before_anything_is_sent() {
-        assert!(given("http://127.0.0.1:1").is_ok());
-        for bad in ["127.0.0.1:7070", "https://hub", "http://hub/?a=b", ""] {
+        for good in [
+            "http://127.0.0.1:1",
+            "https://hub",
+            "https://[::1]:7070/below",
+        ] {
+            assert!(given(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "127.0.0.1:7070",
+            "hub",
+            "ftp://hub",
+            "http://hub/?a=b",
+            "http://hub/#a",
+            "http://me@hub",
+            "",
+        ] {
             assert!(given(bad).is_err(), "{bad}");
         }
     }

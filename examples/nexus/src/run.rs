@@ -1,6 +1,7 @@
 //! `nexus run`: receives a configuration, runs the hub until it is told to stop, and says on
 //! standard output how it started and how it ended. The log goes to standard error.
 
+use nexus_host::admission::FileReport;
 use nexus_host::config::Config;
 use nexus_host::plugins::{PluginReport, PluginState};
 use nexus_host::{Host, observe, signals};
@@ -72,6 +73,7 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
                 Origin::Defaults => None,
             },
             "plugins": plugins,
+            "contract_files": host.contract_files(),
             "clients": host.config().clients.len(),
         }}));
         return;
@@ -91,6 +93,7 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
     }
     output::line(&format!("config   {origin}"));
     plugins(host);
+    contracts(host);
     clients(host.config());
     output::line("stop it with Ctrl-C or SIGTERM");
 }
@@ -99,8 +102,13 @@ fn plugins(host: &Host) {
     let reports = host.plugins();
     let folder = host.config().plugins.dir.display();
     if reports.is_empty() {
+        let unknown = if host.contract_files().is_empty() {
+            ", so no event type is known yet"
+        } else {
+            ""
+        };
         output::line(&format!(
-            "plugins  none: no plugin files in {folder}, so no event type is known yet"
+            "plugins  none: no plugin files in {folder}{unknown}"
         ));
         return;
     }
@@ -112,6 +120,30 @@ fn plugins(host: &Host) {
     ));
     for report in reports {
         output::line(&format!("  {}", plugin_line(report)));
+    }
+}
+
+/// The contract files, where a folder of them is configured.
+fn contracts(host: &Host) {
+    let Some(folder) = &host.config().plugins.contracts_dir else {
+        return;
+    };
+    let refused: Vec<String> = host
+        .contract_files()
+        .iter()
+        .filter_map(|FileReport { file, refusal, .. }| {
+            let reason = refusal.as_ref()?;
+            Some(format!("  refused  {file}: {reason}"))
+        })
+        .collect();
+    output::line(&format!(
+        "contract files  {} registered, {} refused, from {}",
+        host.contract_files().len() - refused.len(),
+        refused.len(),
+        folder.display()
+    ));
+    for line in refused {
+        output::line(&line);
     }
 }
 

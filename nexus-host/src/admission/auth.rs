@@ -34,6 +34,7 @@ use issuers::Issuers;
 use keys::Keys;
 use signed::{Claim, Signers};
 
+pub use key_source::check_files as check_issuer_files;
 pub use scope::ClientScope;
 
 /// What a door has received of somebody.
@@ -107,30 +108,34 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// The client that it has named, which is not proven before it is confirmed.
-    pub fn named(&self) -> &ClientScope {
-        self.who.scope()
+    /// The client that it is; `None` as long as that is not proven.
+    pub fn known(&self) -> Option<&ClientScope> {
+        match &self.who {
+            Who::Known(scope) => Some(scope),
+            Who::Claimed(_) => None,
+        }
     }
 }
 
 #[derive(Debug)]
 enum Who {
     Known(Arc<ClientScope>),
-    Claimed(Box<Claim>),
+    Claimed(Box<Claimed>),
 }
 
-impl Who {
-    fn scope(&self) -> &Arc<ClientScope> {
-        match self {
-            Self::Known(scope) => scope,
-            Self::Claimed(claim) => claim.scope(),
-        }
-    }
+/// Somebody who has yet to prove who it is. What else speaks against it is told afterwards, to the client
+/// alone.
+#[derive(Debug)]
+struct Claimed {
+    claim: Claim,
+    transport: Transport,
+    /// The client whose certificate came with it.
+    certified: Option<Arc<ClientScope>>,
 }
 
 /// The configured clients, by everything that they can be known by.
 pub(super) struct Auth {
-    has_clients: bool,
+    clients: usize,
     keys: Keys,
     signers: Signers,
     issuers: Issuers,
@@ -139,19 +144,35 @@ pub(super) struct Auth {
 }
 
 impl Auth {
-    pub(super) fn new(clients: &[Client], issuers: &[Issuer]) -> Self {
+    /// `started`: when it begins to take signatures, in seconds since 1970.
+    pub(super) fn new(clients: &[Client], issuers: &[Issuer], started: i64) -> Self {
         let scopes = clients
             .iter()
             .map(|client| (client, Arc::new(ClientScope::new(client))));
         let scopes: Vec<_> = scopes.collect();
         Self {
-            has_clients: !clients.is_empty(),
+            clients: clients.len(),
             keys: Keys::new(&scopes),
-            signers: Signers::new(&scopes),
+            signers: Signers::new(&scopes, started),
             issuers: Issuers::new(issuers, &scopes),
             certificates: Certificates::new(&scopes),
             failures: Failures::new(),
         }
+    }
+
+    /// How many clients are configured.
+    pub(super) fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// How many attempts have failed, by why.
+    pub(super) fn failed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.failures.counts()
+    }
+
+    /// How many were held back because too many had failed before.
+    pub(super) fn held_back(&self) -> u64 {
+        self.failures.held_back()
     }
 
     /// Finds out who is there, as far as that goes without a body.
@@ -165,6 +186,17 @@ impl Auth {
             .map_err(|failure| self.failures.record(peer, failure))
     }
 
+    /// Counts a request to a webhook that does not prove its sender, and says what is answered.
+    pub(super) fn refuse_webhook(
+        &self,
+        webhook: &str,
+        peer: Option<IpAddr>,
+        detail: &'static str,
+    ) -> Rejection {
+        self.failures
+            .record(peer, Failure::of_webhook(webhook, detail))
+    }
+
     /// The client, now that the body is there, as it was sent.
     pub(super) fn confirm(
         &self,
@@ -173,27 +205,29 @@ impl Auth {
     ) -> Result<Arc<ClientScope>, Rejection> {
         match sender.who {
             Who::Known(scope) => Ok(scope),
-            Who::Claimed(claim) => claim
+            Who::Claimed(claimed) => claimed
                 .prove(body, Utc::now().timestamp())
                 .map_err(|failure| self.failures.record(sender.peer, failure)),
         }
     }
 
     async fn recognise(&self, credentials: &Credentials<'_>) -> Result<Who, Failure> {
-        if !self.has_clients {
+        if self.clients == 0 {
             let message = "no client is configured, so nobody is let in; add a [[clients]] section";
             return Err(Failure::new(Reason::NoCredentials, message));
         }
-        let mut certified = credentials
+        let certified = credentials
             .certificate
             .map(|der| self.certificates.find(der));
-        let who = match credentials.presented {
-            Presented::Nothing => match certified.take() {
-                Some(certified) => Who::Known(certified?),
+        let transport = credentials.transport;
+        let (scope, certified) = match credentials.presented {
+            Presented::Nothing => match certified {
+                Some(certified) => (certified?, None),
                 None => return Err(nothing()),
             },
             Presented::Unreadable => return Err(unreadable()),
-            Presented::Bearer(text) => Who::Known(self.bearer(text).await?),
+            // A certificate that is nobody's may be there for the connection alone.
+            Presented::Bearer(text) => (self.bearer(text).await?, certified.and_then(Result::ok)),
             Presented::Signed {
                 parameters,
                 method,
@@ -201,27 +235,15 @@ impl Auth {
             } => {
                 let now = Utc::now().timestamp();
                 let claim = self.signers.claim(parameters, method, target, now)?;
-                Who::Claimed(Box::new(claim))
+                return Ok(Who::Claimed(Box::new(Claimed {
+                    claim,
+                    transport,
+                    certified: certified.and_then(Result::ok),
+                })));
             }
         };
-        let scope = who.scope();
-        // A certificate that is nobody's may be there for the connection alone.
-        if let Some(Ok(other)) = certified
-            && other.id() != scope.id()
-        {
-            let message = "the certificate is another client's than what was presented with it";
-            return Err(Failure::new(Reason::TwoIdentities, message));
-        }
-        if !scope.comes_by(credentials.transport) {
-            let message = format!(
-                "client `{}` may not come by {}; its `transports` in [[clients]] say how it may",
-                scope.id(),
-                credentials.transport.as_str()
-            );
-            let rejection = Rejection::new(Code::Forbidden, message);
-            return Err(Failure::with(Reason::WrongTransport, rejection).of(scope.id()));
-        }
-        Ok(who)
+        expect_fitting(&scope, certified.as_deref(), transport)?;
+        Ok(Who::Known(scope))
     }
 
     async fn bearer(&self, text: &str) -> Result<Arc<ClientScope>, Failure> {
@@ -235,6 +257,36 @@ impl Auth {
         let message = "the key is not known; check it, or ask for a new one";
         Err(Failure::new(Reason::UnknownKey, message))
     }
+}
+
+impl Claimed {
+    fn prove(self, body: &[u8], now: i64) -> Result<Arc<ClientScope>, Failure> {
+        let scope = self.claim.prove(body, now)?;
+        expect_fitting(&scope, self.certified.as_deref(), self.transport)?;
+        Ok(scope)
+    }
+}
+
+/// Refuses a client that comes with another one's certificate, or by a way that it may not.
+fn expect_fitting(
+    scope: &ClientScope,
+    certified: Option<&ClientScope>,
+    transport: Transport,
+) -> Result<(), Failure> {
+    if certified.is_some_and(|other| other.id() != scope.id()) {
+        let message = "the certificate is another client's than what was presented with it";
+        return Err(Failure::new(Reason::TwoIdentities, message));
+    }
+    if scope.comes_by(transport) {
+        return Ok(());
+    }
+    let message = format!(
+        "client `{}` may not come by {}; its `transports` in [[clients]] say how it may",
+        scope.id(),
+        transport.as_str()
+    );
+    let rejection = Rejection::new(Code::Forbidden, message);
+    Err(Failure::with(Reason::WrongTransport, rejection).of(scope.id()))
 }
 
 fn nothing() -> Failure {

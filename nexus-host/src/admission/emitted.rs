@@ -47,7 +47,7 @@ impl Admission {
     /// Why it is not in order.
     pub fn admit_event(&self, mut event: Event, origin: Origin<'_>) -> Result<Admitted, Rejection> {
         if let Origin::Client(client) = origin {
-            client.take()?;
+            self.take(client)?;
         }
         let errors = rules::violations(&event);
         if !errors.is_empty() {

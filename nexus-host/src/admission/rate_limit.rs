@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::config::{Limits, Rate};
 use super::rejection::{Code, Rejection};
 use crate::config::Selector;
+use crate::observe::Tally;
 pub(super) use keyed::Keyed;
 pub use quota::Standing;
 pub(super) use quota::{Bucket, Quota, now};
@@ -20,10 +21,12 @@ pub(super) struct Rates {
     rules: Vec<Rule>,
     table: Keyed,
     whole: Option<Bucket>,
+    refused: Tally<{ Of::ALL.len() }>,
 }
 
 /// A rate for every source or every type that it covers.
 struct Rule {
+    /// A source or a type.
     of: Of,
     covers: Selector,
     quota: Quota,
@@ -31,10 +34,26 @@ struct Rule {
     rest: Bucket,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+/// Whose rate it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Client,
     Source,
     Type,
+    Hub,
+}
+
+impl Of {
+    const ALL: [Self; 4] = [Self::Client, Self::Source, Self::Type, Self::Hub];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Source => "source",
+            Self::Type => "type",
+            Self::Hub => "hub",
+        }
+    }
 }
 
 impl Rates {
@@ -45,7 +64,19 @@ impl Rates {
             whole: limits
                 .rate
                 .map(|rate| Bucket::new(Quota::new(rate, limits.burst))),
+            refused: Tally::new(),
         }
+    }
+
+    /// Counts a refusal: one of its own, or of a client's own rate.
+    pub(super) fn count_refused(&self, of: Of) {
+        self.refused.add(of as usize);
+    }
+
+    /// How many were refused, by whose rate it was.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = Of::ALL.map(Of::as_str);
+        names.into_iter().zip(self.refused.counts())
     }
 
     /// Takes one event's share of every rate that covers it, or of none.
@@ -64,11 +95,8 @@ impl Rates {
             let taken = self.table.take(at, name, &rule.quota, &rule.rest, now);
             if let Err(wait) = taken {
                 self.give_back(at, source, event_type, now);
-                let kind = if rule.of == Of::Source {
-                    "source"
-                } else {
-                    "type"
-                };
+                self.count_refused(rule.of);
+                let kind = rule.of.as_str();
                 let message = format!(
                     "the {kind} `{name}` has used up its rate in limits.rates; wait as long as \
                      Retry-After says"
@@ -81,6 +109,7 @@ impl Rates {
         };
         whole.take(now).map_err(|wait| {
             self.give_back(self.rules.len(), source, event_type, now);
+            self.count_refused(Of::Hub);
             let message = "the hub's clients together have used up limits.rate; wait as long as \
                            Retry-After says";
             Rejection::new(Code::RateLimited, message).with_retry_after(wait)
@@ -117,7 +146,7 @@ impl Rule {
     fn covered<'e>(&self, source: &'e str, event_type: &'e str) -> Option<&'e str> {
         let name = match self.of {
             Of::Source => source,
-            Of::Type => event_type,
+            _ => event_type,
         };
         self.covers.matches(name).then_some(name)
     }

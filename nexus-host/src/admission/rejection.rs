@@ -53,7 +53,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Every code.
+    /// Every code, in the order in which they are declared.
     pub const ALL: [Self; 14] = [
         Self::MalformedJson,
         Self::MalformedEvent,
@@ -271,6 +271,13 @@ mod tests {
         assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
         let long = quoted(&"x".repeat(100_000));
         assert_eq!(long.chars().count(), MAX_QUOTED + 3);
+    }
+
+    #[test]
+    fn every_code_stands_at_its_own_place() {
+        for (place, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place, "{code}");
+        }
     }
 
     #[test]

@@ -3,8 +3,11 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+/// What is run over bytes.
+type Target = fn(&[u8]);
+
 /// Every target.
-const TARGETS: [(&str, fn(&[u8])); 16] = [
+const TARGETS: [(&str, Target); 16] = [
     ("authorization", authorization),
     ("cloudevents", cloudevents),
     ("compressed", compressed),

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use nexus_plugin_api::{
     Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
 };
 use uuid::Uuid;
 
-use crate::admission::{Code, Contracts, Offer, Origin, Rejection};
+use crate::admission::{Admission, Code, Contracts, Offer, Origin, Rejection};
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
-use crate::intake::{Completions, Intake};
+use crate::intake::{Completions, Door, Intake};
 use crate::observe::Tap;
+use crate::observe::metrics::{ContractUse, Counts, EventCount};
 use crate::plugins::Catalog;
 use crate::plugins::port::{ContractStore, Upstream};
 use crate::queue::{BoxFuture, Unavailable};
@@ -47,8 +49,8 @@ impl Upstream for Hub {
         let intake = self.0.clone();
         let plugin = plugin.to_owned();
         Box::pin(async move {
-            let published = intake.publish_new(event, Origin::Plugin(&plugin)).await;
-            published.map_err(Rejection::into_plugin_error)
+            let published = intake.publish_new(Door::Plugin, event, Origin::Plugin(&plugin));
+            published.await.map_err(Rejection::into_plugin_error)
         })
     }
 
@@ -96,6 +98,49 @@ fn storage_failed(unavailable: Unavailable) -> PluginError {
 impl ContractStore for Contracts {
     fn register(&self, offer: Offer<'_>) -> Result<(), String> {
         self.take(offer).map_err(|conflict| conflict.to_string())
+    }
+}
+
+/// What the rooms have counted.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) intake: Arc<Intake>,
+}
+
+impl Counts for Counted {
+    fn contracts(&self, each: &mut dyn FnMut(ContractUse<'_>)) {
+        let now = Utc::now();
+        for contract in self.admission.contracts().list() {
+            let info = contract.info();
+            each(ContractUse {
+                event_type: &info.event_type,
+                version: &info.version.to_string(),
+                is_deprecated: info.deprecated.is_some_and(|date| date <= now),
+                count: contract.uses(),
+            });
+        }
+    }
+
+    fn events(&self, each: &mut dyn FnMut(EventCount)) {
+        self.intake.outcomes(|door, result, count| {
+            let door = door.as_str();
+            each(EventCount {
+                door,
+                result,
+                count,
+            });
+        });
+    }
+
+    fn failed_attempts(&self, each: &mut dyn FnMut(&'static str, u64)) {
+        let counts = self.admission.failed_attempts();
+        counts.for_each(|(reason, count)| each(reason, count));
+    }
+
+    fn rate_limited(&self, each: &mut dyn FnMut(&'static str, u64)) {
+        let counts = self.admission.rate_limited();
+        counts.for_each(|(scope, count)| each(scope, count));
     }
 }
 

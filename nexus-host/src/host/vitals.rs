@@ -45,6 +45,10 @@ impl Vitals {
         }
     }
 
+    pub(super) fn contract_files(&self) -> &[FileReport] {
+        &self.contract_files
+    }
+
     /// Asks the plugins again and again; ends when it is dropped.
     pub(super) async fn watch(self: Arc<Self>) {
         let mut ticks = interval(ASK_EVERY);

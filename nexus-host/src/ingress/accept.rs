@@ -2,6 +2,7 @@
 //! deadline on everything it may wait for, and ends them in good order. It never reads a request itself.
 
 mod connection;
+mod head;
 mod peer;
 mod place;
 mod pulse;

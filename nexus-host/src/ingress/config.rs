@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hyper::http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,8 @@ pub struct Config {
     pub websocket: WebSocketConfig,
     /// How long a client may take to send a request's headers. More than 0; default "10s".
     pub header_timeout: HumanDuration,
-    /// How long a client may take to send a request's body. More than 0; default "30s".
+    /// How long a client may take to send a request's body, and how long it may take nothing of what
+    /// it is sent. More than 0; default "10s".
     pub body_timeout: HumanDuration,
     /// How long a connection may stay open without a request. More than 0; default "75s".
     pub idle_timeout: HumanDuration,
@@ -158,7 +160,7 @@ impl Default for Config {
             tls: None,
             websocket: WebSocketConfig::default(),
             header_timeout: HumanDuration::from_secs(10),
-            body_timeout: HumanDuration::from_secs(30),
+            body_timeout: HumanDuration::from_secs(10),
             idle_timeout: HumanDuration::from_secs(75),
             max_connections: 10_000,
             max_connections_per_peer: 1_000,
@@ -185,6 +187,15 @@ impl Config {
                 "name the roots' file in server.tls.client_ca",
             );
         }
+        for origin in &self.websocket.origins {
+            if !is_web_origin(origin) {
+                section.refuse(
+                    "websocket.origins",
+                    format!("has {}, which is where no page comes from", quoted(origin)),
+                    "write scheme and host without a path, such as \"https://example.org\", or \"*\" for any",
+                );
+            }
+        }
         for origin in &self.webhook_origins {
             if !is_origin(origin) {
                 section.refuse(
@@ -195,6 +206,17 @@ impl Config {
             }
         }
     }
+}
+
+/// Whether a text is what a browser says of a page's place (RFC 6454): scheme, host, and a port that is not
+/// the scheme's own; or `*`.
+fn is_web_origin(text: &str) -> bool {
+    let Some((scheme, place)) = text.split_once("://") else {
+        return text == "*";
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(plain);
+    is_scheme && !place.contains('@') && place.parse::<Authority>().is_ok()
 }
 
 /// Whether a text may stand for who sends: a host's name with or without a port, or `*`.

@@ -28,7 +28,7 @@ use super::accept::Answer;
 use super::follower::{Follower, Next, Wanted};
 use super::ports::Ports;
 use crate::admission::{ClientScope, Code, Rejection};
-use crate::intake::Receipt;
+use crate::intake::{self, Receipt};
 use crate::observe::Passed;
 use door::Door;
 
@@ -106,8 +106,11 @@ impl Hub for HubService {
     ) -> Result<tonic::Response<wire::PublishResponse>, Status> {
         let client = client(&request)?;
         let event = events::read(request.into_inner());
-        let receipt = self.ports.intake.submit_event(&client, event, false).await;
-        let receipt = receipt.map_err(|refused| refusal::status(&refused))?;
+        let receipt = self
+            .ports
+            .intake
+            .submit_event(intake::Door::Grpc, &client, event, false);
+        let receipt = receipt.await.map_err(|refused| refusal::status(&refused))?;
         Ok(tonic::Response::new(events::receipt(&receipt)))
     }
 
@@ -131,7 +134,9 @@ impl Hub for HubService {
                     return stream::iter(vec![Err(refusal::status(&expired))]);
                 }
                 let (read, broken) = until_broken(chunk);
-                let answers = intake.submit_events(&client, read, false).await;
+                let answers = intake
+                    .submit_events(intake::Door::Grpc, &client, read, false)
+                    .await;
                 let answers = answers.iter().map(|answer| Ok(result(answer)));
                 let answers: Vec<_> = answers.chain(broken.map(Err)).collect();
                 stream::iter(answers)

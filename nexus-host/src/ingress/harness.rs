@@ -22,8 +22,9 @@ use super::{
 };
 use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
 use crate::dispatch::port::Observer;
+use crate::host::Counted;
 use crate::intake::{Completions, Intake};
-use crate::observe::Tap;
+use crate::observe::{Metrics, Tap};
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
 
 /// Longer than anything here takes; a test that hangs fails.
@@ -55,7 +56,7 @@ struct Plugins(ReadyStatus);
 
 impl Hooks for Plugins {
     fn knows(&self, source: &str) -> bool {
-        ["echo", "slow", "strange", "busy", "broken"].contains(&source)
+        ["echo", "slow", "strange", "strict", "busy", "broken"].contains(&source)
     }
 
     fn hook<'a>(
@@ -83,6 +84,7 @@ impl Hooks for Plugins {
                     sleep(Duration::from_millis(300)).await;
                     Ok(HookReply::text("at last"))
                 }
+                "strict" => Ok(HookReply::status(401).with_header("x-why", "unsigned")),
                 "strange" => Ok(HookReply::status(99)),
                 "busy" => Err(HookFailure::Unavailable {
                     retry_after: Some(Duration::from_millis(1_500)),
@@ -185,18 +187,21 @@ impl Hub {
             contracts.clone(),
         );
         let plugins = Arc::new(Plugins(settings.ready));
+        let admission = Arc::new(admission);
+        let intake = Arc::new(Intake::new(
+            admission.clone(),
+            queue.clone(),
+            Arc::new(Tell(live.clone())),
+            completions.clone(),
+        ));
         let ports = Ports {
-            intake: Arc::new(Intake::new(
-                Arc::new(admission),
-                queue.clone(),
-                Arc::new(Tell(live.clone())),
-                completions.clone(),
-            )),
+            intake: intake.clone(),
             hooks: plugins.clone(),
             webhooks: Arc::new(Webhooks::new(&settings.webhooks)),
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),
+            metrics: Arc::new(Metrics::new(Arc::new(Counted { admission, intake }))),
         };
         let server = Server::bind(&settings.server).await.unwrap();
         let address = server.http_addr();

@@ -17,6 +17,7 @@ mod handshake;
 mod health;
 mod hooks;
 mod idempotency;
+mod metrics;
 mod problem;
 mod query;
 mod rate;
@@ -43,6 +44,7 @@ use super::accept::Answer;
 use super::config::Config;
 use super::ports::Ports;
 use crate::admission::Admission;
+use crate::intake::Door;
 use problem::Problem;
 
 pub(in crate::ingress) use problem::whole_seconds;
@@ -68,6 +70,13 @@ impl Shared {
         self.ports.intake.admission()
     }
 
+    /// Counts an event, or a request of events, that is refused before its events are looked at.
+    fn count_refused(&self, door: Door, problem: &Problem) {
+        if let Some(code) = problem.admission_code() {
+            self.ports.intake.count_refused(door, code);
+        }
+    }
+
     /// Ready when the server is to stop.
     async fn stopped(&self) {
         // An error means that the server is gone, which is a stop as well.
@@ -77,6 +86,7 @@ impl Shared {
 
 /// The routes, ready to answer.
 fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Router {
+    let clients = ports.intake.admission().clients();
     let shared = Shared {
         ports,
         body_timeout: config.body_timeout.get(),
@@ -84,7 +94,7 @@ fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Rou
         origins: config.websocket.origins.clone(),
         websocket_idle: config.websocket.idle_timeout.get(),
         webhook_origins: config.webhook_origins.clone(),
-        repeats: idempotency::Memory::new(),
+        repeats: idempotency::Memory::new(clients),
         documents: documents::Documents::default(),
         stopping,
     };
@@ -131,6 +141,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
+        ("/metrics", get(metrics::metrics)),
         ("/openapi.json", get(documents::openapi)),
         ("/asyncapi.json", get(documents::asyncapi)),
     ]
@@ -179,6 +190,7 @@ fn loggable(uri: &Uri) -> &str {
         "/v1/",
         "/healthz",
         "/readyz",
+        "/metrics",
         "/openapi.json",
         "/asyncapi.json",
     ];

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::webhooks::Webhooks;
 use crate::intake::Intake;
-use crate::observe::Tap;
+use crate::observe::{Metrics, Tap};
 use crate::queue::BoxFuture;
 
 /// Everything the ingress talks to.
@@ -28,6 +28,8 @@ pub struct Ports {
     pub admin: Arc<dyn Admin>,
     /// Accepted events as they come; whoever follows them subscribes here.
     pub live: Tap,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl fmt::Debug for Ports {

@@ -93,6 +93,14 @@ impl Tls {
     }
 }
 
+/// Whether the files could be used now, without serving anything.
+///
+/// # Errors
+/// Why they could not.
+pub fn check_files(config: &TlsConfig) -> Result<(), TlsError> {
+    read(config).map(|_| ())
+}
+
 fn changed_at(path: Option<&Path>) -> Option<SystemTime> {
     std::fs::metadata(path?)
         .and_then(|file| file.modified())

@@ -94,20 +94,23 @@ impl Receiver {
         self.verifier.needs_body()
     }
 
-    /// Finds out whether the sender is the one it should be. What is wrong goes to the log alone.
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Finds out whether the sender is the one it should be.
+    ///
+    /// # Errors
+    /// What is wrong, for the log alone.
     pub(super) fn verify(
         &self,
         headers: &HeaderMap,
         body: &[u8],
         now: DateTime<Utc>,
-    ) -> Option<Verified> {
-        match self.verifier.verify(headers, body, now) {
-            Ok(proof) => Some(Verified(proof)),
-            Err(Refused(reason)) => {
-                tracing::info!(webhook = self.name, reason, "a webhook was refused");
-                None
-            }
-        }
+    ) -> Result<Verified, &'static str> {
+        let proof = self.verifier.verify(headers, body, now);
+        proof.map(Verified).map_err(|Refused(reason)| reason)
     }
 
     /// What a verified request comes to. `json` is its body, as strict JSON.

@@ -46,9 +46,15 @@ fn event() -> Event {
 async fn accepted_events_are_told_once() {
     let (intake, seen) = intake(10);
     let event = event();
-    let published = intake.publish(event.clone(), Origin::Host).await.unwrap();
+    let published = intake
+        .publish(Door::Host, event.clone(), Origin::Host)
+        .await
+        .unwrap();
     assert_eq!(published.status, PublishStatus::Accepted);
-    let again = intake.publish(event.clone(), Origin::Host).await.unwrap();
+    let again = intake
+        .publish(Door::Host, event.clone(), Origin::Host)
+        .await
+        .unwrap();
     assert_eq!(again.status, PublishStatus::Duplicate);
     assert_eq!(*seen.0.lock(), [event.event_id]);
 }
@@ -57,15 +63,27 @@ async fn accepted_events_are_told_once() {
 async fn what_is_refused_is_not_queued() {
     let (intake, seen) = intake(1);
     let unfit = event().map(|_| RawJson::from_checked("{}"));
-    let refused = intake.publish(unfit, Origin::Host).await.unwrap_err();
+    let refused = intake
+        .publish(Door::Host, unfit, Origin::Host)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::ContractViolation);
     assert_eq!(intake.queue().stats().depth, 0);
-    intake.publish(event(), Origin::Host).await.unwrap();
-    let refused = intake.publish(event(), Origin::Host).await.unwrap_err();
+    intake
+        .publish(Door::Host, event(), Origin::Host)
+        .await
+        .unwrap();
+    let refused = intake
+        .publish(Door::Host, event(), Origin::Host)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::QueueFull);
     assert!(refused.retry_after().is_some());
     intake.queue().close_intake();
-    let refused = intake.publish(event(), Origin::Host).await.unwrap_err();
+    let refused = intake
+        .publish(Door::Host, event(), Origin::Host)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::ShuttingDown);
     assert_eq!(seen.0.lock().len(), 1);
 }
@@ -75,7 +93,7 @@ async fn a_plugin_s_event_has_the_plugin_as_its_source() {
     let (intake, _) = intake(10);
     let new = NewEvent::new("a.b", &json!({ "n": 1 })).unwrap();
     let published = intake
-        .publish_new(new, Origin::Plugin("outlook"))
+        .publish_new(Door::Plugin, new, Origin::Plugin("outlook"))
         .await
         .unwrap();
     let journey = intake.queue().journey(published.event_id).await;

@@ -1,4 +1,5 @@
-"""Publishes with the CloudEvents SDK for Python, in each of its ways, and follows what it sent.
+"""Publishes with the CloudEvents SDK for Python, in each of its ways, and follows what it sent, as
+server-sent events and on a WebSocket.
 
 Called with the hub's address; the key is in NEXUS_KEY. Prints one JSON line for each answer.
 """
@@ -14,6 +15,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from cloudevents.v1 import conversion
 from cloudevents.v1.http import CloudEvent as OlderEvent
+from websockets.sync.client import connect
 
 HUB = sys.argv[1]
 KEY = os.environ["NEXUS_KEY"]
@@ -69,18 +71,33 @@ for mode, convert in ("older binary", conversion.to_binary), ("older structured"
     headers = {name: str(value).encode().decode("latin-1") for name, value in headers.items()}
     send(mode, headers, body)
 
+
+def followed(body):
+    sent = HTTPMessage(headers={"content-type": "application/cloudevents+json"}, body=body)
+    event = from_structured(sent, FORMAT)
+    read = {
+        "source": event.get_source(),
+        "type": event.get_type(),
+        "correlationid": event.get_extension("correlationid"),
+        "data": event.get_data(),
+    }
+    print(json.dumps({"mode": "followed", "event": read}), flush=True)
+
+
 for line in live:
     if line.startswith(b"data: "):
-        sent = HTTPMessage(
-            headers={"content-type": "application/cloudevents+json"},
-            body=line.removeprefix(b"data: ").strip(),
-        )
-        event = from_structured(sent, FORMAT)
-        read = {
-            "source": event.get_source(),
-            "type": event.get_type(),
-            "correlationid": event.get_extension("correlationid"),
-            "data": event.get_data(),
-        }
-        print(json.dumps({"mode": "followed", "event": read}), flush=True)
+        followed(line.removeprefix(b"data: ").strip())
         break
+
+with connect(
+    HUB.replace("http", "ws", 1) + "/v1/ws?type=probe.ping",
+    subprotocols=["cloudevents.json"],
+    additional_headers={"Authorization": f"Bearer {KEY}"},
+) as socket:
+    three = CloudEvent(attributes=attributes("core-5"), data={"n": 6, "note": "websocket"})
+    socket.send(FORMAT.write(three).decode())
+    # The answer and the event, whichever comes first.
+    frames = [socket.recv(timeout=30), socket.recv(timeout=30)]
+    frames.sort(key=lambda frame: "specversion" in json.loads(frame))
+    print(json.dumps({"mode": "websocket", "answer": json.loads(frames[0])}), flush=True)
+    followed(frames[1].encode())

@@ -10,8 +10,9 @@ use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
 use nexus_tests::skip::skipped;
 use serde_json::{Value, json};
 
-const PYTHON_SDK: &str = "cloudevents==2.2.0";
-const JAVASCRIPT_SDK: &str = "cloudevents@10.0.0";
+/// Each with a client for WebSockets, which they leave to others.
+const PYTHON_SDK: &str = "cloudevents==2.2.0 websockets==17.4";
+const JAVASCRIPT_SDK: &str = "cloudevents@10.0.0 ws@8.23.0";
 
 /// What is there, or nothing; the test is then skipped.
 fn or_skip<T>(test: &str, found: Result<T, impl Display>) -> Option<T> {
@@ -40,7 +41,9 @@ fn lines(script: &mut Command) -> Vec<Value> {
 /// Every answer is what an event of the hub's own would get, and every event is worked on.
 async fn check(hub: &Hub, lines: &[Value], source: &str) {
     for line in lines.iter().filter(|line| line["mode"] != "followed") {
-        assert_eq!(line["status"], 202, "{line:#}");
+        if line["mode"] != "websocket" {
+            assert_eq!(line["status"], 202, "{line:#}");
+        }
         let expected = match line["mode"].as_str() {
             Some("binary again") => "duplicate",
             _ => "accepted",
@@ -79,28 +82,32 @@ async fn the_sdk_for_python_publishes_and_follows() {
         "older binary",
         "older structured",
         "followed",
+        "websocket",
+        "followed",
     ];
     assert_eq!(modes, expected);
     check(&hub, &lines, "example.org-python").await;
-    let event = &lines[6]["event"];
-    assert_eq!(
-        *event,
-        json!({
+    for (at, data) in [
+        (6, json!({ "n": 1, "note": "binary" })),
+        (8, json!({ "n": 6, "note": "websocket" })),
+    ] {
+        let expected = json!({
             "source": "example.org-python",
             "type": "probe.ping",
             "correlationid": "Euro \u{20ac} \u{1f600}",
-            "data": { "n": 1, "note": "binary" },
-        })
-    );
+            "data": data,
+        });
+        assert_eq!(lines[at]["event"], expected);
+    }
     let first = lines[0]["answer"]["event_id"].as_str().unwrap();
     let journey = hub.finished(first).await;
     assert_eq!(journey["correlation_id"], "Euro \u{20ac} \u{1f600}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sdk_for_javascript_publishes() {
+async fn the_sdk_for_javascript_publishes_and_follows() {
     let Some(folder) = or_skip(
-        "the_sdk_for_javascript_publishes",
+        "the_sdk_for_javascript_publishes_and_follows",
         node_with(JAVASCRIPT_SDK),
     ) else {
         return;
@@ -109,8 +116,21 @@ async fn the_sdk_for_javascript_publishes() {
     let mut script = Command::new("node");
     script.current_dir(folder);
     let lines = lines(script.arg(fixture("publish.mjs")).arg(hub.url()));
-    assert_eq!(lines.len(), 4);
+    let modes: Vec<_> = lines.iter().map(|line| line["mode"].clone()).collect();
+    let expected = [
+        "binary",
+        "binary again",
+        "structured",
+        "batch",
+        "websocket",
+        "followed",
+    ];
+    assert_eq!(modes, expected);
     check(&hub, &lines, "javascript").await;
+    let expected = json!({
+        "source": "javascript", "type": "probe.ping", "correlationid": "c-1", "data": { "n": 5 },
+    });
+    assert_eq!(lines[5]["event"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,7 +76,7 @@ fn ids(answers: &Value) -> Vec<String> {
 async fn busy_hub() -> (Hub, Vec<String>, Vec<String>) {
     let hub = HubBuilder::new()
         .config(
-            "[dispatch]\nprocessor_timeout = \"10m\"\n[retry]\ndelays = [\"1h\"]\n\
+            "server.body_timeout = \"1m\"\n[dispatch]\nprocessor_timeout = \"10m\"\n[retry]\ndelays = [\"1h\"]\n\
              [breaker]\nfailures = 100\n[queue]\nbackend = \"sqlite\"\ncapacity = 5_000",
         )
         .plugin("probe")

@@ -4,6 +4,7 @@
 // A test binary has no outside that could reach anything.
 #![allow(unreachable_pub)]
 
+mod attackers;
 mod bad_plugins;
 mod cloudevents;
 mod contracts;
@@ -11,8 +12,12 @@ mod damaged_log;
 mod dead_letters;
 mod desktop_toast;
 mod dispatch;
+mod doors;
 mod drain;
+mod http1_conformance;
+mod http2_conformance;
 mod kill;
+mod metrics;
 mod overload;
 mod plugin_calls;
 mod plugin_new;
@@ -21,6 +26,10 @@ mod power_loss;
 mod queue_conformance;
 mod queue_model;
 mod shutdown;
+mod signed;
 mod storage_faults;
+mod suites;
 mod toast_story;
 mod webhooks;
+mod websocket_conformance;
+mod websockets;

@@ -119,3 +119,26 @@ fn a_webhook_that_anybody_may_call_is_pointed_out() {
         .exits(2)
         .says("scheme = \"github\" needs at least one secret");
 }
+
+#[test]
+fn certificates_and_keys_that_cannot_be_read_are_told_before_the_start() {
+    let place = Place::new().hub(
+        "[server.tls]\ncertificate = \"hub.pem\"\nkey = \"hub-key.pem\"\n\
+         [[issuers]]\nissuer = \"login\"\naudience = \"hub\"\njwks_file = \"keys.json\"",
+    );
+    place
+        .run(&["check"])
+        .exits(2)
+        .says("server.tls.certificate: the hub would not start: failed to read ")
+        .says("warning: issuer login: the file ")
+        .says("keys.json cannot be read");
+    place
+        .run(&["run"])
+        .exits(1)
+        .complains("server.tls.certificate");
+    let place = place
+        .file("hub.pem", "no certificate")
+        .file("keys.json", r#"{"keys": []}"#);
+    let told = place.run(&["check"]).exits(2);
+    told.says("hub.pem, which server.tls.certificate names: there is no certificate in it");
+}

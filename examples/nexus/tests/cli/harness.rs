@@ -130,7 +130,7 @@ impl Place {
         lines.read_line(&mut first).unwrap();
         let url = first
             .split_whitespace()
-            .find(|word| word.starts_with("http://"));
+            .find(|word| word.starts_with("http://") || word.starts_with("https://"));
         let url = url.map(str::to_owned);
         let mut running = Running {
             child,

@@ -10,3 +10,4 @@ mod new_plugin;
 mod offline;
 mod online;
 mod run;
+mod tls;

@@ -129,9 +129,9 @@ fn an_address_that_cannot_be_is_told_before_anything_is_sent() {
         .exits(2)
         .complains("give its address with --url");
     place
-        .run_with_key(&["dlq", "list", "--url", "https://hub"])
+        .run_with_key(&["dlq", "list", "--url", "ftp://hub"])
         .exits(2)
-        .complains("--url: https is not spoken here");
+        .complains("--url: ftp is not spoken here");
     let place = Place::new().file("nexus.toml", "[server]\nhttp = 7070\n");
     place
         .run_with_key(&["dlq", "list"])

@@ -42,6 +42,26 @@ fn an_empty_folder_runs_and_says_what_is_missing() {
 }
 
 #[test]
+fn contract_files_without_plugins_make_a_hub_that_knows_their_types() {
+    let place = Place::new()
+        .hub("[plugins]\ncontracts_dir = \"contracts\"")
+        .file(
+            "contracts/paid.json",
+            r#"{"type": "shop.paid", "version": "1.0.0", "schema": {"type": "object"}}"#,
+        )
+        .file("contracts/text.json", "text");
+    let (code, rest) = place.start().end("TERM");
+    assert_eq!(code, Some(0), "{rest}");
+    for expected in [
+        "plugins  none: no plugin files in plugins\n",
+        "contract files  1 registered, 1 refused, from contracts\n",
+        "  refused  text.json: ",
+    ] {
+        assert!(rest.contains(expected), "{expected:?} is missing:\n{rest}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

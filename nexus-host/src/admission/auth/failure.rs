@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use super::super::rate_limit::{Bucket, Keyed, Quota, now};
 use super::super::rejection::{Code, Rejection};
+use crate::observe::Tally;
 
 /// So many failures at once, and so many a minute, are answered with what is wrong; enough for
 /// somebody who sets up a client, too few for somebody who guesses.
 const PER_MINUTE: u32 = 20;
 
-/// Addresses that are counted apart; further ones share a count. 64,000 take at most 2 MiB.
+/// Addresses that are counted apart, for each webhook once more; further ones share a count. 64,000 take
+/// at most 2 MiB.
 const MOST_ADDRESSES: usize = 64_000;
 
 /// Why somebody was not let in, for the log. The words are stable.
@@ -30,15 +32,40 @@ pub(super) enum Reason {
     UnknownIssuer,
     UnknownSubject,
     OutsideWindow,
+    BeforeStart,
     BadSignature,
     Replayed,
     TooManySignatures,
     UnknownCertificate,
     TwoIdentities,
     WrongTransport,
+    /// A webhook that does not prove its sender.
+    Webhook,
 }
 
 impl Reason {
+    /// Every one, in the order in which they are declared.
+    const ALL: [Self; 18] = [
+        Self::NoCredentials,
+        Self::Unreadable,
+        Self::UnknownKey,
+        Self::ExpiredKey,
+        Self::Malformed,
+        Self::BadToken,
+        Self::ExpiredToken,
+        Self::UnknownIssuer,
+        Self::UnknownSubject,
+        Self::OutsideWindow,
+        Self::BeforeStart,
+        Self::BadSignature,
+        Self::Replayed,
+        Self::TooManySignatures,
+        Self::UnknownCertificate,
+        Self::TwoIdentities,
+        Self::WrongTransport,
+        Self::Webhook,
+    ];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::NoCredentials => "no_credentials",
@@ -51,12 +78,14 @@ impl Reason {
             Self::UnknownIssuer => "unknown_issuer",
             Self::UnknownSubject => "unknown_subject",
             Self::OutsideWindow => "outside_window",
+            Self::BeforeStart => "before_start",
             Self::BadSignature => "bad_signature",
             Self::Replayed => "replayed",
             Self::TooManySignatures => "too_many_signatures",
             Self::UnknownCertificate => "unknown_certificate",
             Self::TwoIdentities => "two_identities",
             Self::WrongTransport => "wrong_transport",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -71,9 +100,19 @@ impl fmt::Display for Reason {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: Reason,
-    /// The client, when it is certain or claimed which.
-    client: Option<Arc<str>>,
-    rejection: Rejection,
+    about: About,
+    /// More about it, for the log alone.
+    detail: Option<&'static str>,
+    pub(super) rejection: Rejection,
+}
+
+#[derive(Debug)]
+enum About {
+    Nobody,
+    /// Certain, or claimed.
+    Client(Arc<str>),
+    /// Where it was sent to. Its failures are counted apart from all others.
+    Webhook(Box<str>),
 }
 
 impl Failure {
@@ -85,14 +124,25 @@ impl Failure {
     pub(super) fn with(reason: Reason, rejection: Rejection) -> Self {
         Self {
             reason,
-            client: None,
+            about: About::Nobody,
+            detail: None,
             rejection,
+        }
+    }
+
+    /// A request to a webhook that does not prove its sender.
+    pub(super) fn of_webhook(name: &str, detail: &'static str) -> Self {
+        let message = "the request does not prove that it comes from this webhook's sender";
+        Self {
+            about: About::Webhook(name.into()),
+            detail: Some(detail),
+            ..Self::new(Reason::Webhook, message)
         }
     }
 
     /// Says which client it is about.
     pub(super) fn of(mut self, client: &Arc<str>) -> Self {
-        self.client = Some(client.clone());
+        self.about = About::Client(client.clone());
         self
     }
 }
@@ -102,6 +152,8 @@ pub(super) struct Failures {
     quota: Quota,
     addresses: Keyed,
     rest: Bucket,
+    by_reason: Tally<{ Reason::ALL.len() }>,
+    held_back: Tally<1>,
 }
 
 impl Failures {
@@ -111,7 +163,21 @@ impl Failures {
             quota,
             addresses: Keyed::new(MOST_ADDRESSES),
             rest: Bucket::new(quota),
+            by_reason: Tally::new(),
+            held_back: Tally::new(),
         }
+    }
+
+    /// How many have failed, by why.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = Reason::ALL.map(Reason::as_str);
+        names.into_iter().zip(self.by_reason.counts())
+    }
+
+    /// How many were held back because too many had failed before.
+    pub(super) fn held_back(&self) -> u64 {
+        let [count] = self.held_back.counts();
+        count
     }
 
     /// Counts a failure and tells the log. From an address with too many, the answer no longer says
@@ -125,16 +191,32 @@ impl Failures {
             // Whoever proved to be a client, and is held back or comes the wrong way, guesses
             // nothing.
             Some(peer) if failure.rejection.code() == Code::Unauthenticated => {
-                let name = network(peer).to_string();
-                self.addresses.take(0, &name, &self.quota, &self.rest, now)
+                let network = network(peer);
+                let (rule, name) = match &failure.about {
+                    About::Webhook(webhook) => (1, format!("{network} {webhook}")),
+                    _ => (0, network.to_string()),
+                };
+                self.addresses
+                    .take(rule, &name, &self.quota, &self.rest, now)
             }
             _ => Ok(()),
         };
+        self.by_reason.add(failure.reason as usize);
+        if counted.is_err() {
+            self.held_back.add(0);
+        }
         let peer = peer.map(tracing::field::display);
+        let (client, webhook) = match &failure.about {
+            About::Nobody => (None, None),
+            About::Client(client) => (Some(&**client), None),
+            About::Webhook(webhook) => (None, Some(&**webhook)),
+        };
         tracing::warn!(
             reason = %failure.reason,
             peer,
-            client = failure.client.as_deref(),
+            client,
+            webhook,
+            detail = failure.detail,
             too_many = counted.is_err(),
             "refused to let a client in"
         );
@@ -197,6 +279,40 @@ mod tests {
             fail(&failures, "192.0.2.1", 60 * SECOND).code(),
             Code::Unauthenticated
         );
+    }
+
+    #[test]
+    fn failures_at_a_webhook_hold_back_no_other_one_and_no_client() {
+        let failures = Failures::new();
+        let fail_at = |webhook: &str, peer: &str| {
+            let failure = Failure::of_webhook(webhook, "it does not fit");
+            let peer = Some(peer.parse().unwrap());
+            failures.record_at(peer, failure, 0).code()
+        };
+        for _ in 0..20 {
+            assert_eq!(fail_at("shop", "192.0.2.1"), Code::Unauthenticated);
+        }
+        assert_eq!(fail_at("shop", "192.0.2.1"), Code::RateLimited);
+        assert_eq!(fail_at("shop", "192.0.2.2"), Code::Unauthenticated);
+        assert_eq!(fail_at("billing", "192.0.2.1"), Code::Unauthenticated);
+        let client = fail(&failures, "192.0.2.1", 0);
+        assert_eq!(client.code(), Code::Unauthenticated);
+    }
+
+    #[test]
+    fn failures_are_counted_by_their_reason() {
+        let failures = Failures::new();
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+        for _ in 0..21 {
+            fail(&failures, "192.0.2.1", 0);
+        }
+        for (reason, count) in failures.counts() {
+            let expected = if reason == "unknown_key" { 21 } else { 0 };
+            assert_eq!(count, expected, "{reason}");
+        }
+        assert_eq!(failures.held_back(), 1);
     }
 
     #[test]

@@ -105,12 +105,17 @@ impl Fetcher {
     }
 }
 
+/// The authorities in a file.
+pub(super) fn authorities_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))
+}
+
 /// Trusts these authorities, or the system's.
 fn connector(authorities: Option<&Path>) -> Option<TlsConnector> {
     let certificates = match authorities {
-        Some(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display())),
+        Some(path) => authorities_in(path),
         None => Ok(rustls_native_certs::load_native_certs().certs),
     };
     let mut roots = RootCertStore::empty();

@@ -14,11 +14,10 @@ use super::key_source::KeySource;
 use super::scope::Narrowed;
 use super::token::{Claims, Token};
 
-/// The configured issuers, and the clients that their tokens may name.
-pub(super) struct Issuers(Vec<Issuer>);
+/// The configured issuers by their names, and the clients that their tokens may name.
+pub(super) struct Issuers(HashMap<String, Issuer>);
 
 struct Issuer {
-    name: String,
     audience: String,
     algorithms: Vec<Algorithm>,
     leeway: i64,
@@ -34,12 +33,11 @@ enum Verifier {
 impl Issuers {
     pub(super) fn new(issuers: &[config::Issuer], clients: &[(&Client, Arc<ClientScope>)]) -> Self {
         let alone = issuers.len() == 1;
-        Self(
-            issuers
-                .iter()
-                .filter_map(|issuer| Issuer::new(issuer, alone, clients))
-                .collect(),
-        )
+        let known = issuers.iter().filter_map(|issuer| {
+            let known = Issuer::new(issuer, alone, clients)?;
+            Some((issuer.issuer.clone(), known))
+        });
+        Self(known.collect())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,7 +51,7 @@ impl Issuers {
     pub(super) async fn find(&self, text: &str, now: i64) -> Result<Arc<ClientScope>, Failure> {
         let token = Token::read(text).ok_or_else(|| bad("the token cannot be read"))?;
         let named = token.claims.iss.as_deref();
-        let issuer = self.0.iter().find(|issuer| named == Some(&*issuer.name));
+        let issuer = named.and_then(|name| self.0.get(name));
         let issuer = issuer.ok_or_else(|| {
             let message = "the token's issuer (iss) is not known here";
             Failure::new(Reason::UnknownIssuer, message)
@@ -85,7 +83,6 @@ impl Issuer {
         let subjects = subjects
             .filter_map(|(client, scope)| Some((client.jwt_subject.clone()?, scope.clone())));
         Some(Self {
-            name: issuer.issuer.clone(),
             audience: issuer.audience.clone(),
             algorithms: issuer.algorithms.clone(),
             leeway: i64::try_from(issuer.leeway.as_secs()).unwrap_or(i64::MAX),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::config::{Algorithm, Issuer};
-use super::fetch::Fetcher;
+use super::fetch::{Fetcher, authorities_in};
 use super::key_set::KeySet;
 
 /// For a key that is not there, its set is read anew at most so often: anybody can name keys.
@@ -121,6 +121,20 @@ impl KeySource {
         // Last: until then, whoever needs a key waits for it.
         *self.tried.write() = Some(Instant::now());
     }
+}
+
+/// Whether the files that an issuer's section names hold what they should.
+///
+/// # Errors
+/// Why one does not.
+pub fn check_files(issuer: &Issuer) -> Result<(), String> {
+    if let Some(path) = &issuer.jwks_file {
+        read(path)?;
+    }
+    if let Some(path) = &issuer.ca_file {
+        authorities_in(path)?;
+    }
+    Ok(())
 }
 
 fn read(path: &std::path::Path) -> Result<KeySet, String> {

@@ -43,11 +43,6 @@ impl Nonces {
         }
     }
 
-    /// Whether it was used before. Only [`take`](Self::take) keeps it.
-    pub(super) fn knows(&self, nonce: u128) -> bool {
-        self.held.lock().known.contains(&nonce)
-    }
-
     /// Keeps a nonce until after the second `end`.
     ///
     /// # Errors
@@ -88,7 +83,6 @@ mod tests {
     fn a_nonce_is_taken_once_for_as_long_as_it_could_be_used() {
         let nonces = Nonces::bounded(10);
         assert_eq!(nonces.take(1, 100, 50), Ok(()));
-        assert!(nonces.knows(1));
         assert_eq!(nonces.take(1, 100, 100), Err(Refused::Replayed));
         assert_eq!(nonces.take(1, 200, 101), Ok(()));
     }

@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
 use super::super::config::{Client, Transport};
-use super::super::rate_limit::{RateLimit, Standing};
+use super::super::rate_limit::{Bucket, Quota, RateLimit, Standing, now};
 use super::super::rejection::{Code, Rejection};
 use crate::config::Selector;
 
@@ -25,7 +26,28 @@ struct Grant {
     types: Vec<Selector>,
     transports: Vec<Transport>,
     admin: bool,
+    metrics: bool,
     limit: Option<RateLimit>,
+    refusals: Refusals,
+}
+
+/// What was asked for beyond the scope, as far as the log has not been told.
+struct Refusals {
+    lines: Bucket,
+    left_out: AtomicU64,
+}
+
+/// So many lines of the log at once, and so many a minute, for each client.
+const LINES_PER_MINUTE: u32 = 20;
+
+impl Refusals {
+    fn new() -> Self {
+        let rate = f64::from(LINES_PER_MINUTE) / 60.0;
+        Self {
+            lines: Bucket::new(Quota::new(rate, Some(LINES_PER_MINUTE))),
+            left_out: AtomicU64::new(0),
+        }
+    }
 }
 
 /// What a token leaves of a client's scope.
@@ -33,6 +55,7 @@ struct Grant {
 pub(super) struct Narrowed {
     publish: Vec<(Selector, Selector)>,
     subscribe: bool,
+    metrics: bool,
     admin: bool,
 }
 
@@ -43,6 +66,7 @@ impl Narrowed {
         for word in words {
             match word.split_once(':') {
                 None if word == "subscribe" => narrowed.subscribe = true,
+                None if word == "metrics" => narrowed.metrics = true,
                 None if word == "admin" => narrowed.admin = true,
                 None if word == "publish" => {
                     narrowed.publish.push((Selector::Any, Selector::Any));
@@ -74,7 +98,9 @@ impl ClientScope {
             types: client.types.clone(),
             transports: client.transports.clone(),
             admin: client.admin,
+            metrics: client.metrics,
             limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
+            refusals: Refusals::new(),
         })
     }
 
@@ -101,7 +127,9 @@ impl ClientScope {
             types: vec![types],
             transports: vec![Transport::Http],
             admin: false,
+            metrics: false,
             limit: rate.map(|rate| RateLimit::new(rate, burst)),
+            refusals: Refusals::new(),
         })
     }
 
@@ -131,6 +159,12 @@ impl ClientScope {
         self.grant.admin && self.narrowed.as_ref().is_none_or(|narrowed| narrowed.admin)
     }
 
+    /// Whether it may read what the hub has counted.
+    pub fn may_read_metrics(&self) -> bool {
+        let reads = |narrowed: &Narrowed| narrowed.metrics;
+        self.is_admin() || self.grant.metrics && self.narrowed.as_ref().is_none_or(reads)
+    }
+
     /// Whether it may follow events as they come, those that it [covers](Self::covers).
     pub fn may_subscribe(&self) -> bool {
         let subscribes = |narrowed: &Narrowed| narrowed.subscribe || narrowed.admin;
@@ -145,6 +179,7 @@ impl ClientScope {
         if self.may_subscribe() {
             return Ok(());
         }
+        self.tell_refused("follow events");
         let message = format!(
             "the token lets client `{}` publish only; following events takes `subscribe` in its scope",
             self.id()
@@ -178,6 +213,22 @@ impl ClientScope {
     /// How much of its rate is left; `None` for a client without one.
     pub fn standing(&self) -> Option<Standing> {
         self.grant.limit.as_ref().map(RateLimit::standing)
+    }
+
+    /// Tells the log that the client wanted to do what it may not. Of a flood of such attempts a few are told,
+    /// and later how many were left out.
+    pub(crate) fn tell_refused(&self, wanted: &str) {
+        self.tell_refused_at(wanted, now());
+    }
+
+    fn tell_refused_at(&self, wanted: &str, now: u64) {
+        let refusals = &self.grant.refusals;
+        if refusals.lines.take(now).is_err() {
+            refusals.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let left_out = refusals.left_out.swap(0, Ordering::Relaxed);
+        tracing::warn!(client = %self.id(), wanted, left_out, "refused what a client may not do");
     }
 
     /// Takes one event's share of the client's rate.
@@ -283,5 +334,14 @@ mod tests {
         assert!(!narrow(&plain, "admin").is_admin());
         assert!(!narrow(&admin, "publish subscribe").is_admin());
         assert!(narrow(&admin, "admin").is_admin());
+        let scraper = Client {
+            metrics: true,
+            ..plain.clone()
+        };
+        assert!(narrow(&scraper, "metrics").may_read_metrics());
+        assert!(narrow(&admin, "admin").may_read_metrics());
+        assert!(!narrow(&scraper, "publish subscribe").may_read_metrics());
+        assert!(!narrow(&plain, "metrics admin").may_read_metrics());
+        assert!(!narrow(&admin, "metrics").may_read_metrics());
     }
 }

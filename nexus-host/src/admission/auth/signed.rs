@@ -1,9 +1,11 @@
 //! Signed requests: receives the parameters of `Authorization: Nexus-HMAC-SHA256`, hands on a claim,
 //! and once the body is there the client that has made it. A claim is nothing until it is proven,
-//! and proven once.
+//! and proven once. Until then nobody learns from its way whether the client that it names exists: a
+//! claim of nobody goes the whole way, against secrets that nobody knows.
 //!
 //! What is signed is `TIMESTAMP\nNONCE\nMETHOD\nPATH?QUERY\nhex(SHA-256(BODY))`, the body as it was
-//! sent. Nonces are kept after the signature was found right, so nobody else can use them up.
+//! sent. Nonces are kept after the signature was found right, so nobody else can use them up. Those of
+//! the process before are gone, so what was signed before this one started is refused.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,14 +27,26 @@ pub(super) const SCHEME: &str = "Nexus-HMAC-SHA256";
 /// How long a nonce may be, in characters: at least as much as one drawn at random needs.
 const NONCE: std::ops::RangeInclusive<usize> = 16..=64;
 
+/// As many secrets as a client may have: each claim is held against so many.
+const KEYS: usize = 2;
+
 /// The clients that sign.
-pub(super) struct Signers(HashMap<Arc<str>, Arc<Signer>>);
+pub(super) struct Signers {
+    clients: HashMap<Arc<str>, Arc<Signer>>,
+    /// What a claim is held against that names nobody who signs.
+    nobody: Arc<Signer>,
+    /// The longest window of any client: what is further off is no claim at all.
+    longest: i64,
+}
 
 struct Signer {
-    scope: Arc<ClientScope>,
-    keys: Vec<hmac::Key>,
+    /// None for the signer that is nobody.
+    scope: Option<Arc<ClientScope>>,
+    keys: [hmac::Key; KEYS],
     /// Seconds that the time may be off, either way.
     window: i64,
+    /// When this process began, in seconds since 1970: what was signed before may have been used then.
+    since: i64,
     nonces: Nonces,
 }
 
@@ -49,7 +63,10 @@ pub(super) struct Claim {
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim")
-            .field("client", self.signer.scope.id())
+            .field(
+                "client",
+                &self.signer.scope.as_ref().map(|scope| scope.id()),
+            )
             .finish_non_exhaustive()
     }
 }
@@ -63,27 +80,48 @@ struct Parameters<'p> {
 }
 
 impl Signers {
-    pub(super) fn new(clients: &[(&Client, Arc<ClientScope>)]) -> Self {
+    /// `started`: when this process began to take signatures, in seconds since 1970.
+    pub(super) fn new(clients: &[(&Client, Arc<ClientScope>)], started: i64) -> Self {
         let signers = clients.iter().filter(|(client, _)| !client.hmac.is_empty());
         let signers = signers.map(|(client, scope)| {
             let key = |secret: &crate::config::Secret| {
                 hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())
             };
+            let mut keys = client.hmac.iter().map(key);
+            let window = window_of(client);
             let signer = Signer {
-                scope: scope.clone(),
-                keys: client.hmac.iter().map(key).collect(),
-                window: i64::try_from(client.hmac_window.as_secs()).unwrap_or(i64::MAX / 4),
+                scope: Some(scope.clone()),
+                keys: std::array::from_fn(|_| keys.next().unwrap_or_else(unknown_key)),
+                window,
+                since: started,
                 nonces: Nonces::new(),
             };
             (scope.id().clone(), Arc::new(signer))
         });
-        Self(signers.collect())
+        let clients: HashMap<_, _> = signers.collect();
+        let windows = clients.values().map(|signer| signer.window);
+        let longest = windows
+            .max()
+            .unwrap_or_else(|| window_of(&Client::default()));
+        let nobody = Signer {
+            scope: None,
+            keys: std::array::from_fn(|_| unknown_key()),
+            window: longest,
+            since: started,
+            nonces: Nonces::new(),
+        };
+        Self {
+            clients,
+            nobody: Arc::new(nobody),
+            longest,
+        }
     }
 
     /// Looks at everything that needs no body. `now` in seconds since 1970.
     ///
     /// # Errors
-    /// When it cannot be read, names nobody who signs, is not of this time, or was there before.
+    /// When it cannot be read, or is not of this time. Both are told alike of a client that exists and of
+    /// one that does not.
     pub(super) fn claim(
         &self,
         parameters: &str,
@@ -93,54 +131,53 @@ impl Signers {
     ) -> Result<Claim, Failure> {
         let given = Parameters::read(parameters)
             .map_err(|message| Failure::new(Reason::Malformed, message))?;
-        let signer = self.0.get(given.client).ok_or_else(wrong)?;
-        let id = signer.scope.id();
         // Digits alone: a sign or a space could be written in two ways for one signature.
         let digits = given.timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let timestamp = given.timestamp.parse().ok().filter(|_| digits);
         let timestamp: i64 = timestamp.ok_or_else(|| {
             let message = "Timestamp must be whole seconds since 1970";
-            Failure::new(Reason::Malformed, message).of(id)
+            Failure::new(Reason::Malformed, message)
         })?;
-        signer.expect_near(timestamp, now)?;
-        let nonce = short(given.nonce);
-        if signer.nonces.knows(nonce) {
-            return Err(replayed().of(id));
-        }
+        expect_near(timestamp, now, self.longest)?;
+        let signer = self.clients.get(given.client).unwrap_or(&self.nobody);
         Ok(Claim {
             signer: signer.clone(),
             timestamp,
-            nonce,
+            nonce: short(given.nonce),
             head: format!("{timestamp}\n{}\n{method}\n{target}\n", given.nonce),
             signature: given.signature,
         })
     }
 }
 
-impl Signer {
-    /// Refuses what was signed too long ago, or is from the future.
-    fn expect_near(&self, timestamp: i64, now: i64) -> Result<(), Failure> {
-        if timestamp.abs_diff(now) <= self.window.unsigned_abs() {
-            return Ok(());
-        }
-        let message = format!(
-            "the request was signed more than {} s from now ({now}); set the clock and sign it again",
-            self.window
-        );
-        Err(Failure::new(Reason::OutsideWindow, message).of(self.scope.id()))
+fn window_of(client: &Client) -> i64 {
+    i64::try_from(client.hmac_window.as_secs()).unwrap_or(i64::MAX / 4)
+}
+
+/// A key that nobody has.
+fn unknown_key() -> hmac::Key {
+    let secret: [u8; 32] = rand::random();
+    hmac::Key::new(hmac::HMAC_SHA256, &secret)
+}
+
+/// Refuses what was signed too long ago, or is from the future.
+fn expect_near(timestamp: i64, now: i64, window: i64) -> Result<(), Failure> {
+    if timestamp.abs_diff(now) <= window.unsigned_abs() {
+        return Ok(());
     }
+    let message = format!(
+        "the request was signed more than {window} s before now ({now}), or after it; set the clock and \
+         sign it again"
+    );
+    Err(Failure::new(Reason::OutsideWindow, message))
 }
 
 impl Claim {
-    /// The client it claims to be.
-    pub(super) fn scope(&self) -> &Arc<ClientScope> {
-        &self.signer.scope
-    }
-
     /// Proves it, with the body as it was sent, and uses it up.
     ///
     /// # Errors
-    /// When the signature is not right, or was there before.
+    /// When the signature is not right, whoever it names; and for whoever has the secret, when it is too
+    /// old, or was there before, or may have been.
     pub(super) fn prove(self, body: &[u8], now: i64) -> Result<Arc<ClientScope>, Failure> {
         let Self {
             signer,
@@ -149,20 +186,23 @@ impl Claim {
             head,
             signature,
         } = self;
-        // Once more: the body may have taken its time, and a nonce is remembered for the window only.
-        signer.expect_near(timestamp, now)?;
-        let id = signer.scope.id();
         let signed = head + &hex::encode(Sha256::digest(body));
-        // Each is tried, whichever is right.
-        let right = signer.keys.iter().fold(false, |right, key| {
-            hmac::verify(key, signed.as_bytes(), &signature).is_ok() | right
-        });
+        let right = is_by_one_of(&signer.keys, signed.as_bytes(), &signature);
+        let Some(scope) = &signer.scope else {
+            return Err(wrong());
+        };
+        let id = scope.id();
         if !right {
             return Err(wrong().of(id));
         }
+        // Now, for the body may have taken its time, and a nonce is remembered for the window only.
+        expect_near(timestamp, now, signer.window).map_err(|failure| failure.of(id))?;
+        if timestamp < signer.since {
+            return Err(before_start(signer.since, now).of(id));
+        }
         let end = timestamp.saturating_add(signer.window);
         match signer.nonces.take(nonce, end, now) {
-            Ok(()) => Ok(signer.scope.clone()),
+            Ok(()) => Ok(scope.clone()),
             Err(Refused::Replayed) => Err(replayed().of(id)),
             Err(Refused::Full { until }) => {
                 let wait = Duration::from_secs(until.saturating_sub(now).max(0).unsigned_abs() + 1);
@@ -175,11 +215,30 @@ impl Claim {
     }
 }
 
+/// Each key is tried, whichever is right.
+fn is_by_one_of(keys: &[hmac::Key], signed: &[u8], signature: &[u8]) -> bool {
+    keys.iter().fold(false, |right, key| {
+        hmac::verify(key, signed, signature).is_ok() | right
+    })
+}
+
 /// The same for a client that does not exist: who may sign is nobody's business.
 fn wrong() -> Failure {
     let message = "the signature is not right; it must be the HMAC-SHA256, with the client's secret, \
                    of Timestamp, Nonce, method, path with query, and SHA-256 of the body";
     Failure::new(Reason::BadSignature, message)
+}
+
+/// The hub has forgotten what it took before it started, this request perhaps among it.
+fn before_start(since: i64, now: i64) -> Failure {
+    let wait = since.saturating_sub(now).max(0).unsigned_abs() + 1;
+    let message = format!(
+        "the hub has started since the request was signed, and cannot know whether it was there already; \
+         sign it again, with a Timestamp that is not before {since}"
+    );
+    let rejection = Rejection::new(Code::RateLimited, message);
+    let rejection = rejection.with_retry_after(Duration::from_secs(wait));
+    Failure::with(Reason::BeforeStart, rejection)
 }
 
 fn replayed() -> Failure {

@@ -82,6 +82,8 @@ pub struct Client {
     pub transports: Vec<Transport>,
     /// Whether it may use `/v1/admin`. Default false.
     pub admin: bool,
+    /// Whether it may read `/metrics`, as it may with `admin`. Default false.
+    pub metrics: bool,
     /// How many events it may publish per second, more than 0. Default no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
@@ -109,6 +111,7 @@ impl Default for Client {
             types: Vec::new(),
             transports: Transport::ALL.to_vec(),
             admin: false,
+            metrics: false,
             rate: None,
             burst: None,
         }

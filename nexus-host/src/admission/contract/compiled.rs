@@ -11,7 +11,7 @@ use nexus_plugin_api::ContractInfo;
 
 use super::super::envelope::escaped;
 use super::super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, cut};
-use super::super::strict_json::{Borrowed, Tree};
+use super::super::strict_json::{Borrowed, Members, Tree};
 use super::conflict::ContractConflict;
 use super::rule::{MAX_RULES, Rule};
 
@@ -82,6 +82,11 @@ impl Contract {
 
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Whether the schema takes a payload without a field.
+    pub(crate) fn takes_empty(&self) -> bool {
+        self.validator.is_valid(&Tree::Object(Members::default()))
     }
 
     /// Holds a payload against the schema.

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::mem;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -138,7 +139,12 @@ impl Part {
             return false;
         }
         self.swept = Some(now);
-        self.full.retain(|_, full| *full > now);
+        if self.full.values().any(|full| *full <= now) {
+            // Into a new map: in the old one, the places of what is dropped stay marked, and a map in which
+            // too few places are unmarked grows beyond what it was meant to take.
+            let held = mem::take(&mut self.full).into_iter();
+            self.full = held.filter(|(_, full)| *full > now).collect();
+        }
         self.full.len() < most
     }
 }

@@ -154,6 +154,21 @@ fn more_names_than_there_is_room_for_stay_within_the_bound() {
 }
 
 #[test]
+fn names_that_come_and_go_take_no_more_room_than_those_that_stay() {
+    let quota = Quota::new(10.0, Some(1));
+    let rest = Bucket::new(quota);
+    // 7,168 names in each of 16 parts are what 8,192 places take.
+    let table = Keyed::new(16 * 7_168);
+    let mut through = 0;
+    for name in 0..1_000_000_u64 {
+        let now = name * 2_000;
+        through += usize::from(table.take(0, &name.to_string(), &quota, &rest, now).is_ok());
+    }
+    assert!(table.bytes() <= 16 * 8_192 * 17, "{}", table.bytes());
+    assert!(through > 900_000, "{through}");
+}
+
+#[test]
 fn strangers_cannot_have_a_used_up_bucket_dropped() {
     let quota = Quota::new(1.0, Some(2));
     let rest = Bucket::new(quota);

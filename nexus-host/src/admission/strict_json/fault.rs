@@ -2,12 +2,14 @@
 //! line and column. It never shows a value.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 use crate::admission::rejection::{Code, Rejection};
 
 /// Why a text was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::admission) enum Reason {
+    NoText,
     Syntax(String),
     DuplicateKey(String),
     WideInteger,
@@ -23,6 +25,7 @@ pub(in crate::admission) enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoText => f.write_str("not valid JSON: not UTF-8"),
             Self::Syntax(what) => write!(f, "not valid JSON: {what}"),
             Self::DuplicateKey(key) => write!(f, "the key {key} occurs twice in one object"),
             Self::WideInteger => f.write_str(
@@ -58,8 +61,16 @@ pub(in crate::admission) struct Fault {
 }
 
 impl Fault {
+    /// Of bytes that are no text, from the first that is none.
+    pub(in crate::admission) fn no_text(error: Utf8Error) -> Self {
+        Self {
+            reason: Reason::NoText,
+            offset: error.valid_up_to(),
+        }
+    }
+
     /// As it is answered; `text` is what was parsed.
-    pub(in crate::admission) fn into_rejection(self, text: &str) -> Rejection {
+    pub(in crate::admission) fn into_rejection(self, text: impl AsRef<[u8]>) -> Rejection {
         let code = match self.reason {
             Reason::LongString(_)
             | Reason::LongArray(_)
@@ -67,7 +78,8 @@ impl Fault {
             | Reason::LongBatch(_) => Code::PayloadTooLarge,
             _ => Code::MalformedJson,
         };
-        let before = &text.as_bytes()[..self.offset.min(text.len())];
+        let text = text.as_ref();
+        let before = &text[..self.offset.min(text.len())];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let line_start = before.iter().rposition(|byte| *byte == b'\n');
         let column = before.len() - line_start.map_or(0, |at| at + 1) + 1;

@@ -228,7 +228,7 @@ proptest! {
                     Reason::ControlInKey(_) => text.contains('\\'),
                     Reason::LongArray(_) | Reason::ManyKeys(_) => text.len() > 80,
                     Reason::LongString(_) => text.len() > 64,
-                    Reason::Syntax(_) | Reason::LongBatch(_) => false,
+                    Reason::NoText | Reason::Syntax(_) | Reason::LongBatch(_) => false,
                 };
                 prop_assert!(witnessed, "{:?}", fault);
             }

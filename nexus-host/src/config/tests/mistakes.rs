@@ -165,7 +165,7 @@ fn clients() {
             "config:9: clients[1].rate: must be more than 0 and at most 1000000000",
             "config:11: clients[2].id: must not be empty",
             "config:12: clients[2].key_sha256: the value is not a sha256; write its 64 hexadecimal digits",
-            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `certificate_sha256`, `certificate_subject`, `hmac`, `hmac_window`, `id`, `jwt_issuer`, `jwt_subject`, `key_sha256`, `keys`, `rate`, `sources`, `transports`, `types`",
+            "config:13: clients[2].role: unknown key; known are `admin`, `burst`, `certificate_sha256`, `certificate_subject`, `hmac`, `hmac_window`, `id`, `jwt_issuer`, `jwt_subject`, `key_sha256`, `keys`, `metrics`, `rate`, `sources`, `transports`, `types`",
             "config:14: clients[3].id: is missing",
             "config:17: clients[3].burst: must be from 1 to 1000000000",
         ]
@@ -354,6 +354,21 @@ fn origins_of_web_hooks() {
             "config:2: server.webhook_origins: has ``, which is the name of no host; write hosts such as \"eventgrid.azure.net\", or \"*\" for any",
             "config:2: server.webhook_origins: has `https://a/`, which is the name of no host; write hosts such as \"eventgrid.azure.net\", or \"*\" for any",
         ]
+    );
+}
+
+#[test]
+fn origins_of_pages() {
+    let wrong = |found: &str| {
+        format!(
+            "config:2: server.websocket.origins: has `{found}`, which is where no page comes from; write scheme and host without a path, such as \"https://example.org\", or \"*\" for any"
+        )
+    };
+    assert_eq!(
+        told(
+            "[server.websocket]\norigins = [\"https://a.example:8443\", \"*\", \"http://[::1]\", \"a.example\", \"https://a/\", \"https://me@a\", \"null\"]\n"
+        ),
+        ["a.example", "https://a/", "https://me@a", "null"].map(wrong)
     );
 }
 

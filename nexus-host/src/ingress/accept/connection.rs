@@ -24,12 +24,13 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::super::config::Config;
 use super::super::tls::Tls;
-use super::Answer;
 use super::peer::{PeerAddress, PeerCertificate};
 use super::place::Place;
 use super::pulse::{Doing, Pulse};
 use super::socket::Socket;
 use super::stream::{Answered, Asked, Stream};
+use super::{Answer, head};
+use crate::queue::BoxFuture;
 
 /// The most that one connection reads ahead, and so the most that headers may weigh.
 const READ_BUFFER: usize = 64 * 1024;
@@ -110,9 +111,16 @@ pub(super) async fn serve(
                 let certificate = PeerCertificate(certificate.clone());
                 request.extensions_mut().insert(certificate);
             }
-            let answer = answer(request);
+            let answer: BoxFuture<'static, _> = match head::refused(&request) {
+                Some(refused) => Box::pin(async { refused }),
+                None => answer(request),
+            };
+            let pulse = pulse.clone();
             async move {
-                let answer = answer.await;
+                let mut answer = answer.await;
+                if pulse.is_last() {
+                    head::close(&mut answer);
+                }
                 Ok::<_, Infallible>(answer.map(|body| Answered::new(body, asked)))
             }
         });

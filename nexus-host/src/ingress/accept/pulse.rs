@@ -33,6 +33,8 @@ pub(super) struct Pulse {
     beat: AtomicU32,
     /// Whether a request was answered without reading all of its body.
     unread: AtomicBool,
+    /// Whether the request of HTTP/1 that is being answered had trailers.
+    trailers: AtomicBool,
     /// Answers of HTTP/2 of which a part was offered and not taken: their streams have no room.
     offered: AtomicU32,
     /// The socket, once HTTP is done with it, and its place.
@@ -91,6 +93,7 @@ impl Pulse {
     pub(super) fn asked(self: &Arc<Self>, is_http2: bool) -> Request {
         self.is_http2.store(is_http2, Ordering::Relaxed);
         self.unread.store(false, Ordering::Relaxed);
+        self.trailers.store(false, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.now(Doing::Answering);
         Request {
@@ -134,6 +137,17 @@ impl Pulse {
     /// Whether the client may still be sending what nobody reads. In HTTP/2 it is told to stop.
     pub(super) fn has_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed)
+    }
+
+    /// A body ended with trailers.
+    pub(super) fn trailed(&self) {
+        self.trailers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing behind the request may be read. Who takes a single LF for the end of a line may see
+    /// the end of trailers, and the next request, where the library still reads trailers.
+    pub(super) fn is_last(&self) -> bool {
+        self.trailers.load(Ordering::Relaxed) && !self.is_http2.load(Ordering::Relaxed)
     }
 
     pub(super) fn hand_back(&self, socket: (Socket, Place)) {

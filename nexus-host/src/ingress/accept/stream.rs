@@ -125,7 +125,13 @@ impl Body for Asked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let poll = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &poll
+            && frame.is_trailers()
+        {
+            self.pulse.trailed();
+        }
+        poll
     }
 
     fn is_end_stream(&self) -> bool {

@@ -19,9 +19,13 @@ use super::refusal;
 use crate::admission::{Credentials, Presented, Transport};
 use crate::ingress::http;
 use crate::ingress::ports::Ports;
+use crate::intake;
 
 /// Calls for which one has to be known.
 const HUB: &str = "/nexus.v1.Hub/";
+
+/// Those of them that bring events.
+const PUBLISHING: &str = "/nexus.v1.Hub/Publish";
 
 /// Calls whose messages come as long as the caller likes.
 const STREAMS: [&str; 3] = [
@@ -64,7 +68,13 @@ impl Door {
             let admission = self.ports.intake.admission();
             match admission.authenticate(&credentials(&head)).await {
                 Ok(client) => head.extensions.insert(client),
-                Err(refused) => return refusal::status(&refused).into_http(),
+                Err(refused) => {
+                    if path.starts_with(PUBLISHING) {
+                        let intake = &self.ports.intake;
+                        intake.count_refused(intake::Door::Grpc, refused.code());
+                    }
+                    return refusal::status(&refused).into_http();
+                }
             };
         }
         let is_stream = STREAMS.contains(&&*path);

@@ -9,7 +9,7 @@ use nexus_proto::nexus::v1 as wire;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use crate::admission::{Code, Rejection, Violation, rules};
+use crate::admission::{Code, Notice, Rejection, Violation, rules};
 use crate::ingress::cloudevents::{self, Attributes};
 use crate::intake::Receipt;
 
@@ -164,6 +164,18 @@ pub(super) fn receipt(receipt: &Receipt) -> wire::PublishResponse {
         event_id: receipt.event_id.to_string(),
         status: status.into(),
         first_accepted_at: receipt.first_accepted_at.as_ref().map(timestamp),
+        deprecation: receipt.notice.as_deref().map(deprecation),
+    }
+}
+
+/// That the version which was sent is outdated.
+fn deprecation(notice: &Notice) -> wire::Deprecation {
+    let successor = notice.successor.as_ref();
+    wire::Deprecation {
+        contract_version: notice.contract_version.to_string(),
+        deprecated: notice.deprecated.as_ref().map(timestamp),
+        sunset: notice.sunset.as_ref().map(timestamp),
+        successor: successor.map(ToString::to_string).unwrap_or_default(),
     }
 }
 

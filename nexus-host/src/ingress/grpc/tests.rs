@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use nexus_plugin_api::ContractInfo;
 use nexus_proto::io::cloudevents::v1 as cloud;
 use nexus_proto::nexus::v1::hub_client::HubClient;
 use nexus_proto::nexus::v1::publish_result::Result as Either;
 use nexus_proto::nexus::v1::subscribe_response::Kind as Sent;
 use nexus_proto::nexus::v1::{self as wire, publish_request::Kind};
+use serde_json::json;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
@@ -412,4 +414,39 @@ async fn a_signature_lets_nobody_call() {
         assert_eq!(refused.code(), Code::Unauthenticated, "{method} {target}");
     }
     assert_eq!(hub.queue.stats().depth, 0);
+}
+
+#[tokio::test]
+async fn the_sender_of_an_outdated_version_is_told() {
+    let hub = Hub::start(|_| {}).await;
+    let mut info = ContractInfo::new("test.old", "1.0.0".parse().unwrap(), json!({}));
+    info.deprecated = Some("2026-01-01T00:00:00Z".parse().unwrap());
+    hub.contracts.register("test", info).unwrap();
+    let next = ContractInfo::new("test.old", "2.0.0".parse().unwrap(), json!({}));
+    hub.contracts.register("test", next).unwrap();
+    let mut client = HubClient::new(channel(&hub).await);
+    let event = |version: &str| wire::Event {
+        r#type: "test.old".to_owned(),
+        contract_version: version.to_owned(),
+        ..event(1)
+    };
+    let told = client.publish(with_key("any", publish(event("1.0.0"))));
+    let told = told.await.unwrap().into_inner().deprecation.unwrap();
+    assert_eq!(
+        (&*told.contract_version, &*told.successor),
+        ("1.0.0", "2.0.0")
+    );
+    assert_eq!(told.deprecated.unwrap().seconds, 1_767_225_600);
+    assert_eq!(told.sunset, None);
+    let fine = client.publish(with_key("any", publish(event("2.0.0"))));
+    assert_eq!(fine.await.unwrap().into_inner().deprecation, None);
+    let both = ["1.0.0", "2.0.0"].map(|version| publish(event(version)));
+    let streamed = client.publish_stream(with_key("any", tokio_stream::iter(both)));
+    let mut streamed = streamed.await.unwrap().into_inner();
+    for is_told in [true, false] {
+        match streamed.message().await.unwrap().unwrap().result {
+            Some(Either::Accepted(taken)) => assert_eq!(taken.deprecation.is_some(), is_told),
+            other => panic!("{other:?}"),
+        }
+    }
 }

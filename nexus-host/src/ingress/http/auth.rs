@@ -1,6 +1,7 @@
 //! Who asks: receives a request's head, hands on the client that its credentials prove. It reads no
 //! body; a handler that has one confirms the sender with it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -62,22 +63,39 @@ pub(super) async fn publisher(
     Ok(shared.admission().identify(&credentials).await?)
 }
 
-/// Whoever is behind a request, before its body is read, when the client that it names may
-/// administer.
+/// Whoever is behind a request, before its body is read. Whoever is known already must be an
+/// administrator; the client that [`confirm`] makes of another one is asked [`expect_admin`].
 pub(super) async fn admin_sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
     let sender = sender(shared, head).await?;
-    expect_admin(sender.named())?;
+    sender.known().map_or(Ok(()), expect_admin)?;
     Ok(sender)
 }
 
 /// Refuses a client that may not administer.
-fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
+pub(super) fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     if client.is_admin() {
         return Ok(());
     }
-    tracing::warn!(client = %client.id(), "refused to let a client administer");
+    client.tell_refused("administer");
     let detail = format!(
         "client `{}` may not administer; that takes `admin = true` in its [[clients]] section",
+        client.id()
+    );
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// The client behind a request without a body, when it may read what is counted.
+pub(super) async fn metrics_reader(
+    shared: &Shared,
+    head: &Parts,
+) -> Result<Arc<ClientScope>, Problem> {
+    let client = client(shared, head).await?;
+    if client.may_read_metrics() {
+        return Ok(client);
+    }
+    client.tell_refused("read the metrics");
+    let detail = format!(
+        "client `{}` may not read the metrics; that takes `metrics = true` in its [[clients]] section",
         client.id()
     );
     Err(Problem::new(Code::Forbidden, detail))
@@ -90,14 +108,19 @@ pub(super) fn presents_something(head: &Parts) -> bool {
 
 /// What a request's head holds of credentials.
 pub(in crate::ingress) fn credentials(head: &Parts, transport: Transport) -> Credentials<'_> {
-    let peer = head.extensions.get::<PeerAddress>();
     let certificate = head.extensions.get::<PeerCertificate>();
     Credentials {
         presented: presented(head),
         certificate: certificate.map(|certificate| &*certificate.0),
-        peer: peer.map(|peer| peer.0.ip()),
+        peer: peer(head),
         transport,
     }
+}
+
+/// The address of the other end.
+pub(super) fn peer(head: &Parts) -> Option<IpAddr> {
+    let peer = head.extensions.get::<PeerAddress>();
+    peer.map(|peer| peer.0.ip())
 }
 
 /// Two such headers are none: nobody can tell which one was meant.

@@ -207,6 +207,7 @@ async fn change_all(
     wanted::refuse_query(head.uri.query())?;
     body::expect_json(&head.headers)?;
     let (client, body) = body::receive(&shared, &head.headers, sender, body).await?;
+    auth::expect_admin(&client)?;
     let wanted = Wanted::of(&body)?;
     let dry_run = wanted.dry_run;
     let (meant, more) = select(&shared, wanted).await?;

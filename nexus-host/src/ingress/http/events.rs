@@ -2,7 +2,9 @@
 //! of one. It waits for an outcome only where it is asked to, and then not for ever.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, Request, State as Extracted};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use super::query::{known, refused};
 use super::{Shared, State, auth, body, json, json_text, rate};
 use crate::admission::{ClientScope, Notice, Rejection, Supplied, Transport, quoted};
 use crate::ingress::cloudevents;
-use crate::intake::{Receipt, Submitted};
+use crate::intake::{Door, Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
 
 /// `POST /v1/events`.
@@ -32,30 +34,48 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let sender = auth::publisher(&shared, &head, Transport::Http).await?;
+    let opened = open(&shared, &head, body).await;
+    let opened = opened.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
+    let client = opened.client.clone();
+    let answer = take_in(&shared, &head.headers, opened).await;
+    Ok(rate::announced(&client, answer.into_response()))
+}
+
+/// A request of which everything is known but its events.
+struct Opened {
+    client: Arc<ClientScope>,
+    format: Format,
+    body: Bytes,
+    watched: bool,
+}
+
+async fn open(shared: &Shared, head: &Parts, body: Body) -> Result<Opened, Problem> {
+    let sender = auth::publisher(shared, head, Transport::Http).await?;
     let watched = is_watched(head.uri.query())?;
     let format = Format::of(&head.headers)?;
-    let (client, body) = body::receive(&shared, &head.headers, sender, body).await?;
-    let answer = take_in(&shared, &client, &head.headers, format, body, watched).await;
-    Ok(rate::announced(&client, answer.into_response()))
+    let (client, body) = body::receive(shared, &head.headers, sender, body).await?;
+    Ok(Opened {
+        client,
+        format,
+        body,
+        watched,
+    })
 }
 
 async fn take_in(
     shared: &Shared,
-    client: &ClientScope,
     headers: &HeaderMap,
-    format: Format,
-    body: Bytes,
-    watched: bool,
+    opened: Opened,
 ) -> Result<Response, Problem> {
-    let key = Key::of(headers, client)?;
-    let claim = key.map(|key| Claim::of(shared, key, headers, &body));
-    let claim = claim.transpose()?;
+    let (client, watched) = (opened.client.clone(), opened.watched);
+    let claim = Claim::of(shared, &client, headers, &opened.body);
+    let claim = claim.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
+    let key = claim.as_ref().map(|claim| claim.key);
     let supply = |place| Supplied {
         event_id: key.map(|key| key.event_id(place)),
         ..trace(headers)
     };
-    let submitted = submit(shared, client, format, body, watched, supply).await;
+    let submitted = submit(shared, opened, supply).await;
     if let Some(claim) = claim
         && is_taken(&submitted)
     {
@@ -64,7 +84,7 @@ async fn take_in(
     let submitted = submitted.inspect_err(|refused| {
         tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
     })?;
-    Ok(answer(shared, client, submitted, watched).await)
+    Ok(answer(shared, &client, submitted, watched).await)
 }
 
 /// Whether `?ack=processed` is there. The key that may be in the query was looked at before.
@@ -94,14 +114,18 @@ fn trace(headers: &HeaderMap) -> Supplied<'_> {
 /// Reads the body as what it is and takes in what it holds.
 async fn submit<'s>(
     shared: &Shared,
-    client: &ClientScope,
-    format: Format,
-    body: Bytes,
-    watched: bool,
+    opened: Opened,
     supply: impl Fn(usize) -> Supplied<'s>,
 ) -> Result<Submitted, Rejection> {
     let intake = &shared.ports.intake;
     let admission = shared.admission();
+    let Opened {
+        client,
+        format,
+        body,
+        watched,
+    } = opened;
+    let client = &client;
     let traced = |event: Result<Event, Rejection>| {
         event.map(|mut event| {
             supply(0).trace(&mut event.traceparent, &mut event.tracestate);
@@ -109,12 +133,16 @@ async fn submit<'s>(
         })
     };
     let event = match format {
-        Format::Native => return intake.submit(client, &body, watched, supply).await,
+        Format::Native => {
+            let submitted = intake.submit(Door::Http, client, &body, watched, supply);
+            return submitted.await;
+        }
         Format::Batch => {
-            let events = cloudevents::batch_of(admission, &body)?;
+            let events = cloudevents::batch_of(admission, &body)
+                .inspect_err(|refused| intake.count_refused(Door::Http, refused.code()))?;
             let events = events.into_iter().map(traced).collect();
-            let answers = intake.submit_events(client, events, watched).await;
-            return Ok(Submitted::Many(answers));
+            let answers = intake.submit_events(Door::Http, client, events, watched);
+            return Ok(Submitted::Many(answers.await));
         }
         Format::Structured => cloudevents::structured_of(admission, &body),
         // The event's own copy: what was read may share its memory with other requests.
@@ -123,8 +151,8 @@ async fn submit<'s>(
             cloudevents::event_of(attributes, data)
         }
     };
-    let receipt = intake.submit_event(client, traced(event), watched).await?;
-    Ok(Submitted::One(receipt))
+    let receipt = intake.submit_event(Door::Http, client, traced(event), watched);
+    receipt.await.map(Submitted::One)
 }
 
 fn is_taken(submitted: &Result<Submitted, Rejection>) -> bool {
@@ -145,7 +173,16 @@ struct Claim<'s> {
 }
 
 impl<'s> Claim<'s> {
-    fn of(shared: &'s Shared, key: Key, headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+    /// The key in the headers, if there is one.
+    fn of(
+        shared: &'s Shared,
+        client: &ClientScope,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Option<Self>, Problem> {
+        let Some(key) = Key::of(headers, client)? else {
+            return Ok(None);
+        };
         // What a CloudEvent says in headers belongs to it as well.
         let attributes = headers.iter().filter(|(name, _)| {
             let name = name.as_str();
@@ -159,12 +196,12 @@ impl<'s> Claim<'s> {
         let parts = parts.flat_map(|(name, value)| [name.as_bytes(), value]);
         let content = Content::of(parts.chain([body]));
         let first = shared.repeats.claim(key, content)?;
-        Ok(Self {
+        Ok(Some(Self {
             shared,
             key,
             content,
             is_to_be_freed: first,
-        })
+        }))
     }
 
     /// Something was taken with it.

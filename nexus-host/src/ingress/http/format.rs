@@ -32,6 +32,11 @@ pub(super) enum Format {
 impl Format {
     /// What the headers say.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        // Nobody can tell which of several was meant.
+        if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            let detail = "the content type came more than once; send it once";
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
         let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let media_type = String::from_utf8_lossy(media_type.unwrap_or_default());
         let mut parts = media_type.split(';').map(str::trim);

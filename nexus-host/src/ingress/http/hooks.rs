@@ -15,8 +15,8 @@ use hyper::{HeaderMap, StatusCode};
 use nexus_plugin_api::{HookReply, HookRequest};
 
 use super::problem::Problem;
-use super::{State, body, webhooks};
-use crate::admission::quoted;
+use super::{State, auth, body, webhooks};
+use crate::admission::{Code, quoted};
 use crate::ingress::ports::HookFailure;
 
 const PREFIX: &str = "/v1/hooks/";
@@ -53,6 +53,16 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
         body: body::read(body, limit, shared.body_timeout).await?,
     };
     match shared.ports.hooks.hook(source, request).await {
+        // The plugin's own answer, until too many have failed.
+        Ok(reply) if reply.status == StatusCode::UNAUTHORIZED.as_u16() => {
+            let detail = "the plugin answers 401";
+            let peer = auth::peer(&head);
+            let refused = shared.admission().refuse_webhook(source, peer, detail);
+            match refused.code() {
+                Code::RateLimited => Err(refused.into()),
+                _ => Ok(answered(reply)),
+            }
+        }
         Ok(reply) => Ok(answered(reply)),
         Err(HookFailure::UnknownSource) => Err(unknown(source)),
         Err(HookFailure::Unavailable { retry_after }) => Err(Problem::unavailable(

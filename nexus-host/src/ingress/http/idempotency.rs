@@ -20,8 +20,11 @@ const HEADER: &str = "idempotency-key";
 /// How long a body is remembered.
 const LIFETIME: Duration = Duration::from_hours(24);
 
-/// How many bodies are remembered; beyond, the oldest are forgotten. About 100 bytes each.
+/// How many bodies are remembered, of all clients together; each has an equal share. About 100 bytes each.
 const CAPACITY: usize = 65_536;
+
+/// The least that a client's share is, however many clients there are.
+const LEAST: usize = 1_024;
 
 /// How long a key may be.
 const LONGEST_KEY: usize = 255;
@@ -31,7 +34,11 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x2b7e_90c4_61fa_5d3c_8e15_a94d_73c0_de8
 
 /// A client's key. It stands for the request, and for nobody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key(Uuid);
+pub(super) struct Key {
+    /// Stands for the client.
+    owner: Uuid,
+    own: Uuid,
+}
 
 impl Key {
     /// The key in the headers, if there is one.
@@ -49,13 +56,14 @@ impl Key {
                           characters, as they are or as a quoted string";
             Problem::new(Code::MalformedEvent, detail)
         })?;
-        let own = Uuid::new_v5(&NAMESPACE, client.id().as_bytes());
-        Ok(Some(Self(Uuid::new_v5(&own, key.as_bytes()))))
+        let owner = Uuid::new_v5(&NAMESPACE, client.id().as_bytes());
+        let own = Uuid::new_v5(&owner, key.as_bytes());
+        Ok(Some(Self { owner, own }))
     }
 
     /// The id of the event at that place in the body.
     pub(super) fn event_id(self, place: usize) -> Uuid {
-        Uuid::new_v5(&self.0, place.to_string().as_bytes())
+        Uuid::new_v5(&self.own, place.to_string().as_bytes())
     }
 }
 
@@ -100,28 +108,31 @@ impl Content {
     }
 }
 
-/// The contents that came with keys of late.
+/// The contents that came with keys of late. No client's keys push another one's out.
 pub(super) struct Memory {
-    kept: Mutex<Kept>,
-    capacity: usize,
+    /// By the client. There are no more than the configuration names, for only they get so far.
+    kept: Mutex<HashMap<Uuid, Kept>>,
+    share: usize,
 }
 
+/// Those of one client.
 #[derive(Default)]
 struct Kept {
-    contents: HashMap<Key, (Instant, Content)>,
+    contents: HashMap<Uuid, (Instant, Content)>,
     /// In the order in which they came; some may have been forgotten meanwhile.
-    order: VecDeque<(Instant, Key)>,
+    order: VecDeque<(Instant, Uuid)>,
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
-        Self::with_capacity(CAPACITY)
+    /// For so many clients.
+    pub(super) fn new(clients: usize) -> Self {
+        Self::with_share((CAPACITY / clients.max(1)).max(LEAST))
     }
 
-    fn with_capacity(capacity: usize) -> Self {
+    fn with_share(share: usize) -> Self {
         Self {
             kept: Mutex::default(),
-            capacity,
+            share,
         }
     }
 
@@ -132,8 +143,9 @@ impl Memory {
     pub(super) fn claim(&self, key: Key, content: Content) -> Result<bool, Problem> {
         let now = Instant::now();
         let mut kept = self.kept.lock();
+        let kept = kept.entry(key.owner).or_default();
         kept.forget_until(now);
-        match kept.contents.get(&key) {
+        match kept.contents.get(&key.own) {
             Some((_, before)) if *before == content => Ok(false),
             Some(_) => {
                 let detail = "something else was sent with this Idempotency-Key before; give each \
@@ -141,11 +153,11 @@ impl Memory {
                 Err(Problem::new(Code::Conflict, detail))
             }
             None => {
-                if kept.order.len() == self.capacity {
+                if kept.order.len() == self.share {
                     kept.forget_oldest();
                 }
-                kept.contents.insert(key, (now, content));
-                kept.order.push_back((now, key));
+                kept.contents.insert(key.own, (now, content));
+                kept.order.push_back((now, key.own));
                 Ok(true)
             }
         }
@@ -153,7 +165,9 @@ impl Memory {
 
     /// Forgets a key with which nothing was taken, so that it may come with something better.
     pub(super) fn release(&self, key: Key) {
-        self.kept.lock().contents.remove(&key);
+        if let Some(kept) = self.kept.lock().get_mut(&key.owner) {
+            kept.contents.remove(&key.own);
+        }
     }
 }
 
@@ -180,7 +194,7 @@ impl Kept {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory({} keys)", self.kept.lock().contents.len())
+        write!(f, "Memory({} clients)", self.kept.lock().len())
     }
 }
 
@@ -189,7 +203,12 @@ mod tests {
     use super::*;
 
     fn key(n: u128) -> Key {
-        Key(Uuid::from_u128(n))
+        key_of(0, n)
+    }
+
+    fn key_of(client: u128, n: u128) -> Key {
+        let (owner, own) = (Uuid::from_u128(client), Uuid::from_u128(n));
+        Key { owner, own }
     }
 
     fn content(text: &str) -> Content {
@@ -228,7 +247,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_key_comes_with_one_content_for_a_day() {
-        let memory = Memory::new();
+        let memory = Memory::new(1);
         assert!(memory.claim(key(1), content("a")).is_ok());
         assert!(memory.claim(key(1), content("a")).is_ok());
         assert!(memory.claim(key(1), content("b")).is_err());
@@ -241,9 +260,23 @@ mod tests {
         assert!(memory.claim(key(1), content("c")).is_ok());
     }
 
+    #[test]
+    fn a_client_pushes_out_its_own_keys_and_nobody_else_s() {
+        let memory = Memory::new(40);
+        assert!(memory.claim(key_of(1, 0), content("a")).is_ok());
+        for n in 0..u128::try_from(3 * CAPACITY).unwrap() {
+            memory.claim(key_of(2, n), content("a")).unwrap();
+        }
+        let still_known = memory.claim(key_of(1, 0), content("b"));
+        assert!(still_known.is_err(), "another client has pushed it out");
+        assert!(memory.claim(key_of(2, 0), content("b")).is_ok());
+        let kept = memory.kept.lock();
+        assert!(kept[&Uuid::from_u128(2)].contents.len() <= CAPACITY / 40);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn no_more_are_remembered_than_there_is_room_for() {
-        let memory = Memory::with_capacity(3);
+        let memory = Memory::with_share(3);
         for n in 0..10 {
             tokio::time::advance(Duration::from_secs(1)).await;
             memory.claim(key(n), content("a")).unwrap();
@@ -255,6 +288,7 @@ mod tests {
             memory.release(key(99));
         }
         let kept = memory.kept.lock();
+        let kept = &kept[&Uuid::nil()];
         assert!(kept.order.len() <= 3 && kept.contents.len() <= 3);
     }
 }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
 use serde::Serialize;
 
 use crate::admission::{Code, Rejection, Violation};
@@ -13,9 +16,10 @@ use crate::intake::STORAGE_RETRY;
 use crate::queue::Unavailable;
 
 /// The codes of what HTTP itself knows and admission does not, with their statuses.
-pub(super) const OF_HTTP: [(u16, &str); 4] = [
+pub(super) const OF_HTTP: [(u16, &str); 5] = [
     (405, "method_not_allowed"),
     (408, "request_timeout"),
+    (426, "upgrade_required"),
     (500, "internal"),
     (503, "unavailable"),
 ];
@@ -85,6 +89,11 @@ impl Problem {
         Self::of_http(408, "request_timeout", "Request timeout", detail)
     }
 
+    pub(super) fn other_websocket_version() -> Self {
+        let detail = "WebSockets are of version 13 here, which Sec-WebSocket-Version must name";
+        Self::of_http(426, "upgrade_required", "Upgrade required", detail)
+    }
+
     pub(super) fn internal(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::of_http(500, "internal", "Internal error", detail)
     }
@@ -94,6 +103,13 @@ impl Problem {
             retry_after: Some(retry_after),
             ..Self::of_http(503, "unavailable", "Unavailable", detail)
         }
+    }
+
+    /// The code that admission has for it, if it has one.
+    pub(super) fn admission_code(&self) -> Option<Code> {
+        Code::ALL
+            .into_iter()
+            .find(|code| code.as_str() == self.code)
     }
 
     pub(super) fn as_document<'p>(&'p self, instance: Option<&'p str>) -> Document<'p> {
@@ -154,6 +170,13 @@ impl IntoResponse for Problem {
         if let Some(delay) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(delay)));
         }
+        if self.status == 426 {
+            let version = HeaderValue::from_static("13");
+            headers.insert(SEC_WEBSOCKET_VERSION, version);
+            // RFC 9110, 15.5.22: what to change to.
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         if self.status == 401 {
             let scheme = HeaderValue::from_static("Bearer realm=\"nexus\"");
             headers.insert(WWW_AUTHENTICATE, scheme);
@@ -179,6 +202,7 @@ mod tests {
         let all = [
             Problem::method_not_allowed(),
             Problem::too_slow(),
+            Problem::other_websocket_version(),
             Problem::internal("because"),
             Problem::unavailable("because", Duration::ZERO),
         ];

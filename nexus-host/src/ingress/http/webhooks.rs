@@ -10,15 +10,16 @@ use chrono::{DateTime, Utc};
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
-use nexus_plugin_api::PublishStatus;
+use nexus_plugin_api::{Event, PublishStatus};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::deprecation;
 use super::problem::Problem;
-use super::{Shared, body, json, json_text};
+use super::{Shared, auth, body, json, json_text};
 use crate::admission::{Code, quoted};
 use crate::ingress::webhooks::{Message, Receiver};
-use crate::intake::Receipt;
+use crate::intake::{Door, Receipt};
 
 /// What became of a webhook's event.
 #[derive(Serialize)]
@@ -37,6 +38,41 @@ pub(super) async fn receive(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
+    let opened = open(shared, webhook, path, head, body).await;
+    let opened = opened.inspect_err(|problem| shared.count_refused(Door::Webhook, problem))?;
+    let event = match opened {
+        Opened::Event(event) => *event,
+        Opened::Answered(response) => return Ok(response),
+    };
+    let scope = webhook.scope();
+    let receipt = shared
+        .ports
+        .intake
+        .submit_event(Door::Webhook, scope, Ok(event), false);
+    let receipt = receipt.await.inspect_err(|refused| {
+        tracing::debug!(client = %scope.id(), code = %refused.code(), "refused");
+    })?;
+    let mut response = json(StatusCode::ACCEPTED, &Answer::from(&receipt));
+    if let Some(notice) = &receipt.notice {
+        deprecation::announce(notice, response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// What a request comes to before its event is looked at.
+enum Opened {
+    Event(Box<Event>),
+    /// It holds none, and is answered by this.
+    Answered(Response),
+}
+
+async fn open(
+    shared: &Shared,
+    webhook: &Receiver,
+    path: &str,
+    head: &Parts,
+    body: Body,
+) -> Result<Opened, Problem> {
     if !matches!(path, "" | "/") {
         return Err(Problem::not_found("a webhook has no paths below its own"));
     }
@@ -44,17 +80,15 @@ pub(super) async fn receive(
         let mut response = Problem::method_not_allowed().into_response();
         let post = HeaderValue::from_static("POST");
         response.headers_mut().insert(ALLOW, post);
-        return Ok(response);
+        return Ok(Opened::Answered(response));
     }
     let now = Utc::now();
-    let stranger = || {
-        let detail = "the request does not prove that it comes from this webhook's sender";
-        Problem::new(Code::Unauthenticated, detail)
-    };
     let verify = |body: &[u8]| {
-        webhook
-            .verify(&head.headers, body, now)
-            .ok_or_else(stranger)
+        let verified = webhook.verify(&head.headers, body, now);
+        verified.map_err(|reason| {
+            let admission = shared.admission();
+            admission.refuse_webhook(webhook.name(), auth::peer(head), reason)
+        })
     };
     let early = match webhook.needs_body() {
         true => None,
@@ -69,16 +103,10 @@ pub(super) async fn receive(
     let text = content(&head.headers, &body)?;
     let text = admission.json(&text)?;
     let message = webhook.read(&verified, &head.headers, text, admission.contracts())?;
-    let event = match message {
-        Message::Event(event) => *event,
-        Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
-    };
-    let intake = &shared.ports.intake;
-    let receipt = intake.submit_event(webhook.scope(), Ok(event), false).await;
-    let receipt = receipt.inspect_err(|refused| {
-        tracing::debug!(client = %webhook.scope().id(), code = %refused.code(), "refused");
-    })?;
-    Ok(json(StatusCode::ACCEPTED, &Answer::from(&receipt)))
+    Ok(match message {
+        Message::Event(event) => Opened::Event(event),
+        Message::Ping => Opened::Answered(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
+    })
 }
 
 impl From<&Receipt> for Answer {

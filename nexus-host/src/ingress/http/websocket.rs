@@ -4,6 +4,7 @@
 mod frame;
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) mod fuzz;
+mod opening;
 mod session;
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ const ENVELOPE: usize = 4 * 1024;
 
 /// `GET /v1/ws`.
 pub(super) async fn open(Extracted(shared): State, request: Request) -> Result<Response, Problem> {
-    let (mut head, _) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     expect_origin(&head.headers, &shared.origins)?;
     let sender = auth::publisher(&shared, &head, Transport::WebSocket).await?;
     let client = auth::confirm(&shared, sender, &bytes::Bytes::new())?;
@@ -47,6 +48,7 @@ pub(super) async fn open(Extracted(shared): State, request: Request) -> Result<R
     if wanted.is_some() {
         client.expect_subscriber()?;
     }
+    opening::check(&mut head.headers, &body)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &())
         .await
         .map_err(not_a_websocket)?;
@@ -69,10 +71,13 @@ pub(super) async fn open(Extracted(shared): State, request: Request) -> Result<R
 
 /// Refuses pages in browsers from elsewhere, which would speak in the name of whoever looks at them.
 fn expect_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
-    let Some(origin) = headers.get(ORIGIN) else {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let (Some(origin), further) = (origins.next(), origins.next()) else {
         return Ok(());
     };
-    let origin = origin.to_str().unwrap_or_default();
+    // Several are none that could be let in: nobody can tell which one was meant.
+    let origin = origin.to_str().ok().filter(|_| further.is_none());
+    let origin = origin.unwrap_or_default();
     let is_allowed = allowed
         .iter()
         .any(|one| one == "*" || one.eq_ignore_ascii_case(origin));

@@ -249,11 +249,10 @@ async fn a_server_that_goes_away_and_comes_back_is_followed() {
         .deliver(&behind("3"), question("Three"))
         .await
         .unwrap_err();
-    assert_eq!(
-        (error.code.as_ref(), error.retryable),
-        ("unavailable", true),
-        "{error}"
-    );
+    // Whichever the connection's end reaches first: the request, or the attempt to send it.
+    let code = error.code.as_ref();
+    assert!(matches!(code, "unavailable" | "cancelled"), "{error}");
+    assert!(error.retryable, "{error}");
     assert!(error.message.contains(&address.to_string()), "{error}");
     let Health::Degraded { reason } = plugin.health().await else {
         panic!("it must say that the server is away");

@@ -1,7 +1,6 @@
 //! What a long backlog costs a durable queue: the time until a restart gives out work, and memory.
 
 use std::error::Error;
-use std::fs;
 use std::io::{Write, stdout};
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::durable::{BYTES, PRODUCERS, config};
 use crate::report::{Effort, Report, target_folder};
-use crate::serve;
+use crate::{serve, system};
 
 /// Events leased and settled by a process before its memory is looked at.
 const WORKED_OFF: u32 = 10_000;
@@ -116,10 +115,10 @@ fn resident(folder: &Path) -> Result<Option<f64>, Box<dyn Error>> {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
     let told = String::from_utf8(output.stdout)?;
-    let Some(kib) = told.trim().strip_suffix(" kB") else {
-        return Ok(None);
-    };
-    Ok(Some(kib.trim().parse::<f64>()? / 1_024.0))
+    match told.trim() {
+        "" => Ok(None),
+        kib => Ok(Some(kib.parse::<f64>()? / 1_024.0)),
+    }
 }
 
 /// Works off some of a queue and prints the memory that this process holds then.
@@ -128,10 +127,12 @@ pub(crate) fn work_off_and_tell(folder: &str, events: &str) -> Result<(), Box<dy
     serve::runtime()?.block_on(async {
         let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config(folder.as_ref()), true)?);
         work_off(&queue, events).await?;
-        // Linux only; elsewhere nothing is told.
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        writeln!(stdout(), "{}", resident.unwrap_or_default())?;
+        let resident = system::resident("self");
+        writeln!(
+            stdout(),
+            "{}",
+            resident.map_or_else(String::new, |kib| kib.to_string())
+        )?;
         queue.close_leasing();
         queue.close().await;
         Ok(())

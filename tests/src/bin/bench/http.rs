@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use crate::load::{closed_loop, open_loop, request};
 use crate::report::{Effort, Report};
@@ -86,9 +87,14 @@ pub(crate) fn percentile(sorted: &[u64], percent: usize) -> f64 {
 }
 
 pub(crate) fn noted() -> String {
+    noted_as("bench.noted")
+}
+
+/// The same as any type.
+pub(crate) fn noted_as(event_type: &str) -> String {
     let note = "x".repeat(880);
     format!(
-        r#"{{"type":"bench.noted","source":"bench","priority":"normal","payload":{{"note":"{note}","tags":["one","two","three"],"count":42}}}}"#
+        r#"{{"type":"{event_type}","source":"bench","priority":"normal","payload":{{"note":"{note}","tags":["one","two","three"],"count":42}}}}"#
     )
 }
 
@@ -109,8 +115,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(which: &str) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(which, &[])
+    }
+
+    pub(crate) fn start_with(which: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(which)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -128,12 +139,27 @@ impl Server {
 
     /// Microseconds from due to processed, sorted, since the last time.
     pub(crate) fn latencies(&mut self) -> Result<Vec<u64>, Box<dyn Error>> {
+        Ok(serde_json::from_str(&self.told("latencies")?)?)
+    }
+
+    /// Processor time that it has taken so far.
+    pub(crate) fn processor_time(&mut self) -> Result<Duration, Box<dyn Error>> {
+        let nanos = self.told("processor-time")?;
+        Ok(Duration::from_nanos(nanos.trim().parse()?))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn told(&mut self, what: &str) -> Result<String, Box<dyn Error>> {
         let ask = self.ask.as_mut().ok_or("stopped")?;
-        writeln!(ask, "latencies")?;
+        writeln!(ask, "{what}")?;
         ask.flush()?;
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
+        Ok(line)
     }
 
     pub(crate) fn stop(mut self) -> Result<(), Box<dyn Error>> {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,8 +56,13 @@ fn answer_len(buffer: &[u8]) -> Option<usize> {
 
 /// A POST of one event.
 pub(crate) fn request(body: &str) -> Vec<u8> {
+    request_as(KEY, body)
+}
+
+/// The same of any client.
+pub(crate) fn request_as(key: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY}\r\n\
+        "POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -70,15 +76,30 @@ pub(crate) async fn closed_loop(
     length: Duration,
     request: Vec<u8>,
 ) -> io::Result<f64> {
+    closed_loop_of(to, connections, length, vec![request]).await
+}
+
+/// The same with requests that take turns, on each connection from another one on.
+pub(crate) async fn closed_loop_of(
+    to: SocketAddr,
+    connections: usize,
+    length: Duration,
+    requests: Vec<Vec<u8>>,
+) -> io::Result<f64> {
     let started = Instant::now();
+    let requests: Arc<[Vec<u8>]> = requests.into();
     let mut tasks = JoinSet::new();
-    for _ in 0..connections {
-        let request = request.clone();
+    for number in 0..connections {
+        let requests = requests.clone();
         tasks.spawn(async move {
             let mut connection = Connection::open(to).await?;
+            let first = number * requests.len() / connections;
             let mut done = 0_u64;
-            while started.elapsed() < length {
-                done += u64::from(connection.exchange(&request).await?);
+            for request in requests.iter().cycle().skip(first) {
+                if started.elapsed() >= length {
+                    break;
+                }
+                done += u64::from(connection.exchange(request).await?);
             }
             Ok::<u64, io::Error>(done)
         });

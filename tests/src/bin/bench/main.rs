@@ -1,19 +1,26 @@
 //! The benchmark: every figure as a ratio between two things measured in turn in the same run.
 //!
-//! `bench` prints the figures and writes them as JSON, `bench queue` only those of the durable queue,
-//! `bench backlog` only what a long backlog costs it. With `--quick` after it, each takes a shorter
-//! look. What the other arguments name it starts itself, in processes of their own.
+//! `bench` prints the figures of every part and writes them as JSON; with the name of a part, only that
+//! one's. With `--quick` at the end it takes a shorter look. `bench admit CLIENTS CONTRACTS TURNS` does
+//! nothing but let events in, for a profiler to look at. What the other arguments name it starts itself,
+//! in processes of their own.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is run for")]
 
+mod admission;
+mod attackers;
 mod backlog;
 mod call;
+mod crowd;
 mod durable;
 mod http;
+mod limiter;
 mod load;
 mod logged;
 mod report;
 mod serve;
+mod system;
+mod websockets;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -28,7 +35,11 @@ fn main() -> ExitCode {
         ["serve-hub"] => serve::hub(""),
         ["serve-durable-hub"] => serve::durable_hub(),
         ["serve-logged-hub"] => serve::logged_hub(),
+        ["serve-crowd", clients, contracts] => serve::crowded_hub(clients, contracts),
+        ["serve-websockets"] => serve::websocket_hub(),
         ["work-off", folder, events] => backlog::work_off_and_tell(folder, events),
+        ["admit", clients, contracts, turns] => admission::admit(clients, contracts, turns),
+        ["flood-limiter", names] => limiter::flood_and_tell(names),
         [part @ .., "--quick"] => measure(part, &Effort::QUICK),
         part => measure(part, &Effort::FULL),
     };
@@ -41,31 +52,50 @@ fn main() -> ExitCode {
     }
 }
 
+/// What can be measured alone.
+const PARTS: [&str; 8] = [
+    "call",
+    "ingest",
+    "admission",
+    "limiter",
+    "websockets",
+    "attackers",
+    "queue",
+    "backlog",
+];
+
 /// Measures one part, or everything.
-fn measure(part: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
-    let (all, queue, file) = match part {
-        [] => (true, true, "bench.json"),
-        ["queue"] => (false, true, "bench-queue.json"),
-        ["backlog"] => (false, false, "bench-backlog.json"),
+fn measure(wanted: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
+    let (parts, file) = match wanted {
+        [] => (&PARTS[..], "bench.json".to_owned()),
+        ["queue"] => (&["queue", "backlog"][..], "bench-queue.json".to_owned()),
+        [part] if PARTS.contains(part) => (wanted, format!("bench-{part}.json")),
         other => {
-            return Err(
-                format!("usage: bench [queue | backlog] [--quick]; found {other:?}").into(),
-            );
+            let parts = PARTS.join(" | ");
+            return Err(format!("usage: bench [{parts}] [--quick]; found {other:?}").into());
         }
     };
     let mut report = Report::new(effort);
-    runtime()?.block_on(async {
-        if all {
-            call::measure(effort, &mut report).await?;
-            http::measure(effort, &mut report).await?;
-        }
-        if queue {
-            durable::measure(effort, &mut report).await?;
-            durable::measure_hubs(effort, &mut report).await?;
-        }
-        backlog::measure(effort, &mut report).await
-    })?;
-    report.finish(file)
+    let runtime = runtime()?;
+    for part in parts {
+        runtime.block_on(async {
+            match *part {
+                "call" => call::measure(effort, &mut report).await,
+                "ingest" => http::measure(effort, &mut report).await,
+                "admission" => admission::measure(effort, &mut report).await,
+                "limiter" => limiter::measure(effort, &mut report),
+                "websockets" => websockets::measure(effort, &mut report).await,
+                "attackers" => attackers::measure(effort, &mut report).await,
+                "queue" => {
+                    durable::measure(effort, &mut report).await?;
+                    durable::measure_hubs(effort, &mut report).await
+                }
+                "backlog" => backlog::measure(effort, &mut report).await,
+                other => Err(format!("nothing measures {other}").into()),
+            }
+        })?;
+    }
+    report.finish(&file)
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -18,6 +18,10 @@ pub(crate) struct Effort {
     pub(crate) calls: usize,
     /// Events that the longest backlog holds.
     pub(crate) backlog: u32,
+    /// WebSockets that are open at once.
+    pub(crate) websockets: usize,
+    /// Names that the rate limiter is flooded with.
+    pub(crate) names: u32,
 }
 
 impl Effort {
@@ -27,6 +31,8 @@ impl Effort {
         round: Duration::from_secs(2),
         calls: 200_000,
         backlog: 20_000,
+        websockets: 2_000,
+        names: 1_000_000,
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
@@ -34,6 +40,8 @@ impl Effort {
         round: Duration::from_secs(5),
         calls: 1_000_000,
         backlog: 1_000_000,
+        websockets: 20_000,
+        names: 10_000_000,
     };
 }
 

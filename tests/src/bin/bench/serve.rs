@@ -1,6 +1,7 @@
 //! The two servers that are compared: a bare one that only parses, and the hub with everything on.
 //! Each runs in a process of its own, says its address in its first line and stops when its
-//! standard input ends. A line `latencies` is answered with those gathered since the last one.
+//! standard input ends. A line `latencies` is answered with those gathered since the last one, a line
+//! `processor-time` with the nanoseconds that the process has taken so far.
 
 use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
@@ -16,8 +17,10 @@ use nexus_host::config::Config;
 use nexus_host::queue::Queue;
 use sha2::{Digest, Sha256};
 
+use crate::crowd::Crowd;
 use crate::logged::Logged;
 use crate::report::target_folder;
+use crate::system;
 
 /// The key of the one client.
 pub(crate) const KEY: &str = "nxk_bench";
@@ -70,7 +73,10 @@ pub(crate) mod noop {
 
     impl Processor for Noop {
         const NAME: &'static str = "noop";
-        const SUBSCRIPTIONS: &'static [Subscription] = &[Subscription::to(Noted::TYPE)];
+        const SUBSCRIPTIONS: &'static [Subscription] = &[
+            Subscription::to(Noted::TYPE),
+            Subscription::to("bench.crowd.*"),
+        ];
         type Payload = RawJson;
 
         async fn process(&self, _: &Context, _: Event) -> Result<Outcome, PluginError> {
@@ -132,19 +138,19 @@ pub(crate) fn bare() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The hub, with a key, a contract, the queue and a processor that does nothing. `queue` is the
-/// section of that name, and more.
-pub(crate) fn hub(queue: &str) -> Result<(), Box<dyn Error>> {
-    hub_on(queue, None)
+/// The hub, with a key, a contract, the queue and a processor that does nothing. `more` is
+/// configuration beside that.
+pub(crate) fn hub(more: &str) -> Result<(), Box<dyn Error>> {
+    hub_on(more, None)
 }
 
 /// The same; with `own` events wait there.
-fn hub_on(queue: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>> {
+fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>> {
     let hash = hex::encode(Sha256::digest(KEY.as_bytes()));
     let config = Config::from_toml_str(&format!(
-        "[server]\nhttp = \"127.0.0.1:0\"\n[plugins.bench]\nisolation = \"inline\"\n\
-         [[clients]]\nid = \"bench\"\nkey_sha256 = \"{hash}\"\nsources = [\"bench\"]\n\
-         types = [\"bench.*\"]\n[queue]\n{queue}\n"
+        "server.http = \"127.0.0.1:0\"\nserver.grpc = \"off\"\nplugins.bench.isolation = \"inline\"\n\
+         {more}\n[[clients]]\nid = \"bench\"\nkey_sha256 = \"{hash}\"\nsources = [\"bench\"]\n\
+         types = [\"bench.*\"]\n"
     ))?;
     runtime()?.block_on(async {
         let mut builder = Host::builder()
@@ -168,8 +174,26 @@ pub(crate) fn durable_hub() -> Result<(), Box<dyn Error>> {
     let path = folder.path().join("queue.db");
     let path = path.display();
     hub(&format!(
-        "backend = \"sqlite\"\nsqlite = {{ path = '{path}' }}"
+        "queue.backend = \"sqlite\"\nqueue.sqlite.path = '{path}'"
     ))
+}
+
+/// The same, in memory, with many clients and contracts.
+pub(crate) fn crowded_hub(clients: &str, contracts: &str) -> Result<(), Box<dyn Error>> {
+    let crowd = Crowd::of(clients.parse()?, contracts.parse()?);
+    let folder = tempfile::tempdir()?;
+    crowd.write_contracts(folder.path())?;
+    hub(&format!(
+        "plugins.contracts_dir = '{}'\n{}",
+        folder.path().display(),
+        crowd.sections()
+    ))
+}
+
+/// The same, in memory, for more connections than anybody should have, which may be silent for as long as
+/// it takes to open them all.
+pub(crate) fn websocket_hub() -> Result<(), Box<dyn Error>> {
+    hub("server.max_connections = 1_000_000\nserver.websocket.idle_timeout = \"1h\"")
 }
 
 /// The same, in memory and in a log that is synced.
@@ -190,14 +214,21 @@ async fn answer_until_the_end(address: SocketAddr) -> Result<(), Box<dyn Error>>
     tokio::task::spawn_blocking(move || {
         println!("{address}");
         for line in stdin().lock().lines().map_while(Result::ok) {
-            if line == "latencies" {
-                let mut latencies = noop::LATENCIES
-                    .lock()
-                    .map_or_else(|_| vec![], |mut l| std::mem::take(&mut *l));
-                latencies.sort_unstable();
-                println!("{}", serde_json::to_string(&latencies).unwrap_or_default());
-                let _ = stdout().flush();
+            match line.as_str() {
+                "latencies" => {
+                    let mut latencies = noop::LATENCIES
+                        .lock()
+                        .map_or_else(|_| vec![], |mut l| std::mem::take(&mut *l));
+                    latencies.sort_unstable();
+                    println!("{}", serde_json::to_string(&latencies).unwrap_or_default());
+                }
+                "processor-time" => {
+                    let taken = system::process_time().unwrap_or_default();
+                    println!("{}", taken.as_nanos());
+                }
+                _ => {}
             }
+            let _ = stdout().flush();
         }
     })
     .await?;

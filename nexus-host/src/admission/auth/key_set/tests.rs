@@ -1,3 +1,5 @@
+mod vectors;
+
 use super::*;
 
 /// RFC 7515, appendix A.2 and A.3; RFC 8037, appendix A.4.

@@ -231,7 +231,8 @@ async fn letters_are_changed_by_id_and_as_many_as_wanted() {
         json!({ "purged": [letters[1]], "dry_run": false, "more": false })
     );
 
-    let answer = ask(&hub, "purge", &json!({ "source": "s", "limit": 2 }))
+    // A whole number, however it is written.
+    let answer = ask(&hub, "purge", &json!({ "source": "s", "limit": 2.0 }))
         .await
         .json();
     let purged = [&letters[0], &letters[2]];
@@ -287,6 +288,9 @@ async fn nobody_changes_everything_by_accident() {
         json!({ "all": true, "source": "s" }),
         json!({ "all": true, "limit": 0 }),
         json!({ "all": true, "limit": 10_001 }),
+        json!({ "all": true, "limit": 1e300 }),
+        json!({ "all": true, "limit": 1.5 }),
+        json!({ "all": true, "limit": -1 }),
         json!({ "all": true, "dryrun": true }),
         json!({ "sources": "s", "all": true }),
         json!({ "since": "yesterday" }),

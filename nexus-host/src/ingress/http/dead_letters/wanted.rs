@@ -6,7 +6,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::super::problem::Problem;
@@ -87,8 +88,23 @@ struct Body {
     since: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
     all: bool,
+    #[serde(deserialize_with = "whole")]
     limit: Option<usize>,
     dry_run: bool,
+}
+
+/// A whole number, which JSON Schema lets be written as `5.0` too.
+fn whole<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    if number.fract() != 0.0 || number < 0.0 {
+        return Err(Error::custom(
+            "`limit` must be a whole number that is not less than 0",
+        ));
+    }
+    // The largest there is, for one beyond it; that is over the limit as well.
+    Ok(Some(number as usize))
 }
 
 /// What is to be changed.

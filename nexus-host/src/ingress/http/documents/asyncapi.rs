@@ -99,7 +99,7 @@ fn components(known: &[Arc<Contract>]) -> Map<String, Value> {
     let message = |contract: &Arc<Contract>| {
         let info = contract.info();
         let is_newest = contracts::is_newest(known, contract);
-        let case = contracts::case(contract, is_newest, "contract_version", "payload");
+        let case = contracts::case(contract, is_newest, &contracts::OWN);
         let envelope = schemas::reference("EventEnvelope");
         let message = json!({
             "name": info.event_type,

@@ -10,6 +10,25 @@ use crate::admission::Contract;
 /// Keywords whose values are data and no schemas.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
 
+/// What a format calls the members of an event that its contract has a say in.
+pub(super) struct Names {
+    version: &'static str,
+    /// Those that a payload may stand in; the first holds it as it is.
+    payload: &'static [&'static str],
+}
+
+/// The hub's own format.
+pub(super) const OWN: Names = Names {
+    version: "contract_version",
+    payload: &["payload"],
+};
+
+/// The JSON format of CloudEvents.
+pub(super) const CLOUDEVENT: Names = Names {
+    version: "contractversion",
+    payload: &["data", "data_base64"],
+};
+
 /// The name of a payload's schema among the components.
 pub(super) fn name(contract: &Contract) -> String {
     let info = contract.info();
@@ -35,35 +54,37 @@ pub(super) fn schemas(contracts: &[Arc<Contract>]) -> Map<String, Value> {
     schemas.collect()
 }
 
-/// What a body says besides the envelope for one contract: type, version and payload, under the
-/// names that the format has for them. Whoever leaves the version out means the newest.
-pub(super) fn case(contract: &Contract, is_newest: bool, version: &str, payload: &str) -> Value {
+/// What a body says besides the envelope for one contract: type, version and payload. Whoever leaves the
+/// version out means the newest; whoever leaves the payload out sends an empty one, which must fit.
+pub(super) fn case(contract: &Contract, is_newest: bool, names: &Names) -> Value {
     let info = contract.info();
     let reference = format!("#/components/schemas/{}", name(contract));
     let mut case = json!({
         "properties": {
             "type": { "const": info.event_type },
-            version: { "const": info.version.to_string() },
-            payload: { "$ref": reference },
+            (names.version): { "const": info.version.to_string() },
+            (names.payload[0]): { "$ref": reference },
         },
     });
     if !is_newest {
-        case["required"] = json!([version]);
+        case["required"] = json!([names.version]);
+    }
+    if !contract.takes_empty() {
+        let there = names
+            .payload
+            .iter()
+            .map(|name| json!({ "required": [name] }));
+        case["anyOf"] = there.collect();
     }
     case
 }
 
 /// An envelope together with what it may hold; the envelope alone as long as nothing may come.
-pub(super) fn event(
-    contracts: &[Arc<Contract>],
-    envelope: &str,
-    version: &str,
-    payload: &str,
-) -> Value {
+pub(super) fn event(contracts: &[Arc<Contract>], envelope: &str, names: &Names) -> Value {
     let envelope = json!({ "$ref": format!("#/components/schemas/{envelope}") });
     let cases: Vec<_> = contracts
         .iter()
-        .map(|contract| case(contract, is_newest(contracts, contract), version, payload))
+        .map(|contract| case(contract, is_newest(contracts, contract), names))
         .collect();
     if cases.is_empty() {
         return envelope;

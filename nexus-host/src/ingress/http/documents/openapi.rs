@@ -1,7 +1,7 @@
 //! The OpenAPI document: receives the contracts, hands on the description of every route with
 //! what goes in, what comes out, and how it may be refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -50,8 +50,8 @@ pub(super) fn document(known: &[Arc<Contract>]) -> Value {
 
 fn components(known: &[Arc<Contract>]) -> Map<String, Value> {
     let mut components = contracts::schemas(known);
-    let event = contracts::event(known, "EventEnvelope", "contract_version", "payload");
-    let cloudevent = contracts::event(known, "CloudEventEnvelope", "contractversion", "data");
+    let event = contracts::event(known, "EventEnvelope", &contracts::OWN);
+    let cloudevent = contracts::event(known, "CloudEventEnvelope", &contracts::CLOUDEVENT);
     let own = [
         ("EventEnvelope", schemas::envelope()),
         ("Event", event),
@@ -91,7 +91,7 @@ fn operation(one: &Operation, method: &str) -> Value {
 fn security(access: Access) -> Value {
     match access {
         Access::Open => json!([]),
-        Access::Client | Access::Admin => json!([{ "key": [] }]),
+        Access::Client | Access::Metrics | Access::Admin => json!([{ "key": [] }]),
         Access::Publisher => json!([{ "key": [] }, { "access_token": [] }]),
     }
 }
@@ -135,20 +135,25 @@ fn request_body(body: Body) -> Value {
 
 fn responses(one: &Operation) -> Value {
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
+    for answer in &one.answers {
+        responses.insert(answer.status.to_string(), answered(answer));
+    }
+    if one.body == Some(Body::Anything) {
+        // A plugin may answer with any status and any content, so that no status is the hub's alone.
+        let codes = quoted(&refusals(one));
+        let says = format!(
+            "what the plugin answers, or what a webhook comes to; of the hub itself, a problem document: {codes}"
+        );
+        responses.insert("default".to_owned(), json!({ "description": says }));
+        return json!(responses);
+    }
     let mut by_status: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     for code in refusals(one) {
         by_status.entry(status(code)).or_default().push(code);
     }
     for (status, codes) in by_status {
-        responses.insert(status.to_string(), refusal(status, &codes));
-    }
-    for answer in &one.answers {
-        responses.insert(answer.status.to_string(), answered(answer));
-    }
-    if one.body == Some(Body::Anything) {
-        // A plugin may answer with any status, and a webhook of the configuration has several.
-        let any = json!({ "description": "what the plugin answers, or what a webhook comes to" });
-        responses.insert("default".to_owned(), any);
+        let answer = responses.entry(status.to_string());
+        answer.or_insert_with(|| refusal(status, &codes));
     }
     json!(responses)
 }
@@ -157,8 +162,16 @@ fn responses(one: &Operation) -> Value {
 fn refusals(one: &Operation) -> Vec<&'static str> {
     let by_access: &[&str] = match one.access {
         Access::Open => &[],
-        Access::Client | Access::Publisher => &["unauthenticated"],
-        Access::Admin => &["unauthenticated", "forbidden"],
+        Access::Client | Access::Metrics | Access::Admin => {
+            &["unauthenticated", "forbidden", "rate_limited"]
+        }
+        // A key that is in the header and in the query is in neither.
+        Access::Publisher => &[
+            "unauthenticated",
+            "forbidden",
+            "rate_limited",
+            "malformed_event",
+        ],
     };
     let by_body: &[&str] = match one.body {
         None => &[],
@@ -171,7 +184,10 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
             "unsupported_media_type",
         ],
     };
-    [by_access, by_body, one.refusals].concat()
+    let mut codes = [by_access, by_body, one.refusals].concat();
+    let mut seen = BTreeSet::new();
+    codes.retain(|code| seen.insert(*code));
+    codes
 }
 
 fn status(code: &str) -> u16 {
@@ -181,13 +197,17 @@ fn status(code: &str) -> u16 {
     admission.map(|one| one.status()).or(http).unwrap_or(500)
 }
 
-fn refusal(status: u16, codes: &[&str]) -> Value {
+fn quoted(codes: &[&str]) -> String {
     let quoted: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+    quoted.join(", ")
+}
+
+fn refusal(status: u16, codes: &[&str]) -> Value {
     let schema = json!({
         "allOf": [reference("Problem"), { "properties": { "code": { "enum": codes } } }],
     });
     let mut refusal = json!({
-        "description": quoted.join(", "),
+        "description": quoted(codes),
         "content": { "application/problem+json": { "schema": schema } },
     });
     if matches!(status, 429 | 503) {
@@ -210,8 +230,8 @@ fn answered(answer: &Answer) -> Value {
             let several: Vec<_> = several.iter().map(|one| reference(one)).collect();
             json!({ "application/json": { "schema": { "anyOf": several } } })
         }
+        Content::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Content::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
-        Content::Anything => json!({ "*/*": {} }),
     };
     answered["content"] = content;
     answered

@@ -14,6 +14,8 @@ pub(super) enum Access {
     Client,
     /// A client with its key in the header or in the query.
     Publisher,
+    /// A client that may read the metrics.
+    Metrics,
     /// A client that may administer.
     Admin,
 }
@@ -53,13 +55,14 @@ pub(super) struct Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
+    /// None, or whatever the source plugin answers.
     Nothing,
     /// JSON of one of the named schemas.
     Json(&'static [&'static str]),
+    /// The text format of Prometheus.
+    Metrics,
     /// Server-sent events.
     Stream,
-    /// Whatever the source plugin, or the webhook, answers.
-    Anything,
 }
 
 /// One thing that can be asked for.
@@ -288,7 +291,7 @@ fn websocket() -> Operation {
         .names("type", "the types that are followed from the beginning")
         .names("source", "the sources that are followed from the beginning")
         .answers(101, "the WebSocket is open", Content::Nothing)
-        .refuses(&["malformed_event"])
+        .refuses(&["malformed_event", "upgrade_required"])
 }
 
 fn journey() -> Operation {
@@ -332,9 +335,9 @@ fn hooks() -> [Operation; 3] {
             .answers(
                 200,
                 "what the plugin answers, whatever its status; with 202 what became of a webhook's event",
-                Content::Anything,
+                Content::Nothing,
             )
-            .refuses(&["not_found", "internal", "unavailable"])
+            .refuses(&["not_found", "rate_limited", "internal", "unavailable"])
     };
     [
         hook("/v1/hooks/{source}", "hook"),
@@ -445,7 +448,7 @@ fn dead_letters() -> [Operation; 6] {
     ]
 }
 
-fn operations() -> [Operation; 4] {
+fn operations() -> [Operation; 5] {
     let ready = Content::Json(&["Readiness"]);
     let document = Content::Json(&["Document"]);
     [
@@ -456,6 +459,10 @@ fn operations() -> [Operation; 4] {
             .says("Tells whether events are taken, and to administrators why not")
             .answers(200, "they are", ready)
             .answers(503, "they are not", ready),
+        Operation::get("/metrics", "metrics")
+            .within("operations", Access::Metrics)
+            .says("Tells what was counted since the start, in the text format of Prometheus")
+            .answers(200, "the counts", Content::Metrics),
         Operation::get("/openapi.json", "openapi")
             .says("Describes what is served over HTTP")
             .answers(200, "this document", document),

@@ -38,7 +38,8 @@ fn event_type() -> Value {
 /// Which names are meant.
 pub(super) fn selector() -> Value {
     json!({
-        "type": "string", "pattern": "^(\\*|[^*\\s]*[^*\\s.](\\.\\*)?)$",
+        "type": "string",
+        "pattern": "^(\\*|[^*\\s\\u0000-\\u001f\\u007f-\\u009f]*[^*\\s.\\u0000-\\u001f\\u007f-\\u009f](\\.\\*)?)$",
         "description": "exact, `prefix.*` or `*`",
     })
 }
@@ -218,6 +219,21 @@ fn receipt() -> Value {
             "status": { "enum": ["accepted", "duplicate"] },
             "first_accepted_at": time(),
             "href": { "type": "string", "format": "uri-reference" },
+            "deprecation": deprecation(),
+        },
+    })
+}
+
+/// That the contract version which was sent is outdated.
+fn deprecation() -> Value {
+    json!({
+        "type": "object",
+        "required": ["contract_version"],
+        "properties": {
+            "contract_version": { "type": "string" },
+            "deprecated": time(),
+            "sunset": time(),
+            "successor": { "type": "string" },
         },
     })
 }
@@ -319,22 +335,37 @@ fn dead_letter() -> Value {
 fn selection() -> Value {
     let ids = json!({ "type": "array", "items": id(), "minItems": 1, "maxItems": 1000 });
     let text = json!({ "type": "string" });
+    let conditions = [
+        ("ids", ids),
+        ("type", selector()),
+        ("source", selector()),
+        ("integration", text.clone()),
+        ("reason", text),
+        ("since", time()),
+        ("until", time()),
+    ];
+    let mut properties = json!({
+        "all": { "type": "boolean" },
+        "limit": { "type": ["integer", "null"], "minimum": 1, "maximum": 10000 },
+        "dry_run": { "type": "boolean" },
+    });
+    let mut alone = json!({ "all": { "const": true } });
+    let mut some = Vec::new();
+    for (name, schema) in conditions {
+        properties[name] = or_null(schema);
+        alone[name] = json!({ "type": "null" });
+        let is_there = json!({ "not": { "type": "null" } });
+        some.push(json!({ "required": [name], "properties": { name: is_there } }));
+    }
     json!({
         "description": "ids or conditions, or `all` alone",
         "type": "object",
         "additionalProperties": false,
-        "properties": {
-            "ids": or_null(ids),
-            "type": or_null(selector()),
-            "source": or_null(selector()),
-            "integration": or_null(text.clone()),
-            "reason": or_null(text),
-            "since": or_null(time()),
-            "until": or_null(time()),
-            "all": { "type": "boolean" },
-            "limit": { "type": ["integer", "null"], "minimum": 1, "maximum": 10000 },
-            "dry_run": { "type": "boolean" },
-        },
+        "properties": properties,
+        "anyOf": [
+            { "required": ["all"], "properties": alone },
+            { "properties": { "all": { "const": false } }, "anyOf": some },
+        ],
     })
 }
 

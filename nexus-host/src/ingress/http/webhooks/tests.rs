@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
+use nexus_plugin_api::ContractInfo;
 use ring::hmac;
 use serde_json::json;
 
@@ -325,4 +326,59 @@ async fn the_rates_of_all_clients_hold_for_webhooks_as_well() {
     let held_back = deliver(&hub, "b", "{}").await;
     assert_eq!(held_back.problem(429), "rate_limited");
     assert!(held_back.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn unsigned_requests_are_held_back_and_signed_ones_are_not() {
+    let hub = hub(&[standard(|_| {}), github()]).await;
+    let unsigned = async |name| send(&hub, name, &[], "{}").await;
+    for _ in 0..20 {
+        assert_eq!(unsigned("billing").await.problem(401), "unauthenticated");
+    }
+    let held_back = unsigned("billing").await;
+    assert_eq!(held_back.problem(429), "rate_limited");
+    assert_eq!(held_back.header("retry-after"), Some("3"));
+    let answer = deliver(&hub, "msg_1", r#"{"n": 1}"#).await;
+    assert_eq!(
+        answer.status, 202,
+        "the same address, but signed: {answer:?}"
+    );
+    assert_eq!(unsigned("github").await.problem(401), "unauthenticated");
+    assert_eq!(hub.get("unknown", "/v1/contracts").await.status, 401);
+}
+
+#[tokio::test]
+async fn what_a_plugin_answers_with_401_is_held_back_in_the_end() {
+    let hub = hub(&[]).await;
+    for _ in 0..20 {
+        let answer = send(&hub, "strict", &[], "{}").await;
+        assert_eq!(
+            (answer.status, answer.header("x-why")),
+            (401, Some("unsigned"))
+        );
+    }
+    let held_back = send(&hub, "strict", &[], "{}").await;
+    assert_eq!(held_back.problem(429), "rate_limited");
+    assert_eq!(send(&hub, "echo", &[], "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_sender_of_a_type_that_is_given_up_is_told() {
+    let hub = hub(&[standard(|webhook| {
+        webhook.r#type = Some("test.old".to_owned())
+    })])
+    .await;
+    let mut info = ContractInfo::new("test.old", "1.0.0".parse().unwrap(), json!({}));
+    info.deprecated = Some("2026-01-01T00:00:00Z".parse().unwrap());
+    info.sunset = Some("2999-12-31T00:00:00Z".parse().unwrap());
+    hub.contracts.register("test", info).unwrap();
+    for status in ["accepted", "duplicate"] {
+        let answer = deliver(&hub, "msg_1", "{}").await;
+        assert_eq!(answer.json()["status"], status);
+        assert_eq!(answer.header("deprecation"), Some("@1767225600"));
+        assert_eq!(
+            answer.header("sunset"),
+            Some("tue, 31 dec 2999 00:00:00 gmt")
+        );
+    }
 }

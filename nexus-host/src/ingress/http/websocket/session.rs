@@ -11,6 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
+use tungstenite::Error as WebSocketError;
 
 use super::super::Shared;
 use super::super::events::{One, one};
@@ -19,7 +20,7 @@ use super::frame::{Done, Frame, Missed, Passing, Reply, Results};
 use crate::admission::{ClientScope, Code, Rejection, Supplied};
 use crate::ingress::cloudevents;
 use crate::ingress::follower::{Follower, Next, Wanted};
-use crate::intake::{Receipt, Submitted};
+use crate::intake::{Door, Receipt, Submitted};
 use crate::observe::Passed;
 
 /// Frames that are worked on together, when so many are there.
@@ -136,7 +137,7 @@ impl Session {
             () = shared.stopped() => Err(End::Close(close_code::AWAY, "the hub stops")),
             received = timeout(patience, socket.recv()) => match received {
                 Ok(Some(Ok(message))) => self.hear(socket, message).await,
-                Ok(Some(Err(error))) => Err(broken(&error)),
+                Ok(Some(Err(error))) => Err(broken(error)),
                 Ok(None) => Err(End::Gone),
                 // Asked once, and then the rest of the time is waited.
                 Err(_) => self.send(socket, Message::Ping(bytes::Bytes::new())).await,
@@ -182,7 +183,7 @@ impl Session {
             }
             match socket.next().now_or_never() {
                 Some(Some(Ok(message))) => next = Some(message),
-                Some(Some(Err(error))) => end = Err(broken(&error)),
+                Some(Some(Err(error))) => end = Err(broken(error)),
                 Some(None) => end = Err(End::Gone),
                 None => {}
             }
@@ -234,7 +235,11 @@ impl Session {
                     }
                     Err(refused) => self.refuse(socket, id.as_deref(), refused).await?,
                 },
-                Err((id, refused)) => self.refuse(socket, id.as_deref(), refused).await?,
+                Err((id, refused)) => {
+                    let intake = &self.shared.ports.intake;
+                    intake.count_refused(Door::WebSocket, refused.code());
+                    self.refuse(socket, id.as_deref(), refused).await?;
+                }
             }
         }
         Ok(())
@@ -243,7 +248,13 @@ impl Session {
     async fn publish(&self, text: &str) -> Said {
         let intake = &self.shared.ports.intake;
         let supply = |_| Supplied::default();
-        let submitted = intake.submit(&self.client, text.as_bytes(), false, supply);
+        let submitted = intake.submit(
+            Door::WebSocket,
+            &self.client,
+            text.as_bytes(),
+            false,
+            supply,
+        );
         match submitted.await {
             Ok(Submitted::One(receipt)) => Said::One(Ok(receipt)),
             Ok(Submitted::Many(answers)) => {
@@ -260,8 +271,8 @@ impl Session {
         let intake = &self.shared.ports.intake;
         let body = bytes::Bytes::copy_from_slice(text.as_bytes());
         let event = cloudevents::structured_of(self.shared.admission(), &body);
-        let receipt = intake.submit_event(&self.client, event, false).await;
-        Said::One(receipt.map_err(Problem::from))
+        let receipt = intake.submit_event(Door::WebSocket, &self.client, event, false);
+        Said::One(receipt.await.map_err(Problem::from))
     }
 
     /// Changes what is followed.
@@ -351,14 +362,14 @@ fn expired() -> End {
 }
 
 /// A client that breaks the protocol, or the limits, or the line.
-fn broken(error: &axum::Error) -> End {
-    let text = error.to_string();
-    tracing::debug!(error = text, "a WebSocket broke off");
-    if text.contains("too long") || text.contains("too big") {
-        return End::Close(close_code::SIZE, "a message is over limits.max_body");
+fn broken(error: axum::Error) -> End {
+    tracing::debug!(%error, "a WebSocket broke off");
+    let error = error.into_inner();
+    match error.downcast_ref() {
+        Some(WebSocketError::Capacity(_)) => {
+            End::Close(close_code::SIZE, "a message is over limits.max_body")
+        }
+        Some(WebSocketError::Utf8(_)) => End::Close(close_code::INVALID, "a text is not UTF-8"),
+        _ => End::Close(close_code::PROTOCOL, "what came is no frame"),
     }
-    if text.contains("UTF-8") || text.contains("utf-8") {
-        return End::Close(close_code::INVALID, "a text is not UTF-8");
-    }
-    End::Close(close_code::PROTOCOL, "what came is no frame")
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use nexus_plugin_api::ContractInfo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -324,4 +325,18 @@ async fn a_stop_closes_those_that_are_open() {
     assert_eq!(client.closed().await, CloseCode::Away);
     drop(client);
     assert_eq!(hub.ended().await.cut, 0);
+}
+
+#[tokio::test]
+async fn the_sender_of_an_outdated_version_is_told() {
+    let hub = Hub::start(|_| {}).await;
+    let mut info = ContractInfo::new("test.old", "1.0.0".parse().unwrap(), json!({}));
+    info.sunset = Some("2999-12-31T00:00:00Z".parse().unwrap());
+    hub.contracts.register("test", info).unwrap();
+    let mut client = Client::any(&hub).await;
+    let told = client.ask(event(json!({ "type": "test.old" }))).await;
+    assert_eq!(told["status"], "accepted");
+    assert_eq!(told["deprecation"]["sunset"], "2999-12-31T00:00:00Z");
+    let fine = client.ask(event(json!({}))).await;
+    assert!(fine.get("deprecation").is_none(), "{fine}");
 }

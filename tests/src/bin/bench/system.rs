@@ -1,0 +1,71 @@
+//! What the system is asked: processor time, in which other programs have no part, memory, and how many
+//! descriptors there may be. Where it does not tell, nothing is measured by it.
+
+use std::fs;
+use std::time::Duration;
+
+/// Processor time that this thread has taken so far.
+#[cfg(unix)]
+pub(crate) fn thread_time() -> Option<Duration> {
+    Some(taken(rustix::time::ClockId::ThreadCPUTime))
+}
+
+/// Processor time that this process has taken so far.
+#[cfg(unix)]
+pub(crate) fn process_time() -> Option<Duration> {
+    Some(taken(rustix::time::ClockId::ProcessCPUTime))
+}
+
+#[cfg(unix)]
+fn taken(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+/// Lets this process, and those that it starts, have as many descriptors as the system allows: how many.
+#[cfg(unix)]
+pub(crate) fn raise_descriptors() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).ok()?;
+    // None is no limit at all.
+    Some(limit.maximum.unwrap_or(u64::MAX))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn thread_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(unix))]
+pub(crate) fn process_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(unix))]
+pub(crate) fn raise_descriptors() -> Option<u64> {
+    None
+}
+
+/// KiB of memory that a process holds now. `process` is its id, or `self`. Linux only.
+pub(crate) fn resident(process: &str) -> Option<u64> {
+    memory(process, "VmRSS:")
+}
+
+/// The most KiB of memory that a process has held so far. Linux only.
+pub(crate) fn resident_peak(process: &str) -> Option<u64> {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: &str, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
