@@ -233,16 +233,22 @@ impl Search<'_> {
 
 impl Path<'_> {
     fn pointer(&self) -> String {
-        let mut pointer = self.above.map_or_else(String::new, Path::pointer);
+        self.whole().unwrap_or_else(|above| above)
+    }
+
+    /// The whole pointer, or what of it is not too long: nothing may follow what was left out.
+    fn whole(&self) -> Result<String, String> {
+        let mut pointer = self.above.map_or(Ok(String::new()), Path::whole)?;
         let step = match self.step {
             Step::Key(key) => escaped(key),
             Step::Index(index) => index.to_string(),
         };
-        if pointer.len() + step.len() < LONGEST_POINTER {
-            pointer.push('/');
-            pointer.push_str(&step);
+        if pointer.len() + step.len() >= LONGEST_POINTER {
+            return Err(pointer);
         }
-        pointer
+        pointer.push('/');
+        pointer.push_str(&step);
+        Ok(pointer)
     }
 }
 

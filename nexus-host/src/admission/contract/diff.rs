@@ -167,6 +167,10 @@ impl<'s> Walk<'s> {
         self.properties(&from, &to, at, depth);
         self.rest(&from, &to, at, depth);
         self.under_way.pop();
+        let leans_on_parts = from.leans_on_parts() || to.leans_on_parts();
+        if leans_on_parts && self.changes.len() > changes {
+            self.untold(at, "what its parts leave over");
+        }
         // What was cut short leans on what is still under way.
         if (self.changes.len(), self.cuts) == (changes, cuts) {
             self.known.insert(name);
@@ -298,14 +302,20 @@ impl<'s> Walk<'s> {
     }
 
     fn put(&mut self, at: &str, breaks: Breaks, message: impl Into<String>) {
-        if self.changes.len() < MAX_CHANGES {
-            self.changes.push(Change {
-                pointer: at.to_owned(),
-                message: message.into(),
-                breaks_writers: matches!(breaks, Breaks::Writers | Breaks::Both),
-                breaks_readers: matches!(breaks, Breaks::Readers | Breaks::Both),
-            });
+        if self.changes.len() >= MAX_CHANGES {
+            return;
         }
+        // What comes behind the last is not looked at.
+        let (breaks, message) = match self.changes.len() + 1 == MAX_CHANGES {
+            true => (Breaks::Both, "and what follows has changed too much to be compared".into()),
+            false => (breaks, message.into()),
+        };
+        self.changes.push(Change {
+            pointer: at.to_owned(),
+            message,
+            breaks_writers: matches!(breaks, Breaks::Writers | Breaks::Both),
+            breaks_readers: matches!(breaks, Breaks::Readers | Breaks::Both),
+        });
     }
 }
 

@@ -230,7 +230,7 @@ impl<'de> Deserialize<'de> for Date {
                     .and_utc(),
             )
         };
-        let time = rules::time(&text).or_else(day);
+        let time = rules::time(&text).or_else(day).filter(rules::is_writable);
         time.map(Self).ok_or_else(|| {
             D::Error::custom("must be a day such as `2027-01-31`, or an RFC 3339 time")
         })

@@ -49,6 +49,20 @@ const UNTOLD: [&str; 19] = [
     "$recursiveRef",
 ];
 
+/// Keywords by which one schema is made of others.
+const PARTS: [&str; 10] = [
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "dependentSchemas",
+    "dependencies",
+];
+
 static ANY: Value = Value::Bool(true);
 static NEVER: Value = Value::Bool(false);
 
@@ -63,6 +77,11 @@ impl<'s> Side<'s> {
     pub(super) fn of(mut value: &'s Value, root: &'s Value) -> Option<Self> {
         for _ in 0..MAX_REFERENCES {
             let members = value.as_object();
+            // Below it, references begin elsewhere.
+            let is_resource = members.is_some_and(|members| members.contains_key("$id"));
+            if is_resource && !std::ptr::eq(value, root) {
+                return None;
+            }
             let Some(reference) = members.and_then(|members| members.get("$ref")) else {
                 return Some(Self { value, members });
             };
@@ -119,28 +138,31 @@ impl<'s> Side<'s> {
         self.others().unwrap_or(&ANY)
     }
 
-    /// The values that are allowed, where they are counted up.
+    /// The values that are allowed, where they are counted up: those on which every keyword that counts
+    /// them agrees.
     pub(super) fn values(&self) -> Option<Vec<&'s Value>> {
-        if let Some(only) = self.get("const") {
-            return Some(vec![only]);
+        let only = self.get("const").map(|only| vec![only]);
+        let listed = self.get("enum").and_then(Value::as_array);
+        let listed = listed.map(|values| values.iter().collect());
+        let choice = |key| self.choice(key).filter(|values| !values.is_empty());
+        let lists = [only, listed, choice("oneOf"), choice("anyOf")];
+        let mut lists = lists.into_iter().flatten();
+        let mut values: Vec<_> = lists.next()?;
+        for others in lists {
+            values.retain(|value| others.iter().any(|other| is_same(value, other)));
         }
-        if let Some(Value::Array(values)) = self.get("enum") {
-            return Some(values.iter().collect());
-        }
-        let choice = ["oneOf", "anyOf"]
-            .into_iter()
-            .find_map(|key| self.choice(key));
-        choice.filter(|values| !values.is_empty())
+        Some(values)
     }
 
     pub(super) fn is_choice_of_values(&self, key: &str) -> bool {
         self.choice(key).is_some_and(|values| !values.is_empty())
     }
 
-    /// The values of a choice in which each branch is a value, as Rust enums with comments are.
+    /// The values of a choice in which each branch is a value, as Rust enums with comments are. A value
+    /// that more than one branch has is none of those choices: whether it is allowed depends on the keyword.
     fn choice(&self, key: &str) -> Option<Vec<&'s Value>> {
         let branches = self.get(key)?.as_array()?;
-        let mut values = Vec::new();
+        let mut values: Vec<&Value> = Vec::new();
         for branch in branches {
             let branch = branch.as_object()?;
             let is_plain = |key: &String| {
@@ -149,13 +171,27 @@ impl<'s> Side<'s> {
             if !branch.keys().all(is_plain) {
                 return None;
             }
-            match (branch.get("const"), branch.get("enum")) {
-                (Some(only), None) => values.push(only),
-                (None, Some(Value::Array(several))) => values.extend(several),
+            let own: Vec<&Value> = match (branch.get("const"), branch.get("enum")) {
+                (Some(only), None) => vec![only],
+                (None, Some(Value::Array(several))) => several.iter().collect(),
                 _ => return None,
+            };
+            let kinds = Kinds::of(branch.get("type"));
+            let is_told = |value: &&Value| {
+                kinds.hold(value) && !values.iter().any(|known| is_same(known, value))
+            };
+            if !own.iter().all(is_told) {
+                return None;
             }
+            values.extend(own);
         }
         Some(values)
+    }
+
+    /// Whether what is allowed here depends on what other parts of the schema have looked at.
+    pub(super) fn leans_on_parts(&self) -> bool {
+        let has = |keys: &[&str]| keys.iter().any(|key| self.get(key).is_some());
+        has(&["unevaluatedProperties", "unevaluatedItems"]) && has(&PARTS)
     }
 
     /// Keywords of either side that are only compared as they are written.
@@ -163,6 +199,16 @@ impl<'s> Side<'s> {
         let has = |side: &Self, key| side.get(key).is_some();
         let either = UNTOLD.map(|key| (has(self, key) || has(other, key)).then_some(key));
         either.into_iter().flatten()
+    }
+}
+
+/// Whether two values are one to a schema, for which 1 and 1.0 are the same.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || one.as_f64() == other.as_f64()
+        }
+        (one, other) => one == other,
     }
 }
 
@@ -204,6 +250,20 @@ impl Kinds {
         } else {
             bits | INTEGER
         })
+    }
+
+    /// Whether a value is of one of them, as far as that can be told.
+    fn hold(self, value: &Value) -> bool {
+        let kind = match value {
+            Value::Null => 0,
+            Value::Bool(_) => 1,
+            Value::Number(number) if number.is_f64() => 3,
+            Value::Number(_) => 2,
+            Value::String(_) => 4,
+            Value::Array(_) => 5,
+            Value::Object(_) => 6,
+        };
+        self.0 & (1 << kind) != 0
     }
 
     pub(super) fn cover(self, other: Self) -> bool {
