@@ -150,7 +150,10 @@ pub(crate) fn expect_in_order(admitted: &Admitted) {
     let written = serde_json::to_string(&**event).expect("an event can be written");
     let again = admission.admit(client, &written);
     let again = again.unwrap_or_else(|refused| panic!("{written}: {refused}"));
-    assert_eq!(trimmed((**again.event()).clone()), trimmed((**event).clone()));
+    assert_eq!(
+        trimmed((**again.event()).clone()),
+        trimmed((**event).clone())
+    );
     assert_eq!(again.flags(), admitted.flags());
 }
 

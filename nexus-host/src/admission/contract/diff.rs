@@ -127,7 +127,8 @@ impl<'s> Walk<'s> {
         }
         let (Some(from), Some(to)) = (Side::of(old, self.old_root), Side::of(new, self.new_root))
         else {
-            if old != new {
+            // What is written the same may lead to something else.
+            if old != new || self.definitions_differ() {
                 self.untold(at, "a reference");
             }
             return;
@@ -175,6 +176,11 @@ impl<'s> Walk<'s> {
         if (self.changes.len(), self.cuts) == (changes, cuts) {
             self.known.insert(name);
         }
+    }
+
+    fn definitions_differ(&self) -> bool {
+        let differ = |key| self.old_root.get(key) != self.new_root.get(key);
+        differ("$defs") || differ("definitions")
     }
 
     /// `type`.
@@ -307,7 +313,10 @@ impl<'s> Walk<'s> {
         }
         // What comes behind the last is not looked at.
         let (breaks, message) = match self.changes.len() + 1 == MAX_CHANGES {
-            true => (Breaks::Both, "and what follows has changed too much to be compared".into()),
+            true => (
+                Breaks::Both,
+                "and what follows has changed too much to be compared".into(),
+            ),
             false => (breaks, message.into()),
         };
         self.changes.push(Change {

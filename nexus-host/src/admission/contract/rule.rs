@@ -19,6 +19,9 @@ pub(super) const MAX_RULES: usize = 32;
 /// How long a rule's message and its pointer may be, in bytes.
 const LONGEST_TEXT: usize = 300;
 
+/// Room for the parser, in bytes: each of the levels that [`cost::check_text`] lets through takes up to 128 KiB.
+const PARSER_STACK: usize = 16 * 1024 * 1024;
+
 /// The functions and operators of CEL, as they are.
 static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -53,13 +56,7 @@ impl Rule {
             )));
         }
         cost::check_text(&info.rule).map_err(|fault| named(&fault))?;
-        let program = LANGUAGE.compile(&info.rule).map_err(|errors| {
-            let first = errors.errors.first().map(|error| error.msg.as_str());
-            named(&format!(
-                "is no CEL: {}",
-                shortened(first.unwrap_or("it does not parse"))
-            ))
-        })?;
+        let program = parse(&info.rule).map_err(|fault| named(&fault))?;
         cost::check(program.expression()).map_err(|fault| named(&fault))?;
         Ok(Self {
             info: info.clone(),
@@ -91,6 +88,24 @@ impl Rule {
     pub fn info(&self) -> &RuleInfo {
         &self.info
     }
+}
+
+/// Parses a rule on a thread of its own: the parser goes deep, and whoever loads a rule may have little room.
+fn parse(rule: &str) -> Result<Program, String> {
+    let parse = || {
+        LANGUAGE.compile(rule).map_err(|errors| {
+            let first = errors.errors.first().map(|error| error.msg.as_str());
+            let told = shortened(first.unwrap_or("it does not parse"));
+            format!("is no CEL: {told}")
+        })
+    };
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().stack_size(PARSER_STACK);
+        let parser = parser.spawn_scoped(scope, parse);
+        let parser = parser.map_err(|error| format!("cannot be parsed now: {error}"))?;
+        let parsed = parser.join();
+        parsed.unwrap_or_else(|_| Err("makes the parser of CEL fail".to_owned()))
+    })
 }
 
 impl fmt::Debug for Rule {

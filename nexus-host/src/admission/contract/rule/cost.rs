@@ -107,6 +107,12 @@ pub(super) fn check_text(rule: &str) -> Result<(), String> {
     if rule.len() > LONGEST {
         return Err(format!("is longer than {LONGEST} bytes"));
     }
+    // An operator has two signs at most, and stands between two parts or before one. Those in strings count
+    // too: where a string ends is the parser's business.
+    let is_sign = |byte: &u8| b"!-+*/%<>=&|?:.,".contains(byte);
+    if rule.bytes().filter(|byte| is_sign(byte)).count() > 2 * MAX_PARTS {
+        return Err(format!("has more than {MAX_PARTS} parts"));
+    }
     let mut depth = 0_usize;
     for byte in rule.bytes() {
         match byte {

@@ -112,6 +112,16 @@ fn a_rule_that_could_cost_too_much_is_refused() {
     let long = format!("payload.a == '{}'", "x".repeat(5_000));
     let deep = format!("{}true{}", "(".repeat(60), ")".repeat(60));
     let broad = vec!["payload.a == 1"; 200].join(" && ");
+    let chains = ["!", "-", "a&&", "true?true:", "a."].map(|link| link.repeat(401) + "a");
+    // As much as is parsed, on the stack of any thread.
+    let brackets = |open: &str, close: &str| format!("{}true{}", open.repeat(32), close.repeat(32));
+    assert!(rule(&brackets("(", ")")).is_ok());
+    assert!(rule(&brackets("[", "]")).is_err());
+    let longest = "true&&".repeat(199) + "true";
+    for chain in chains.iter().chain([&longest]) {
+        let fault = rule(chain).unwrap_err();
+        assert!(fault.contains("more than 200 parts"), "{fault}");
+    }
     let sums = format!("{} == ''", vec!["payload.a"; 40].join(" + "));
     let loops = ["payload.a.all(x, x > 0)"; 5].join(" && ");
     for (bad, expected) in [
