@@ -236,9 +236,14 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 /// A message of which nobody knows how long it gets, cut.
-pub(super) fn cut(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+pub(super) fn cut(message: String) -> String {
+    cut_to(LONGEST_MESSAGE, message)
+}
+
+/// The same, to so many bytes.
+pub(crate) fn cut_to(most: usize, mut message: String) -> String {
+    if message.len() > most {
+        message.truncate(message.floor_char_boundary(most));
         message.push('…');
     }
     message

@@ -5,6 +5,8 @@ use std::fmt;
 use nexus_plugin_api::one_line;
 use serde::Serialize;
 
+use crate::admission::cut_to;
+
 /// How long a reason may be, in bytes: it may repeat what a library says of itself.
 const LONGEST_REASON: usize = 1_000;
 
@@ -90,11 +92,8 @@ impl Refusal {
     pub(super) fn new(code: RefusalCode, reason: impl fmt::Display, help: &'static str) -> Self {
         // One short line, whatever a library or a loader says.
         let reason = one_line(&reason.to_string()).into_owned();
-        let mut reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        if reason.len() > LONGEST_REASON {
-            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
-            reason.push('…');
-        }
+        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = cut_to(LONGEST_REASON, reason);
         Self { code, reason, help }
     }
 

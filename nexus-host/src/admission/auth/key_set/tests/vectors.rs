@@ -85,6 +85,23 @@ fn of_the_edwards_curve() {
     assert_eq!(seen, set.number_of_tests);
 }
 
+/// The two kinds of sets look alike and are of different types.
+macro_rules! hold_rsa {
+    ($set:ident, $name:ident, $algorithm:ident) => {
+        let set = $set::load($name).unwrap();
+        let mut seen = 0;
+        for group in &set.test_groups {
+            let key = key(&rsa(&group.key.n, &group.key.e), $algorithm);
+            for test in &group.tests {
+                let found = key.verifies($algorithm, &test.msg, &test.sig);
+                check(found, test.result, &format!("{:?} {}", $name, test.tc_id));
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, set.number_of_tests, "{:?}", $name);
+    };
+}
+
 #[test]
 fn of_rsa_by_pkcs1() {
     use rsa_pkcs1_verify::{TestName, TestSet};
@@ -102,17 +119,7 @@ fn of_rsa_by_pkcs1() {
         (TestName::Rsa4096Sha512, Algorithm::RS512),
         (TestName::Rsa8192Sha512, Algorithm::RS512),
     ] {
-        let set = TestSet::load(name).unwrap();
-        let mut seen = 0;
-        for group in &set.test_groups {
-            let key = key(&rsa(&group.key.n, &group.key.e), algorithm);
-            for test in &group.tests {
-                let found = key.verifies(algorithm, &test.msg, &test.sig);
-                check(found, test.result, &format!("{name:?} {}", test.tc_id));
-                seen += 1;
-            }
-        }
-        assert_eq!(seen, set.number_of_tests, "{name:?}");
+        hold_rsa!(TestSet, name, algorithm);
     }
 }
 
@@ -127,16 +134,6 @@ fn of_rsa_by_pss() {
         (TestName::RsaPss4096Sha384Mgf1SaltLen48, Algorithm::PS384),
         (TestName::RsaPss4096Sha512Mgf1SaltLen64, Algorithm::PS512),
     ] {
-        let set = TestSet::load(name).unwrap();
-        let mut seen = 0;
-        for group in &set.test_groups {
-            let key = key(&rsa(&group.key.n, &group.key.e), algorithm);
-            for test in &group.tests {
-                let found = key.verifies(algorithm, &test.msg, &test.sig);
-                check(found, test.result, &format!("{name:?} {}", test.tc_id));
-                seen += 1;
-            }
-        }
-        assert_eq!(seen, set.number_of_tests, "{name:?}");
+        hold_rsa!(TestSet, name, algorithm);
     }
 }
