@@ -16,16 +16,18 @@ pub fn skipped(test: &str, reason: impl Display) {
     let _ = writeln!(std::io::stdout(), "\nSKIPPED {test}: {reason}");
 }
 
+/// What a test needs, or `None` when it cannot be had; the test is then skipped.
+///
+/// # Panics
+/// As [`skipped`].
+pub fn or_skip<T>(test: &str, found: Result<T, impl Display>) -> Option<T> {
+    found.map_err(|missing| skipped(test, missing)).ok()
+}
+
 /// A desktop, or `None` when this machine cannot have one; the test is then skipped.
 ///
 /// # Panics
 /// As [`skipped`].
 pub fn desktop_for(test: &str) -> Option<Desktop> {
-    match Desktop::start() {
-        Ok(desktop) => Some(desktop),
-        Err(missing) => {
-            skipped(test, missing);
-            None
-        }
-    }
+    or_skip(test, Desktop::start())
 }

@@ -6,6 +6,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Instant;
 
+use futures_util::stream::{self, StreamExt as _};
+
+/// So many cases are under way at once.
+const TOGETHER: usize = 48;
+
 /// So many bytes of a side are shown; the rest is counted.
 const SHOWN: usize = 600;
 
@@ -39,6 +44,26 @@ pub struct Suite {
     name: &'static str,
     started: Instant,
     reports: Vec<Report>,
+}
+
+/// Every case with the name of its section.
+pub fn in_sections<C>(
+    sections: impl IntoIterator<Item = (&'static str, Vec<C>)>,
+) -> Vec<(&'static str, C)> {
+    let each = |(section, cases): (_, Vec<C>)| cases.into_iter().map(move |case| (section, case));
+    sections.into_iter().flat_map(each).collect()
+}
+
+/// Runs cases, some at once: what became of each.
+pub async fn together<C, F: Future>(
+    cases: impl IntoIterator<Item = C>,
+    run: impl FnMut(C) -> F,
+) -> Vec<F::Output> {
+    stream::iter(cases)
+        .map(run)
+        .buffer_unordered(TOGETHER)
+        .collect()
+        .await
 }
 
 impl Suite {

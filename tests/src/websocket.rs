@@ -9,10 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::hub::PATIENCE;
-
-const TEXT: u8 = 1;
-const PING: u8 = 9;
-const PONG: u8 = 10;
+use crate::ws::{self, FIN, op};
 
 /// The longest head of an answer that is read.
 const LONGEST_HEAD: usize = 4 * 1024;
@@ -50,7 +47,7 @@ impl WebSocket {
     /// # Errors
     /// When the connection breaks, or the hub says something else.
     pub async fn subscribe(&mut self) -> io::Result<()> {
-        self.send(TEXT, br#"{"op":"subscribe"}"#).await?;
+        self.send(op::TEXT, br#"{"op":"subscribe"}"#).await?;
         let answer = self.text().await?;
         match answer.contains(r#""subscribed""#) {
             true => Ok(()),
@@ -63,7 +60,7 @@ impl WebSocket {
     /// # Errors
     /// When the connection breaks, nothing comes within [`PATIENCE`], or something else does.
     pub async fn text(&mut self) -> io::Result<String> {
-        let payload = self.receive(TEXT).await?;
+        let payload = self.receive(op::TEXT).await?;
         String::from_utf8(payload).map_err(io::Error::other)
     }
 
@@ -72,7 +69,7 @@ impl WebSocket {
     /// # Errors
     /// When the connection is broken.
     pub async fn ping(&mut self) -> io::Result<()> {
-        self.send(PING, b"").await
+        self.send(op::PING, b"").await
     }
 
     /// Reads the answer to a ping.
@@ -80,14 +77,12 @@ impl WebSocket {
     /// # Errors
     /// As [`WebSocket::text`].
     pub async fn pong(&mut self) -> io::Result<()> {
-        self.receive(PONG).await.map(drop)
+        self.receive(op::PONG).await.map(drop)
     }
 
-    /// Sends a short frame. Its mask of zeros leaves the payload as it is.
+    /// Sends a whole message in one frame.
     async fn send(&mut self, kind: u8, payload: &[u8]) -> io::Result<()> {
-        let length = u8::try_from(payload.len()).map_err(io::Error::other)?;
-        let frame = [&[0x80 | kind, 0x80 | length, 0, 0, 0, 0], payload].concat();
-        self.0.write_all(&frame).await
+        self.0.write_all(&ws::frame(FIN | kind, payload)).await
     }
 
     async fn receive(&mut self, wanted: u8) -> io::Result<Vec<u8>> {

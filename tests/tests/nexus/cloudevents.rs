@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nexus_tests::foreign::{node_with, python_with, run};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
-use nexus_tests::skip::skipped;
+use nexus_tests::skip;
 use serde_json::{Value, json};
 
 /// Each with a client for WebSockets, which they leave to others.
@@ -16,9 +16,7 @@ const JAVASCRIPT_SDK: &str = "cloudevents@10.0.0 ws@8.23.0";
 
 /// What is there, or nothing; the test is then skipped.
 fn or_skip<T>(test: &str, found: Result<T, impl Display>) -> Option<T> {
-    found
-        .map_err(|missing| skipped(&format!("cloudevents::{test}"), missing))
-        .ok()
+    skip::or_skip(&format!("cloudevents::{test}"), found)
 }
 
 fn fixture(name: &str) -> PathBuf {

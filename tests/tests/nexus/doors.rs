@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nexus_tests::foreign::{python_with, run};
 use nexus_tests::hub::{Hub, HubBuilder};
-use nexus_tests::skip::skipped;
+use nexus_tests::skip::or_skip;
 use serde_json::{Value, json};
 
 const PYTHON_CLIENTS: &str = "grpcio-reflection==1.85.1 websockets==17.4";
@@ -60,14 +60,9 @@ fn about(lines: &[Value], what: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_of_other_makes_come_in_by_every_door() {
-    let python = match python_with(PYTHON_CLIENTS) {
-        Ok(python) => python,
-        Err(missing) => {
-            return skipped(
-                "doors::clients_of_other_makes_come_in_by_every_door",
-                missing,
-            );
-        }
+    let test = "doors::clients_of_other_makes_come_in_by_every_door";
+    let Some(python) = or_skip(test, python_with(PYTHON_CLIENTS)) else {
+        return;
     };
     let hub = hub();
     let at = |port: u16| format!("localhost:{port}");

@@ -18,16 +18,12 @@ mod targets;
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
 use nexus_tests::octets::{More, Octets};
-use nexus_tests::suite::{Report, Suite, Verdict};
+use nexus_tests::suite::{Report, Suite, Verdict, in_sections, together};
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// Connections at once.
-const TOGETHER: usize = 48;
 
 /// Longer than any case takes: the hub's own deadlines end what gets no answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -348,9 +344,6 @@ async fn every_odd_request_is_read_once_or_refused() {
         ),
         ("limits", limits::cases()),
     ];
-    let cases = sections
-        .into_iter()
-        .flat_map(|(section, cases)| cases.into_iter().map(move |case| (section, case)));
     let mut suite = Suite::new("HTTP/1.1");
     let run = |(section, case): (&'static str, Case)| {
         let address = hub.address();
@@ -363,11 +356,7 @@ async fn every_odd_request_is_read_once_or_refused() {
             (section, case, events, outcome, line.into_talk())
         }
     };
-    let outcomes: Vec<_> = stream::iter(cases)
-        .map(run)
-        .buffer_unordered(TOGETHER)
-        .collect()
-        .await;
+    let outcomes = together(in_sections(sections), run).await;
     let mut sum = 0;
     for (section, case, events, outcome, talk) in outcomes {
         let own = is_taken(&hub, events.own).await;

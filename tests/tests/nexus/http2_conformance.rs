@@ -16,16 +16,12 @@ mod windows;
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
 use nexus_tests::h2::{self, Frame, PREFACE, flag, kind};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
 use nexus_tests::octets::{More, Octets};
-use nexus_tests::suite::{Report, Suite, Verdict};
+use nexus_tests::suite::{Report, Suite, Verdict, in_sections, together};
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// Connections at once.
-const TOGETHER: usize = 48;
 
 /// Longer than any case takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -403,10 +399,7 @@ async fn every_broken_rule_ends_its_stream_or_its_connection() {
         ("RFC 7541, header blocks", blocks::cases()),
         ("RFC 9113 10.5, floods", floods::cases()),
     ];
-    let cases = sections
-        .into_iter()
-        .flat_map(|(section, cases)| cases.into_iter().map(move |case| (section, case)));
-    let cases = with_gaps(cases.collect());
+    let cases = with_gaps(in_sections(sections));
     let mut suite = Suite::new("HTTP/2");
     let run = |(section, case): (&'static str, Case)| {
         let address = hub.address();
@@ -419,11 +412,7 @@ async fn every_broken_rule_ends_its_stream_or_its_connection() {
             (section, case, id, outcome, line.into_talk())
         }
     };
-    let outcomes: Vec<_> = stream::iter(cases)
-        .map(run)
-        .buffer_unordered(TOGETHER)
-        .collect()
-        .await;
+    let outcomes = together(cases, run).await;
     for (section, case, id, outcome, talk) in outcomes {
         let is_taken = hub.get(&format!("/v1/events/{id}")).await.0 != 404;
         let verdict = judge(&case, &outcome, is_taken);

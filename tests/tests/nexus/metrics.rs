@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nexus_tests::foreign::{python_with, run};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, key_hash};
-use nexus_tests::skip::skipped;
+use nexus_tests::skip::or_skip;
 use serde_json::{Value, json};
 
 const PARSER: &str = "prometheus-client==0.26.0";
@@ -152,9 +152,8 @@ async fn only_those_who_may_read_them_read_the_metrics() {
 #[tokio::test]
 async fn prometheus_own_parser_reads_the_metrics() {
     const TEST: &str = "metrics::prometheus_own_parser_reads_the_metrics";
-    let python = match python_with(PARSER) {
-        Ok(python) => python,
-        Err(missing) => return skipped(TEST, missing),
+    let Some(python) = or_skip(TEST, python_with(PARSER)) else {
+        return;
     };
     let hub = hub();
     assert_eq!(hub.publish(&ping(json!({}))).await.0, 202);

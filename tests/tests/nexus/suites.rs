@@ -9,13 +9,12 @@ mod socket;
 use std::fmt::Display;
 
 use nexus_tests::hub::{Home, HubBuilder};
-use nexus_tests::skip::skipped;
+use nexus_tests::skip;
 use serde_json::Value;
 
 /// What is there, or nothing; the test is then skipped.
 fn or_skip<T>(test: &str, found: Result<T, impl Display>) -> Option<T> {
-    let test = format!("suites::{test}");
-    found.map_err(|missing| skipped(&test, missing)).ok()
+    skip::or_skip(&format!("suites::{test}"), found)
 }
 
 /// A hub to come that has contract files, by their names.

@@ -6,7 +6,7 @@ use std::process::Command;
 use nexus_plugin_api::Contract;
 use nexus_tests::foreign::{python_with, run};
 use nexus_tests::hub::{Hub, HubBuilder};
-use nexus_tests::skip::skipped;
+use nexus_tests::skip::or_skip;
 use probe::Order;
 use serde_json::{Value, json};
 
@@ -55,9 +55,8 @@ async fn a_delivery_signed_by_a_foreign_library_is_taken_once() {
     const TEST: &str = "a_delivery_signed_by_a_foreign_library_is_taken_once";
     let body = json!({ "type": "order.placed", "data": { "parcels": [] } }).to_string();
     let now = chrono::Utc::now().timestamp();
-    let python = match python_with("standardwebhooks==1.1.0") {
-        Ok(python) => python,
-        Err(missing) => return skipped(TEST, missing),
+    let Some(python) = or_skip(TEST, python_with("standardwebhooks==1.1.0")) else {
+        return;
     };
     let signature = sign(&python, "msg_1", now, &body);
     let hub = hub().start();

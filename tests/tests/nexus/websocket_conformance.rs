@@ -16,17 +16,13 @@ mod utf8;
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
 use nexus_tests::octets::{More, Octets};
-use nexus_tests::suite::{Report, Suite, Verdict};
+use nexus_tests::suite::{Report, Suite, Verdict, in_sections, together};
 use nexus_tests::ws::{self, FIN, Frame, op};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// Connections at once.
-const TOGETHER: usize = 48;
 
 /// Longer than any case takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -306,9 +302,6 @@ async fn every_frame_does_what_it_says_or_closes_the_websocket() {
         ("RFC 6455 7, closes", closes::cases()),
         ("RFC 6455 10.4, limits", limits::cases()),
     ];
-    let cases = sections
-        .into_iter()
-        .flat_map(|(section, cases)| cases.into_iter().map(move |case| (section, case)));
     let mut suite = Suite::new("WebSocket");
     let run = |(section, case): (&'static str, Case)| async move {
         let mut line = Octets::open(address, Instant::now() + PATIENCE)
@@ -322,19 +315,9 @@ async fn every_frame_does_what_it_says_or_closes_the_websocket() {
             talk: line.into_talk(),
         }
     };
-    let reports: Vec<_> = stream::iter(cases)
-        .map(run)
-        .buffer_unordered(TOGETHER)
-        .collect()
-        .await;
-    suite.add(reports);
+    suite.add(together(in_sections(sections), run).await);
     let openings = handshakes::cases();
     let open = |case| handshakes::run(address, case);
-    let reports: Vec<_> = stream::iter(openings)
-        .map(open)
-        .buffer_unordered(TOGETHER)
-        .collect()
-        .await;
-    suite.add(reports);
+    suite.add(together(openings, open).await);
     suite.judge(510);
 }
