@@ -73,6 +73,7 @@
 pub mod admission;
 mod builder;
 pub mod config;
+pub mod descriptors;
 pub mod dispatch;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]

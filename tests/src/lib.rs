@@ -19,6 +19,7 @@ pub mod octets;
 pub mod receiver;
 pub mod skip;
 pub mod suite;
+pub mod tls;
 pub mod toasty;
 pub mod websocket;
 pub mod wire;

@@ -4,7 +4,7 @@
 use nexus_host::admission::FileReport;
 use nexus_host::config::Config;
 use nexus_host::plugins::{PluginReport, PluginState};
-use nexus_host::{Host, observe, signals};
+use nexus_host::{Host, descriptors, observe, signals};
 use serde_json::json;
 
 use crate::cli::Common;
@@ -21,6 +21,7 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     let config = origin.load()?;
     observe::init_logging(&config.observe)
         .map_err(|error| Failure::usage(format!("the log cannot be set up: {error}")))?;
+    let descriptors = descriptors::raise();
     let prepared = Host::builder()
         .config(config)
         .build()
@@ -40,6 +41,7 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
         }
     };
     started(common, &origin, &host);
+    tell_few(descriptors, &host);
     stop.await.map_err(no_signals)?;
 
     let report = host
@@ -52,6 +54,17 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
         output::line(&report.to_string());
     }
     Ok(())
+}
+
+/// Says so when the system gives fewer sockets than the configuration means to use.
+fn tell_few(descriptors: Option<u64>, host: &Host) {
+    let wanted = host.config().server.max_connections;
+    if let Some(few) = descriptors.filter(|most| *most < wanted as u64) {
+        output::note(&format!(
+            "the system lets this process have {few} files and sockets open at once, fewer than \
+             server.max_connections ({wanted}): raise its limit (`ulimit -Hn`, LimitNOFILE) or lower the key"
+        ));
+    }
 }
 
 fn no_signals(error: std::io::Error) -> Failure {

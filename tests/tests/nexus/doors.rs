@@ -1,20 +1,16 @@
 //! Every door over TLS, as clients of other makes come in: HTTPS, a WebSocket, and gRPC, whose messages
 //! they learn from reflection; each known by its certificate.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nexus_tests::foreign::{python_with, run};
 use nexus_tests::hub::{Hub, HubBuilder};
 use nexus_tests::skip::or_skip;
+use nexus_tests::tls::certificates;
 use serde_json::{Value, json};
 
 const PYTHON_CLIENTS: &str = "grpcio-reflection==1.85.1 websockets==17.4";
-
-/// The folder with the test's certificates.
-fn certificates() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../nexus-host/src/ingress/tls/fixtures")
-}
 
 /// A hub behind TLS, and a client that is known by its certificate.
 fn hub() -> Hub {

@@ -14,12 +14,15 @@ mod messages;
 mod streams;
 mod windows;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use nexus_tests::h2::{self, Frame, PREFACE, flag, kind};
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
 use nexus_tests::octets::{More, Octets};
 use nexus_tests::suite::{Report, Suite, Verdict, in_sections, together};
+use nexus_tests::tls::{self, certificates};
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -378,18 +381,65 @@ fn with_gaps(mut cases: Vec<(&'static str, Case)>) -> Vec<(&'static str, Case)> 
     cases
 }
 
-fn hub() -> Hub {
-    let config = "server.header_timeout = \"5s\"\nserver.body_timeout = \"5s\"\n\
-                  [queue]\ncapacity = 10_000\n";
-    HubBuilder::new()
-        .config(config)
-        .contract("wire.sent")
-        .start()
+/// What the cases come in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Known to speak it.
+    Plain,
+    /// Agreed on.
+    Tls,
+}
+
+impl Door {
+    fn hub(self) -> Hub {
+        let mut config =
+            "server.header_timeout = \"5s\"\nserver.body_timeout = \"5s\"\n".to_owned();
+        if self == Self::Tls {
+            let file = |name: &str| json!(certificates().join(name)).to_string();
+            let (certificate, key) = (file("server.pem"), file("server-key.pem"));
+            config += &format!("[server.tls]\ncertificate = {certificate}\nkey = {key}\n");
+        }
+        HubBuilder::new()
+            .config(&config)
+            .config("[queue]\ncapacity = 10_000")
+            .contract("wire.sent")
+            .start()
+    }
+
+    async fn line(self, to: SocketAddr) -> Octets {
+        let deadline = Instant::now() + PATIENCE;
+        match self {
+            Self::Plain => Octets::open(to, deadline).await.unwrap(),
+            Self::Tls => Octets::over(Box::new(tls::connect(to, "h2").await.unwrap()), deadline),
+        }
+    }
+
+    /// Whether a hub has taken an event.
+    async fn has(self, hub: SocketAddr, id: Uuid) -> bool {
+        let key = h2::field("authorization", format!("Bearer {ADMIN_KEY}"));
+        let asked = [head("GET", &format!("/v1/events/{id}")), key].concat();
+        let case = case("", 1, headers(1, flag::END_STREAM, asked), &[]);
+        let outcome = run(&mut self.line(hub).await, &case, id).await;
+        match outcome.status(1) {
+            Some(200) => true,
+            Some(404) => false,
+            _ => panic!("{}", outcome.tell(1)),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_broken_rule_ends_its_stream_or_its_connection() {
-    let hub = hub();
+    every_case(Door::Plain, "HTTP/2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_broken_rule_does_so_over_tls() {
+    every_case(Door::Tls, "HTTP/2 over TLS").await;
+}
+
+async fn every_case(door: Door, name: &'static str) {
+    let hub = door.hub();
     let sections: [(&str, Vec<Case>); 7] = [
         ("RFC 9113 3.4, 4, the start and frames", frames::cases()),
         ("RFC 9113 5, streams", streams::cases()),
@@ -400,13 +450,11 @@ async fn every_broken_rule_ends_its_stream_or_its_connection() {
         ("RFC 9113 10.5, floods", floods::cases()),
     ];
     let cases = with_gaps(in_sections(sections));
-    let mut suite = Suite::new("HTTP/2");
+    let mut suite = Suite::new(name);
     let run = |(section, case): (&'static str, Case)| {
         let address = hub.address();
         async move {
-            let mut line = Octets::open(address, Instant::now() + PATIENCE)
-                .await
-                .unwrap();
+            let mut line = door.line(address).await;
             let id = Uuid::new_v4();
             let outcome = run(&mut line, &case, id).await;
             (section, case, id, outcome, line.into_talk())
@@ -414,7 +462,7 @@ async fn every_broken_rule_ends_its_stream_or_its_connection() {
     };
     let outcomes = together(cases, run).await;
     for (section, case, id, outcome, talk) in outcomes {
-        let is_taken = hub.get(&format!("/v1/events/{id}")).await.0 != 404;
+        let is_taken = door.has(hub.address(), id).await;
         let verdict = judge(&case, &outcome, is_taken);
         suite.add([Report {
             section,

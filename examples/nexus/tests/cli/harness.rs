@@ -121,7 +121,22 @@ impl Place {
 
     /// Starts the hub and waits until it listens.
     pub(crate) fn start(&self) -> Running {
-        let mut command = self.command(&["run"]);
+        self.start_by(self.command(&["run"]))
+    }
+
+    /// Starts the hub as a shell does that lets it have only so many descriptors (`ulimit`'s options).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_limited(&self, descriptors: &str) -> Running {
+        let hub = self.command(&["run"]);
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!("ulimit {descriptors} && exec \"$0\" run"));
+        shell.arg(hub.get_program()).current_dir(self.path());
+        self.start_by(shell)
+    }
+
+    fn start_by(&self, mut command: Command) -> Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(self.path().join("log")).unwrap());
         let mut child = command.spawn().unwrap();
@@ -153,6 +168,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Its process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, and waits for the end: the exit code, and what was not read so far.
     pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         let id = self.child.id().to_string();

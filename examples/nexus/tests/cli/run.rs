@@ -62,6 +62,31 @@ fn contract_files_without_plugins_make_a_hub_that_knows_their_types() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn it_takes_as_many_descriptors_as_it_may_and_says_when_these_are_few() {
+    let place = Place::new().hub("");
+    let soft = place.start_limited("-Sn 64");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", soft.id())).unwrap();
+    let open = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let [soft_limit, hard_limit, ..] = open.unwrap()["Max open files".len()..]
+        .split_whitespace()
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{limits}");
+    };
+    assert_eq!(soft_limit, hard_limit);
+    soft.end("TERM");
+
+    let hard = place.start_limited("-n 400");
+    hard.end("TERM");
+    let log = std::fs::read_to_string(place.path().join("log")).unwrap();
+    assert!(log.contains("400 files and sockets open at once"), "{log}");
+    assert!(log.contains("server.max_connections (10000)"), "{log}");
+}
+
+#[test]
 fn a_port_in_use_is_named_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

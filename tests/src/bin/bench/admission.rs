@@ -26,6 +26,13 @@ const MANY: usize = 1_000;
 /// Events that one variant is given before it is the next one's turn.
 const TURN: usize = 2_000;
 
+/// The same where there are many: each of them comes so often that it does not count what others had in the
+/// caches before.
+const LONG_TURN: usize = 20 * MANY;
+
+/// How often hubs take turns in a round.
+const TURNS_OF_HUBS: u32 = 10;
+
 /// Rates that cover every event and that none reaches.
 const RATES: &str = "rate = 1_000_000_000\n[[limits.rates]]\nsource = \"*\"\nrate = 1_000_000_000\n\
      [[limits.rates]]\ntype = \"*\"\nrate = 1_000_000_000\n";
@@ -44,8 +51,8 @@ pub(crate) fn admit(clients: &str, contracts: &str, turns: &str) -> Result<(), B
     serve::runtime()?.block_on(async {
         let door = Door::new(crowd, RATES, Asks::Everything).await?;
         for turn in 0..turns {
-            let taken = clocked(async || door.all_in_turn(turn * TURN).await).await?;
-            println!("{:?} for {TURN} events", taken);
+            let taken = clocked(async || door.all_in_turn(turn * LONG_TURN).await).await?;
+            println!("{:?} for {LONG_TURN} events", taken);
         }
         Ok(())
     })
@@ -119,7 +126,7 @@ impl Door {
     async fn turn(&self, first: usize, step: usize) -> Result<(), Rejection> {
         // Written over, as a socket's buffer is: where the events lie is not the hub's affair.
         let (mut key, mut event) = (key(0), noted_as(&event_type(0)));
-        for number in (0..TURN).map(|turn| first + turn * step) {
+        for number in (0..LONG_TURN).map(|turn| first + turn * step) {
             crowd::renumber(&mut key, number % self.crowd.clients);
             crowd::renumber(&mut event, number % self.crowd.contracts);
             self.take_in(&key, &event).await?;
@@ -217,7 +224,7 @@ async fn growth(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Erro
                 taken[0] += clocked(async || door.one_of_them().await).await?;
                 taken[1] += clocked(async || door.all_in_turn(first).await).await?;
             }
-            first += TURN;
+            first += LONG_TURN;
         }
         if round > 0 {
             let [alone, many @ ..] = taken;
@@ -243,12 +250,17 @@ async fn growth_of_hubs(effort: &Effort, report: &mut Report) -> Result<(), Box<
     let many = MANY.to_string();
     let mut crowded = Server::start_with("serve-crowd", &[&many, &many])?;
     let (mut one, mut all) = (vec![], vec![]);
+    let of_one = |n: usize| vec![request_as(&key(n), &noted_as(&event_type(n)))];
+    let each: Vec<_> = (0..MANY).flat_map(of_one).collect();
+    let turn = effort.round / TURNS_OF_HUBS;
     for round in 0..=effort.rounds {
-        let of_one = |n: usize| vec![request_as(&key(n), &noted_as(&event_type(n)))];
-        let each = (0..MANY).flat_map(of_one).collect();
-        let few = hub_micros(&mut alone, effort.round, of_one(0)).await?;
-        let one_of_many = hub_micros(&mut crowded, effort.round, of_one(MANY / 2)).await?;
-        let all_of_many = hub_micros(&mut crowded, effort.round, each).await?;
+        let mut taken = [0.0; 3];
+        for _ in 0..TURNS_OF_HUBS {
+            taken[0] += hub_micros(&mut alone, turn, of_one(0)).await?;
+            taken[1] += hub_micros(&mut crowded, turn, of_one(MANY / 2)).await?;
+            taken[2] += hub_micros(&mut crowded, turn, each.clone()).await?;
+        }
+        let [few, one_of_many, all_of_many] = taken;
         if round > 0 {
             one.push(one_of_many / few);
             all.push(all_of_many / few);

@@ -25,20 +25,6 @@ fn taken(clock: rustix::time::ClockId) -> Duration {
     )
 }
 
-/// Lets this process, and those that it starts, have as many descriptors as the system allows: how many.
-#[cfg(unix)]
-pub(crate) fn raise_descriptors() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).ok()?;
-    // None is no limit at all.
-    Some(limit.maximum.unwrap_or(u64::MAX))
-}
-
 #[cfg(not(unix))]
 pub(crate) fn thread_time() -> Option<Duration> {
     None
@@ -46,11 +32,6 @@ pub(crate) fn thread_time() -> Option<Duration> {
 
 #[cfg(not(unix))]
 pub(crate) fn process_time() -> Option<Duration> {
-    None
-}
-
-#[cfg(not(unix))]
-pub(crate) fn raise_descriptors() -> Option<u64> {
     None
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use nexus_host::descriptors;
 use nexus_tests::websocket::WebSocket;
 
 use crate::http::Server;
@@ -27,7 +28,7 @@ const SAMPLE: usize = 50;
 
 /// Measures it, with as many as the system has descriptors for.
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let allowed = system::raise_descriptors().unwrap_or(u64::MAX);
+    let allowed = descriptors::raise().unwrap_or(u64::MAX);
     let room = usize::try_from(allowed.saturating_sub(OTHERS)).unwrap_or(usize::MAX);
     let many = effort.websockets.min(room);
     if many < effort.websockets {
