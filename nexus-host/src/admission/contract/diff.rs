@@ -266,8 +266,8 @@ impl<'s> Walk<'s> {
         let (from, to) = (old.sub("items"), new.sub("items"));
         self.schemas(from, to, &format!("{at}/items"), depth + 1);
         for key in ["allOf", "anyOf", "oneOf"] {
-            let is_told =
-                |side: &Side<'_>| side.get(key).is_none() || side.is_choice_of_values(key);
+            let is_choice = |side: &Side<'_>| key != "allOf" && side.is_choice_of_values(key);
+            let is_told = |side: &Side<'_>| side.get(key).is_none() || is_choice(side);
             if is_told(old) && is_told(new) {
                 continue;
             }

@@ -180,10 +180,8 @@ fn parse<'de, D: Deserializer<'de>>(document: D) -> Result<Written, String>
 where
     D::Error: std::fmt::Display,
 {
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let reason = first_line(error.inner());
-        format!("{}: {reason}", pointer(error.path()))
-    })
+    serde_path_to_error::deserialize(document)
+        .map_err(|error| shortened(&format!("{}: {}", pointer(error.path()), error.inner())))
 }
 
 fn first_line(error: &impl ToString) -> String {
@@ -289,6 +287,7 @@ mod tests {
         let cases = [
             (with("sundown", json!("2026-01-31")), "sundown"),
             (with("version", json!("1")), "/version: "),
+            (with("a\0b\n", json!(1)), "/a b : unknown field"),
             (with("sunset", json!("soon")), "/sunset: must be a day"),
             (with("schema", json!("x")), "/schema: "),
             (
