@@ -1,6 +1,7 @@
 //! The sockets: receives connections, hands the requests on each to whoever answers them, with a
 //! deadline on everything it may wait for, and ends them in good order. It never reads a request itself.
 
+mod chatter;
 mod connection;
 mod head;
 mod peer;

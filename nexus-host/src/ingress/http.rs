@@ -36,6 +36,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use hyper::{Method, Request, StatusCode, Uri, header};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tokio::sync::watch;
 use tower::Service;
@@ -157,9 +158,13 @@ pub(super) fn answers(ports: Ports, config: &Config, stopping: watch::Receiver<b
 async fn answer(mut router: Router, request: Request<Body>) -> Response {
     let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let mut response = match router.call(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
+    let mut response = if percent_decode_str(uri.path()).decode_utf8().is_ok() {
+        match router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    } else {
+        no_such_path().await.into_response()
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         // The router has put down the length of the empty body that stood in for this one.

@@ -5,13 +5,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -71,10 +72,10 @@ impl Tls {
 
     /// Reads the files again whenever one has changed. Never ends by itself.
     pub(super) async fn watch(self: Arc<Self>) {
-        let mut seen = self.config.files().map(changed_at);
+        let mut seen = self.config.files().map(content);
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = self.config.files().map(changed_at);
+            let now = self.config.files().map(content);
             if now == seen {
                 continue;
             }
@@ -101,10 +102,11 @@ pub fn check_files(config: &TlsConfig) -> Result<(), TlsError> {
     read(config).map(|_| ())
 }
 
-fn changed_at(path: Option<&Path>) -> Option<SystemTime> {
-    std::fs::metadata(path?)
-        .and_then(|file| file.modified())
+/// What a file holds, in short: times of changes are kept by those who copy and unpack files.
+fn content(path: Option<&Path>) -> Option<[u8; 32]> {
+    std::fs::read(path?)
         .ok()
+        .map(|content| Sha256::digest(content).into())
 }
 
 fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {

@@ -12,7 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::EXPECT;
 use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,7 +30,7 @@ use super::peer::{PeerAddress, PeerCertificate};
 use super::place::Place;
 use super::pulse::{Doing, Pulse};
 use super::socket::Socket;
-use super::stream::{Answered, Asked, Stream};
+use super::stream::{Answered, Asked, Left, Stream};
 use super::{Answer, head};
 use crate::queue::BoxFuture;
 
@@ -45,6 +47,11 @@ const LINGER_BYTES: usize = 16 << 20;
 const STREAMS: u32 = 100;
 const RESET_STREAMS: usize = 20;
 const HEADER_LIST: u32 = 32 * 1024;
+
+/// How long, and for how many bytes, the rest of a body is waited for that nobody wants: as long as that is
+/// little, the answer finds a client that listens, and the connection goes on.
+const FORGET: Duration = Duration::from_secs(1);
+const FORGET_BYTES: u64 = 64 * 1024;
 
 /// Headers of one request.
 const HEADERS: usize = 100;
@@ -104,8 +111,12 @@ pub(super) async fn serve(
     let pulse = Arc::new(Pulse::default());
     {
         let service = service_fn(|request: Request<Incoming>| {
-            let asked = pulse.asked(request.version() == Version::HTTP_2);
-            let mut request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
+            let is_http2 = request.version() == Version::HTTP_2;
+            let waits = request.headers().contains_key(EXPECT);
+            let asked = pulse.asked(is_http2);
+            let (parts, body) = request.into_parts();
+            let (body, rest) = Asked::new(body, pulse.clone());
+            let mut request = Request::from_parts(parts, Body::new(body));
             request.extensions_mut().insert(peer);
             if let Some(certificate) = &certificate {
                 let certificate = PeerCertificate(certificate.clone());
@@ -118,7 +129,16 @@ pub(super) async fn serve(
             let pulse = pulse.clone();
             async move {
                 let mut answer = answer.await;
-                if pulse.is_last() {
+                let is_read = match rest.take() {
+                    Left::Nothing => true,
+                    // Who waits to be told to go on has sent nothing, and is not told to.
+                    Left::All(rest) => !waits && forget(rest).await,
+                    Left::Part => false,
+                };
+                if is_read {
+                    pulse.left_unread(false);
+                }
+                if pulse.is_last() || !(is_read || is_http2) {
                     head::close(&mut answer);
                 }
                 Ok::<_, Infallible>(answer.map(|body| Answered::new(body, asked)))
@@ -177,6 +197,15 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_interval(SIGN_OF_LIFE)
         .keep_alive_timeout(SIGN_OF_LIFE);
     builder
+}
+
+/// Reads and forgets the rest of a body; whether it has come to its end.
+async fn forget(body: Incoming) -> bool {
+    if body.size_hint().lower() > FORGET_BYTES {
+        return false;
+    }
+    let all = Limited::new(body, FORGET_BYTES as usize).collect();
+    timeout(FORGET, all).await.is_ok_and(|read| read.is_ok())
 }
 
 /// Reads and forgets what still comes, within bounds. The writing side is closed already.

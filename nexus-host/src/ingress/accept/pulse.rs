@@ -129,9 +129,9 @@ impl Pulse {
         self.beat.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A body was given up before its end.
-    pub(super) fn left_unread(&self) {
-        self.unread.store(true, Ordering::Relaxed);
+    /// A body was given up before its end, or read to it after all.
+    pub(super) fn left_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
     }
 
     /// Whether the client may still be sending what nobody reads. In HTTP/2 it is told to stop.

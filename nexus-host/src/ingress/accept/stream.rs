@@ -2,15 +2,18 @@
 //! answer's body that do the same. They change nothing on the way.
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::chatter::Chatter;
 use super::place::Place;
 use super::pulse::{Pulse, Request};
 use super::socket::Socket;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The socket.
@@ -19,6 +22,7 @@ pub(super) struct Stream {
     /// With its place, which is kept for as long as there is a socket, whoever has it.
     inner: Option<(Socket, Place)>,
     pulse: Arc<Pulse>,
+    chatter: Chatter,
 }
 
 impl Stream {
@@ -26,6 +30,7 @@ impl Stream {
         Self {
             inner: Some((inner, place)),
             pulse,
+            chatter: Chatter::new(),
         }
     }
 
@@ -34,8 +39,11 @@ impl Stream {
         Ok(Pin::new(inner))
     }
 
-    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written(&mut self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.pulse.stalled(poll.is_pending());
+        if let Poll::Ready(Ok(written)) = poll {
+            self.chatter.said(written);
+        }
         poll
     }
 }
@@ -56,8 +64,12 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = self.inner()?.poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let heard = &buf.filled()[before..];
+        if !heard.is_empty() {
             self.pulse.heard();
+            if let Err(told) = self.chatter.heard(heard) {
+                return Poll::Ready(Err(io::Error::other(told)));
+            }
         }
         poll
     }
@@ -99,21 +111,60 @@ impl AsyncWrite for Stream {
 
 /// A request's body.
 pub(super) struct Asked {
-    inner: Incoming,
+    /// Always there until it is dropped.
+    inner: Option<Incoming>,
+    is_begun: bool,
+    rest: Arc<Rest>,
     pulse: Arc<Pulse>,
 }
 
+/// What becomes of a request's body while its answer is made.
+#[derive(Default)]
+pub(super) struct Rest(Mutex<Left>);
+
+/// What is left of a body.
+#[derive(Default)]
+pub(super) enum Left {
+    /// Nothing, or it is still being read.
+    #[default]
+    Nothing,
+    /// All of it: nobody has looked at it.
+    All(Incoming),
+    /// A part that nobody wants.
+    Part,
+}
+
+impl Rest {
+    /// What is left, now that there is an answer.
+    pub(super) fn take(&self) -> Left {
+        mem::take(&mut self.0.lock())
+    }
+}
+
 impl Asked {
-    pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse }
+    pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> (Self, Arc<Rest>) {
+        let rest = Arc::new(Rest::default());
+        let asked = Self {
+            inner: Some(inner),
+            is_begun: false,
+            rest: rest.clone(),
+            pulse,
+        };
+        (asked, rest)
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if !self.inner.is_end_stream() {
-            self.pulse.left_unread();
-        }
+        let Some(body) = self.inner.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        // Until it is taken up again.
+        self.pulse.left_unread(true);
+        *self.rest.0.lock() = match self.is_begun {
+            true => Left::Part,
+            false => Left::All(body),
+        };
     }
 }
 
@@ -125,7 +176,11 @@ impl Body for Asked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let poll = Pin::new(&mut self.inner).poll_frame(cx);
+        self.is_begun = true;
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let poll = Pin::new(inner).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &poll
             && frame.is_trailers()
         {
@@ -135,11 +190,11 @@ impl Body for Asked {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
     }
 }
 

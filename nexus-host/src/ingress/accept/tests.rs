@@ -201,6 +201,38 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
+async fn a_refusal_ends_no_connection_whose_body_is_short_and_says_so_of_others() {
+    let hub = Hub::start(|_| {}).await;
+    let whole = post("wrong", "/v1/events", &event(json!({})).to_string());
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+    let mut connection = hub.connect().await;
+    for _ in 0..2 {
+        connection.write(&format!("{head}\r\n\r\n")).await;
+        sleep(Duration::from_millis(50)).await;
+        connection.write(body).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.problem(401), "unauthenticated");
+        assert_eq!(answer.header("connection"), None);
+    }
+    let mut connection = hub.connect().await;
+    let long = post("wrong", "/v1/events", &" ".repeat(100_000));
+    connection.write(&long).await;
+    assert_eq!(
+        connection.answer().await.header("connection"),
+        Some("close")
+    );
+    connection.closed().await;
+    let mut connection = hub.connect().await;
+    let started = Instant::now();
+    connection.write(&format!("{head}\r\n\r\n")).await;
+    assert_eq!(
+        connection.answer().await.header("connection"),
+        Some("close")
+    );
+    assert!(about(started, 1_000), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_half_way_costs_nothing() {
     let hub = Hub::start(|settings| settings.server.max_connections = 2).await;
     let whole = post("any", "/v1/events", &event(json!({})).to_string());
@@ -383,6 +415,28 @@ async fn streams_that_are_opened_and_taken_back_at_once_end_the_connection() {
     assert!(goes_away || answer.is_empty() || answer.len() < flood.len());
     // Others are served.
     assert_eq!(hub.send(HEALTH).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_ends_the_connection() {
+    let hub = Hub::start(|_| {}).await;
+    let mut connection = hub.connect().await;
+    let stream = &mut connection.0;
+    stream.write_all(HTTP2).await.unwrap();
+    stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let flood = async {
+        let ping = frame(6, 0, 0, &[0; 8]);
+        for _ in 0..100_000 {
+            if write.write_all(&ping).await.is_err() {
+                return;
+            }
+        }
+        panic!("it goes on");
+    };
+    let mut scrap = tokio::io::sink();
+    let answers = tokio::io::copy(&mut read, &mut scrap);
+    tokio::select! { () = flood => {}, _ = answers => {} }
 }
 
 #[tokio::test]

@@ -71,9 +71,11 @@ async fn take_in(
     let claim = Claim::of(shared, &client, headers, &opened.body);
     let claim = claim.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
     let key = claim.as_ref().map(|claim| claim.key);
+    let state = trace_state(headers);
     let supply = |place| Supplied {
         event_id: key.map(|key| key.event_id(place)),
-        ..trace(headers)
+        traceparent: text(headers, "traceparent"),
+        tracestate: state.as_deref(),
     };
     let submitted = submit(shared, opened, supply).await;
     if let Some(claim) = claim
@@ -101,14 +103,18 @@ fn is_watched(query: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-/// The trace that a request belongs to, and with it the events that name none.
-fn trace(headers: &HeaderMap) -> Supplied<'_> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    Supplied {
-        event_id: None,
-        traceparent: text("traceparent"),
-        tracestate: text("tracestate"),
-    }
+/// What a request says of the trace that it belongs to, and with it the events that name none: in one header
+/// or in several, which are one list.
+fn trace_state(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let mut states = headers.get_all("tracestate").iter();
+    let first = states.next()?.to_str().ok()?;
+    states.try_fold(Cow::Borrowed(first), |list, next| {
+        Some(Cow::Owned(format!("{list},{}", next.to_str().ok()?)))
+    })
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Reads the body as what it is and takes in what it holds.

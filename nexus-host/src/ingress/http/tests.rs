@@ -224,6 +224,7 @@ async fn a_journey_is_shown_within_reach_only() {
     for unknown in [
         "/v1/events/0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a",
         "/v1/events/x",
+        "/v1/events/%ff",
     ] {
         assert_eq!(hub.get("any", unknown).await.problem(404), "not_found");
     }
@@ -257,6 +258,7 @@ async fn contracts_are_shown() {
         "/test.happened/2.0.0",
         "/test.happened/x",
         "/a/b/c",
+        "/%ff",
     ] {
         let answer = hub.get("any", &format!("/v1/contracts{unknown}")).await;
         assert_eq!(answer.problem(404), "not_found", "{unknown}");

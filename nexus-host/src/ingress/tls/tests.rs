@@ -45,7 +45,11 @@ impl Files {
     fn put(&self, name: &str) {
         for (ending, to) in [("-key.pem", "key.pem"), (".pem", "certificate.pem")] {
             let from = fixture(&format!("{name}{ending}"));
-            fs::copy(from, self.0.path().join(to)).unwrap();
+            let to = self.0.path().join(to);
+            fs::copy(from, &to).unwrap();
+            // As some who unpack files leave it.
+            let file = fs::File::options().write(true).open(to).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
         }
     }
 

@@ -49,7 +49,7 @@ impl Totals {
     /// As they are stored, if they are.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Result<Option<Self>, Damage>> {
         let stored = connection
-            .prepare("SELECT * FROM totals")?
+            .prepare("SELECT * FROM totals WHERE one = 1")?
             .query_row([], |row| sum::read(row, |row| row.get(1)))
             .optional()?;
         let decode = |json: String| Ok(serde_json::from_str(&json)?);

@@ -476,14 +476,15 @@ async fn the_trace_of_a_request_is_its_events_unless_they_have_their_own() {
     let hub = Hub::start(|_| {}).await;
     let trace = |n: u8| format!("00-{n:032x}-00000000000000aa-01");
     let (outer, inner) = (trace(1), trace(2));
-    let headers = |media_type| [media_type, ("traceparent", &*outer), ("tracestate", "a=b")];
+    let state = [("tracestate", "a=b"), ("tracestate", "c=d,e=f")];
+    let headers = |media_type| [media_type, ("traceparent", &*outer), state[0], state[1]];
     let plain = event(json!({})).to_string();
     let own = event(json!({ "traceparent": inner })).to_string();
     let ce = cloudevent(json!({})).to_string();
     for (media_type, body, parent, state) in [
-        (JSON, &plain, &outer, Some("a=b")),
+        (JSON, &plain, &outer, Some("a=b,c=d,e=f")),
         (JSON, &own, &inner, None),
-        (STRUCTURED, &ce, &outer, Some("a=b")),
+        (STRUCTURED, &ce, &outer, Some("a=b,c=d,e=f")),
     ] {
         let answer = publish(&hub, &headers(media_type), body.as_bytes()).await;
         assert_eq!(answer.status, 202);
