@@ -162,6 +162,15 @@ impl Config {
         self.observe.check(&mut root.key("observe"));
         self.plugins.check(&mut root.key("plugins"));
 
+        let asks_for_certificates = |server: &ingress::config::Config| {
+            server
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.client_ca.is_some())
+        };
+        if !asks_for_certificates(&self.server) {
+            admission::config::refuse_certificates(&self.clients, &mut root.key("clients"));
+        }
         if self.queue.max_bytes < self.limits.max_body {
             root.refuse_together(
                 &["queue.max_bytes", "limits.max_body"],

@@ -90,6 +90,9 @@ impl Findings {
         }
         let warnings = config.webhooks.iter().flat_map(|one| one.warnings());
         self.notes.extend(warnings);
+        let now = Utc::now();
+        let warnings = config.clients.iter().flat_map(|one| one.warnings(now));
+        self.warnings.extend(warnings);
         self.problems.sort();
         self.problems.dedup();
     }
@@ -172,11 +175,12 @@ impl Findings {
             self.problems
                 .push(Problem::new(place, at.join("."), message));
         }
-        for issuer in &config.issuers {
+        for (index, issuer) in config.issuers.iter().enumerate() {
             if let Err(error) = check_issuer_files(issuer) {
+                let place = config.document().place(&["issuers", &index.to_string()]);
                 let name = &issuer.issuer;
                 self.warnings.push(format!(
-                    "issuer {name}: {error}; until then none of its tokens is believed"
+                    "{place}: issuer {name}: {error}; until then none of its tokens is believed"
                 ));
             }
         }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::contract::Rule;
 use crate::config::{ByteSize, Section, Selector};
 
-pub(crate) use clients::check_clients;
 pub use clients::{Client, Key, Transport};
+pub(crate) use clients::{check_clients, refuse_certificates};
 pub(crate) use issuers::check_issuers;
 pub use issuers::{Algorithm, Issuer};
 use patterns::check_patterns;

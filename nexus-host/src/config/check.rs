@@ -94,6 +94,12 @@ impl<'d> Section<'_, 'd> {
         self.objections.problems.push(problem);
     }
 
+    /// Whether somebody wrote `key`, rather than left it at its default.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        let root = &self.objections.document.root;
+        root.find(&self.path.key(key)).is_some()
+    }
+
     /// Objects to a time of nothing at all.
     pub(crate) fn positive(&mut self, key: &str, duration: Duration) {
         if duration.is_zero() {

@@ -177,6 +177,16 @@ impl Config {
         section.positive("idle_timeout", self.idle_timeout.get());
         section.positive("ack_timeout", self.ack_timeout.get());
         section.positive("websocket.idle_timeout", self.websocket.idle_timeout.get());
+        if let Some(Grpc::At(grpc)) = self.grpc
+            && grpc == self.http
+            && grpc.port() != 0
+        {
+            section.refuse_together(
+                &["grpc", "http"],
+                "is the address of both servers",
+                "give each a port of its own",
+            );
+        }
         if let Some(tls) = &self.tls
             && tls.client_ca.is_none()
             && tls.client_certificate == ClientCertificate::Required

@@ -45,15 +45,17 @@ impl Config {
     pub(crate) fn check(&self, _: &mut Section<'_, '_>) {}
 }
 
-/// Whether a text is a log filter. A lone word may name a module, so one that nearly is a level
-/// ("inof") is taken for the slip it is.
+/// Whether a text is a log filter. A lone word that is no level would name a module and silence all others, so
+/// it must look like one (`nexus_host`, `a::b`); any other ("warning") is taken for the slip it is.
 pub(crate) fn check_filter(text: &str) -> Result<(), InvalidValue> {
     const WRONG: InvalidValue = InvalidValue(
         "is not a log filter; write a level (off, error, warn, info, debug, trace) or a filter such as \"info,nexus_host=debug\"",
     );
     let slip = |directive: &str| {
         let directive = directive.trim().to_lowercase();
-        !LEVELS.contains(&directive.as_str()) && nearest(&directive, LEVELS).is_some()
+        let is_module = directive.contains(['_', ':', '=', '[']);
+        let is_near = nearest(&directive, LEVELS).is_some();
+        !LEVELS.contains(&directive.as_str()) && (is_near || !is_module)
     };
     let parsed = EnvFilter::builder().parse(text);
     if parsed.is_err() || text.trim().is_empty() || text.split(',').any(slip) {
@@ -77,7 +79,15 @@ mod tests {
         ] {
             assert_eq!(check_filter(good), Ok(()), "{good:?}");
         }
-        for bad in ["", "inof", "nexus_host=loud", "info,wran", "a=b=c"] {
+        for bad in [
+            "",
+            "inof",
+            "warning",
+            "verbose",
+            "nexus_host=loud",
+            "info,wran",
+            "a=b=c",
+        ] {
             assert!(check_filter(bad).is_err(), "{bad:?}");
         }
     }

@@ -115,6 +115,13 @@ impl Config {
     pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
         section.positive("wait_timeout", self.wait_timeout.get());
         section.positive("dedup_window", self.dedup_window.get());
+        if section.key("sqlite").is_written("path") && !section.is_written("backend") {
+            section.refuse_together(
+                &["sqlite.path", "backend"],
+                "is set, and the queue is in memory, since nothing says otherwise",
+                "write backend = \"sqlite\" in [queue]; or backend = \"memory\" to leave it for later",
+            );
+        }
         if !(64 << 10..=1 << 30).contains(&self.sqlite.log_size.bytes()) {
             section.refuse(
                 "sqlite.log_size",

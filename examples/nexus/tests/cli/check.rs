@@ -121,6 +121,32 @@ fn a_webhook_that_anybody_may_call_is_pointed_out() {
 }
 
 #[test]
+fn clients_that_can_do_nothing_are_pointed_out() {
+    let client = |more: &str| Place::new().hub(&format!("[[clients]]\nid = \"odd\"\n{more}"));
+    let key = |ends: &str| format!("keys = [{{ sha256 = \"{0:a>64}\", {ends} }}]", "");
+    let (over, lasting) = ("expires_at = \"2020-01-01T00:00:00Z\"", "");
+    for (more, told) in [
+        (
+            key(over),
+            "warning: client `odd` has keys that have all expired",
+        ),
+        (
+            format!("{}\nsources = [\"*\"]", key(lasting)),
+            "warning: client `odd` has sources and no types",
+        ),
+        (
+            format!("{}\nsources = [\"*\"]\ntypes = [\"A.B\"]", key(lasting)),
+            "warning: client `odd` has types with `A.B`, which is the name of no type",
+        ),
+    ] {
+        client(&more.replace(",  }", " }"))
+            .run(&["check"])
+            .exits(0)
+            .says(told);
+    }
+}
+
+#[test]
 fn certificates_and_keys_that_cannot_be_read_are_told_before_the_start() {
     let place = Place::new().hub(
         "[server.tls]\ncertificate = \"hub.pem\"\nkey = \"hub-key.pem\"\n\
@@ -130,7 +156,7 @@ fn certificates_and_keys_that_cannot_be_read_are_told_before_the_start() {
         .run(&["check"])
         .exits(2)
         .says("server.tls.certificate: the hub would not start: failed to read ")
-        .says("warning: issuer login: the file ")
+        .says("warning: nexus.toml:6: issuer login: the file ")
         .says("keys.json cannot be read");
     place
         .run(&["run"])

@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::rejection::quoted;
+use super::super::rules;
 use super::refuse_burst;
 use crate::config::{HumanDuration, KeyHash, Secret, Section, Selector, Sha256};
 
@@ -115,6 +117,34 @@ impl Default for Client {
             rate: None,
             burst: None,
         }
+    }
+}
+
+impl Client {
+    /// What is allowed but deserves a second thought, as `nexus check` says it.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |told: &str| warnings.push(format!("client `{}` {told}", self.id));
+        let is_over = !self.keys.is_empty() && !self.keys.iter().any(|key| key.is_valid_at(now));
+        if is_over {
+            warn("has keys that have all expired: none of them lets anybody in");
+        }
+        match (self.sources.is_empty(), self.types.is_empty()) {
+            (false, true) => warn("has sources and no types: it may publish nothing"),
+            (true, false) => warn("has types and no sources: it may publish nothing"),
+            _ => {}
+        }
+        for selector in &self.types {
+            let name = selector.to_string();
+            let name = name.strip_suffix(".*").unwrap_or(&name);
+            if name != "*" && !rules::is_event_type(name) {
+                let shown = quoted(name);
+                warn(&format!(
+                    "has types with {shown}, which is the name of no type"
+                ));
+            }
+        }
+        warnings
     }
 }
 
@@ -227,6 +257,28 @@ pub(crate) fn check_clients(clients: &[Client], issuers: &[String], section: &mu
     }
 }
 
+/// Objects to clients that are known by a certificate, where nobody is asked for one.
+pub(crate) fn refuse_certificates(clients: &[Client], section: &mut Section<'_, '_>) {
+    for (index, client) in clients.iter().enumerate() {
+        let key = match client {
+            Client {
+                certificate_sha256: Some(_),
+                ..
+            } => "certificate_sha256",
+            Client {
+                certificate_subject: Some(_),
+                ..
+            } => "certificate_subject",
+            _ => continue,
+        };
+        section.index(index).refuse(
+            key,
+            "the server asks nobody for a certificate",
+            "name the file of those who issue them in server.tls.client_ca",
+        );
+    }
+}
+
 fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '_>) {
     let (no_key, help) = ("is the hash of no key", "write what `nexus key new` prints");
     if client.key_sha256 == Some(NO_KEY) {
@@ -263,6 +315,18 @@ fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '
         let message = "must be of visible ASCII characters without `\"`, `,`, `=` and `\\` when the \
                        client signs its requests, which name it";
         section.refuse("id", message, "choose another name");
+    }
+    if client.hmac.is_empty() && section.is_written("hmac_window") {
+        let help = "give the client a secret in `hmac`, or take the window out";
+        section.refuse_together(&["hmac_window", "hmac"], "nothing is signed", help);
+    }
+    let elsewhere = [Transport::Http, Transport::WebSocket];
+    if signs_only(client) && !elsewhere.iter().any(|one| client.transports.contains(one)) {
+        section.refuse_together(
+            &["transports", "hmac"],
+            "requests are signed over HTTP and WebSocket only, so nobody can be this client",
+            "allow one of these, or give the client a key",
+        );
     }
     section.positive("hmac_window", client.hmac_window.get());
     if client.hmac_window > LONGEST_WINDOW {
@@ -318,6 +382,15 @@ fn check_token(client: &Client, issuers: &[String], section: &mut Section<'_, '_
         }
         _ => {}
     }
+}
+
+/// Whether signed requests are the client's only way in.
+fn signs_only(client: &Client) -> bool {
+    let unsigned = Client {
+        hmac: Vec::new(),
+        ..client.clone()
+    };
+    has_way_in(client) && !has_way_in(&unsigned)
 }
 
 fn has_way_in(client: &Client) -> bool {

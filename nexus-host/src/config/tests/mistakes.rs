@@ -135,6 +135,38 @@ fn options_that_do_not_go_together() {
         ]
     );
     assert_eq!(told("[retry]\nmax_retries = 0\ndelays = []\n"), [""; 0]);
+    for (text, start) in [
+        (
+            "[server]\nhttp = \"127.0.0.1:81\"\ngrpc = \"127.0.0.1:81\"\n",
+            "config:3: server.grpc: is the address of both servers",
+        ),
+        (
+            "[queue.sqlite]\npath = \"x.db\"\n",
+            "config:2: queue.sqlite.path: is set, and the queue is in memory",
+        ),
+        (
+            "[[clients]]\nid = \"a\"\ncertificate_subject = \"a\"\n",
+            "config:3: clients[0].certificate_subject: the server asks nobody",
+        ),
+        (
+            "[[clients]]\nid = \"a\"\nhmac = [{ env = \"S\" }]\ntransports = [\"grpc\"]\n",
+            "config:4: clients[0].transports: requests are signed over HTTP and WebSocket only",
+        ),
+        (
+            "[[clients]]\nid = \"a\"\nkey_sha256 = \"0a\"\nhmac_window = \"1m\"\n",
+            "config:4: clients[0].hmac_window: nothing is signed",
+        ),
+    ] {
+        let text = text.replace("0a", &hash('a'));
+        let told = lines(Loader::text(text).variables([("S", "0123456789abcdef")]));
+        assert!(told.len() == 1 && told[0].starts_with(start), "{told:#?}");
+    }
+    for good in [
+        "[server]\nhttp = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\n",
+        "[queue]\nbackend = \"memory\"\nsqlite.path = \"x.db\"\n",
+    ] {
+        assert_eq!(told(good), [""; 0], "{good}");
+    }
 }
 
 #[test]
