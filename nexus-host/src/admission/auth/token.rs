@@ -4,8 +4,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -37,8 +37,15 @@ pub(super) struct Claims {
     aud: Option<OneOrMore>,
     exp: Option<f64>,
     nbf: Option<f64>,
+    /// A claim that is there says something, or the token cannot be read.
+    #[serde(default, deserialize_with = "there")]
     scope: Option<OneOrMore>,
+    #[serde(default, deserialize_with = "there")]
     scopes: Option<OneOrMore>,
+}
+
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OneOrMore>, D::Error> {
+    OneOrMore::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]

@@ -400,6 +400,7 @@ pub(super) async fn journey(
     head: Parts,
 ) -> Result<Response, Problem> {
     let client = auth::client(&shared, &head).await?;
+    client.expect_subscriber()?;
     let unknown = || {
         let detail: Cow<'static, str> = "no such event is known, or it was forgotten".into();
         Problem::not_found(detail)

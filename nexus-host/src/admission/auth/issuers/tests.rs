@@ -264,6 +264,16 @@ async fn a_token_s_scope_narrows() {
     let nothing = key.token(&claims(json!({ "scope": "" })));
     let found = issuers.find(&nothing, NOW).await.unwrap();
     assert!(!found.may_publish("a.b", "t.x") && !found.may_subscribe());
+    for (claim, odd) in [
+        ("scope", json!(null)),
+        ("scopes", json!(null)),
+        ("scope", json!(1)),
+    ] {
+        let mut claims = claims(json!({}));
+        claims[claim] = odd.clone();
+        let found = issuers.find(&key.token(&claims), NOW).await;
+        assert!(found.is_err(), "{claim} {odd}");
+    }
 }
 
 #[tokio::test]

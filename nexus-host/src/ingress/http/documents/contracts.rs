@@ -10,6 +10,9 @@ use crate::admission::Contract;
 /// Keywords whose values are data and no schemas.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
 
+/// The dialect of JSON Schema that both documents are written in.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
 /// What a format calls the members of an event that its contract has a say in.
 pub(super) struct Names {
     version: &'static str,
@@ -41,6 +44,9 @@ pub(super) fn name(contract: &Contract) -> String {
 pub(super) fn schemas(contracts: &[Arc<Contract>]) -> Map<String, Value> {
     let schemas = contracts.iter().map(|contract| {
         let name = name(contract);
+        if let Some(dialect) = foreign(&contract.info().schema) {
+            return (name, elsewhere(contract, dialect));
+        }
         let root = format!("#/components/schemas/{name}");
         let mut schema = contract.info().schema.clone();
         rebase(&mut schema, &root);
@@ -52,6 +58,24 @@ pub(super) fn schemas(contracts: &[Arc<Contract>]) -> Map<String, Value> {
         (name, schema)
     });
     schemas.collect()
+}
+
+/// The dialect of a schema, where it is not the one that the documents are written in.
+fn foreign(schema: &Value) -> Option<&str> {
+    let dialect = schema.get("$schema")?.as_str()?;
+    (dialect.trim_end_matches('#') != DIALECT).then_some(dialect)
+}
+
+/// What stands for a schema whose keywords would mean something else here.
+fn elsewhere(contract: &Contract, dialect: &str) -> Value {
+    let info = contract.info();
+    let (event_type, version) = (&info.event_type, &info.version);
+    json!({
+        "type": "object",
+        "description": format!(
+            "Its schema is of {dialect}, and is found at /v1/contracts/{event_type}/{version}"
+        ),
+    })
 }
 
 /// What a body says besides the envelope for one contract: type, version and payload. Whoever leaves the

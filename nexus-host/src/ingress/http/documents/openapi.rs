@@ -136,7 +136,7 @@ fn request_body(body: Body) -> Value {
 fn responses(one: &Operation) -> Value {
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
     for answer in &one.answers {
-        responses.insert(answer.status.to_string(), answered(answer));
+        responses.insert(answer.status.to_string(), answered(answer, one));
     }
     if one.body == Some(Body::Anything) {
         // A plugin may answer with any status and any content, so that no status is the hub's alone.
@@ -221,8 +221,30 @@ fn refusal(status: u16, codes: &[&str]) -> Value {
     refusal
 }
 
-fn answered(answer: &Answer) -> Value {
+/// What an answer to events says beside what became of them.
+fn headers_of(body: Option<Body>) -> Option<Value> {
+    let text = |says: &str| json!({ "description": says, "schema": { "type": "string" } });
+    let mut headers = json!({
+        "Deprecation": text("since when the contract version that was sent is outdated, if it is"),
+        "Sunset": text("from when on it is refused"),
+        "Link": text("what to send instead"),
+    });
+    match body? {
+        Body::Events => {
+            headers["RateLimit"] = text("what is left of the client's rate, if it has one");
+            headers["RateLimit-Policy"] = text("the client's rate, if it has one");
+        }
+        Body::Anything => {}
+        Body::Selection => return None,
+    }
+    Some(headers)
+}
+
+fn answered(answer: &Answer, one: &Operation) -> Value {
     let mut answered = json!({ "description": answer.says });
+    if let Some(headers) = headers_of(one.body) {
+        answered["headers"] = headers;
+    }
     let content = match answer.content {
         Content::Nothing => return answered,
         Content::Json([one]) => json!({ "application/json": { "schema": reference(one) } }),

@@ -337,7 +337,23 @@ fn hooks() -> [Operation; 3] {
                 "what the plugin answers, whatever its status; with 202 what became of a webhook's event",
                 Content::Nothing,
             )
-            .refuses(&["not_found", "rate_limited", "internal", "unavailable"])
+            .refuses(&[
+                "unauthenticated",
+                "forbidden",
+                "not_found",
+                "method_not_allowed",
+                "malformed_json",
+                "malformed_event",
+                "unsupported_media_type",
+                "contract_violation",
+                "unknown_type",
+                "rate_limited",
+                "queue_full",
+                "shutting_down",
+                "storage_unavailable",
+                "internal",
+                "unavailable",
+            ])
     };
     [
         hook("/v1/hooks/{source}", "hook"),

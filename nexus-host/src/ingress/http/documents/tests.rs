@@ -146,6 +146,28 @@ async fn the_documents_have_the_contracts_and_the_codes() {
     assert_eq!(messages["test.happened-1.1.0"]["name"], "test.happened");
 }
 
+#[tokio::test]
+async fn a_schema_of_another_dialect_is_pointed_to() {
+    let hub = Hub::start(|_| {}).await;
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": { "pair": { "items": [{ "type": "string" }, { "type": "integer" }] } },
+    });
+    let info = nexus_plugin_api::ContractInfo::new("old.style", "1.0.0".parse().unwrap(), schema);
+    hub.contracts.register("test", info).unwrap();
+    for path in ["/openapi.json", "/asyncapi.json"] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        let document = hub.send(&request).await.json();
+        let schema = &document["components"]["schemas"]["old.style-1.0.0"];
+        let told = schema["description"].as_str().unwrap();
+        assert!(
+            told.contains("/v1/contracts/old.style/1.0.0"),
+            "{path}: {schema}"
+        );
+        assert_eq!(schema["properties"], json!(null), "{path}");
+    }
+}
+
 /// Without data a CloudEvent has an empty payload.
 #[tokio::test]
 async fn the_cloudevents_that_are_described_are_those_that_are_taken() {
