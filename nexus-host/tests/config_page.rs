@@ -110,15 +110,45 @@ fn reference() -> String {
         if schema["type"] == "array" {
             let each = resolve(root, &schema["items"]);
             table(&mut page, &format!("[[{name}]]"), &text(each), each);
+            parts(&mut page, name, each);
             continue;
         }
         table(&mut page, &format!("[{name}]"), &about, schema);
+        parts(&mut page, name, schema);
         let each = resolve(root, &schema["additionalProperties"]);
         if each["properties"].is_object() {
             table(&mut page, &format!("[{name}.NAME]"), &text(each), each);
         }
     }
     page
+}
+
+/// The tables within a table.
+fn parts(page: &mut String, name: &str, schema: &Value) {
+    let root = Config::json_schema();
+    for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+        let name = format!("{name}.{key}");
+        let part = there(root, property);
+        let each = resolve(root, &part["items"]);
+        if is_table(part) {
+            table(page, &format!("[{name}]"), &text(part), part);
+        } else if is_table(each) {
+            table(page, &format!("[[{name}]]"), &text(each), each);
+        }
+    }
+}
+
+/// Whether its keys have something to be said of; those of a secret are told where it is.
+fn is_table(schema: &Value) -> bool {
+    let mut keys = schema["properties"].as_object().into_iter().flatten();
+    keys.any(|(_, property)| !text(property).is_empty())
+}
+
+/// What a value is when it is there.
+fn there<'s>(root: &'s Value, property: &'s Value) -> &'s Value {
+    let choices = property["anyOf"].as_array().into_iter().flatten();
+    let mut choices = choices.filter(|choice| choice["type"] != "null");
+    resolve(root, choices.next().unwrap_or(property))
 }
 
 fn table(page: &mut String, heading: &str, about: &str, schema: &Value) {
