@@ -47,6 +47,7 @@ use crate::admission::Admission;
 use crate::intake::Door;
 use problem::Problem;
 
+pub(in crate::ingress) use events::trace;
 pub(in crate::ingress) use problem::whole_seconds;
 
 /// What every handler works with.

@@ -102,7 +102,7 @@ fn is_watched(query: Option<&str>) -> Result<bool, Problem> {
 }
 
 /// The trace that a request belongs to, and with it the events that name none.
-fn trace(headers: &HeaderMap) -> Supplied<'_> {
+pub(in crate::ingress) fn trace(headers: &HeaderMap) -> Supplied<'_> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     Supplied {
         event_id: None,

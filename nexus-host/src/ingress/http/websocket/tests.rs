@@ -336,7 +336,9 @@ async fn a_flood_of_pings_is_closed_and_a_few_are_answered() {
             }
         }
     };
-    let closed = timeout(PATIENCE, async { tokio::select! { code = closed => code, () = flood => unreachable!() } });
+    let closed = timeout(PATIENCE, async {
+        tokio::select! { code = closed => code, () = flood => unreachable!() }
+    });
     assert_eq!(closed.await.expect("it goes on"), CloseCode::Policy);
 }
 
@@ -370,7 +372,9 @@ async fn who_takes_no_pongs_is_not_listened_to_and_cut_off() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(3), cut).await.expect("it goes on");
+    timeout(Duration::from_secs(3), cut)
+        .await
+        .expect("it goes on");
 }
 
 #[tokio::test]
