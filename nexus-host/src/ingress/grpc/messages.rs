@@ -236,15 +236,12 @@ mod tests {
     };
 
     /// A body, and what sends its parts.
-    fn body(patience: Patience) -> (mpsc::UnboundedSender<&'static [u8]>, Messages) {
-        let (send, parts) = mpsc::unbounded_channel();
-        let parts = stream::unfold(
-            parts,
-            |mut parts: mpsc::UnboundedReceiver<&[u8]>| async move {
-                let part = Frame::data(Bytes::from_static(parts.recv().await?));
-                Some((Ok::<_, axum::Error>(part), parts))
-            },
-        );
+    fn body(patience: Patience) -> (mpsc::Sender<&'static [u8]>, Messages) {
+        let (send, parts) = mpsc::channel(8);
+        let parts = stream::unfold(parts, |mut parts: mpsc::Receiver<&[u8]>| async move {
+            let part = Frame::data(Bytes::from_static(parts.recv().await?));
+            Some((Ok::<_, axum::Error>(part), parts))
+        });
         let inner = Body::new(StreamBody::new(Box::pin(parts)));
         let (tell, stopping) = watch::channel(false);
         // The server is there for as long as the test.
@@ -287,13 +284,14 @@ mod tests {
     async fn a_message_that_has_begun_is_not_waited_for_longer_than_it_may_take() {
         for is_dripping in [false, true] {
             let (send, mut body) = body(EACH);
-            send.send(&[0, 0, 0, 1, 0]).unwrap();
+            send.try_send(&[0, 0, 0, 1, 0]).unwrap();
             let drip = async {
-                while is_dripping {
-                    let _ = send.send(&[0]);
+                loop {
                     sleep(Duration::from_millis(300)).await;
+                    if is_dripping {
+                        let _ = send.try_send(&[0]);
+                    }
                 }
-                std::future::pending().await
             };
             let ended =
                 tokio::select! { ended = end(&mut body) => ended, () = drip => unreachable!() };
@@ -304,7 +302,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn between_messages_there_is_time_and_then_it_ends_in_good_order() {
         let (send, mut body) = body(EACH);
-        send.send(&[0, 0, 0, 0, 1, 7]).unwrap();
+        send.try_send(&[0, 0, 0, 0, 1, 7]).unwrap();
         assert_eq!(end(&mut body).await, (80, true));
     }
 
@@ -324,7 +322,7 @@ mod tests {
         let (send, mut body) = body(Patience::Whole(MESSAGE));
         let more = async {
             loop {
-                let _ = send.send(&[0, 0, 0, 0, 0]);
+                let _ = send.try_send(&[0, 0, 0, 0, 0]);
                 sleep(Duration::from_millis(500)).await;
             }
         };
@@ -335,7 +333,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_in_which_the_hub_does_not_read_is_not_the_caller_s() {
         let (send, mut body) = body(EACH);
-        send.send(&[0, 0, 0, 0, 2, 7]).unwrap();
+        send.try_send(&[0, 0, 0, 0, 2, 7]).unwrap();
         assert!(body.frame().await.unwrap().is_ok());
         assert!(body.frame().now_or_never().is_none());
         advance(MESSAGE * 10).await;
@@ -343,14 +341,14 @@ mod tests {
             body.frame().now_or_never().is_none(),
             "too slow for the hub"
         );
-        send.send(&[7]).unwrap();
+        send.try_send(&[7]).unwrap();
         assert!(body.frame().await.unwrap().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_too_slow_is_told_with_its_code() {
         let (send, mut body) = body(EACH);
-        send.send(&[0]).unwrap();
+        send.try_send(&[0]).unwrap();
         assert!(body.frame().await.unwrap().is_ok());
         let error = body.frame().await.unwrap().unwrap_err();
         let status = tonic::Status::from_error(Box::new(error));

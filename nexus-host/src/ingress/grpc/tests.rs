@@ -466,25 +466,25 @@ async fn a_message_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn nobody_keeps_a_place_or_memory_with_a_question_that_does_not_come() {
     let hub = Hub::start(|settings| {
-        settings.server.body_timeout = Duration::from_millis(300).into();
-        settings.server.idle_timeout = Duration::from_millis(1_200).into();
+        settings.server.body_timeout = Duration::from_millis(600).into();
+        settings.server.idle_timeout = Duration::from_millis(1_500).into();
     })
     .await;
     let v1alpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
     for path in [REFLECTION, v1alpha] {
         let (took, _) = ended(call(&hub, path, None, begun(BEGUN)).await).await;
-        assert!(took < Duration::from_millis(900), "{path}: {took:?}");
+        assert!(took < Duration::from_millis(1_200), "{path}: {took:?}");
         let (took, _) = ended(call(&hub, path, None, stream::pending()).await).await;
-        let idle = Duration::from_millis(1_000)..Duration::from_millis(2_500);
+        let idle = Duration::from_millis(1_300)..Duration::from_secs(5);
         assert!(idle.contains(&took), "{path}: {took:?}");
         // Of 16 KiB and one byte not even the beginning is waited for.
         let big = begun(&[0, 0, 0, 0x40, 1, 1]);
         let (took, _) = ended(call(&hub, path, None, big).await).await;
-        assert!(took < Duration::from_millis(200), "{path}: {took:?}");
+        assert!(took < Duration::from_millis(500), "{path}: {took:?}");
     }
     let big = begun(&[0, 0, 0, 0x40, 1, 1]);
     let (took, _) = ended(call(&hub, "/grpc.health.v1.Health/Check", None, big).await).await;
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[tokio::test]
@@ -630,7 +630,7 @@ async fn a_client_that_takes_nothing_is_waited_for_as_long_as_for_a_body() {
     }
     let _ = timeout(PATIENCE, connection).await.expect("it goes on");
     let took = started.elapsed();
-    let expected = Duration::from_millis(900)..Duration::from_millis(1_700);
+    let expected = Duration::from_millis(900)..Duration::from_millis(1_900);
     assert!(expected.contains(&took), "{took:?}");
     drop(followed);
 }
