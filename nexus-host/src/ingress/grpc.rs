@@ -5,6 +5,8 @@ mod door;
 mod events;
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) mod fuzz;
+mod health;
+mod messages;
 mod refusal;
 
 #[cfg(test)]
@@ -21,16 +23,21 @@ use nexus_proto::nexus::v1 as wire;
 use nexus_proto::nexus::v1::hub_server::{Hub, HubServer};
 use prost::Message;
 use tokio::sync::watch;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Status, Streaming};
+use tonic_health::pb::health_server::HealthServer;
 
 use super::accept::Answer;
+use super::config::Config;
 use super::follower::{Follower, Next, Wanted};
+use super::http;
 use super::ports::Ports;
 use crate::admission::{ClientScope, Code, Rejection};
 use crate::intake::{self, Receipt};
 use crate::observe::Passed;
 use door::Door;
+use health::Health;
 
 /// Events of one stream that are taken in together, when so many are there.
 const TOGETHER: usize = 256;
@@ -41,20 +48,23 @@ const ENVELOPE: usize = 64 * 1024;
 /// How long a client who follows and hears nothing may go on with a key or token that has expired.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a message that anybody may send may weigh: it holds a name.
+const QUESTION: usize = 16 * 1024;
+
 /// Answers requests by the service, and tells about it: health, and reflection in both versions.
-pub(super) fn answers(
-    ports: Ports,
-    body_timeout: Duration,
-    stopping: watch::Receiver<bool>,
-) -> Answer {
+pub(super) fn answers(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Answer {
     let most = ports.intake.admission().limits().max_body.as_len();
     let hub = HubServer::new(HubService {
         ports: ports.clone(),
         stopping: stopping.clone(),
     })
     .max_decoding_message_size(most.saturating_add(ENVELOPE));
-    let (health, health_service) = tonic_health::server::health_reporter();
-    let mut routes = Routes::new(hub).add_service(health_service);
+    let health = HealthServer::new(Health {
+        idle_timeout: config.idle_timeout.get(),
+        stopping: stopping.clone(),
+    })
+    .max_decoding_message_size(QUESTION);
+    let mut routes = Routes::new(hub).add_service(health);
     let descriptions = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
@@ -62,32 +72,18 @@ pub(super) fn answers(
     };
     // They are made by the same build as this program: they can be read.
     if let Ok(reflection) = descriptions().build_v1() {
-        routes = routes.add_service(reflection);
+        routes = routes.add_service(reflection.max_decoding_message_size(QUESTION));
     }
     if let Ok(reflection) = descriptions().build_v1alpha() {
-        routes = routes.add_service(reflection);
+        routes = routes.add_service(reflection.max_decoding_message_size(QUESTION));
     }
     let door = Arc::new(Door::new(
         routes.prepare().into_axum_router(),
         ports,
-        body_timeout,
-        stopping.clone(),
+        config,
+        stopping,
     ));
-    tokio::spawn(tell_health(health, stopping));
     Arc::new(move |request| Box::pin(door.clone().answer(request)))
-}
-
-/// Says that the hub serves, until it stops.
-async fn tell_health(
-    health: tonic_health::server::HealthReporter,
-    mut stopping: watch::Receiver<bool>,
-) {
-    health.set_serving::<HubServer<HubService>>().await;
-    // An error means that the server is gone, which is a stop as well.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
-    let stopped = tonic_health::ServingStatus::NotServing;
-    health.set_service_status("", stopped).await;
-    health.set_not_serving::<HubServer<HubService>>().await;
 }
 
 /// See the module.
@@ -105,7 +101,8 @@ impl Hub for HubService {
         request: Request<wire::PublishRequest>,
     ) -> Result<tonic::Response<wire::PublishResponse>, Status> {
         let client = client(&request)?;
-        let event = events::read(request.into_inner());
+        let (metadata, _, message) = request.into_parts();
+        let event = read(message, &metadata);
         let receipt = self
             .ports
             .intake
@@ -121,19 +118,28 @@ impl Hub for HubService {
         request: Request<Streaming<wire::PublishRequest>>,
     ) -> Result<tonic::Response<Self::PublishStreamStream>, Status> {
         let client = client(&request)?;
-        let most = self.ports.intake.admission().limits().max_body.as_len();
+        let most = self.ports.intake.admission().limits().max_body;
         let intake = self.ports.intake.clone();
+        let (metadata, _, messages) = request.into_parts();
+        let metadata = Arc::new(metadata);
         // What has come meanwhile goes into the queue together; nothing more is read before that.
-        let chunks = chunks(request.into_inner(), most);
+        let chunks = chunks(messages, most.as_len());
         let answers = chunks.then(move |chunk| {
-            let (client, intake) = (client.clone(), intake.clone());
+            let (client, intake, metadata) = (client.clone(), intake.clone(), metadata.clone());
             async move {
                 if client.has_expired() {
                     let message = "the key or token has expired";
                     let expired = Rejection::new(Code::Unauthenticated, message);
                     return stream::iter(vec![Err(refusal::status(&expired))]);
                 }
-                let (read, broken) = until_broken(chunk);
+                let (read, broken) = until_broken(chunk, &metadata);
+                let broken = broken.map(|status| match refusal::unread(&status, most) {
+                    Some(refused) => {
+                        intake.count_refused(intake::Door::Grpc, refused.code());
+                        refusal::status(&refused)
+                    }
+                    None => status,
+                });
                 let answers = intake
                     .submit_events(intake::Door::Grpc, &client, read, false)
                     .await;
@@ -163,12 +169,8 @@ impl Hub for HubService {
         let (tap, stopping) = (&self.ports.live, self.stopping.clone());
         let follower = match after {
             0 => Follower::new(tap, client, wanted, stopping),
-            after => Follower::resume(tap, after, client, wanted, stopping).map_err(|_| {
-                Status::out_of_range(format!(
-                    "what came after {after} is not remembered; follow from now on, and look for \
-                     what is missing elsewhere"
-                ))
-            })?,
+            after => Follower::resume(tap, after, client, wanted, stopping)
+                .map_err(|_| refusal::forgotten(after))?,
         };
         let answers = unfold(follower, |mut follower| async move {
             loop {
@@ -188,9 +190,19 @@ impl Hub for HubService {
 /// The client behind a call, whom [`door::Door`] has let in.
 fn client<T>(request: &Request<T>) -> Result<Arc<ClientScope>, Status> {
     let client = request.extensions().get::<Arc<ClientScope>>();
-    client
-        .cloned()
-        .ok_or_else(|| Status::internal("nobody was asked who calls"))
+    client.cloned().ok_or_else(|| {
+        let message = "nobody was asked who calls";
+        refusal::status(&Rejection::new(Code::Unauthenticated, message))
+    })
+}
+
+/// The event that a message holds. The trace of the call is its own, when it names none.
+fn read(message: wire::PublishRequest, metadata: &MetadataMap) -> Result<Event, Rejection> {
+    let mut event = events::read(message)?;
+    let trace = http::Trace::of(metadata.as_ref());
+    let supplied = trace.supplied();
+    supplied.trace(&mut event.traceparent, &mut event.tracestate);
+    Ok(event)
 }
 
 /// Messages as they come, together with those that have come meanwhile: so many, and so many bytes.
@@ -221,15 +233,16 @@ fn chunks(
 /// The events of a chunk, up to the end of the stream if it breaks off.
 fn until_broken(
     chunk: Vec<Result<wire::PublishRequest, Status>>,
+    metadata: &MetadataMap,
 ) -> (Vec<Result<Event, Rejection>>, Option<Status>) {
-    let mut read = Vec::with_capacity(chunk.len());
+    let mut events = Vec::with_capacity(chunk.len());
     for message in chunk {
         match message {
-            Ok(message) => read.push(events::read(message)),
-            Err(status) => return (read, Some(status)),
+            Ok(message) => events.push(read(message, metadata)),
+            Err(status) => return (events, Some(status)),
         }
     }
-    (read, None)
+    (events, None)
 }
 
 fn result(answer: &Result<Receipt, Rejection>) -> wire::PublishResult {

@@ -36,6 +36,7 @@ pub(super) struct Hub {
     pub(super) contracts: Arc<Contracts>,
     pub(super) live: Tap,
     pub(super) grpc: SocketAddr,
+    pub(super) intake: Arc<Intake>,
     completions: Arc<Completions>,
     stop: Option<oneshot::Sender<Duration>>,
     served: JoinHandle<Served>,
@@ -201,7 +202,10 @@ impl Hub {
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),
-            metrics: Arc::new(Metrics::new(Arc::new(Counted { admission, intake }))),
+            metrics: Arc::new(Metrics::new(Arc::new(Counted {
+                admission,
+                intake: intake.clone(),
+            }))),
         };
         let server = Server::bind(&settings.server).await.unwrap();
         let address = server.http_addr();
@@ -214,6 +218,7 @@ impl Hub {
             queue,
             contracts,
             live,
+            intake,
             completions,
             stop: Some(stop),
             served: tokio::spawn(serve),

@@ -48,6 +48,7 @@ use crate::admission::Admission;
 use crate::intake::Door;
 use problem::Problem;
 
+pub(in crate::ingress) use events::Trace;
 pub(in crate::ingress) use problem::whole_seconds;
 
 /// What every handler works with.

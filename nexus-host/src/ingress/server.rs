@@ -79,8 +79,7 @@ impl Server {
         } = self;
         let (tell, stopping) = watch::channel(false);
         let stop = stop.shared();
-        let answer_grpc: Answer =
-            grpc::answers(ports.clone(), config.body_timeout.get(), stopping.clone());
+        let answer_grpc: Answer = grpc::answers(ports.clone(), &config, stopping.clone());
         let answer_http: Answer = http::answers(ports, &config, stopping);
         let http = http.serve(&config, tls.clone(), answer_http, stop.clone(), &tell);
         let grpc = async {

@@ -245,6 +245,7 @@ impl Deadline {
     /// Ready when the connection has been at the same thing for too long. To be polled after the
     /// connection, whose doing it looks at.
     fn poll_past(mut self: Pin<&mut Self>, pulse: &Pulse, cx: &mut Context<'_>) -> Poll<()> {
+        pulse.watch(cx.waker());
         if self.seen != Some(pulse.beat()) {
             self.seen = Some(pulse.beat());
             let limit = match pulse.doing() {

@@ -3,6 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
 
 use super::place::Place;
 use super::socket::Socket;
@@ -37,6 +40,9 @@ pub(super) struct Pulse {
     trailers: AtomicBool,
     /// Answers of HTTP/2 of which a part was offered and not taken: their streams have no room.
     offered: AtomicU32,
+    /// Whoever watches the deadlines. Answers of HTTP/2 are sent by tasks of their own, and one that has no
+    /// room wakes nobody else.
+    watcher: AtomicWaker,
     /// The socket, once HTTP is done with it, and its place.
     left: Mutex<Option<(Socket, Place)>>,
 }
@@ -62,6 +68,7 @@ impl Request {
         self.is_offered = offered;
         // Each part that is taken is a beginning.
         pulse.changed();
+        pulse.watcher.wake();
     }
 }
 
@@ -117,6 +124,13 @@ impl Pulse {
     pub(super) fn stalled(&self, stalled: bool) {
         if self.stalled.swap(stalled, Ordering::Relaxed) != stalled {
             self.changed();
+        }
+    }
+
+    /// Who is woken when an answer's standing changes. To be told before looking at it.
+    pub(super) fn watch(&self, watcher: &Waker) {
+        if self.is_http2.load(Ordering::Relaxed) {
+            self.watcher.register(watcher);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The door in front of the services: receives calls, and lets nobody call the hub who is not known,
-//! before a byte of a message is read. It gives messages their time, and ends what is open when the hub
-//! stops.
+//! before a byte of a message is read. It gives messages their time, and what the library refuses the
+//! hub's own codes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use futures_util::StreamExt;
 use hyper::Request;
 use hyper::http::request::Parts;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tonic::Status;
 use tower::Service;
 
+use super::messages::{Messages, Patience};
 use super::refusal;
-use crate::admission::{Credentials, Presented, Transport};
+use crate::admission::{Credentials, Presented, Rejection, Transport};
+use crate::ingress::config::Config;
 use crate::ingress::http;
 use crate::ingress::ports::Ports;
 use crate::intake;
@@ -27,14 +28,16 @@ const HUB: &str = "/nexus.v1.Hub/";
 /// Those of them that bring events.
 const PUBLISHING: &str = "/nexus.v1.Hub/Publish";
 
-/// Calls whose messages come as long as the caller likes.
-const STREAMS: [&str; 3] = [
-    "/nexus.v1.Hub/PublishStream",
+/// The one of them whose messages come as long as the caller likes.
+const PUBLISH_STREAM: &str = "/nexus.v1.Hub/PublishStream";
+
+/// What anybody may ask, one thing after the other.
+const REFLECTION: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// The call that is answered for ever, and not by the hub's own code.
+/// What anybody may call, and may go on for those who are known.
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// See the module.
@@ -42,6 +45,7 @@ pub(super) struct Door {
     router: Router,
     ports: Ports,
     body_timeout: Duration,
+    idle_timeout: Duration,
     stopping: watch::Receiver<bool>,
 }
 
@@ -49,13 +53,14 @@ impl Door {
     pub(super) fn new(
         router: Router,
         ports: Ports,
-        body_timeout: Duration,
+        config: &Config,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
             router,
             ports,
-            body_timeout,
+            body_timeout: config.body_timeout.get(),
+            idle_timeout: config.idle_timeout.get(),
             stopping,
         }
     }
@@ -64,43 +69,62 @@ impl Door {
     pub(super) async fn answer(self: Arc<Self>, request: Request<Body>) -> Response {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
-        if path.starts_with(HUB) {
+        let is_hub = path.starts_with(HUB);
+        if is_hub || (path == WATCH && http::auth::presents_something(&head)) {
             let admission = self.ports.intake.admission();
             match admission.authenticate(&credentials(&head)).await {
-                Ok(client) => head.extensions.insert(client),
-                Err(refused) => {
-                    if path.starts_with(PUBLISHING) {
-                        let intake = &self.ports.intake;
-                        intake.count_refused(intake::Door::Grpc, refused.code());
-                    }
+                Ok(client) => drop(head.extensions.insert(client)),
+                Err(refused) if is_hub => {
+                    self.count_refused(&path, &refused);
                     return refusal::status(&refused).into_http();
                 }
-            };
-        }
-        let is_stream = STREAMS.contains(&&*path);
-        let mut stopping = self.stopping.clone();
-        let body_timeout = self.body_timeout;
-        // What ends before its time is no message, and refused.
-        let body = Body::from_stream(body.into_data_stream().take_until(async move {
-            match is_stream {
-                true => drop(stopping.wait_for(|stopping| *stopping).await),
-                false => sleep(body_timeout).await,
+                // He watches like anybody.
+                Err(_) => {}
             }
-        }));
-        let request = Request::from_parts(head, body);
+        }
+        let body = Messages::new(body, self.patience(&path), self.stopping.clone());
+        let request = Request::from_parts(head, Body::new(body));
         let response = match self.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if path != WATCH {
-            return response;
+        match is_hub {
+            true => self.in_own_words(&path, response),
+            false => response,
         }
-        let mut stopping = self.stopping.clone();
-        response.map(|body| {
-            Body::from_stream(body.into_data_stream().take_until(async move {
-                drop(stopping.wait_for(|stopping| *stopping).await);
-            }))
-        })
+    }
+
+    fn patience(&self, path: &str) -> Patience {
+        let message = self.body_timeout;
+        if path == PUBLISH_STREAM {
+            let between = None;
+            Patience::Each { message, between }
+        } else if REFLECTION.contains(&path) {
+            let between = Some(self.idle_timeout);
+            Patience::Each { message, between }
+        } else {
+            Patience::Whole(message)
+        }
+    }
+
+    /// The answer, unless it is the library's, to a message that it could not read.
+    fn in_own_words(&self, path: &str, response: Response) -> Response {
+        let status = Status::from_header_map(response.headers());
+        let most = self.ports.intake.admission().limits().max_body;
+        match status.and_then(|status| refusal::unread(&status, most)) {
+            Some(refused) => {
+                self.count_refused(path, &refused);
+                refusal::status(&refused).into_http()
+            }
+            None => response,
+        }
+    }
+
+    fn count_refused(&self, path: &str, refused: &Rejection) {
+        if path.starts_with(PUBLISHING) {
+            let intake = &self.ports.intake;
+            intake.count_refused(intake::Door::Grpc, refused.code());
+        }
     }
 }
 

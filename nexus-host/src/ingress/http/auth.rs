@@ -102,7 +102,7 @@ pub(super) async fn metrics_reader(
 }
 
 /// Whether somebody tries to be let in at all.
-pub(super) fn presents_something(head: &Parts) -> bool {
+pub(in crate::ingress) fn presents_something(head: &Parts) -> bool {
     head.headers.contains_key(AUTHORIZATION) || head.extensions.get::<PeerCertificate>().is_some()
 }
 

@@ -71,11 +71,10 @@ async fn take_in(
     let claim = Claim::of(shared, &client, headers, &opened.body);
     let claim = claim.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
     let key = claim.as_ref().map(|claim| claim.key);
-    let state = trace_state(headers);
+    let trace = Trace::of(headers);
     let supply = |place| Supplied {
         event_id: key.map(|key| key.event_id(place)),
-        traceparent: text(headers, "traceparent"),
-        tracestate: state.as_deref(),
+        ..trace.supplied()
     };
     let submitted = submit(shared, opened, supply).await;
     if let Some(claim) = claim
@@ -103,18 +102,37 @@ fn is_watched(query: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-/// What a request says of the trace that it belongs to, and with it the events that name none: in one header
-/// or in several, which are one list.
-fn trace_state(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    let mut states = headers.get_all("tracestate").iter();
-    let first = states.next()?.to_str().ok()?;
-    states.try_fold(Cow::Borrowed(first), |list, next| {
-        Some(Cow::Owned(format!("{list},{}", next.to_str().ok()?)))
-    })
+/// The trace that a request belongs to, and with it the events that name none.
+pub(in crate::ingress) struct Trace<'h> {
+    parent: Option<&'h str>,
+    state: Option<Cow<'h, str>>,
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+impl<'h> Trace<'h> {
+    /// As headers say it; the state in one of them or in several, which are one list.
+    pub(in crate::ingress) fn of(headers: &'h HeaderMap) -> Self {
+        let mut states = headers.get_all("tracestate").iter();
+        let first = states.next().and_then(|state| state.to_str().ok());
+        let state = first.and_then(|first| {
+            states.try_fold(Cow::Borrowed(first), |list, next| {
+                Some(Cow::Owned(format!("{list},{}", next.to_str().ok()?)))
+            })
+        });
+        let parent = headers.get("traceparent");
+        Self {
+            parent: parent.and_then(|parent| parent.to_str().ok()),
+            state,
+        }
+    }
+
+    /// What it supplies to an event.
+    pub(in crate::ingress) fn supplied(&self) -> Supplied<'_> {
+        Supplied {
+            event_id: None,
+            traceparent: self.parent,
+            tracestate: self.state.as_deref(),
+        }
+    }
 }
 
 /// Reads the body as what it is and takes in what it holds.

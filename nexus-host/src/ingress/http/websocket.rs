@@ -1,6 +1,7 @@
 //! `GET /v1/ws`: a WebSocket that takes events in, one reply for each frame, and sends accepted events
 //! to whoever follows. Decides who may open one; what is said on it is in `session` and `frame`.
 
+mod allowance;
 mod frame;
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) mod fuzz;

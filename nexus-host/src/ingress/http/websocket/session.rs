@@ -1,13 +1,13 @@
 //! One WebSocket from its opening to its end: receives frames, hands events to the intake, and sends
 //! replies in the order of the frames. While it writes it reads nothing: a client that does not take
-//! its replies is not listened to, and in the end closed.
+//! its replies, pongs among them, is not listened to, and in the end closed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::future::join_all;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
@@ -16,6 +16,7 @@ use tungstenite::Error as WebSocketError;
 use super::super::Shared;
 use super::super::events::{One, one};
 use super::super::problem::Problem;
+use super::allowance::Allowance;
 use super::frame::{Done, Frame, Missed, Passing, Reply, Results};
 use crate::admission::{ClientScope, Code, Rejection, Supplied};
 use crate::ingress::cloudevents;
@@ -46,6 +47,10 @@ pub(super) struct Session {
     follower: Option<Follower>,
     /// When the client was last heard.
     heard: Instant,
+    /// Whether it was asked since for a sign of life.
+    is_asked: bool,
+    /// The pings and pongs that it may send.
+    allowance: Allowance,
 }
 
 /// What an answer to a frame says.
@@ -83,6 +88,8 @@ impl Session {
             client,
             speech,
             heard: Instant::now(),
+            is_asked: false,
+            allowance: Allowance::new(),
         }
     }
 
@@ -116,14 +123,20 @@ impl Session {
         let idle = self.shared.websocket_idle;
         let quiet = self.heard.elapsed();
         if quiet >= idle {
-            return Err(End::Close(
-                close_code::POLICY,
-                "nothing was heard for too long",
-            ));
+            // What came while the hub was busy with it was heard in time.
+            return match socket.next().now_or_never() {
+                Some(received) => self.receive(socket, received).await,
+                None => Err(silent()),
+            };
         }
-        let patience = match quiet < idle / 2 {
-            true => idle / 2 - quiet,
-            false => idle - quiet,
+        if quiet >= idle / 2 && !self.is_asked {
+            self.is_asked = true;
+            let ping = Message::Ping(bytes::Bytes::new());
+            return self.send(socket, ping).await;
+        }
+        let patience = match self.is_asked {
+            true => idle - quiet,
+            false => idle / 2 - quiet,
         };
         let shared = self.shared.clone();
         let follow = async {
@@ -136,11 +149,9 @@ impl Session {
             biased;
             () = shared.stopped() => Err(End::Close(close_code::AWAY, "the hub stops")),
             received = timeout(patience, socket.recv()) => match received {
-                Ok(Some(Ok(message))) => self.hear(socket, message).await,
-                Ok(Some(Err(error))) => Err(broken(error)),
-                Ok(None) => Err(End::Gone),
-                // Asked once, and then the rest of the time is waited.
-                Err(_) => self.send(socket, Message::Ping(bytes::Bytes::new())).await,
+                Ok(received) => self.receive(socket, received).await,
+                // The next step asks it, or closes.
+                Err(_) => Ok(()),
             },
             next = follow => match next {
                 Next::Event(passed) => self.pass(socket, &passed).await,
@@ -151,6 +162,19 @@ impl Session {
         }
     }
 
+    /// Takes in what the socket has, or that it has ended.
+    async fn receive(
+        &mut self,
+        socket: &mut WebSocket,
+        received: Option<Result<Message, axum::Error>>,
+    ) -> Step {
+        match received {
+            Some(Ok(message)) => self.hear(socket, message).await,
+            Some(Err(error)) => Err(broken(error)),
+            None => Err(End::Gone),
+        }
+    }
+
     /// Takes in a message, and those that have come with it.
     async fn hear(&mut self, socket: &mut WebSocket, first: Message) -> Step {
         if self.client.has_expired() {
@@ -158,10 +182,13 @@ impl Session {
         }
         let most = self.shared.admission().limits().max_body.as_len();
         let (mut texts, mut bytes) = (Vec::new(), 0);
+        let (mut frames, mut is_pinged) = (0, false);
         let mut next = Some(first);
         let mut end = Ok(());
         while let Some(message) = next.take() {
             self.heard = Instant::now();
+            self.is_asked = false;
+            frames += 1;
             match message {
                 Message::Text(text) => {
                     bytes += text.len();
@@ -171,14 +198,19 @@ impl Session {
                     end = Err(End::Close(close_code::UNSUPPORTED, "frames are text"));
                     break;
                 }
-                // The library answers both.
-                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Ping(_) | Message::Pong(_) if !self.allowance.take() => {
+                    end = Err(End::Close(close_code::POLICY, "too many pings or pongs"));
+                    break;
+                }
+                // The library answers it.
+                Message::Ping(_) => is_pinged = true,
+                Message::Pong(_) => {}
                 Message::Close(_) => {
                     end = Err(End::Closed);
                     break;
                 }
             }
-            if texts.len() == TOGETHER || bytes >= most {
+            if frames == TOGETHER || bytes >= most {
                 break;
             }
             match socket.next().now_or_never() {
@@ -188,7 +220,11 @@ impl Session {
                 None => {}
             }
         }
-        match (self.answer(socket, &texts).await, end) {
+        let mut answered = self.answer(socket, &texts).await;
+        if is_pinged && answered.is_ok() && end.is_ok() {
+            answered = self.deliver(socket.flush()).await;
+        }
+        match (answered, end) {
             // After its close nothing can be said to it, and it has to be let go.
             (_, Err(End::Closed)) => Err(End::Closed),
             (answered, end) => answered.and(end),
@@ -347,13 +383,22 @@ impl Session {
         }
     }
 
-    /// Sends a message, to a client that takes it in time.
     async fn send(&self, socket: &mut WebSocket, message: Message) -> Step {
-        match timeout(self.shared.body_timeout, socket.send(message)).await {
+        self.deliver(socket.send(message)).await
+    }
+
+    /// Waits for the client to take what it is sent, as long as it may.
+    async fn deliver(&self, sending: impl Future<Output = Result<(), axum::Error>>) -> Step {
+        match timeout(self.shared.body_timeout, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
     }
+}
+
+/// Nothing came from the client, not even when it was asked.
+fn silent() -> End {
+    End::Close(close_code::POLICY, "nothing was heard for too long")
 }
 
 /// What the client was let in with is good no longer.

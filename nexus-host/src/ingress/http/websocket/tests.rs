@@ -279,6 +279,105 @@ async fn a_silent_client_is_asked_and_then_closed() {
 }
 
 #[tokio::test]
+async fn who_follows_is_asked_for_a_sign_of_life_however_much_passes() {
+    let idle = Duration::from_millis(400);
+    let hub = Hub::start(|settings| {
+        settings.server.websocket.idle_timeout = HumanDuration::from(idle);
+        settings.queue.capacity = 10_000;
+    })
+    .await;
+    let follow = "?type=test.happened&access_token=any";
+    let mut lively = Client::open(&hub, follow, &[]).await.unwrap();
+    let mut deaf = Client::open(&hub, follow, &[]).await.unwrap();
+    let mut publisher = Client::any(&hub).await;
+    let until = tokio::time::Instant::now() + idle * 4;
+    let mut pings = 0;
+    // Something passes at each moment, also at the one when the ping is due.
+    let publish = async {
+        while tokio::time::Instant::now() < until {
+            publisher.ask(event(json!({}))).await;
+        }
+    };
+    let read = async {
+        while let Ok(message) = tokio::time::timeout_at(until, lively.message()).await {
+            match message {
+                Message::Ping(_) => pings += 1,
+                Message::Text(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::join!(publish, read);
+    assert!(pings >= 3, "asked {pings} times");
+    // Whoever answers none is closed, whatever passes.
+    assert_eq!(deaf.closed().await, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_is_closed_and_a_few_are_answered() {
+    let hub = Hub::start(|_| {}).await;
+    let mut client = Client::any(&hub).await;
+    for n in 0..200_u8 {
+        client.0.send(Message::Ping(vec![n].into())).await.unwrap();
+        assert_eq!(client.message().await, Message::Pong(vec![n].into()));
+    }
+    let (mut write, mut read) = client.0.split();
+    let flood = async {
+        while write.send(Message::Ping(vec![0; 100].into())).await.is_ok() {}
+        std::future::pending().await
+    };
+    let closed = async {
+        loop {
+            match read.next().await.unwrap() {
+                Ok(Message::Close(frame)) => break frame.unwrap().code,
+                Ok(_) => {}
+                // The rest of the flood was sent to a closed socket.
+                Err(_) => break CloseCode::Policy,
+            }
+        }
+    };
+    let closed = timeout(PATIENCE, async {
+        tokio::select! { code = closed => code, () = flood => unreachable!() }
+    });
+    assert_eq!(closed.await.expect("it goes on"), CloseCode::Policy);
+}
+
+/// A client for which the system holds as little as it can: what it does not read stays with the hub.
+#[cfg(target_os = "linux")]
+async fn narrow(hub: &Hub) -> TcpStream {
+    use tokio::io::AsyncWriteExt;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    socket2::SockRef::from(&socket).set_tcp_mss(536).unwrap();
+    let mut stream = socket.connect(hub.address).await.unwrap();
+    let opening = "GET /v1/ws HTTP/1.1\r\nhost: x\r\nauthorization: Bearer any\r\nupgrade: websocket\r\n\
+        connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: bmV4dXMgdGVzdCBjbGllbg==\r\n\r\n";
+    stream.write_all(opening.as_bytes()).await.unwrap();
+    stream
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_takes_no_pongs_is_not_listened_to_and_cut_off() {
+    use tokio::io::AsyncWriteExt;
+    let hub =
+        Hub::start(|settings| settings.server.body_timeout = Duration::from_millis(300).into())
+            .await;
+    let mut client = narrow(&hub).await;
+    // Fewer than it may send, and more than the system holds.
+    let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0], &[b'x'; 125][..]].concat();
+    client.write_all(&ping.repeat(900)).await.unwrap();
+    let cut = async {
+        while client.write_all(&[0x8a, 0x80, 0, 0, 0, 0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(3), cut)
+        .await
+        .expect("it goes on");
+}
+
+#[tokio::test]
 async fn a_client_that_closes_is_answered() {
     let hub = Hub::start(|_| {}).await;
     let mut client = Client::any(&hub).await;
