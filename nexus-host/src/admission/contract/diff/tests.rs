@@ -253,7 +253,10 @@ fn choices_are_told_where_that_is_possible() {
         "one too many may fit"
     );
     let only = field(json!({ "allOf": [{ "const": "a" }] }));
-    assert!(judged(field(json!({})), only.clone()).0, "all of it must fit");
+    assert!(
+        judged(field(json!({})), only.clone()).0,
+        "all of it must fit"
+    );
     assert!(judged(only, field(json!({ "allOf": [{ "const": "b" }] }))).0);
 }
 
