@@ -71,10 +71,31 @@ fn keyword(dice: &mut Dice<'_>, members: &mut Map<String, Value>, depth: usize) 
         19 => ("pattern", json!(pick(dice, &["^a", "b$", "[0-9]"]))),
         20 => ("uniqueItems", json!(dice.once_in(2))),
         21 => ("multipleOf", json!(1 + dice.below(3))),
-        22 if !is_deep => (
-            *pick(dice, &["not", "if", "then", "contains"]),
-            schema(dice, depth + 1),
-        ),
+        22 if !is_deep && dice.once_in(2) => {
+            let names = [
+                "not",
+                "if",
+                "then",
+                "else",
+                "contains",
+                "propertyNames",
+                "unevaluatedItems",
+            ];
+            (*pick(dice, &names), schema(dice, depth + 1))
+        }
+        22 if !is_deep && dice.once_in(2) => {
+            let by_pattern = json!({ *pick(dice, &["^a", "[bc]"]): schema(dice, depth + 1) });
+            ("patternProperties", by_pattern)
+        }
+        22 if !is_deep && dice.once_in(2) => ("prefixItems", json!([schema(dice, depth + 1)])),
+        22 if dice.once_in(2) => {
+            let asked = json!({ *pick(dice, &NAMES): [pick(dice, &NAMES)] });
+            ("dependentRequired", asked)
+        }
+        22 => {
+            let names = ["minContains", "maxContains"];
+            (*pick(dice, &names), json!(dice.below(3)))
+        }
         23 => ("format", json!(pick(dice, &["date", "uuid", "unheard-of"]))),
         _ => ("description", json!("a remark")),
     };
