@@ -525,7 +525,7 @@ fn a_widening_is_none_the_less_for_being_written_otherwise() {
     for (one, other) in &wider {
         let (one, other) = (field(one.clone()), field(other.clone()));
         assert_eq!(accepts(&one, &other), (true, false), "{one} -> {other}");
-        assert_eq!(accepts(&other, &one).0, false, "{other} -> {one}");
+        assert!(!accepts(&other, &one).0, "{other} -> {one}");
     }
     let narrower = [
         (json!({ "enum": ["a", 1] }), json!({ "type": "string" })),

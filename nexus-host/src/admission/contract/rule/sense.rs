@@ -25,12 +25,12 @@ const OF_TRUTHS: [&str; 3] = [
 
 /// Checks a rule that [`super::cost`] has passed.
 pub(super) fn check(rule: &IdedExpr) -> Result<(), String> {
-    if let Some(member) = member_of_event(rule) {
-        if !values::MEMBERS.contains(&member) {
-            let known = values::MEMBERS.join(", ");
-            let member = quoted(member);
-            return Err(format!("asks for {member} of `event`, which has {known}"));
-        }
+    if let Some(member) = member_of_event(rule)
+        && !values::MEMBERS.contains(&member)
+    {
+        let known = values::MEMBERS.join(", ");
+        let member = quoted(member);
+        return Err(format!("asks for {member} of `event`, which has {known}"));
     }
     if let Expr::Call(call) = &rule.expr {
         if is_constant(rule)
