@@ -5,19 +5,51 @@ use serde_json::Value;
 
 use super::schema::REMARKS;
 
-/// What a schema without `$schema` is of.
-const DEFAULT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// A draft of JSON Schema.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(super) enum Draft {
+    Four,
+    Six,
+    Seven,
+    Nineteen,
+    Twenty,
+}
 
-/// Drafts in which the keywords below say the same. Draft 4 is none of them: to it, 1.0 is no integer.
-const ALIKE: [&str; 4] = [
-    "http://json-schema.org/draft-06/schema",
-    "http://json-schema.org/draft-07/schema",
-    "https://json-schema.org/draft/2019-09/schema",
-    DEFAULT,
+/// The drafts by their names; what names none is of the last.
+const NAMES: [(&str, Draft); 5] = [
+    ("http://json-schema.org/draft-04/schema", Draft::Four),
+    ("http://json-schema.org/draft-06/schema", Draft::Six),
+    ("http://json-schema.org/draft-07/schema", Draft::Seven),
+    (
+        "https://json-schema.org/draft/2019-09/schema",
+        Draft::Nineteen,
+    ),
+    (
+        "https://json-schema.org/draft/2020-12/schema",
+        Draft::Twenty,
+    ),
 ];
 
-/// Drafts that hold `contentEncoding` and `contentMediaType` against a payload.
-const OF_CONTENT: [&str; 2] = [ALIKE[0], ALIKE[1]];
+/// Since when a draft holds a keyword against a payload; the others all do, as far as they are known.
+const SINCE: [(&str, Draft); 14] = [
+    ("const", Draft::Six),
+    ("contains", Draft::Six),
+    ("propertyNames", Draft::Six),
+    ("if", Draft::Seven),
+    ("then", Draft::Seven),
+    ("else", Draft::Seven),
+    ("dependentRequired", Draft::Nineteen),
+    ("dependentSchemas", Draft::Nineteen),
+    ("minContains", Draft::Nineteen),
+    ("maxContains", Draft::Nineteen),
+    ("unevaluatedItems", Draft::Nineteen),
+    ("unevaluatedProperties", Draft::Nineteen),
+    ("prefixItems", Draft::Twenty),
+    ("$dynamicAnchor", Draft::Twenty),
+];
+
+/// What two of the drafts hold against a payload, and those after them do not.
+const OF_CONTENT: [&str; 2] = ["contentEncoding", "contentMediaType"];
 
 /// Keywords whose value is no schema.
 const PLAIN: [&str; 16] = [
@@ -39,21 +71,36 @@ const PLAIN: [&str; 16] = [
     "maxProperties",
 ];
 
-/// Whether two schemas are of different drafts, and say something that depends on it.
+impl Draft {
+    /// Of which draft a schema is.
+    pub(super) fn of(root: &Value) -> Self {
+        let known = NAMES.iter().find(|(known, _)| *known == name(root));
+        known.map_or(Self::Twenty, |(_, draft)| *draft)
+    }
+
+    /// Whether it holds a keyword against a payload.
+    pub(super) fn knows(self, keyword: &str) -> bool {
+        if OF_CONTENT.contains(&keyword) {
+            return matches!(self, Self::Six | Self::Seven);
+        }
+        let since = SINCE.iter().find(|(known, _)| *known == keyword);
+        since.is_none_or(|(_, since)| self >= *since)
+    }
+}
+
+/// Whether two schemas are of different drafts, and say something that depends on it. To draft 4, 1.0 is no
+/// integer; from the next on, most says the same.
 pub(super) fn matters(old: &Value, new: &Value) -> bool {
-    let (from, to) = (of(old), of(new));
-    let are_alike = ALIKE.contains(&from) && ALIKE.contains(&to);
-    from != to && !(are_alike && is_timeless(old) && is_timeless(new))
+    let (from, to) = (name(old), name(new));
+    let is_alike = |named: &str, schema| {
+        NAMES[1..].iter().any(|(known, _)| *known == named) && is_timeless(schema)
+    };
+    from != to && !(is_alike(from, old) && is_alike(to, new))
 }
 
-/// Whether a schema's draft holds what a text says of its content against a payload.
-pub(super) fn holds_content(root: &Value) -> bool {
-    OF_CONTENT.contains(&of(root))
-}
-
-fn of(root: &Value) -> &str {
+fn name(root: &Value) -> &str {
     let named = root.get("$schema").and_then(Value::as_str);
-    named.map_or(DEFAULT, |name| name.trim_end_matches('#'))
+    named.map_or(NAMES[4].0, |name| name.trim_end_matches('#'))
 }
 
 /// Whether each keyword says the same in all of the drafts that are alike.

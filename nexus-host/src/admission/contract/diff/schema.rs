@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Number, Value};
 
 use super::bounds::order;
+use super::draft::Draft;
 
 /// How many references in a row are followed.
 const MAX_REFERENCES: usize = 16;
@@ -29,7 +30,7 @@ pub(super) const REMARKS: [&str; 14] = [
 
 /// Keywords that a payload is held against, and that are only compared as they are written. What is none
 /// of these, nor known to [`super::Walk`], says nothing of payloads.
-const UNTOLD: [&str; 18] = [
+const UNTOLD: [&str; 20] = [
     "not",
     "if",
     "then",
@@ -48,6 +49,8 @@ const UNTOLD: [&str; 18] = [
     "$dynamicRef",
     "$dynamicAnchor",
     "$recursiveRef",
+    "contentEncoding",
+    "contentMediaType",
 ];
 
 /// Those of them that only ask for something: without one, more is taken, and never less.
@@ -93,15 +96,18 @@ const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
 pub(super) struct Side<'s> {
     pub(super) value: &'s Value,
     members: Option<&'s Map<String, Value>>,
+    draft: Draft,
 }
 
 impl<'s> Side<'s> {
     /// `None` when the schema says more beside a reference, or the reference leads elsewhere.
-    pub(super) fn of(mut value: &'s Value, root: &'s Value) -> Option<Self> {
+    pub(super) fn of(mut value: &'s Value, root: &'s Value, draft: Draft) -> Option<Self> {
         for _ in 0..MAX_REFERENCES {
             let members = value.as_object();
             // Below it, references begin elsewhere.
-            let is_resource = members.is_some_and(|members| members.contains_key("$id"));
+            let is_id =
+                |key: &str| members.is_some_and(|own| own.get(key).is_some_and(Value::is_string));
+            let is_resource = is_id("$id") || (draft == Draft::Four && is_id("id"));
             if is_resource && !std::ptr::eq(value, root) {
                 return None;
             }
@@ -110,7 +116,11 @@ impl<'s> Side<'s> {
                 return None;
             }
             let Some(reference) = members.and_then(|members| members.get("$ref")) else {
-                return Some(Self { value, members });
+                return Some(Self {
+                    value,
+                    members,
+                    draft,
+                });
             };
             let says_more =
                 |(key, _): (&String, &Value)| key != "$ref" && !REMARKS.contains(&key.as_str());
@@ -123,8 +133,9 @@ impl<'s> Side<'s> {
         None
     }
 
+    /// What a keyword says, where the schema's draft knows it.
     pub(super) fn get(&self, key: &str) -> Option<&'s Value> {
-        self.members?.get(key)
+        self.members?.get(key).filter(|_| self.draft.knows(key))
     }
 
     /// The schema under a keyword; any value fits one that is not there.
@@ -222,7 +233,8 @@ impl<'s> Side<'s> {
             if !branch.keys().all(is_plain) {
                 return None;
             }
-            let own: Vec<&Value> = match (branch.get("const"), branch.get("enum")) {
+            let only = branch.get("const").filter(|_| self.draft.knows("const"));
+            let own: Vec<&Value> = match (only, branch.get("enum")) {
                 (Some(only), None) => vec![only],
                 (None, Some(Value::Array(several))) => several.iter().collect(),
                 _ => return None,

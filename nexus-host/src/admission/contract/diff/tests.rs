@@ -389,6 +389,27 @@ fn a_change_of_draft_cannot_be_told_where_a_keyword_depends_on_it() {
     assert_eq!(accepts(&plain, &limit(json!(true))), (false, true));
     assert_eq!(accepts(&limit(json!(true)), &plain), (true, false));
     assert_eq!(accepts(&plain, &limit(json!(false))), (true, true));
+    let unheard = [
+        (&four, json!({ "const": 1 })),
+        (&six, json!({ "unevaluatedProperties": false })),
+        (&seven, json!({ "dependentRequired": { "a": ["b"] } })),
+    ];
+    for (draft, schema) in unheard {
+        let without = of(draft, json!({ "type": "object" }));
+        let with = of(draft, schema);
+        let bare = of(draft, json!({}));
+        assert!(
+            !accepts(&with, &without).0,
+            "{with}: what it does not know allows anything"
+        );
+        assert_eq!(accepts(&bare, &with), (true, true), "{with}");
+    }
+    let first = |kind: &str| of(&seven, field(json!({ "items": [{ "type": kind }] })));
+    assert_eq!(accepts(&first("string"), &first("integer")), (false, false));
+    let closed = of(&six, json!({ "unevaluatedProperties": false }));
+    let mut more = closed.clone();
+    more["properties"] = json!({ "a": { "type": "string" } });
+    assert!(!accepts(&more, &closed).1, "nothing is closed there");
     let encoded = of(&seven, field(json!({ "contentEncoding": "base64" })));
     assert!(!accepts(&of(&seven, field(json!({}))), &encoded).0);
 }

@@ -9,6 +9,13 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const KINDS: [&str; 7] = [
     "object", "string", "integer", "number", "array", "boolean", "null",
 ];
+const DRAFTS: [&str; 5] = [
+    "http://json-schema.org/draft-04/schema#",
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+];
 const DEEPEST: usize = 4;
 
 /// An older schema, a newer one, and a payload.
@@ -23,6 +30,13 @@ pub(super) fn thrown(dice: &mut Dice<'_>) -> [Value; 3] {
     let mut new = old.clone();
     for _ in 0..=dice.below(3) {
         change(dice, &mut new, 0);
+    }
+    if dice.once_in(3) {
+        for schema in [&mut old, &mut new] {
+            if let Some(members) = schema.as_object_mut() {
+                members.insert("$schema".to_owned(), json!(pick(dice, &DRAFTS)));
+            }
+        }
     }
     let payload = value(dice, 0);
     [old, new, payload]
@@ -52,12 +66,14 @@ fn keyword(dice: &mut Dice<'_>, members: &mut Map<String, Value>, depth: usize) 
         6 => ("additionalProperties", json!(dice.once_in(2))),
         7 if !is_deep => ("additionalProperties", schema(dice, depth + 1)),
         8 => ("unevaluatedProperties", json!(dice.once_in(2))),
+        9 if !is_deep && dice.once_in(6) => ("items", json!([schema(dice, depth + 1)])),
         9 if !is_deep => ("items", schema(dice, depth + 1)),
         10 if !is_deep => ("allOf", json!([schema(dice, depth + 1)])),
         11 if !is_deep => ("anyOf", several(dice, depth)),
         12 if !is_deep => ("oneOf", several(dice, depth)),
         13 => ("enum", json!([scalar(dice), scalar(dice)])),
         14 => ("const", scalar(dice)),
+        15 if dice.once_in(4) => ("exclusiveMinimum", json!(dice.once_in(2))),
         15 => (*pick(dice, &["minimum", "exclusiveMinimum"]), number(dice)),
         16 => (*pick(dice, &["maximum", "exclusiveMaximum"]), number(dice)),
         17 => {
