@@ -82,6 +82,7 @@ pub mod host;
 pub mod ingress;
 pub mod intake;
 pub mod observe;
+mod ordinary;
 pub mod outgoing;
 pub mod plugins;
 pub mod queue;

@@ -257,7 +257,11 @@ impl Findings {
 
 /// `[plugins] dir` of a file whose other settings may be wrong.
 fn written_folder(file: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(file).ok()?;
+    // Whoever opens a pipe may wait for ever.
+    let text = file
+        .is_file()
+        .then(|| std::fs::read_to_string(file))?
+        .ok()?;
     let table: toml::Table = text.parse().ok()?;
     let dir = table.get("plugins")?.get("dir")?.as_str()?;
     Some(file.with_file_name(dir))

@@ -15,6 +15,10 @@ use super::key::KeyPath;
 use super::problem::{ConfigErrors, Place, Problem};
 use super::schema::Finding;
 use super::{Config, schema, secret, source, variables};
+use crate::ordinary;
+
+/// The largest configuration file that is read, in bytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How a configuration given as text is called in messages.
 const TEXT_NAME: &str = "config";
@@ -233,7 +237,7 @@ fn read(path: &Path, missing_allowed: bool, help: &str) -> Result<Node, Vec<Prob
         path: path.into(),
         position: None,
     };
-    match std::fs::read_to_string(path) {
+    match ordinary::read_text(path, MAX_BYTES) {
         Ok(text) => source::read(&text, path),
         Err(error) if missing_allowed && error.kind() == io::ErrorKind::NotFound => {
             Ok(Node::empty_table(place))
@@ -241,7 +245,6 @@ fn read(path: &Path, missing_allowed: bool, help: &str) -> Result<Node, Vec<Prob
         Err(error) => {
             let why = match error.kind() {
                 io::ErrorKind::NotFound => "there is no such file".to_owned(),
-                io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
                 _ => error.to_string(),
             };
             let problem = Problem::new(place, "", format!("cannot be read: {why}"));

@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -17,6 +16,7 @@ use super::document::{Content, Node, Secrets};
 use super::folder::Folder;
 use super::key::KeyPath;
 use super::problem::Problem;
+use crate::ordinary;
 
 /// Secrets are keys and tokens; a larger file is a wrong path.
 const LONGEST_BYTES: u64 = 64 * 1024;
@@ -176,22 +176,18 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
         let message = format!("the secret's file {} {what}", path.display());
         Err((message, help.to_owned()))
     };
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        file.take(LONGEST_BYTES + 1)
-            .read_to_end(&mut text)
-            .map(|_| ())
-    });
-    match (read, String::from_utf8(text)) {
-        (Err(error), _) => wrong(
+    match ordinary::read_text(path, LONGEST_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            wrong("is over 64 KiB".to_owned(), "check the path")
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            wrong("is not UTF-8".to_owned(), "check the path")
+        }
+        Err(error) => wrong(
             format!("cannot be read: {error}"),
             "a relative path starts at the config file's folder",
         ),
-        (Ok(()), Ok(text)) if text.len() as u64 > LONGEST_BYTES => {
-            wrong("is over 64 KiB".to_owned(), "check the path")
-        }
-        (Ok(()), Err(_)) => wrong("is not UTF-8".to_owned(), "check the path"),
-        (Ok(()), Ok(text)) => {
+        Ok(text) => {
             let line = text.strip_suffix('\n').unwrap_or(&text);
             Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
         }

@@ -18,6 +18,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::config::{ClientCertificate, TlsConfig};
+use crate::ordinary;
+
+/// The largest of its files that is read, in bytes: a bundle of authorities is some hundred kilobytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How often it is looked whether a file has changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -112,17 +116,16 @@ fn content(path: Option<&Path>) -> Option<[u8; 32]> {
 fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     let failed = |key: &'static str, path: &Path| {
         let path = path.to_owned();
-        move |error: rustls::pki_types::pem::Error| TlsError::File {
-            key,
-            path,
-            reason: error.to_string(),
-        }
+        move |reason: String| TlsError::File { key, path, reason }
+    };
+    let text = |key, path: &Path| {
+        let text = ordinary::read(path, MAX_BYTES).map_err(|error| error.to_string());
+        text.map_err(failed(key, path))
     };
     let certificates = |key, path: &Path| {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-            .map_err(failed(key, path))?
-            .collect();
-        match chain.map_err(failed(key, path))? {
+        let text = text(key, path)?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+        match chain.map_err(|error| failed(key, path)(error.to_string()))? {
             none if none.is_empty() => Err(TlsError::File {
                 key,
                 path: path.to_owned(),
@@ -133,7 +136,8 @@ fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     };
     let unusable = |error: &dyn std::error::Error| TlsError::Unusable(error.to_string());
     let chain = certificates("certificate", &config.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(failed("key", &config.key))?;
+    let key = PrivateKeyDer::from_pem_slice(&text("key", &config.key)?);
+    let key = key.map_err(|error| failed("key", &config.key)(error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

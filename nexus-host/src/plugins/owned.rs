@@ -32,15 +32,18 @@ impl Owned {
             let OwnedContract {
                 r#type, version, ..
             } = contract;
-            if is_past(contract.sunset, now) {
+            if let Some(sunset) = past(contract.sunset, now) {
                 remarks.push(format!(
-                    "contract {} {version} is past its sunset: its events are refused",
+                    "contract {} {version} is past its sunset on {sunset}: its events are refused",
                     r#type
                 ));
                 continue;
             }
-            if is_past(contract.deprecated, now) {
-                remarks.push(format!("contract {} {version} is deprecated", r#type));
+            if let Some(since) = past(contract.deprecated, now) {
+                remarks.push(format!(
+                    "contract {} {version} is deprecated since {since}",
+                    r#type
+                ));
             }
             if let Some(next) = self.left_behind(contract) {
                 remarks.push(format!(
@@ -79,8 +82,8 @@ impl Owned {
     }
 }
 
-fn is_past(day: Option<NaiveDate>, now: DateTime<Utc>) -> bool {
-    day.is_some_and(|day| day.and_time(NaiveTime::MIN).and_utc() <= now)
+fn past(day: Option<NaiveDate>, now: DateTime<Utc>) -> Option<NaiveDate> {
+    day.filter(|day| day.and_time(NaiveTime::MIN).and_utc() <= now)
 }
 
 #[cfg(test)]
@@ -108,8 +111,8 @@ mod tests {
         assert_eq!(
             owned(step).remarks(now),
             [
-                "contract a.b 1.0.0 is past its sunset: its events are refused",
-                "contract a.b 1.1.0 is deprecated",
+                "contract a.b 1.0.0 is past its sunset on 2026-01-01: its events are refused",
+                "contract a.b 1.1.0 is deprecated since 2026-01-01",
             ]
         );
         let left = owned(json!([])).remarks(now);

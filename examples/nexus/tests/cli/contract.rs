@@ -111,7 +111,8 @@ fn check_tells_of_contract_files() {
     place
         .run(&["check"])
         .exits(0)
-        .says("warning: contract shop.paid 1.0.0 has no migration to 2.0.0");
+        .says("warning: contract shop.paid 1.0.0 has no migration to 2.0.0")
+        .says("its events stay as they are (file one.json)");
     let place = place.hub("[plugins]\ncontracts_dir = \"nowhere\"");
     place.run(&["check"]).exits(2).says("plugins.contracts_dir");
 }

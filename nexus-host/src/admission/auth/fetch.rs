@@ -1,6 +1,7 @@
 //! Fetches an issuer's keys: receives a URL from the configuration, hands on the body of its answer.
 //! It follows no redirect, reads no more than a bound, and waits no longer than one.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::key_source::LONGEST;
+use crate::ordinary;
+
+/// The largest file of authorities that is read, in bytes: a bundle is some hundred kilobytes.
+const MOST_AUTHORITIES: u64 = 16 * 1024 * 1024;
 
 /// For connecting, asking and reading together. Whoever signs in with a new key waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,9 +112,13 @@ impl Fetcher {
 
 /// The authorities in a file.
 pub(super) fn authorities_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))
+    let failed =
+        |error: &dyn fmt::Display| format!("the file {} cannot be read: {error}", path.display());
+    let text = ordinary::read(path, MOST_AUTHORITIES).map_err(|error| failed(&error))?;
+    let certificates = CertificateDer::pem_slice_iter(&text);
+    certificates
+        .collect::<Result<_, _>>()
+        .map_err(|error| failed(&error))
 }
 
 /// Trusts these authorities, or the system's.

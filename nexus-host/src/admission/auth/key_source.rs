@@ -2,6 +2,7 @@
 //! them read or fetched anew when they are old or the key is not among them. Those at hand are kept
 //! while that fails. However many ask, one fetches, and not more often than the bounds here say.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use super::super::config::{Algorithm, Issuer};
 use super::fetch::{Fetcher, authorities_in};
 use super::key_set::KeySet;
+use crate::ordinary;
 
 /// For a key that is not there, its set is read anew at most so often: anybody can name keys.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -138,13 +140,11 @@ pub fn check_files(issuer: &Issuer) -> Result<(), String> {
 }
 
 fn read(path: &std::path::Path) -> Result<KeySet, String> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
-    match read {
-        Ok(length) if length as u64 > LONGEST => Err("the file is over 1 MiB".to_owned()),
-        Ok(_) => parse(&text),
+    match ordinary::read(path, LONGEST) {
+        Ok(text) => parse(&text),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err("the file is over 1 MiB".to_owned())
+        }
         Err(error) => Err(format!(
             "the file {} cannot be read: {error}",
             path.display()

@@ -3,15 +3,17 @@
 //! change means, it says so and takes it for a break.
 
 mod bounds;
+mod draft;
 mod schema;
 
 use std::collections::HashSet;
-use std::ptr;
+use std::{mem, ptr};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use schema::{Kinds, Side, escaped};
+use draft::Draft;
+use schema::{ANY, NEVER, Side, escaped, is_same, is_whole_real};
 
 /// How many changes one comparison lists; whoever changes more has written another contract.
 const MAX_CHANGES: usize = 200;
@@ -62,10 +64,17 @@ impl ContractDiff {
             known: HashSet::new(),
             cuts: 0,
             steps: 0,
+            choices: 0,
+            in_part: false,
+            is_tangled: [old, new].into_iter().any(schema::is_tangled),
+            drafts: [old, new].map(Draft::of),
             changes: Vec::new(),
         };
         // Where the whole is the same, what cannot be told of a part is the same too.
         if old != new {
+            if draft::matters(old, new) {
+                walk.untold("/$schema", "the draft of JSON Schema");
+            }
             walk.schemas(old, new, "", 0);
         }
         Self {
@@ -105,11 +114,21 @@ enum Breaks {
     Both,
 }
 
+/// Two schemas that are being compared.
+struct Pair<'s> {
+    old: &'s Value,
+    new: &'s Value,
+    /// In how many `oneOf` it is.
+    choices: usize,
+    /// Whether it holds itself within a `oneOf`: there, what is wider may be one too many.
+    is_chosen: bool,
+}
+
 struct Walk<'s> {
     old_root: &'s Value,
     new_root: &'s Value,
-    /// Pairs of references that are being compared: a schema that holds itself ends here.
-    under_way: Vec<(&'s Value, &'s Value)>,
+    /// What is being compared: a schema that holds itself ends here.
+    under_way: Vec<Pair<'s>>,
     /// Pairs between which nothing has changed, by their addresses: each may be referred to many times, and
     /// so may what it refers to.
     known: HashSet<(usize, usize)>,
@@ -117,6 +136,14 @@ struct Walk<'s> {
     cuts: usize,
     /// How many pairs were compared.
     steps: usize,
+    /// In how many `oneOf` this is.
+    choices: usize,
+    /// Whether the same value is held against other schemas too, round this one or beside it.
+    in_part: bool,
+    /// Whether what a reference leads to may stand outside of `$defs`.
+    is_tangled: bool,
+    /// Of which drafts the older one and the newer one are.
+    drafts: [Draft; 2],
     changes: Vec<Change>,
 }
 
@@ -125,23 +152,28 @@ impl<'s> Walk<'s> {
         if old == new && !schema::refers(Some(old)) {
             return;
         }
-        let (Some(from), Some(to)) = (Side::of(old, self.old_root), Side::of(new, self.new_root))
-        else {
+        let [before, after] = self.drafts;
+        let from = Side::of(old, self.old_root, before);
+        let to = Side::of(new, self.new_root, after);
+        let (Some(from), Some(to)) = (from, to) else {
             // What is written the same may lead to something else.
-            if old != new || self.definitions_differ() {
+            if old != new || self.is_tangled || self.definitions_differ() {
                 self.untold(at, "a reference");
             }
             return;
         };
-        let pair = (from.value, to.value);
-        let is_again = |known: &(&Value, &Value)| {
-            std::ptr::eq(known.0, pair.0) && std::ptr::eq(known.1, pair.1)
-        };
-        if self.under_way.iter().any(is_again) {
+        let mut under_way = self.under_way.iter_mut();
+        if let Some(pair) =
+            under_way.find(|pair| ptr::eq(pair.old, from.value) && ptr::eq(pair.new, to.value))
+        {
+            pair.is_chosen |= self.choices > pair.choices;
             self.cuts += 1;
             return;
         }
-        let name = (ptr::from_ref(pair.0).addr(), ptr::from_ref(pair.1).addr());
+        let name = (
+            ptr::from_ref(from.value).addr(),
+            ptr::from_ref(to.value).addr(),
+        );
         if self.changes.len() >= MAX_CHANGES || self.known.contains(&name) {
             return;
         }
@@ -161,15 +193,25 @@ impl<'s> Walk<'s> {
             (true, false) => return self.put(at, Breaks::Readers, "is allowed now"),
             (false, false) => {}
         }
-        self.under_way.push(pair);
+        self.under_way.push(Pair {
+            old: from.value,
+            new: to.value,
+            choices: self.choices,
+            is_chosen: false,
+        });
         self.kinds(&from, &to, at);
         self.values(&from, &to, at);
         bounds::compare(self, &from, &to, at);
         self.properties(&from, &to, at, depth);
         self.rest(&from, &to, at, depth);
-        self.under_way.pop();
+        let is_chosen = self.under_way.pop().is_some_and(|pair| pair.is_chosen);
+        let is_break = |change: &Change| change.breaks_writers || change.breaks_readers;
+        if is_chosen && self.changes[changes..].iter().any(is_break) {
+            self.untold(at, "a choice that leads back here");
+        }
         let leans_on_parts = from.leans_on_parts() || to.leans_on_parts();
-        if leans_on_parts && self.changes.len() > changes {
+        let has_changed = self.changes.len() > changes;
+        if (leans_on_parts && has_changed) || from.leans_otherwise(&to) {
             self.untold(at, "what its parts leave over");
         }
         // What was cut short leans on what is still under way.
@@ -183,9 +225,23 @@ impl<'s> Walk<'s> {
         differ("$defs") || differ("definitions")
     }
 
+    /// The schema of a field or of an item: a value of its own.
+    fn within(&mut self, old: &'s Value, new: &'s Value, at: &str, depth: usize) {
+        let in_part = mem::take(&mut self.in_part);
+        self.schemas(old, new, at, depth + 1);
+        self.in_part = in_part;
+    }
+
     /// `type`.
     fn kinds(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str) {
-        let (from, to) = (Kinds::of(old.get("type")), Kinds::of(new.get("type")));
+        let (from, to) = match (old.values(), new.values()) {
+            (Some(from), Some(to)) => match from.iter().chain(&to).any(|one| is_whole_real(one)) {
+                true => (old.declared(), new.declared()),
+                // The values say all of it.
+                false => return,
+            },
+            _ => (old.kinds(), new.kinds()),
+        };
         let breaks = Breaks::of(!to.cover(from), !from.cover(to));
         if breaks != Breaks::Nobody {
             self.put(
@@ -204,11 +260,12 @@ impl<'s> Walk<'s> {
             (None, Some(_)) => self.put(at, Breaks::Writers, "allows certain values only now"),
             (Some(_), None) => self.put(at, Breaks::Readers, "allows any value now"),
             (Some(from), Some(to)) => {
-                for gone in from.iter().filter(|value| !to.contains(value)) {
+                let has = |all: &[&Value], value| all.iter().any(|one| is_same(one, value));
+                for gone in from.iter().filter(|value| !has(&to, value)) {
                     let message = format!("does not allow {} any more", short(gone));
                     self.put(at, Breaks::Writers, message);
                 }
-                for fresh in to.iter().filter(|value| !from.contains(value)) {
+                for fresh in to.iter().filter(|value| !has(&from, value)) {
                     self.put(at, Breaks::Readers, format!("allows {} now", short(fresh)));
                 }
             }
@@ -226,14 +283,17 @@ impl<'s> Walk<'s> {
             let message = format!("the field {} is not required any more", short_text(name));
             self.put(&format!("{at}/required"), Breaks::Readers, message);
         }
+        let by_pattern = [old, new].map(|side| side.get("patternProperties"));
+        let by_pattern = by_pattern.iter().any(Option::is_some);
         let place = |name: &str| format!("{at}/properties/{}", escaped(name));
         for (name, from) in old.properties() {
-            match new.property(name) {
-                Some(to) => self.schemas(from, to, &place(name), depth + 1),
-                None => match new.others() {
-                    None => self.put(&place(name), Breaks::Readers, "is said nothing of any more"),
-                    Some(others) => self.schemas(from, others, &place(name), depth + 1),
-                },
+            match (new.property(name), new.others()) {
+                (Some(to), _) => self.within(from, to, &place(name), depth),
+                (None, None) => {
+                    self.put(&place(name), Breaks::Readers, "is said nothing of any more");
+                }
+                (None, Some(_)) if by_pattern => self.untold(&place(name), "what a pattern leaves"),
+                (None, Some(others)) => self.within(from, others, &place(name), depth),
             }
         }
         for (name, to) in new.properties() {
@@ -241,13 +301,16 @@ impl<'s> Walk<'s> {
                 continue;
             }
             match old.others() {
+                _ if by_pattern && *to != ANY => self.untold(&place(name), "what a pattern leaves"),
                 // Nobody could be meant to send what no contract mentioned.
-                None => self.put(&place(name), Breaks::Nobody, "is a new field"),
+                None if *to != NEVER && !self.is_mentioned(old, name) => {
+                    self.put(&place(name), Breaks::Nobody, "is a new field");
+                }
                 Some(Value::Bool(false)) => {
                     let message = "is a new field, which the older version refuses";
                     self.put(&place(name), Breaks::Readers, message);
                 }
-                Some(others) => self.schemas(others, to, &place(name), depth + 1),
+                others => self.within(others.unwrap_or(&ANY), to, &place(name), depth),
             }
         }
         let key = match old
@@ -258,13 +321,28 @@ impl<'s> Walk<'s> {
             None => "additionalProperties",
         };
         let place = format!("{at}/{key}");
-        self.schemas(old.others_or_any(), new.others_or_any(), &place, depth + 1);
+        self.within(old.others_or_any(), new.others_or_any(), &place, depth);
+    }
+
+    /// Whether a field is meant by anything but `properties`: then it is none that nobody sends.
+    fn is_mentioned(&self, old: &Side<'s>, name: &str) -> bool {
+        let leads_on = self.in_part || old.asides().any(|aside| schema::refers(Some(aside)));
+        old.required().contains(&name)
+            || old.values().is_some()
+            || old.asides().any(|aside| schema::mentions(aside, name))
+            || (leads_on && schema::mentions(self.old_root, name))
     }
 
     /// `items`, parts and everything else.
     fn rest(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str, depth: usize) {
         let (from, to) = (old.sub("items"), new.sub("items"));
-        self.schemas(from, to, &format!("{at}/items"), depth + 1);
+        let place = format!("{at}/items");
+        // Before 2020-12, a list has a schema for each of the first items.
+        match from.is_array() || to.is_array() {
+            true if from != to || schema::refers(Some(from)) => self.untold(&place, "`items`"),
+            true => {}
+            false => self.within(from, to, &place, depth),
+        }
         for key in ["allOf", "anyOf", "oneOf"] {
             let is_choice = |side: &Side<'_>| key != "allOf" && side.is_choice_of_values(key);
             let is_told = |side: &Side<'_>| side.get(key).is_none() || is_choice(side);
@@ -274,8 +352,18 @@ impl<'s> Walk<'s> {
             self.parts(old.get(key), new.get(key), &format!("{at}/{key}"), depth);
         }
         for key in old.untold(new) {
-            if old.get(key) != new.get(key) || schema::refers(old.get(key)) {
-                self.untold(&format!("{at}/{key}"), &format!("`{key}`"));
+            let place = format!("{at}/{key}");
+            match (old.get(key), new.get(key)) {
+                (Some(_), None) if old.only_asks(key, new) => {
+                    self.put(&place, Breaks::Readers, "is not asked for any more");
+                }
+                (None, Some(_)) if new.only_asks(key, old) => {
+                    self.put(&place, Breaks::Writers, "is asked for now");
+                }
+                (from, to) if from != to || schema::refers(from) => {
+                    self.untold(&place, &format!("`{key}`"));
+                }
+                _ => {}
             }
         }
     }
@@ -283,18 +371,40 @@ impl<'s> Walk<'s> {
     fn parts(&mut self, old: Option<&'s Value>, new: Option<&'s Value>, at: &str, depth: usize) {
         let list = |value: Option<&'s Value>| value.and_then(Value::as_array);
         match (list(old), list(new)) {
+            (Some(_), None) if new.is_none() => {
+                self.put(at, Breaks::Readers, "is not asked for any more");
+            }
+            (None, Some(_)) if old.is_none() => self.put(at, Breaks::Writers, "is asked for now"),
             (None, None) if old == new => {}
             (Some(from), Some(to)) if from.len() == to.len() => {
                 let before = self.changes.len();
+                let is_choice = at.ends_with("/oneOf");
+                self.choices += usize::from(is_choice);
+                let in_part = mem::replace(&mut self.in_part, true);
                 for (index, (from, to)) in from.iter().zip(to).enumerate() {
                     self.schemas(from, to, &format!("{at}/{index}"), depth + 1);
                 }
+                self.in_part = in_part;
+                self.choices -= usize::from(is_choice);
                 // Where exactly one must fit, one that fits more often may be one too many.
-                if at.ends_with("/oneOf") {
+                if is_choice {
                     for change in &mut self.changes[before..] {
                         let breaks = change.breaks_writers || change.breaks_readers;
                         (change.breaks_writers, change.breaks_readers) = (breaks, breaks);
                     }
+                }
+            }
+            (Some(from), Some(to)) if !schema::refers(old) && !schema::refers(new) => {
+                let has_all =
+                    |some: &[Value], all: &[Value]| some.iter().all(|one| all.contains(one));
+                let (is_fewer, is_more) = (has_all(to, from), has_all(from, to));
+                // More to choose from is wider, more to fit at once is narrower.
+                match at.rsplit('/').next() {
+                    Some("allOf") if is_fewer => self.put(at, Breaks::Readers, "asks for less"),
+                    Some("allOf") if is_more => self.put(at, Breaks::Writers, "asks for more"),
+                    Some("anyOf") if is_more => self.put(at, Breaks::Readers, "allows more"),
+                    Some("anyOf") if is_fewer => self.put(at, Breaks::Writers, "allows less"),
+                    _ => self.untold(at, "a choice between schemas"),
                 }
             }
             _ => self.untold(at, "a choice between schemas"),

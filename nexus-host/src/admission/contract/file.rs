@@ -1,6 +1,8 @@
 //! Contracts that come as files, without code: receives a folder, hands on what each file holds or why it
 //! holds no contract. It registers none.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,15 +10,16 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use nexus_plugin_api::{ContractInfo, RuleInfo};
 use semver::Version;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::{Path as Place, Segment};
 
 use super::super::envelope::escaped;
-use super::super::rejection::shortened;
+use super::super::rejection::{quoted, shortened};
 use super::super::rules;
 use super::Contracts;
+use crate::ordinary;
 
 /// The largest contract file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -135,11 +138,7 @@ fn format(path: &Path) -> Option<Format> {
 }
 
 fn read(path: &Path) -> Result<ContractInfo, String> {
-    let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if length > MAX_BYTES {
-        return Err(format!("is over {MAX_BYTES} bytes"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = ordinary::read_text(path, MAX_BYTES).map_err(|error| error.to_string())?;
     read_text(&text, format(path).unwrap_or(Format::Json))
 }
 
@@ -153,6 +152,8 @@ fn read_text(text: &str, format: Format) -> Result<ContractInfo, String> {
             let mut document = serde_json::Deserializer::from_str(text);
             let written = parse(&mut document)?;
             document.end().map_err(|error| first_line(&error))?;
+            // A schema is taken as any JSON, of which readers keep the first, the last, or both.
+            parse::<Once, _>(&mut serde_json::Deserializer::from_str(text))?;
             written
         }
     };
@@ -176,7 +177,7 @@ pub(super) fn parse_as(extension: &str, text: &str) -> Result<ContractInfo, Stri
     read_text(text, format.unwrap_or(Format::Json))
 }
 
-fn parse<'de, D: Deserializer<'de>>(document: D) -> Result<Written, String>
+fn parse<'de, T: Deserialize<'de>, D: Deserializer<'de>>(document: D) -> Result<T, String>
 where
     D::Error: std::fmt::Display,
 {
@@ -198,6 +199,64 @@ fn pointer(place: &Place) -> String {
     match steps.collect::<String>() {
         at if at.is_empty() => "/".to_owned(),
         at => at,
+    }
+}
+
+/// Any JSON in which no object names a key twice.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(Self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut known = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if known.contains(&key) {
+                return Err(A::Error::custom(format!("{} is there twice", quoted(&key))));
+            }
+            map.next_value::<Self>()?;
+            known.insert(key);
+        }
+        Ok(self)
     }
 }
 
@@ -299,6 +358,19 @@ mod tests {
                 "missing field `schema`",
             ),
             ("[".to_owned(), "/: "),
+            (
+                r#"{"type":"a.b","version":"1.0.0","schema":{"properties":{"a":{},"\u0061":{}}}}"#.to_owned(),
+                "/schema/properties: `a` is there twice",
+            ),
+            (
+                r#"{"type":"a.b","version":"1.0.0","schema":{"allOf":[{},{"type":"null","type":"null"}]}}"#
+                    .to_owned(),
+                "/schema/allOf/1: `type` is there twice",
+            ),
+            (
+                r#"{"type":"a.b","version":"1.0.0","schema":{},"schema":{}}"#.to_owned(),
+                "duplicate field `schema`",
+            ),
             (format!("{good}x"), "trailing"),
         ];
         for (text, expected) in cases {
@@ -310,5 +382,64 @@ mod tests {
         }
         assert!(written("a.toml", "type = ").is_err());
         assert!(written("a.json", &" ".repeat(2 << 20)).is_err());
+    }
+
+    #[test]
+    fn remarks_name_the_file_and_the_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let contract = |version: &str, key: &str| {
+            let file =
+                json!({ "type": "g.dep", "version": version, "schema": {}, key: "2026-01-31" });
+            fs::write(
+                folder.path().join(format!("{version}.json")),
+                file.to_string(),
+            )
+            .unwrap();
+        };
+        contract("1.0.0", "sunset");
+        contract("2.0.0", "deprecated");
+        let contracts = Contracts::default();
+        register(folder.path(), &contracts).unwrap();
+        assert_eq!(
+            contracts.remarks("2026-06-01T00:00:00Z".parse().unwrap()),
+            [
+                "contract g.dep 1.0.0 is past its sunset on 2026-01-31: its events are refused (file 1.0.0.json)",
+                "contract g.dep 2.0.0 is deprecated since 2026-01-31 (file 2.0.0.json)",
+            ]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_ordinary_file_is_refused_by_its_name_and_the_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [good, link, pipe] =
+            ["a.json", "b.json", "c.json"].map(|name| folder.path().join(name));
+        let contract = |name: &str| json!({ "type": name, "version": "1.0.0", "schema": {} });
+        let outside = folder.path().join("d");
+        fs::write(&good, contract("a.b").to_string()).unwrap();
+        fs::write(&outside, contract("b.c").to_string()).unwrap();
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        fs::create_dir(folder.path().join("e.toml")).unwrap();
+        let (told, reports) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(register(folder.path(), &Contracts::default())));
+        let reports = reports.recv_timeout(std::time::Duration::from_secs(20));
+        let reports = reports.expect("nothing waits for a pipe").unwrap();
+        let told: Vec<_> = reports
+            .iter()
+            .map(|one| (&*one.file, one.refusal.as_deref()))
+            .collect();
+        let refused = Some("it is no ordinary file");
+        assert_eq!(
+            told,
+            [
+                ("c.json", refused),
+                ("e.toml", refused),
+                ("a.json", None),
+                ("b.json", None)
+            ]
+        );
     }
 }

@@ -169,19 +169,25 @@ impl Entry {
         for (at, (contract, way)) in self.versions.iter().zip(&self.ways).enumerate() {
             let info = contract.info();
             let named = format!("contract {} {}", info.event_type, info.version);
-            let is_past = |date: Option<DateTime<Utc>>| date.is_some_and(|date| date <= now);
-            if is_past(info.sunset) {
+            let file = contract.owner().strip_prefix("file:");
+            let file = file.map(|name| format!(" (file {})", one_line(name)));
+            let file = file.unwrap_or_default();
+            let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= now);
+            let (deprecated, sunset) = (past(info.deprecated), past(info.sunset));
+            if let Some(sunset) = sunset {
+                let day = sunset.format("%Y-%m-%d");
                 remarks.push(format!(
-                    "{named} is past its sunset: its events are refused"
+                    "{named} is past its sunset on {day}: its events are refused{file}"
                 ));
             } else if at < newest && way.end != newest && info.version.pre.is_empty() {
                 let newest = self.version(newest);
                 remarks.push(format!(
-                    "{named} has no migration to {newest}: its events stay as they are"
+                    "{named} has no migration to {newest}: its events stay as they are{file}"
                 ));
             }
-            if is_past(info.deprecated) && !is_past(info.sunset) {
-                remarks.push(format!("{named} is deprecated"));
+            if let (Some(deprecated), None) = (deprecated, sunset) {
+                let day = deprecated.format("%Y-%m-%d");
+                remarks.push(format!("{named} is deprecated since {day}{file}"));
             }
         }
         remarks

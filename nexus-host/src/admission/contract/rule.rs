@@ -1,13 +1,16 @@
 //! Business rules: receives CEL, compiles it once, and answers whether it holds for an event. What a rule
 //! may cost is bounded before it ever runs; see [`cost`].
 
+mod compare;
 mod cost;
+mod parts;
+mod sense;
 mod values;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, ExecutionError, Program, Value};
+use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use nexus_plugin_api::{Event, RuleInfo};
 
 use super::super::rejection::{Violation, quoted, shortened};
@@ -22,13 +25,17 @@ const LONGEST_TEXT: usize = 300;
 /// Room for the parser, in bytes: each of the levels that [`cost::check_text`] lets through takes up to 128 KiB.
 const PARSER_STACK: usize = 16 * 1024 * 1024;
 
-/// The functions and operators of CEL, as they are.
-static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// The functions and operators of CEL, and comparisons that copy nothing.
+static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut language = Env::stdlib();
+    compare::declare(&mut language).expect("CEL has no names that begin with `@`");
+    Arc::new(language)
+});
 
 /// A rule, ready to be held against events.
 pub struct Rule {
     info: RuleInfo,
-    program: Program,
+    parsed: IdedExpr,
 }
 
 /// What rules are held against: an event, its payload read for CEL once.
@@ -56,17 +63,19 @@ impl Rule {
             )));
         }
         cost::check_text(&info.rule).map_err(|fault| named(&fault))?;
-        let program = parse(&info.rule).map_err(|fault| named(&fault))?;
-        cost::check(program.expression()).map_err(|fault| named(&fault))?;
+        let mut parsed = parse(&info.rule).map_err(|fault| named(&fault))?;
+        cost::check(&parsed).map_err(|fault| named(&fault))?;
+        sense::check(&parsed).map_err(|fault| named(&fault))?;
+        compare::spare(&mut parsed);
         Ok(Self {
             info: info.clone(),
-            program,
+            parsed,
         })
     }
 
     /// Whether it holds; what is wrong when it does not.
     pub(super) fn check(&self, case: &Case) -> Result<(), Violation> {
-        let message = match self.program.execute(&case.context) {
+        let message = match Value::resolve(&self.parsed, &case.context) {
             Ok(Value::Bool(true)) => return Ok(()),
             Ok(Value::Bool(false)) => self.info.message.clone(),
             Ok(other) => format!(
@@ -91,13 +100,16 @@ impl Rule {
 }
 
 /// Parses a rule on a thread of its own: the parser goes deep, and whoever loads a rule may have little room.
-fn parse(rule: &str) -> Result<Program, String> {
+fn parse(rule: &str) -> Result<IdedExpr, String> {
     let parse = || {
-        LANGUAGE.compile(rule).map_err(|errors| {
-            let first = errors.errors.first().map(|error| error.msg.as_str());
-            let told = shortened(first.unwrap_or("it does not parse"));
-            format!("is no CEL: {told}")
-        })
+        let parsed = LANGUAGE.compile(rule);
+        parsed
+            .map(|program| program.expression().clone())
+            .map_err(|errors| {
+                let first = errors.errors.first().map(|error| error.msg.as_str());
+                let told = shortened(first.unwrap_or("it does not parse"));
+                format!("is no CEL: {told}")
+            })
     };
     std::thread::scope(|scope| {
         let parser = std::thread::Builder::new().stack_size(PARSER_STACK);

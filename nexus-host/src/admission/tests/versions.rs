@@ -291,9 +291,10 @@ fn a_sender_is_told_of_an_outdated_version_and_refused_after_its_sunset() {
     ));
 
     let contracts = dated(days(-9), days(9)).unwrap();
+    let since = days(-9).unwrap().format("%Y-%m-%d");
     assert_eq!(
         contracts.remarks(Utc::now()),
-        ["contract t.x 1.0.0 is deprecated"]
+        [format!("contract t.x 1.0.0 is deprecated since {since}")]
     );
 }
 

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
+
+use super::bounds::order;
+use super::draft::Draft;
 
 /// How many references in a row are followed.
 const MAX_REFERENCES: usize = 16;
 
 /// Keywords that no payload is held against.
-const REMARKS: [&str; 14] = [
+pub(super) const REMARKS: [&str; 14] = [
     "$schema",
     "$id",
     "$anchor",
@@ -27,12 +30,11 @@ const REMARKS: [&str; 14] = [
 
 /// Keywords that a payload is held against, and that are only compared as they are written. What is none
 /// of these, nor known to [`super::Walk`], says nothing of payloads.
-const UNTOLD: [&str; 19] = [
+const UNTOLD: [&str; 20] = [
     "not",
     "if",
     "then",
     "else",
-    "multipleOf",
     "prefixItems",
     "additionalItems",
     "unevaluatedItems",
@@ -47,6 +49,22 @@ const UNTOLD: [&str; 19] = [
     "$dynamicRef",
     "$dynamicAnchor",
     "$recursiveRef",
+    "contentEncoding",
+    "contentMediaType",
+];
+
+/// Those of them that only ask for something: without one, more is taken, and never less.
+const ASKING: [&str; 10] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "unevaluatedItems",
+    "contains",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
 ];
 
 /// Keywords by which one schema is made of others.
@@ -63,27 +81,46 @@ const PARTS: [&str; 10] = [
     "dependencies",
 ];
 
-static ANY: Value = Value::Bool(true);
-static NEVER: Value = Value::Bool(false);
+/// The schema that takes anything, and the one that takes nothing.
+pub(super) static ANY: Value = Value::Bool(true);
+pub(super) static NEVER: Value = Value::Bool(false);
+
+static NULL: Value = Value::Null;
+static TRUE: Value = Value::Bool(true);
+static FALSE: Value = Value::Bool(false);
+
+/// References whose target depends on the way to them.
+const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
 
 /// A schema, its reference followed.
 pub(super) struct Side<'s> {
     pub(super) value: &'s Value,
     members: Option<&'s Map<String, Value>>,
+    draft: Draft,
 }
 
 impl<'s> Side<'s> {
     /// `None` when the schema says more beside a reference, or the reference leads elsewhere.
-    pub(super) fn of(mut value: &'s Value, root: &'s Value) -> Option<Self> {
+    pub(super) fn of(mut value: &'s Value, root: &'s Value, draft: Draft) -> Option<Self> {
         for _ in 0..MAX_REFERENCES {
             let members = value.as_object();
             // Below it, references begin elsewhere.
-            let is_resource = members.is_some_and(|members| members.contains_key("$id"));
+            let is_id =
+                |key: &str| members.is_some_and(|own| own.get(key).is_some_and(Value::is_string));
+            let is_resource = is_id("$id") || (draft == Draft::Four && is_id("id"));
             if is_resource && !std::ptr::eq(value, root) {
                 return None;
             }
+            let has = |key: &&str| members.is_some_and(|members| members.contains_key(*key));
+            if DYNAMIC.iter().any(has) {
+                return None;
+            }
             let Some(reference) = members.and_then(|members| members.get("$ref")) else {
-                return Some(Self { value, members });
+                return Some(Self {
+                    value,
+                    members,
+                    draft,
+                });
             };
             let says_more =
                 |(key, _): (&String, &Value)| key != "$ref" && !REMARKS.contains(&key.as_str());
@@ -96,8 +133,9 @@ impl<'s> Side<'s> {
         None
     }
 
+    /// What a keyword says, where the schema's draft knows it.
     pub(super) fn get(&self, key: &str) -> Option<&'s Value> {
-        self.members?.get(key)
+        self.members?.get(key).filter(|_| self.draft.knows(key))
     }
 
     /// The schema under a keyword; any value fits one that is not there.
@@ -138,9 +176,33 @@ impl<'s> Side<'s> {
         self.others().unwrap_or(&ANY)
     }
 
-    /// The values that are allowed, where they are counted up: those on which every keyword that counts
-    /// them agrees.
+    /// The values that are allowed, where they can be counted up: those of the types that are allowed.
     pub(super) fn values(&self) -> Option<Vec<&'s Value>> {
+        let kinds = self.declared();
+        match self.listed() {
+            Some(mut values) => {
+                values.retain(|value| kinds.may_hold(value));
+                Some(values)
+            }
+            None => kinds.values(),
+        }
+    }
+
+    /// The types that are allowed; where values are counted up, those of them.
+    pub(super) fn kinds(&self) -> Kinds {
+        match self.values() {
+            Some(values) => Kinds::of_values(&values),
+            None => self.declared(),
+        }
+    }
+
+    /// What `type` says.
+    pub(super) fn declared(&self) -> Kinds {
+        Kinds::of(self.get("type"))
+    }
+
+    /// The values that are counted up: those on which every keyword that counts them agrees.
+    fn listed(&self) -> Option<Vec<&'s Value>> {
         let only = self.get("const").map(|only| vec![only]);
         let listed = self.get("enum").and_then(Value::as_array);
         let listed = listed.map(|values| values.iter().collect());
@@ -171,7 +233,8 @@ impl<'s> Side<'s> {
             if !branch.keys().all(is_plain) {
                 return None;
             }
-            let own: Vec<&Value> = match (branch.get("const"), branch.get("enum")) {
+            let only = branch.get("const").filter(|_| self.draft.knows("const"));
+            let own: Vec<&Value> = match (only, branch.get("enum")) {
                 (Some(only), None) => vec![only],
                 (None, Some(Value::Array(several))) => several.iter().collect(),
                 _ => return None,
@@ -190,8 +253,32 @@ impl<'s> Side<'s> {
 
     /// Whether what is allowed here depends on what other parts of the schema have looked at.
     pub(super) fn leans_on_parts(&self) -> bool {
-        let has = |keys: &[&str]| keys.iter().any(|key| self.get(key).is_some());
-        has(&["unevaluatedProperties", "unevaluatedItems"]) && has(&PARTS)
+        self.leans() && PARTS.iter().any(|key| self.get(key).is_some())
+    }
+
+    /// Whether what it leaves over is looked at, and what it is made of has changed: a part that takes
+    /// anything looks at it all the same.
+    pub(super) fn leans_otherwise(&self, other: &Self) -> bool {
+        let items = ["items", "prefixItems", "additionalItems"];
+        let mut keys = PARTS.iter().chain(&items);
+        (self.leans() || other.leans()) && keys.any(|key| self.get(key) != other.get(key))
+    }
+
+    fn leans(&self) -> bool {
+        self.get("unevaluatedProperties").is_some() || self.get("unevaluatedItems").is_some()
+    }
+
+    /// What is said of fields beside `properties`, where a field may be mentioned too.
+    pub(super) fn asides(&self) -> impl Iterator<Item = &'s Value> + use<'s, '_> {
+        let keys = PARTS.iter().chain(&["dependentRequired", "propertyNames"]);
+        keys.filter_map(|key| self.get(key))
+    }
+
+    /// Whether leaving a keyword out asks for nothing more.
+    pub(super) fn only_asks(&self, key: &str, newer: &Self) -> bool {
+        let is_of_contains = matches!(key, "minContains" | "maxContains");
+        ASKING.contains(&key)
+            || (is_of_contains && self.get("contains").is_some() && newer.get("contains").is_none())
     }
 
     /// Keywords of either side that are only compared as they are written.
@@ -203,12 +290,70 @@ impl<'s> Side<'s> {
 }
 
 /// Whether two values are one to a schema, for which 1 and 1.0 are the same.
-fn is_same(one: &Value, other: &Value) -> bool {
+pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64() == other.as_f64()
-        }
+        (Value::Number(one), Value::Number(other)) => order(one, other).is_eq(),
         (one, other) => one == other,
+    }
+}
+
+/// Whether it is a number such as 1.0, which to some drafts is an integer and to others not.
+pub(super) fn is_whole_real(value: &Value) -> bool {
+    let number = value.as_number().filter(|number| number.is_f64());
+    number
+        .and_then(Number::as_f64)
+        .is_some_and(|real| real.fract() == 0.0)
+}
+
+/// Whether what a reference in a schema leads to may stand outside of `$defs`, or depend on the way to it.
+pub(super) fn is_tangled(root: &Value) -> bool {
+    let parts = root.as_object().into_iter().flatten();
+    parts
+        .into_iter()
+        .any(|(key, part)| match (key.as_str(), part) {
+            ("$ref", target) => leads_out(target),
+            ("$defs" | "definitions", part) => has_key(part, &|key, target| {
+                DYNAMIC.contains(&key) || (key == "$ref" && leads_out(target))
+            }),
+            ("$id", _) => false,
+            (key, part) => {
+                DYNAMIC.contains(&key)
+                    || has_key(part, &|key, target| {
+                        let is_target = matches!(key, "$id" | "id" | "$anchor" | "$dynamicAnchor");
+                        DYNAMIC.contains(&key)
+                            || (is_target && target.is_string())
+                            || (key == "$ref" && leads_out(target))
+                    })
+            }
+        })
+}
+
+/// Whether a reference is to a place that is none of the definitions'.
+fn leads_out(reference: &Value) -> bool {
+    let target = reference.as_str().unwrap_or_default();
+    let is_place = target == "#" || target.starts_with("#/");
+    is_place && !target.starts_with("#/$defs/") && !target.starts_with("#/definitions/")
+}
+
+fn has_key(value: &Value, is_it: &dyn Fn(&str, &Value) -> bool) -> bool {
+    match value {
+        Value::Object(members) => {
+            let mut members = members.iter();
+            members.any(|(key, value)| is_it(key, value) || has_key(value, is_it))
+        }
+        Value::Array(items) => items.iter().any(|item| has_key(item, is_it)),
+        _ => false,
+    }
+}
+
+/// Whether a name is written anywhere in it.
+pub(super) fn mentions(value: &Value, name: &str) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| key == name || mentions(value, name)),
+        Value::Array(items) => items.iter().any(|item| mentions(item, name)),
+        value => value == name,
     }
 }
 
@@ -216,7 +361,9 @@ fn is_same(one: &Value, other: &Value) -> bool {
 pub(super) fn refers(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Object(members)) => {
-            members.contains_key("$ref") || members.values().any(|value| refers(Some(value)))
+            let leads = |key: &&str| members.contains_key(*key);
+            ["$ref"].iter().chain(&DYNAMIC).any(leads)
+                || members.values().any(|value| refers(Some(value)))
         }
         Some(Value::Array(items)) => items.iter().any(|item| refers(Some(item))),
         _ => false,
@@ -230,6 +377,8 @@ pub(super) struct Kinds(u8);
 const NAMES: [&str; 7] = [
     "null", "boolean", "integer", "number", "string", "array", "object",
 ];
+const OF_NULL: u8 = 1;
+const OF_BOOLEAN: u8 = 1 << 1;
 const INTEGER: u8 = 1 << 2;
 const NUMBER: u8 = 1 << 3;
 const EVERY: u8 = (1 << NAMES.len()) - 1;
@@ -252,18 +401,39 @@ impl Kinds {
         })
     }
 
-    /// Whether a value is of one of them, as far as that can be told.
+    /// Of which types values are.
+    fn of_values(values: &[&Value]) -> Self {
+        let bits = values.iter().map(|value| match value {
+            Value::Null => OF_NULL,
+            Value::Bool(_) => OF_BOOLEAN,
+            Value::Number(_) if is_whole_real(value) => NUMBER | INTEGER,
+            Value::Number(number) if number.is_f64() => NUMBER,
+            Value::Number(_) => INTEGER,
+            Value::String(_) => 1 << 4,
+            Value::Array(_) => 1 << 5,
+            Value::Object(_) => 1 << 6,
+        });
+        Self(bits.fold(0, |all, bit| all | bit))
+    }
+
+    /// Every value of these types, where they are few.
+    fn values(self) -> Option<Vec<&'static Value>> {
+        match self.0 {
+            OF_NULL => Some(vec![&NULL]),
+            OF_BOOLEAN => Some(vec![&TRUE, &FALSE]),
+            both if both == OF_NULL | OF_BOOLEAN => Some(vec![&NULL, &TRUE, &FALSE]),
+            _ => None,
+        }
+    }
+
+    /// Whether a value is surely of one of them.
     fn hold(self, value: &Value) -> bool {
-        let kind = match value {
-            Value::Null => 0,
-            Value::Bool(_) => 1,
-            Value::Number(number) if number.is_f64() => 3,
-            Value::Number(_) => 2,
-            Value::String(_) => 4,
-            Value::Array(_) => 5,
-            Value::Object(_) => 6,
-        };
-        self.0 & (1 << kind) != 0
+        self.cover(Self::of_values(&[value]))
+    }
+
+    /// Whether a value may be of one of them.
+    fn may_hold(self, value: &Value) -> bool {
+        self.0 & Self::of_values(&[value]).0 != 0
     }
 
     pub(super) fn cover(self, other: Self) -> bool {

@@ -9,6 +9,13 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const KINDS: [&str; 7] = [
     "object", "string", "integer", "number", "array", "boolean", "null",
 ];
+const DRAFTS: [&str; 5] = [
+    "http://json-schema.org/draft-04/schema#",
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+];
 const DEEPEST: usize = 4;
 
 /// An older schema, a newer one, and a payload.
@@ -23,6 +30,13 @@ pub(super) fn thrown(dice: &mut Dice<'_>) -> [Value; 3] {
     let mut new = old.clone();
     for _ in 0..=dice.below(3) {
         change(dice, &mut new, 0);
+    }
+    if dice.once_in(3) {
+        for schema in [&mut old, &mut new] {
+            if let Some(members) = schema.as_object_mut() {
+                members.insert("$schema".to_owned(), json!(pick(dice, &DRAFTS)));
+            }
+        }
     }
     let payload = value(dice, 0);
     [old, new, payload]
@@ -52,12 +66,14 @@ fn keyword(dice: &mut Dice<'_>, members: &mut Map<String, Value>, depth: usize) 
         6 => ("additionalProperties", json!(dice.once_in(2))),
         7 if !is_deep => ("additionalProperties", schema(dice, depth + 1)),
         8 => ("unevaluatedProperties", json!(dice.once_in(2))),
+        9 if !is_deep && dice.once_in(6) => ("items", json!([schema(dice, depth + 1)])),
         9 if !is_deep => ("items", schema(dice, depth + 1)),
         10 if !is_deep => ("allOf", json!([schema(dice, depth + 1)])),
         11 if !is_deep => ("anyOf", several(dice, depth)),
         12 if !is_deep => ("oneOf", several(dice, depth)),
         13 => ("enum", json!([scalar(dice), scalar(dice)])),
         14 => ("const", scalar(dice)),
+        15 if dice.once_in(4) => ("exclusiveMinimum", json!(dice.once_in(2))),
         15 => (*pick(dice, &["minimum", "exclusiveMinimum"]), number(dice)),
         16 => (*pick(dice, &["maximum", "exclusiveMaximum"]), number(dice)),
         17 => {
@@ -71,10 +87,31 @@ fn keyword(dice: &mut Dice<'_>, members: &mut Map<String, Value>, depth: usize) 
         19 => ("pattern", json!(pick(dice, &["^a", "b$", "[0-9]"]))),
         20 => ("uniqueItems", json!(dice.once_in(2))),
         21 => ("multipleOf", json!(1 + dice.below(3))),
-        22 if !is_deep => (
-            *pick(dice, &["not", "if", "then", "contains"]),
-            schema(dice, depth + 1),
-        ),
+        22 if !is_deep && dice.once_in(2) => {
+            let names = [
+                "not",
+                "if",
+                "then",
+                "else",
+                "contains",
+                "propertyNames",
+                "unevaluatedItems",
+            ];
+            (*pick(dice, &names), schema(dice, depth + 1))
+        }
+        22 if !is_deep && dice.once_in(2) => {
+            let by_pattern = json!({ *pick(dice, &["^a", "[bc]"]): schema(dice, depth + 1) });
+            ("patternProperties", by_pattern)
+        }
+        22 if !is_deep && dice.once_in(2) => ("prefixItems", json!([schema(dice, depth + 1)])),
+        22 if dice.once_in(2) => {
+            let asked = json!({ *pick(dice, &NAMES): [pick(dice, &NAMES)] });
+            ("dependentRequired", asked)
+        }
+        22 => {
+            let names = ["minContains", "maxContains"];
+            (*pick(dice, &names), json!(dice.below(3)))
+        }
         23 => ("format", json!(pick(dice, &["date", "uuid", "unheard-of"]))),
         _ => ("description", json!("a remark")),
     };

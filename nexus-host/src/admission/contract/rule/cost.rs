@@ -3,7 +3,8 @@
 //!
 //! So `all`, `exists`, `exists_one`, `map` and `filter` go over a field of the payload, or of the item of
 //! the one round them; and what they do with an item looks at that item and at literals, save that a
-//! comparison may have another field on its other side, for it ends with the shorter of the two.
+//! comparison may have another field on its other side, for it ends with the shorter of the two: see
+//! [`super::compare`].
 
 use cel::IdedExpr;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
@@ -326,9 +327,12 @@ fn root(part: &IdedExpr) -> Option<&str> {
         Expr::Call(call) if call.func_name == operators::INDEX => {
             let mut operands = call.target.as_deref().into_iter().chain(&call.args);
             let (of, place) = (operands.next()?, operands.next()?);
-            matches!(place.expr, Expr::Literal(_))
-                .then(|| root(of))
-                .flatten()
+            match &place.expr {
+                // An error over a place between two would hold a copy of the list.
+                Expr::Literal(LiteralValue::Double(_)) => None,
+                Expr::Literal(_) => root(of),
+                _ => None,
+            }
         }
         _ => None,
     }

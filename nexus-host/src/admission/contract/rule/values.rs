@@ -9,6 +9,20 @@ use nexus_plugin_api::Event;
 
 use crate::admission::strict_json::Tree;
 
+/// What an event has beside its payload.
+pub(super) const MEMBERS: [&str; 10] = [
+    "event_id",
+    "type",
+    "source",
+    "timestamp",
+    "priority",
+    "correlation_id",
+    "contract_version",
+    "causation_id",
+    "partition_key",
+    "expires_at",
+];
+
 /// A payload. Whole numbers are `int`, or `uint` where they are too large for that; all others `double`.
 pub(super) fn payload(tree: &Tree<'_>) -> Value {
     match tree {
@@ -37,21 +51,19 @@ pub(super) fn envelope(event: &Event) -> Value {
     let expires_at = event
         .expires_at
         .map(|at| Value::Timestamp(at.fixed_offset()));
-    map([
-        ("event_id", string(&event.event_id.to_string())),
-        ("type", string(&event.event_type)),
-        ("source", string(&event.source)),
-        (
-            "timestamp",
-            Value::Timestamp(event.timestamp.fixed_offset()),
-        ),
-        ("priority", string(event.priority.as_str())),
-        ("correlation_id", optional(event.correlation_id.as_deref())),
-        ("contract_version", optional(version.as_deref())),
-        ("causation_id", optional(causation.as_deref())),
-        ("partition_key", optional(event.partition_key.as_deref())),
-        ("expires_at", expires_at.unwrap_or(Value::Null)),
-    ])
+    let members = [
+        string(&event.event_id.to_string()),
+        string(&event.event_type),
+        string(&event.source),
+        Value::Timestamp(event.timestamp.fixed_offset()),
+        string(event.priority.as_str()),
+        optional(event.correlation_id.as_deref()),
+        optional(version.as_deref()),
+        optional(causation.as_deref()),
+        optional(event.partition_key.as_deref()),
+        expires_at.unwrap_or(Value::Null),
+    ];
+    map(MEMBERS.into_iter().zip(members))
 }
 
 fn string(text: &str) -> Value {
