@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use draft::Draft;
-use schema::{ANY, NEVER, Side, escaped, is_same, is_whole_real};
+use schema::{ANY, NEVER, Side, escaped, is_same, may_be_integer};
 
 /// How many changes one comparison lists; whoever changes more has written another contract.
 const MAX_CHANGES: usize = 200;
@@ -234,12 +234,16 @@ impl<'s> Walk<'s> {
 
     /// `type`.
     fn kinds(&mut self, old: &Side<'s>, new: &Side<'s>, at: &str) {
+        let [draft, _] = self.drafts;
         let (from, to) = match (old.values(), new.values()) {
-            (Some(from), Some(to)) => match from.iter().chain(&to).any(|one| is_whole_real(one)) {
-                true => (old.declared(), new.declared()),
-                // The values say all of it.
-                false => return,
-            },
+            (Some(from), Some(to)) => {
+                let mut values = from.iter().chain(&to);
+                if !values.any(|value| may_be_integer(value, draft)) {
+                    // The values say all of it.
+                    return;
+                }
+                (old.declared(), new.declared())
+            }
             _ => (old.kinds(), new.kinds()),
         };
         let breaks = Breaks::of(!to.cover(from), !from.cover(to));

@@ -33,6 +33,30 @@ fn secrets_come_from_variables_and_files() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_waited_for_neither_as_a_secret_nor_as_the_file_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pipe) = (folder.path().join("nexus.toml"), folder.path().join("pipe"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    fs::write(&file, "[plugins.a.secrets]\ns = { file = \"pipe\" }\n").unwrap();
+    let (told, answers) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for path in [file, pipe] {
+            let _ = told.send(lines(Loader::new(path)));
+        }
+    });
+    for _ in 0..2 {
+        let told = answers.recv_timeout(std::time::Duration::from_secs(20));
+        let told = told.expect("nothing waits for a pipe");
+        assert!(
+            told[0].contains("cannot be read: it is no ordinary file"),
+            "{told:?}"
+        );
+    }
+}
+
 #[test]
 fn another_layers_source_replaces_the_first() {
     let text = "[plugins.a.config]\nkey = { file = \"nowhere\" }\n[plugins.a.secrets]\ns = { file = \"nowhere\" }\n";

@@ -181,7 +181,7 @@ impl<'s> Side<'s> {
         let kinds = self.declared();
         match self.listed() {
             Some(mut values) => {
-                values.retain(|value| kinds.may_hold(value));
+                values.retain(|value| kinds.may_hold(value, self.draft));
                 Some(values)
             }
             None => kinds.values(),
@@ -191,7 +191,7 @@ impl<'s> Side<'s> {
     /// The types that are allowed; where values are counted up, those of them.
     pub(super) fn kinds(&self) -> Kinds {
         match self.values() {
-            Some(values) => Kinds::of_values(&values),
+            Some(values) => Kinds::of_values(&values, self.draft),
             None => self.declared(),
         }
     }
@@ -241,7 +241,7 @@ impl<'s> Side<'s> {
             };
             let kinds = Kinds::of(branch.get("type"));
             let is_told = |value: &&Value| {
-                kinds.hold(value) && !values.iter().any(|known| is_same(known, value))
+                kinds.hold(value, self.draft) && !values.iter().any(|known| is_same(known, value))
             };
             if !own.iter().all(is_told) {
                 return None;
@@ -297,12 +297,16 @@ pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Whether it is a number such as 1.0, which to some drafts is an integer and to others not.
-pub(super) fn is_whole_real(value: &Value) -> bool {
-    let number = value.as_number().filter(|number| number.is_f64());
-    number
-        .and_then(Number::as_f64)
-        .is_some_and(|real| real.fract() == 0.0)
+/// Whether it is a number that is an integer to some and to others not. Of 1.0 that depends on the draft; to
+/// draft 4 it is none, but among the values of an `enum` it is the same as 1.
+pub(super) fn may_be_integer(value: &Value, draft: Draft) -> bool {
+    let Value::Number(number) = value else {
+        return false;
+    };
+    match number.is_f64() {
+        true => number.as_f64().is_some_and(|real| real.fract() == 0.0),
+        false => draft == Draft::Four,
+    }
 }
 
 /// Whether what a reference in a schema leads to may stand outside of `$defs`, or depend on the way to it.
@@ -402,11 +406,11 @@ impl Kinds {
     }
 
     /// Of which types values are.
-    fn of_values(values: &[&Value]) -> Self {
+    fn of_values(values: &[&Value], draft: Draft) -> Self {
         let bits = values.iter().map(|value| match value {
             Value::Null => OF_NULL,
             Value::Bool(_) => OF_BOOLEAN,
-            Value::Number(_) if is_whole_real(value) => NUMBER | INTEGER,
+            Value::Number(_) if may_be_integer(value, draft) => NUMBER | INTEGER,
             Value::Number(number) if number.is_f64() => NUMBER,
             Value::Number(_) => INTEGER,
             Value::String(_) => 1 << 4,
@@ -427,13 +431,13 @@ impl Kinds {
     }
 
     /// Whether a value is surely of one of them.
-    fn hold(self, value: &Value) -> bool {
-        self.cover(Self::of_values(&[value]))
+    fn hold(self, value: &Value, draft: Draft) -> bool {
+        self.cover(Self::of_values(&[value], draft))
     }
 
     /// Whether a value may be of one of them.
-    fn may_hold(self, value: &Value) -> bool {
-        self.0 & Self::of_values(&[value]).0 != 0
+    fn may_hold(self, value: &Value, draft: Draft) -> bool {
+        self.0 & Self::of_values(&[value], draft).0 != 0
     }
 
     pub(super) fn cover(self, other: Self) -> bool {

@@ -404,6 +404,12 @@ fn a_change_of_draft_cannot_be_told_where_a_keyword_depends_on_it() {
         );
         assert_eq!(accepts(&bare, &with), (true, true), "{with}");
     }
+    let only_three = of(&four, json!({ "type": "number", "enum": [3] }));
+    let integer = of(&four, json!({ "type": "integer" }));
+    assert!(
+        !accepts(&only_three, &integer).0,
+        "3.0 is 3, and no integer"
+    );
     let first = |kind: &str| of(&seven, field(json!({ "items": [{ "type": kind }] })));
     assert_eq!(accepts(&first("string"), &first("integer")), (false, false));
     let closed = of(&six, json!({ "unevaluatedProperties": false }));
