@@ -4,6 +4,7 @@
 
 mod bounds;
 mod draft;
+mod kinds;
 mod schema;
 
 use std::collections::HashSet;
@@ -13,7 +14,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use draft::Draft;
-use schema::{ANY, NEVER, Side, escaped, is_same, may_be_integer};
+use kinds::may_be_integer;
+use schema::{ANY, NEVER, Side, escaped, is_same};
 
 /// How many changes one comparison lists; whoever changes more has written another contract.
 const MAX_CHANGES: usize = 200;

@@ -287,8 +287,8 @@ fn comparing_each_item_with_one_large_field_copies_nothing() {
             None => assert_eq!(broken, None, "{text}"),
             Some(expected) => assert!(broken.is_some_and(|it| it.contains(expected)), "{text}"),
         }
-        // Unoptimised, and on a machine that does other things as well; with copies it took 20 to 90 s.
-        assert!(took < Duration::from_secs(2), "{text} took {took:?}");
+        // Unoptimised, and on a machine that does other things as well; with copies the first took 39 s.
+        assert!(took < Duration::from_secs(5), "{text} took {took:?}");
     }
 }
 
