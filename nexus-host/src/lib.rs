@@ -91,4 +91,5 @@ pub mod signals;
 pub use builder::{BuildError, HostBuilder, PreparedHost};
 pub use config::Config;
 pub use host::{Host, PublishError, ShutdownReport, StartError, Subscription};
+pub use plugins::worker;
 pub use queue::{DeadLetter, EventStatus, Journey, LetterFilter, Page, Unavailable};

@@ -20,6 +20,7 @@ mod routes;
 mod service;
 mod sources;
 mod start;
+pub mod worker;
 
 pub use catalog::{Catalog, PluginReport, PluginState};
 pub use config::{Config, Isolation};

@@ -29,6 +29,7 @@ use cli::{
 use failure::Failure;
 
 fn main() -> ExitCode {
+    nexus_host::worker::serve_if_asked();
     let arguments = cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

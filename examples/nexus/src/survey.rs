@@ -96,7 +96,7 @@ fn judge(Found { path, result }: Found, config: &Config) -> Surveyed {
             let refusal = Refusal {
                 code: refusal.code.as_str(),
                 reason: refusal.reason,
-                help: refusal.help.to_owned(),
+                help: refusal.help.into_owned(),
             };
             (manifest.map(|manifest| *manifest), None, Some(refusal))
         }

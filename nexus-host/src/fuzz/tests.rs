@@ -7,7 +7,7 @@ use super::*;
 type Target = fn(&[u8]);
 
 /// Every target.
-const TARGETS: [(&str, Target); 16] = [
+const TARGETS: [(&str, Target); 17] = [
     ("authorization", authorization),
     ("cloudevents", cloudevents),
     ("compressed", compressed),
@@ -24,6 +24,7 @@ const TARGETS: [(&str, Target); 16] = [
     ("rule", rule),
     ("webhook", webhook),
     ("websocket", websocket),
+    ("worker_frame", worker_frame),
 ];
 
 fn folder(name: &str) -> PathBuf {
@@ -70,6 +71,7 @@ macro_rules! kept {
 kept! {
     authorization cloudevents compressed config contract_diff contract_file event grpc http_head manifest
     queue_file queue_log queue_rows rule webhook websocket
+    worker_frame
 }
 
 #[test]

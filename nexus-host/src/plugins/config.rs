@@ -10,10 +10,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::{HumanDuration, Secret, Section, Sha256};
+use nexus_plugin_api::abi::Manifest;
+
+use crate::config::{ByteSize, HumanDuration, Secret, Section, Sha256};
 
 /// The keys of `[plugins]` itself, which no plugin's section can be called.
-pub(crate) const RESERVED: [&str; 3] = ["contracts_dir", "dir", "init_timeout"];
+pub(crate) const RESERVED: [&str; 4] = ["contracts_dir", "dir", "init_timeout", "worker"];
+
+/// With less a process does not even start.
+const LEAST_MEMORY: u64 = 64 << 20;
 
 /// Which plugins run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +35,11 @@ pub struct Config {
     pub contracts_dir: Option<PathBuf>,
     /// How long a plugin may take to start. More than 0; default "10s".
     pub init_timeout: HumanDuration,
+    /// The program that workers run, for plugins with `isolation = "process"`; a relative path starts at the
+    /// config file's folder. Default `nexus-plugin-worker` beside the hub's program, or that itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub worker: Option<PathBuf>,
     /// The section of each plugin, `[plugins.NAME]`; `-` and `_` in a name are the same.
     #[serde(flatten)]
     pub named: BTreeMap<String, PluginConfig>,
@@ -41,6 +51,7 @@ impl Default for Config {
             dir: PathBuf::from("plugins"),
             contracts_dir: None,
             init_timeout: HumanDuration::from_secs(10),
+            worker: None,
             named: BTreeMap::new(),
         }
     }
@@ -105,6 +116,39 @@ pub struct PluginConfig {
     /// `{ file = "PATH" }`.
     #[serde(skip_serializing)]
     pub secrets: BTreeMap<String, Secret>,
+    /// With "process": how many processes it has, 1 to 64. Its sources run in the first. Default 1.
+    #[schemars(range(min = 1, max = 64))]
+    pub workers: usize,
+    /// With "process": what each of them may use.
+    pub limits: WorkerLimits,
+    /// With "process": files and folders that it may read, beside those of the system. Default none; a plugin
+    /// that asks for `filesystem` and has neither `read` nor `write` may use what the hub may.
+    pub read: Vec<PathBuf>,
+    /// With "process": files and folders that it may read and write. Default none.
+    pub write: Vec<PathBuf>,
+    /// With "process": variables of the hub's environment that it is given, beside those that any program needs.
+    /// Default none.
+    pub env: Vec<String>,
+}
+
+/// What a plugin's process may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerLimits {
+    /// Memory of its own. Linux only. At least "64MiB"; default "1GiB".
+    pub memory: ByteSize,
+    /// Open files and sockets, 32 to 1,000,000. Not on Windows. Default 1024.
+    #[schemars(range(min = 32, max = 1_000_000))]
+    pub descriptors: u64,
+}
+
+impl Default for WorkerLimits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::from_mib(1024),
+            descriptors: 1024,
+        }
+    }
 }
 
 impl Default for PluginConfig {
@@ -116,18 +160,37 @@ impl Default for PluginConfig {
             sha256: Vec::new(),
             config: PluginSettings::default(),
             secrets: BTreeMap::new(),
+            workers: 1,
+            limits: WorkerLimits::default(),
+            read: Vec::new(),
+            write: Vec::new(),
+            env: Vec::new(),
         }
     }
 }
 
 impl PluginConfig {
+    /// The files that its processes may read and write; `None` for all that the hub may.
+    pub(super) fn files(&self, manifest: &Manifest) -> Option<(Vec<PathBuf>, Vec<PathBuf>)> {
+        let asks = manifest.capabilities.iter().any(|one| one == "filesystem");
+        let is_open = asks && self.read.is_empty() && self.write.is_empty();
+        (!is_open).then(|| (self.read.clone(), self.write.clone()))
+    }
+
     fn check(&self, section: &mut Section<'_, '_>) {
-        if self.isolation == Isolation::Process {
-            section.refuse(
-                "isolation",
-                "this version does not have \"process\" yet",
-                "use \"thread\" or \"inline\"",
-            );
+        if self.isolation != Isolation::Process {
+            for key in ["workers", "limits", "read", "write", "env"] {
+                if section.is_written(key) {
+                    section.refuse_together(
+                        &[key, "isolation"],
+                        "is for plugins with isolation = \"process\"",
+                        "write that as well, or take the key out",
+                    );
+                }
+            }
+        }
+        if self.limits.memory.bytes() < LEAST_MEMORY {
+            section.refuse("limits.memory", "must be at least 64MiB", "write more");
         }
         if self.required && !self.enabled {
             section.refuse_together(
@@ -149,7 +212,7 @@ pub enum Isolation {
     /// On threads of its own: a plugin that blocks holds nobody else up.
     #[default]
     Thread,
-    /// In a process of its own; not in this version.
+    /// In a process of its own, which may crash and is started again.
     Process,
 }
 

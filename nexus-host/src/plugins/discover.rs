@@ -53,6 +53,8 @@ pub struct Candidate {
     pub owned: Owned,
     /// SHA-256 of the bytes, lower-case hex.
     pub sha256: String,
+    /// The same, as octets.
+    pub(super) digest: [u8; 32],
     /// The file's content as it was checked.
     pub bytes: Vec<u8>,
 }
@@ -93,7 +95,8 @@ pub fn scan(config: &Config) -> io::Result<Vec<Found>> {
 pub fn examine(path: &Path, config: &Config) -> Result<Candidate, Refused> {
     let bytes = read(path)?;
     let (manifest, owned) = manifest::read(&bytes)?;
-    let sha256 = hex::encode(Sha256::digest(&bytes));
+    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    let sha256 = hex::encode(digest);
     if let Err(refusal) = check_settings(&manifest, &sha256, config) {
         return Err(Refused {
             manifest: Some(Box::new(manifest)),
@@ -104,6 +107,7 @@ pub fn examine(path: &Path, config: &Config) -> Result<Candidate, Refused> {
         manifest,
         owned,
         sha256,
+        digest,
         bytes,
     })
 }

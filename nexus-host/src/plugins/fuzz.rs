@@ -1,8 +1,14 @@
-//! The fuzz target of this room: a library's bytes, from which its manifest is read.
+//! The fuzz targets of this room: a library's bytes, from which its manifest is read; and what a worker and the hub
+//! may hear from each other.
 
 use super::manifest;
 use super::refusal::{Refusal, RefusalCode};
 use crate::fuzz::expect_line;
+
+/// A frame, as the hub or a worker may hear it.
+pub fn worker_frame(bytes: &[u8]) {
+    super::worker::expect_same_again(bytes);
+}
 
 /// A library; or, without what every library begins with, the section in which the manifest stands.
 pub fn manifest(bytes: &[u8]) {

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
+use super::worker::First;
 use crate::admission::Migrator;
 use crate::dispatch::port::Call;
 
@@ -58,12 +59,19 @@ pub(super) fn describe(root: RootV1_Ref) -> Result<Description, Refusal> {
     serde_json::from_slice(answer.head.as_slice()).map_err(|error| failed(error.to_string()))
 }
 
+/// How a plugin is started.
+pub(super) enum Start {
+    /// In this process.
+    Here(RootV1_Ref, HostV1),
+    /// In so many of its own, of which the first has loaded it.
+    InWorkers(Box<First>, usize),
+}
+
 impl Instance {
     /// Builds the components, within `limit`.
     pub(super) async fn start(
         manifest: Manifest,
-        root: RootV1_Ref,
-        host: HostV1,
+        start: Start,
         redaction: Arc<Redaction>,
         init: Init,
         limit: Duration,
@@ -76,8 +84,19 @@ impl Instance {
             )
         };
         let init = serde_json::to_vec(&init).map_err(|error| failed(error.to_string()))?;
-        let start =
-            spawn_blocking(move || root.start()(host, init.as_slice().into()).into_result());
+        let start = async {
+            match start {
+                Start::Here(root, host) => {
+                    let build = move || root.start()(host, init.as_slice().into()).into_result();
+                    let built = spawn_blocking(build).await;
+                    built.map_err(|error| failed(error.to_string()))
+                }
+                Start::InWorkers(first, workers) => {
+                    let remote = first.start(init, workers).await?;
+                    Ok(remote.map(PluginV1::new))
+                }
+            }
+        };
         let started = timeout(limit, start).await.map_err(|_| {
             Refusal::new(
                 Code::InitTimeout,
@@ -106,7 +125,7 @@ impl Instance {
                     "see the plugin's own documentation",
                 ))
             }
-            Err(error) => Err(failed(error.to_string())),
+            Err(refusal) => Err(refusal),
         }
     }
 

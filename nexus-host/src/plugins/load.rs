@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libloading::Library;
 use nexus_plugin_api::abi::{LoadError, RootV1_Ref, root_from_header};
@@ -29,8 +29,8 @@ impl Copies {
             .map(Self)
     }
 
-    /// Loads one library and checks its interface.
-    pub(super) fn load(&self, candidate: &Candidate) -> Result<RootV1_Ref, Refusal> {
+    /// Writes a library's copy.
+    pub(super) fn write(&self, candidate: &Candidate) -> Result<PathBuf, Refusal> {
         let name = format!("{}-{}", candidate.manifest.id, &candidate.sha256[..16]);
         let path = self
             .0
@@ -44,31 +44,39 @@ impl Copies {
                 "check the space and permissions of the temporary folder",
             )
         })?;
-        let failed = |error: libloading::Error| {
-            Refusal::new(
-                Code::LoadFailed,
-                format!("the system's loader says: {}", chain(&error)),
-                "check that every library it needs is installed",
-            )
-        };
-        // SAFETY: loading runs the library's initialisers. Whoever put the file into the plugins
-        // folder and configured this host trusts it to; its manifest, target and hash were checked
-        // on these very bytes.
-        let library = unsafe { Library::new(&path) }.map_err(failed)?;
-        let entry = candidate.manifest.entry.as_bytes();
-        // SAFETY: only the symbol's address is taken here, not what it points to.
-        let header = unsafe {
-            let symbol = library.get::<*const ()>(entry).map_err(failed)?;
-            symbol
-                .try_as_raw_ptr()
-                .map_or(std::ptr::null(), |address| address.cast_const().cast())
-        };
-        // Never unloaded: its code and statics are referred to from now on.
-        std::mem::forget(library);
-        // SAFETY: `header` is the symbol that the manifest names as its entry, which
-        // `export_plugin!` made; the library was just leaked.
-        unsafe { root_from_header(header) }.map_err(refuse)
+        Ok(path)
     }
+
+    /// Loads one library into this process and checks its interface.
+    pub(super) fn load(&self, candidate: &Candidate) -> Result<RootV1_Ref, Refusal> {
+        open(&self.write(candidate)?, &candidate.manifest.entry)
+    }
+}
+
+/// Loads a library that was checked, from its copy; `entry` is the symbol that its manifest names.
+pub(super) fn open(path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
+    let failed = |error: libloading::Error| {
+        Refusal::new(
+            Code::LoadFailed,
+            format!("the system's loader says: {}", chain(&error)),
+            "check that every library it needs is installed",
+        )
+    };
+    // SAFETY: loading runs the library's initialisers. Whoever put the file into the plugins folder and
+    // configured this host trusts it to; its manifest, target and hash were checked on these very bytes.
+    let library = unsafe { Library::new(path) }.map_err(failed)?;
+    // SAFETY: only the symbol's address is taken here, not what it points to.
+    let header = unsafe {
+        let symbol = library.get::<*const ()>(entry.as_bytes()).map_err(failed)?;
+        symbol
+            .try_as_raw_ptr()
+            .map_or(std::ptr::null(), |address| address.cast_const().cast())
+    };
+    // Never unloaded: its code and statics are referred to from now on.
+    std::mem::forget(library);
+    // SAFETY: `header` is the symbol that the manifest names as its entry, which `export_plugin!` made;
+    // the library was just leaked.
+    unsafe { root_from_header(header) }.map_err(refuse)
 }
 
 fn refuse(error: LoadError) -> Refusal {

@@ -1,9 +1,10 @@
 //! Why a plugin was not taken: one line, coded.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use nexus_plugin_api::one_line;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::admission::cut_to;
 
@@ -11,18 +12,18 @@ use crate::admission::cut_to;
 const LONGEST_REASON: usize = 1_000;
 
 /// Why a file or a plugin is not used. Reads as one line: what, expected, found, what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Stable code.
     pub code: RefusalCode,
     /// What was found, and what was expected instead.
     pub reason: String,
     /// What to do about it.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
 }
 
 /// Stable codes of refusals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RefusalCode {
@@ -61,6 +62,10 @@ pub enum RefusalCode {
     InitPanicked,
     /// Building its components took too long.
     InitTimeout,
+    /// No worker can be had for it.
+    NoWorker,
+    /// Its worker ended before it was ready.
+    WorkerDied,
 }
 
 impl RefusalCode {
@@ -84,6 +89,8 @@ impl RefusalCode {
             Self::InitFailed => "init_failed",
             Self::InitPanicked => "init_panicked",
             Self::InitTimeout => "init_timeout",
+            Self::NoWorker => "no_worker",
+            Self::WorkerDied => "worker_died",
         }
     }
 }
@@ -94,7 +101,11 @@ impl Refusal {
         let reason = one_line(&reason.to_string()).into_owned();
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
         let reason = cut_to(LONGEST_REASON, reason);
-        Self { code, reason, help }
+        Self {
+            code,
+            reason,
+            help: help.into(),
+        }
     }
 
     /// The plugin's section says not to use it.

@@ -10,13 +10,14 @@ use nexus_plugin_api::{ContractInfo, Plugin};
 
 use super::catalog::{Catalog, Origin, PluginReport, PluginState};
 use super::config::Isolation;
-use super::discover::{Found, scan};
-use super::instance::{Instance, describe};
+use super::discover::{Candidate, Found, scan};
+use super::instance::{Instance, Start, describe};
 use super::load::Copies;
 use super::port::ContractStore;
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use super::service::{Connection, PluginService};
+use super::worker::{self, First, Keeper, Recipe};
 use crate::admission::{Migrator, Offer};
 use crate::config::Config;
 
@@ -53,6 +54,20 @@ pub struct Starter<'a> {
     reports: Vec<PluginReport>,
     running: Vec<Arc<Instance>>,
     owners: HashMap<String, String>,
+    keeper: Option<Arc<Keeper>>,
+}
+
+/// A library that was checked.
+enum Library {
+    /// It is loaded here.
+    Loaded(RootV1_Ref),
+    /// There is a copy of it that workers load.
+    Copied {
+        path: PathBuf,
+        sha256: [u8; 32],
+        /// The folder that the copy is in.
+        copies: Arc<Copies>,
+    },
 }
 
 impl<'a> Starter<'a> {
@@ -65,6 +80,7 @@ impl<'a> Starter<'a> {
             reports: Vec::new(),
             running: Vec::new(),
             owners: HashMap::new(),
+            keeper: None,
         }
     }
 
@@ -75,7 +91,8 @@ impl<'a> Starter<'a> {
     pub async fn start(mut self, linked: Vec<Plugin>) -> Result<Catalog, StartError> {
         for plugin in linked {
             let (manifest, root) = plugin.into_parts();
-            self.take(Origin::Linked, manifest, Ok(root)).await;
+            self.take(Origin::Linked, manifest, Ok(Library::Loaded(root)))
+                .await;
         }
         self.start_files().await?;
         self.check_sections()?;
@@ -92,8 +109,8 @@ impl<'a> Starter<'a> {
             tracing::info!(folder = %folder.display(), "no plugin files in the plugins folder");
             return Ok(());
         }
-        // Gone at the end of this function: what is loaded stays mapped.
-        let copies = Copies::new().map_err(StartError::Copies)?;
+        // Gone at the end of this function, unless workers need it: what is loaded here stays mapped.
+        let copies = Arc::new(Copies::new().map_err(StartError::Copies)?);
         for Found { path, result } in found {
             match result {
                 Ok(candidate) => {
@@ -101,11 +118,11 @@ impl<'a> Starter<'a> {
                         path,
                         sha256: candidate.sha256.clone(),
                     };
-                    let root = match self.refuse_duplicate(&candidate.manifest) {
+                    let library = match self.refuse_duplicate(&candidate.manifest) {
                         Some(refusal) => Err(refusal),
-                        None => copies.load(&candidate),
+                        None => self.library(&candidate, &copies),
                     };
-                    self.take(origin, candidate.manifest, root).await;
+                    self.take(origin, candidate.manifest, library).await;
                 }
                 Err(refused) => {
                     let origin = Origin::Unread { path };
@@ -124,11 +141,11 @@ impl<'a> Starter<'a> {
         &mut self,
         origin: Origin,
         manifest: Manifest,
-        root: Result<RootV1_Ref, Refusal>,
+        library: Result<Library, Refusal>,
     ) {
         let linked = matches!(origin, Origin::Linked);
-        let started = match root {
-            Ok(root) => self.start_one(&manifest, root, linked).await,
+        let started = match library {
+            Ok(library) => self.start_one(&manifest, library, linked).await,
             Err(refusal) => Err(refusal),
         };
         let result = started.map(|(instance, contracts)| {
@@ -139,10 +156,23 @@ impl<'a> Starter<'a> {
         self.report(origin, Some(manifest), result);
     }
 
+    /// Loads a library that was checked, or leaves that to its workers.
+    fn library(&self, candidate: &Candidate, copies: &Arc<Copies>) -> Result<Library, Refusal> {
+        let settings = self.config.plugins.get(&candidate.manifest.id);
+        if settings.is_none_or(|settings| settings.isolation != Isolation::Process) {
+            return copies.load(candidate).map(Library::Loaded);
+        }
+        Ok(Library::Copied {
+            path: copies.write(candidate)?,
+            sha256: candidate.digest,
+            copies: copies.clone(),
+        })
+    }
+
     async fn start_one(
-        &self,
+        &mut self,
         manifest: &Manifest,
-        root: RootV1_Ref,
+        library: Library,
         linked: bool,
     ) -> Result<(Arc<Instance>, Vec<ContractInfo>), Refusal> {
         if let Some(refusal) = self.refuse_duplicate(manifest) {
@@ -158,27 +188,56 @@ impl<'a> Starter<'a> {
             return Err(Refusal::disabled(&manifest.id));
         }
         let config = self.plugin_config(manifest)?;
-        let described = describe(root)?;
         let redaction = Arc::new(Redaction::new(self.config.plugin_secrets(&manifest.id)));
-        let service = PluginService {
+        let service = Arc::new(PluginService {
             plugin: manifest.id.clone(),
             secrets: settings.secrets.clone(),
             redaction: redaction.clone(),
             upstream: self.connection.clone(),
+        });
+        let limit = self.config.plugins.init_timeout.get();
+        let (described, start) = match library {
+            Library::Loaded(_) if settings.isolation == Isolation::Process => {
+                let reason =
+                    "it is linked into the host, so that no process of its own can load it";
+                let help = "use isolation = \"thread\", or build it as a file";
+                return Err(Refusal::new(Code::NoWorker, reason, help));
+            }
+            Library::Loaded(root) => (describe(root)?, Start::Here(root, HostV1::new(service))),
+            Library::Copied {
+                path,
+                sha256,
+                copies,
+            } => {
+                let recipe = Recipe {
+                    executable: worker::program(self.config.plugins.worker.as_deref())?,
+                    plugin: manifest.id.clone(),
+                    library: path,
+                    _copies: copies,
+                    sha256,
+                    entry: manifest.entry.clone(),
+                    memory: settings.limits.memory.bytes(),
+                    descriptors: settings.limits.descriptors,
+                    files: settings.files(manifest),
+                    variables: settings.env.clone(),
+                    desktop: manifest.capabilities.iter().any(|one| one == "desktop"),
+                    service,
+                    limit,
+                };
+                let first = First::load(recipe, self.keeper()?).await?;
+                let described = first.description().clone();
+                (
+                    described,
+                    Start::InWorkers(Box::new(first), settings.workers),
+                )
+            }
         };
-        let instance = Instance::start(
-            manifest.clone(),
-            root,
-            HostV1::new(Arc::new(service)),
-            redaction,
-            Init {
-                config,
-                isolation: wire_isolation(settings.isolation),
-                linked,
-            },
-            self.config.plugins.init_timeout.get(),
-        )
-        .await?;
+        let init = Init {
+            config,
+            isolation: wire_isolation(settings.isolation),
+            linked,
+        };
+        let instance = Instance::start(manifest.clone(), start, redaction, init, limit).await?;
         // Only now: the events of a plugin that does not run must stay unknown.
         let migrator: Arc<dyn Migrator> = instance.clone();
         let offer = Offer {
@@ -195,6 +254,18 @@ impl<'a> Starter<'a> {
             )
         })?;
         Ok((instance, described.contracts))
+    }
+
+    /// Where the hub speaks with workers, from the first plugin on that has any.
+    fn keeper(&mut self) -> Result<Arc<Keeper>, Refusal> {
+        if let Some(keeper) = &self.keeper {
+            return Ok(keeper.clone());
+        }
+        let keeper = Keeper::new().map_err(|error| {
+            let reason = format!("the hub cannot speak with workers: {error}");
+            Refusal::new(Code::NoWorker, reason, "see what the system says")
+        })?;
+        Ok(self.keeper.insert(Arc::new(keeper)).clone())
     }
 
     fn refuse_duplicate(&self, manifest: &Manifest) -> Option<Refusal> {
@@ -295,8 +366,8 @@ impl<'a> Starter<'a> {
 
 fn wire_isolation(isolation: Isolation) -> WireIsolation {
     match isolation {
-        Isolation::Inline => WireIsolation::Inline,
-        // The configuration refuses what this version does not have.
-        Isolation::Thread | Isolation::Process => WireIsolation::Thread,
+        // A worker has threads of its own to run calls on.
+        Isolation::Inline | Isolation::Process => WireIsolation::Inline,
+        Isolation::Thread => WireIsolation::Thread,
     }
 }

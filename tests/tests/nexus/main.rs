@@ -33,3 +33,4 @@ mod toast_story;
 mod webhooks;
 mod websocket_conformance;
 mod websockets;
+mod workers;

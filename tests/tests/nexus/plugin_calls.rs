@@ -43,7 +43,7 @@ async fn recorded(hub: &Hub, journey: &Value) -> Value {
 }
 
 async fn every_isolation(check: impl AsyncFn(Hub)) {
-    for isolation in ["inline", "thread"] {
+    for isolation in ["inline", "thread", "process"] {
         check(hub(isolation)).await;
     }
 }

@@ -348,6 +348,29 @@ fn rates() {
 }
 
 #[test]
+fn what_is_for_processes_is_for_processes_only() {
+    for (line, key) in [
+        ("workers = 2", "workers"),
+        ("limits = { descriptors = 64 }", "limits"),
+        ("read = [\"/srv\"]", "read"),
+        ("write = [\"/srv\"]", "write"),
+        ("env = [\"A\"]", "env"),
+    ] {
+        let told = told(&format!("[plugins.a]\n{line}\n"));
+        let start =
+            format!("config:2: plugins.a.{key}: is for plugins with isolation = \"process\"");
+        assert!(told.len() == 1 && told[0].starts_with(&start), "{told:#?}");
+        let process = format!("[plugins.a]\nisolation = \"process\"\n{line}\n");
+        assert_eq!(self::told(&process), [""; 0]);
+    }
+    let small = "[plugins.a]\nisolation = \"process\"\nlimits.memory = \"1MiB\"\n";
+    assert_eq!(
+        told(small),
+        ["config:3: plugins.a.limits.memory: must be at least 64MiB; write more"]
+    );
+}
+
+#[test]
 fn plugin_sections() {
     let text = "[plugins]\ndri = \"x\"\nother = 1\n[plugins.init_timeout]\n\
          [plugins.a-b]\nisolation = \"process\"\nsha256 = [\"12\"]\n\
@@ -359,7 +382,6 @@ fn plugin_sections() {
             "config:2: plugins.dri: unknown key; did you mean `dir`?",
             "config:3: plugins.other: expected a table, found an integer",
             "config:4: plugins.init_timeout: `init_timeout` is a setting here and cannot be the name of a table; choose another name",
-            "config:6: plugins.a-b.isolation: this version does not have \"process\" yet; use \"thread\" or \"inline\"",
             "config:7: plugins.a-b.sha256[0]: the value is not a sha256; write its 64 hexadecimal digits",
             "config:8: plugins.a_b: is the same plugin as `a-b`, at config:5; write one section for it",
             "config:9: plugins.a_b.isolation: must be one of \"inline\", \"thread\", \"process\"; did you mean \"thread\"?",

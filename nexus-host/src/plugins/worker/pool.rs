@@ -1,0 +1,575 @@
+//! A plugin's workers: receives calls, hands each to one of them, and starts another for one that has died.
+//!
+//! An event that a worker died over is shown once more, alone; when that worker dies as well, the event is the
+//! reason, and is not shown again. What others were at meanwhile is simply shown again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nexus_plugin_api::abi::{
+    AnswerV1, CallV1, ErrorV1, EventV1, FutureV1, PluginInstance, plugin_op,
+};
+use nexus_plugin_api::wire::Description;
+use parking_lot::Mutex;
+use tokio::sync::{RwLock, oneshot, watch};
+use tokio::time::{Instant, sleep};
+
+use super::super::refusal::{Refusal, RefusalCode as Code};
+use super::frame::{self, Call, Event, ToWorker};
+use super::keeper::Keeper;
+use super::launch::{Loaded, Recipe};
+use super::line::{Came, Death, Line, Waiting};
+
+/// Before a worker is started again that has answered nothing since its start; doubled each time.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
+
+/// So many workers that die without having answered anything are a plugin that does not work: calls fail at
+/// once then, until one does.
+const HOPELESS: u32 = 5;
+
+/// How long a migration may take: whoever publishes is waiting.
+const MIGRATION: Duration = Duration::from_secs(1);
+
+/// So many deaths are remembered of events that nobody shows again.
+const MOST_SUSPECTS: usize = 10_000;
+
+/// See the module.
+pub(in crate::plugins) struct Pool {
+    recipe: Recipe,
+    /// Lasts as long as there are workers.
+    _keeper: Arc<Keeper>,
+    init: Vec<u8>,
+    slots: Vec<Slot>,
+    next: AtomicU64,
+    suspects: Mutex<HashMap<Key, Suspicion>>,
+    deaths: AtomicU64,
+}
+
+/// A place for one worker.
+struct Slot {
+    standing: watch::Sender<Standing>,
+    /// Held by all that are shown an event there, and by one alone that is suspected.
+    company: RwLock<()>,
+    under_way: AtomicUsize,
+}
+
+/// Whether a worker is there.
+#[derive(Clone)]
+enum Standing {
+    /// It is being started.
+    Starting,
+    /// It is ready.
+    Ready(Arc<Line>),
+    /// None lasts, and why.
+    Hopeless(Arc<str>),
+    /// The plugin is stopped.
+    Stopped,
+}
+
+/// What a worker was at when it died: an event, and which of its effects, if it was one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key([u8; 16], String);
+
+/// How often a worker has died over it, and how the last did.
+#[derive(Debug, Clone)]
+struct Suspicion {
+    deaths: u32,
+    last: Arc<Death>,
+}
+
+impl Key {
+    fn of(call: &CallV1<'_>) -> Option<Self> {
+        let is_event = call.event_id != [0; 16];
+        is_event.then(|| Self(call.event_id, call.idempotency_key.as_str().to_owned()))
+    }
+}
+
+/// A first worker that has loaded the library, and says what it holds.
+pub(in crate::plugins) struct First {
+    recipe: Recipe,
+    keeper: Arc<Keeper>,
+    loaded: Loaded,
+}
+
+impl First {
+    /// Starts the first worker.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(in crate::plugins) async fn load(
+        recipe: Recipe,
+        keeper: Arc<Keeper>,
+    ) -> Result<Self, Refusal> {
+        let (recipe, loaded) = keeper
+            .run(async move {
+                let loaded = recipe.load().await;
+                (recipe, loaded)
+            })
+            .await
+            .ok_or_else(stopping)?;
+        Ok(Self {
+            recipe,
+            keeper,
+            loaded: loaded?,
+        })
+    }
+
+    /// What the library says of itself.
+    pub(in crate::plugins) fn description(&self) -> &Description {
+        &self.loaded.description
+    }
+
+    /// Builds the plugin's components, in as many workers as there are to be.
+    ///
+    /// # Errors
+    /// Why the first does not start.
+    pub(in crate::plugins) async fn start(
+        self,
+        init: Vec<u8>,
+        workers: usize,
+    ) -> Result<Result<Remote, ErrorV1>, Refusal> {
+        let Self {
+            recipe,
+            keeper,
+            loaded,
+        } = self;
+        let Loaded {
+            line, attending, ..
+        } = loaded;
+        match line.start(&init).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Ok(Err(error)),
+            None => {
+                let death = attending.await.map(|death| death.to_string());
+                let reason = format!(
+                    "its worker has died while it was started: {}",
+                    death.unwrap_or_default()
+                );
+                let help = "see what it has written to the log";
+                return Err(Refusal::new(Code::WorkerDied, reason, help));
+            }
+        }
+        let slot = || Slot {
+            standing: watch::Sender::new(Standing::Starting),
+            company: RwLock::new(()),
+            under_way: AtomicUsize::new(0),
+        };
+        let pool = Arc::new(Pool {
+            recipe,
+            _keeper: keeper.clone(),
+            init,
+            slots: std::iter::repeat_with(slot).take(workers.max(1)).collect(),
+            next: AtomicU64::new(0),
+            suspects: Mutex::default(),
+            deaths: AtomicU64::new(0),
+        });
+        let mut first = Some((line, attending));
+        for number in 0..pool.slots.len() {
+            keeper.spawn(supervise(pool.clone(), number, first.take()));
+        }
+        Ok(Ok(Remote(pool)))
+    }
+}
+
+fn stopping() -> Refusal {
+    let help = "start it again";
+    Refusal::new(Code::NoWorker, "the hub is stopping", help)
+}
+
+/// A worker that runs, and its end.
+type Running = (Arc<Line>, tokio::task::JoinHandle<Arc<Death>>);
+
+/// Keeps one worker running until the plugin is stopped.
+async fn supervise(pool: Arc<Pool>, number: usize, mut running: Option<Running>) {
+    let plugin = pool.recipe.plugin.clone();
+    let slot = &pool.slots[number];
+    let mut in_vain = 0;
+    loop {
+        let started = match running.take() {
+            Some(running) => Ok(running),
+            None => pool.bring_up().await,
+        };
+        let reason = match started {
+            Ok((line, attending)) => {
+                let born = Instant::now();
+                if !slot.stands(Standing::Ready(line.clone())) {
+                    return attending.abort();
+                }
+                let mut stopped = slot.standing.subscribe();
+                let death = tokio::select! {
+                    death = attending => death.map_or_else(|error| error.to_string(), |d| d.to_string()),
+                    _ = stopped.wait_for(|now| matches!(now, Standing::Stopped)) => return line.close(),
+                };
+                pool.deaths.fetch_add(1, Ordering::Relaxed);
+                if line.has_answered() {
+                    in_vain = 0;
+                }
+                tracing::error!(plugin, lived = ?born.elapsed(), reason = death, "a plugin's worker has died");
+                death
+            }
+            Err(refusal) => {
+                tracing::error!(plugin, %refusal, "a plugin's worker does not start");
+                refusal.to_string()
+            }
+        };
+        in_vain += 1;
+        let standing = match in_vain > HOPELESS {
+            true => Standing::Hopeless(reason.into()),
+            false => Standing::Starting,
+        };
+        if !slot.stands(standing) {
+            return;
+        }
+        if in_vain > 1 {
+            let delay = FIRST_DELAY
+                .saturating_mul(1 << (in_vain - 2).min(16))
+                .min(LONGEST_DELAY);
+            sleep(delay + delay.mul_f64(0.25 * rand::random::<f64>())).await;
+        }
+    }
+}
+
+impl Slot {
+    /// Tells how it stands now; not when the plugin is stopped.
+    fn stands(&self, standing: Standing) -> bool {
+        self.standing.send_if_modified(|now| {
+            let goes_on = !matches!(now, Standing::Stopped);
+            if goes_on {
+                *now = standing;
+            }
+            goes_on
+        })
+    }
+
+    /// The worker that is there, once there is one.
+    async fn ready(&self) -> Result<Arc<Line>, ErrorV1> {
+        let later = |message: String| ErrorV1 {
+            retryable: true,
+            ..ErrorV1::permanent("no_worker", message)
+        };
+        let mut standing = self.standing.subscribe();
+        let is_settled = |now: &Standing| match now {
+            Standing::Starting => false,
+            Standing::Ready(line) => !line.is_dead(),
+            Standing::Hopeless(_) | Standing::Stopped => true,
+        };
+        let settled = standing.wait_for(is_settled).await;
+        match settled.as_deref() {
+            Ok(Standing::Ready(line)) => Ok(line.clone()),
+            Ok(Standing::Hopeless(why)) => {
+                Err(later(format!("no worker of the plugin lasts: {why}")))
+            }
+            _ => Err(later("the plugin is stopped".to_owned())),
+        }
+    }
+}
+
+impl Slot {
+    /// Makes a call on the worker that is there, once there is one. `left` as [`on`] has it.
+    async fn call(&self, id: u64, mut frame: Vec<u8>, mut left: Waiting) -> Result<Came, ErrorV1> {
+        loop {
+            let line = self.ready().await?;
+            match on(&line, id, frame, left).await {
+                Ok(came) => return Ok(came),
+                Err(not_sent) => (frame, left) = not_sent,
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// Starts a worker and builds the plugin in it.
+    async fn bring_up(&self) -> Result<Running, Refusal> {
+        let loaded = self.recipe.load().await?;
+        let refused = |code, reason: String| Refusal::new(code, reason, "see the log");
+        match loaded.line.start(&self.init).await {
+            Some(Ok(())) => Ok((loaded.line, loaded.attending)),
+            Some(Err(error)) => {
+                let error = self.recipe.service.redaction.error(error);
+                loaded.line.close();
+                Err(refused(Code::InitFailed, error.to_string()))
+            }
+            None => {
+                let death = loaded.attending.await.map(|death| death.to_string());
+                Err(refused(Code::WorkerDied, death.unwrap_or_default()))
+            }
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The place with the least to do.
+    fn idlest(&self) -> &Slot {
+        let busy = |slot: &&Slot| slot.under_way.load(Ordering::Relaxed);
+        let idlest = self.slots.iter().min_by_key(busy);
+        idlest.unwrap_or(&self.slots[0])
+    }
+
+    /// Has an event processed or an effect delivered.
+    async fn attempt(
+        self: Arc<Self>,
+        id: u64,
+        key: Key,
+        frame: Result<Vec<u8>, ErrorV1>,
+    ) -> Result<AnswerV1, ErrorV1> {
+        let frame = frame?;
+        let suspicion = self.suspects.lock().get(&key).cloned();
+        if let Some(error) = self.convicted(&key, suspicion.as_ref()) {
+            return Err(error);
+        }
+        let slot = self.idlest();
+        let _counted = Counted::on(&slot.under_way);
+        let (_alone, _among) = match suspicion {
+            Some(_) => (Some(slot.company.write().await), None),
+            None => (None, Some(slot.company.read().await)),
+        };
+        // When nobody waits for it any more and the worker dies over it, that counts as well.
+        let (pool, suspect) = (self.clone(), key.clone());
+        let left = move |came: Came| match came {
+            Ok(_) => {}
+            Err(death) => drop(pool.blame(&suspect, &death)),
+        };
+        match slot.call(id, frame, Box::new(left)).await? {
+            Ok(reply) => {
+                if suspicion.is_some() {
+                    self.suspects.lock().remove(&key);
+                }
+                reply
+            }
+            Err(death) => {
+                let suspicion = self.blame(&key, &death);
+                let convicted = self.convicted(&key, Some(&suspicion));
+                Err(convicted.unwrap_or_else(|| died(&death)))
+            }
+        }
+    }
+
+    /// Notes that a worker has died over something.
+    fn blame(&self, key: &Key, death: &Arc<Death>) -> Suspicion {
+        let mut suspects = self.suspects.lock();
+        if suspects.len() >= MOST_SUSPECTS {
+            suspects.clear();
+        }
+        let suspicion = suspects.entry(key.clone()).or_insert(Suspicion {
+            deaths: 0,
+            last: death.clone(),
+        });
+        // It may have been under way twice: given up, and shown again.
+        if suspicion.deaths == 0 || !Arc::ptr_eq(&suspicion.last, death) {
+            suspicion.deaths += 1;
+            suspicion.last = death.clone();
+        }
+        suspicion.clone()
+    }
+
+    /// The answer for what has killed a second worker, the second time alone.
+    fn convicted(&self, key: &Key, suspicion: Option<&Suspicion>) -> Option<ErrorV1> {
+        let suspicion = suspicion.filter(|suspicion| suspicion.deaths >= 2)?;
+        self.suspects.lock().remove(key);
+        let sha256 = hex::encode(self.recipe.sha256);
+        Some(ErrorV1::permanent(
+            "killed_the_worker",
+            format!(
+                "two workers of the plugin (sha256 {sha256}) have died over it: {}",
+                suspicion.last
+            ),
+        ))
+    }
+
+    /// Asks for what belongs to no event: of the first worker, which has the plugin's sources.
+    async fn ask(&self, id: u64, frame: Result<Vec<u8>, ErrorV1>) -> Result<AnswerV1, ErrorV1> {
+        let answered = self.slots[0].call(id, frame?, Box::new(drop)).await?;
+        answered.unwrap_or_else(|death| Err(died(&death)))
+    }
+
+    /// Has every worker build its components anew.
+    async fn rebuild(
+        &self,
+        frames: Vec<(u64, Result<Vec<u8>, ErrorV1>)>,
+    ) -> Result<AnswerV1, ErrorV1> {
+        let mut answer = Ok(AnswerV1::default());
+        for (slot, (id, frame)) in self.slots.iter().zip(frames) {
+            let standing = slot.standing.borrow().clone();
+            // One that is not there is built when it comes.
+            if let Standing::Ready(line) = standing
+                && let Ok(Ok(Err(error))) = on(&line, id, frame?, Box::new(drop)).await
+            {
+                answer = Err(error);
+            }
+        }
+        answer
+    }
+
+    /// Carries a payload over, and waits for it here: a migration answers at once.
+    fn migrate(&self, id: u64, frame: Result<Vec<u8>, ErrorV1>) -> Result<AnswerV1, ErrorV1> {
+        let later = |message: String| ErrorV1 {
+            retryable: true,
+            ..ErrorV1::permanent("no_worker", message)
+        };
+        let standing = self.slots[0].standing.borrow().clone();
+        let Standing::Ready(line) = standing else {
+            return Err(later("the plugin's worker is being started".to_owned()));
+        };
+        let (told, came) = mpsc::sync_channel(1);
+        let tell = move |answer: Came| {
+            // Who has waited may have given up.
+            let _ = told.send(answer);
+        };
+        if line.call(id, frame?, Box::new(tell)).is_err() {
+            return Err(later("the plugin's worker is being started".to_owned()));
+        }
+        let answer = waiting(|| came.recv_timeout(MIGRATION));
+        match answer {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(death)) => Err(died(&death)),
+            Err(_) => {
+                line.give_up(id, Box::new(drop));
+                Err(later(format!("it has not answered within {MIGRATION:?}")))
+            }
+        }
+    }
+}
+
+/// Waits on a thread that others may need: they get another one.
+fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
+    }
+}
+
+fn died(death: &Death) -> ErrorV1 {
+    ErrorV1 {
+        retryable: true,
+        ..ErrorV1::permanent(
+            "worker_died",
+            format!("the plugin's worker has died: {death}"),
+        )
+    }
+}
+
+/// Makes a call on a line. When this is dropped, it is given up, and `left` is told what becomes of it.
+///
+/// # Errors
+/// The frame and `left`: the worker had died before.
+async fn on(
+    line: &Arc<Line>,
+    id: u64,
+    frame: Vec<u8>,
+    left: Waiting,
+) -> Result<Came, (Vec<u8>, Waiting)> {
+    let (told, came) = oneshot::channel();
+    let tell = move |answer: Came| {
+        // Who has waited may be gone.
+        let _ = told.send(answer);
+    };
+    if let Err(frame) = line.call(id, frame, Box::new(tell)) {
+        return Err((frame, left));
+    }
+    let mut asking = Asking {
+        line,
+        id,
+        left: Some(left),
+    };
+    let answer = came.await;
+    asking.left = None;
+    Ok(answer.unwrap_or_else(|_| {
+        let gone = ErrorV1::permanent("stopped", "the worker's connection is gone");
+        Ok(Err(gone))
+    }))
+}
+
+struct Asking<'l> {
+    line: &'l Line,
+    id: u64,
+    /// None once it is answered.
+    left: Option<Waiting>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(left) = self.left.take() {
+            self.line.give_up(self.id, left);
+        }
+    }
+}
+
+/// One more, as long as this is there.
+struct Counted<'c>(&'c AtomicUsize);
+
+impl<'c> Counted<'c> {
+    fn on(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A plugin that runs in workers, as the hub calls any.
+pub(in crate::plugins) struct Remote(Arc<Pool>);
+
+impl PluginInstance for Remote {
+    fn process(&self, call: &CallV1<'_>, event: &EventV1<'_>) -> FutureV1 {
+        let (pool, id) = (self.0.clone(), self.0.number());
+        let frame = frame::written(&ToWorker::Process {
+            id,
+            call: Call::of(call),
+            event: Box::new(Event::of(event)),
+        });
+        match Key::of(call) {
+            Some(key) => FutureV1::new(async move { pool.attempt(id, key, frame).await }),
+            None => FutureV1::new(async move { pool.ask(id, frame).await }),
+        }
+    }
+
+    fn call(&self, call: &CallV1<'_>, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
+        let pool = self.0.clone();
+        let written = |id| {
+            frame::written(&ToWorker::Operate {
+                id,
+                call: Call::of(call),
+                op,
+                head,
+                body,
+            })
+        };
+        let id = pool.number();
+        match (op, Key::of(call)) {
+            (plugin_op::MIGRATE, _) => FutureV1::ready(pool.migrate(id, written(id))),
+            (plugin_op::REBUILD, _) => {
+                let ids = pool.slots.iter().map(|_| pool.number());
+                let frames = ids.map(|id| (id, written(id))).collect();
+                FutureV1::new(async move { pool.rebuild(frames).await })
+            }
+            (_, Some(key)) => {
+                let frame = written(id);
+                FutureV1::new(async move { pool.attempt(id, key, frame).await })
+            }
+            (_, None) => {
+                let frame = written(id);
+                FutureV1::new(async move { pool.ask(id, frame).await })
+            }
+        }
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        for slot in &self.0.slots {
+            slot.standing.send_replace(Standing::Stopped);
+        }
+    }
+}

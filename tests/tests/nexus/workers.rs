@@ -1,0 +1,145 @@
+//! Plugins in processes of their own: what ends one of these costs its event and a moment, and nobody else
+//! anything.
+
+use std::time::{Duration, Instant};
+
+use nexus_tests::hub::{Hub, HubBuilder, eventually};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+fn hub(more: &str) -> Hub {
+    HubBuilder::new()
+        .config(&format!(
+            "[plugins.probe]\nisolation = \"process\"\n{more}\n\
+             [dispatch]\nprocessor_timeout = \"1s\"\n\
+             [retry]\ndelays = [\"50ms\"]\n"
+        ))
+        .plugin("probe")
+        .start()
+}
+
+fn command(action: &str) -> Value {
+    let id = Uuid::new_v4();
+    json!({ "event_id": id, "type": "probe.command", "source": "test", "payload": { "action": action } })
+}
+
+fn ping(n: u32) -> Value {
+    json!({ "event_id": Uuid::new_v4(), "type": "probe.ping", "source": format!("s{n}"), "payload": { "n": n } })
+}
+
+fn id(event: &Value) -> &str {
+    event["event_id"].as_str().unwrap()
+}
+
+/// The worker's process, by what the system lists as the hub's children.
+fn worker(hub: &Hub) -> Option<u32> {
+    let path = format!("/proc/{0}/task", hub.pid());
+    let threads = std::fs::read_dir(path).ok()?;
+    let children = threads.filter_map(|thread| {
+        let children = thread.ok()?.path().join("children");
+        let children = std::fs::read_to_string(children).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    });
+    children.max()
+}
+
+#[tokio::test]
+async fn a_plugin_in_a_process_does_what_it_does_elsewhere() {
+    let hub = hub("");
+    for action in ["spawn", "publish", "log", "emit"] {
+        let event = command(action);
+        let journey = hub.process(&event).await;
+        assert_eq!(journey["status"], "processed", "{action}: {journey}");
+    }
+    hub.wait_for_log("probe logs a warning").await;
+    let child = worker(&hub).expect("there is a worker");
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", hub.pid())).unwrap();
+    assert!(
+        !maps.contains("probe-"),
+        "the hub itself has loaded the library"
+    );
+    let of_worker = std::fs::read_to_string(format!("/proc/{child}/maps")).unwrap();
+    assert!(of_worker.contains("probe-"), "{of_worker}");
+    for (action, code) in [
+        ("panic_sync", "panicked"),
+        ("error_permanent", "probe_permanent"),
+    ] {
+        let journey = hub.process(&command(action)).await;
+        assert!(journey.to_string().contains(code), "{journey}");
+    }
+    assert_eq!(worker(&hub), Some(child), "a panic ends no worker");
+}
+
+#[tokio::test]
+async fn whatever_ends_a_worker_costs_its_event_and_nobody_else_anything() {
+    let hub = hub("limits.memory = \"256MiB\"");
+    for (action, how) in [
+        ("abort", "SIGABRT"),
+        ("exit", "exit code 0"),
+        ("segfault", "SIGSEGV"),
+        ("overflow", "SIGABRT"),
+        ("eat", "SIGABRT"),
+        ("spin", "it went on with a call"),
+    ] {
+        println!("{action}");
+        let killer = command(action);
+        let pings: Vec<_> = (0..50).map(ping).collect();
+        let (status, answer) = hub.publish(&killer).await;
+        assert_eq!(status, 202, "{answer}");
+        let (_, answer) = hub.publish(&json!(pings)).await;
+        assert_eq!(answer.as_array().unwrap().len(), 50, "{answer}");
+        let journey = hub.finished(id(&killer)).await;
+        assert_eq!(journey["status"], "dead", "{action}: {journey}");
+        let told = journey.to_string();
+        assert!(
+            told.contains("killed_the_worker") && told.contains(how),
+            "{action}: {journey}"
+        );
+        for one in &pings {
+            let journey = hub.finished(id(one)).await;
+            assert_eq!(journey["status"], "processed", "{action}: {journey}");
+        }
+        assert_eq!(hub.get("/healthz").await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_is_there_again_at_once_and_one_that_is_silent_soon() {
+    let hub = hub("");
+    let first = eventually("there is a worker", || async { worker(&hub) }).await;
+    for (signal, most) in [("-KILL", 2), ("-STOP", 6)] {
+        let before = worker(&hub).unwrap();
+        let killed = std::process::Command::new("kill")
+            .args([signal, &before.to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+        let began = Instant::now();
+        let journey = hub.process(&ping(1)).await;
+        assert_eq!(journey["status"], "processed", "{signal}: {journey}");
+        assert!(
+            began.elapsed() < Duration::from_secs(most),
+            "{signal}: {:?}",
+            began.elapsed()
+        );
+        let after = worker(&hub).unwrap();
+        assert!(after != before && after != first, "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn no_worker_outlives_its_hub() {
+    let hub = hub("");
+    let child = eventually("there is a worker", || async { worker(&hub) }).await;
+    let home = hub.kill();
+    eventually("the worker is gone", || async {
+        (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(())
+    })
+    .await;
+    let mut hub = home.start();
+    let child = eventually("there is a worker", || async { worker(&hub) }).await;
+    assert!(hub.stop(Duration::from_secs(30)).success());
+    eventually("the worker is gone", || async {
+        (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(())
+    })
+    .await;
+}
