@@ -39,11 +39,9 @@ static SERVES: AtomicBool = AtomicBool::new(false);
 /// To be called first in `main`. It returns at once, except in a process that a hub has started as a worker:
 /// there it serves the hub and never returns.
 ///
-/// ```no_run
-/// fn main() {
-///     nexus_host::worker::serve_if_asked();
-///     // ... the program itself
-/// }
+/// ```
+/// nexus_host::worker::serve_if_asked();
+/// // ... the program itself
 /// ```
 pub fn serve_if_asked() {
     if std::env::var_os(MARK).is_some() {

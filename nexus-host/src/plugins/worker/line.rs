@@ -18,7 +18,8 @@ use nexus_plugin_api::one_line;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -40,6 +41,9 @@ const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// How long a worker that has closed its end may take to be gone.
 const GOING: Duration = Duration::from_millis(500);
+
+/// Frames that wait to go out to a worker: one that leaves so many lying is not listening.
+const FRAMES: usize = 4_096;
 
 /// Questions of a plugin that are worked on at once.
 const QUESTIONS: usize = 1_024;
@@ -65,11 +69,12 @@ pub(super) type Waiting = Box<dyn FnOnce(Came) + Send>;
 
 /// See the module.
 pub(super) struct Line {
-    out: UnboundedSender<Vec<u8>>,
+    out: Sender<Vec<u8>>,
     calls: Mutex<Calls>,
     /// Is told once the plugin's components are built.
     starting: Mutex<Option<oneshot::Sender<Result<(), ErrorV1>>>>,
     closing: Notify,
+    choked: Notify,
 }
 
 #[derive(Default)]
@@ -90,13 +95,14 @@ struct GivenUp {
 
 impl Line {
     /// The hub's end of a wire to a worker that is ready, and the frames that are to go out on it.
-    pub(super) fn new() -> (Arc<Self>, UnboundedReceiver<Vec<u8>>) {
-        let (out, frames) = unbounded_channel();
+    pub(super) fn new() -> (Arc<Self>, Receiver<Vec<u8>>) {
+        let (out, frames) = channel(FRAMES);
         let line = Self {
             out,
             calls: Mutex::default(),
             starting: Mutex::default(),
             closing: Notify::new(),
+            choked: Notify::new(),
         };
         (Arc::new(line), frames)
     }
@@ -124,8 +130,7 @@ impl Line {
             return Err(frame);
         }
         calls.waiting.insert(id, told);
-        // Nobody takes it from a worker that is just dying: its death is told soon.
-        let _ = self.out.send(frame);
+        self.put(frame);
         Ok(())
     }
 
@@ -149,9 +154,17 @@ impl Line {
         self.closing.notify_one();
     }
 
+    /// Has a frame go out.
+    fn put(&self, frame: Vec<u8>) {
+        // Nobody takes it from a worker that is just dying: its death is told soon.
+        if let Err(TrySendError::Full(_)) = self.out.try_send(frame) {
+            self.choked.notify_one();
+        }
+    }
+
     fn say(&self, frame: &ToWorker<'_>) {
         match frame::written(frame) {
-            Ok(bytes) => drop(self.out.send(bytes)),
+            Ok(bytes) => self.put(bytes),
             Err(error) => tracing::error!(error = %error.message, "a frame was not sent"),
         }
     }
@@ -203,11 +216,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Speaks with it until it dies, or is killed. How that was.
-    pub(super) async fn attend(
-        mut self,
-        line: Arc<Line>,
-        out: UnboundedReceiver<Vec<u8>>,
-    ) -> Arc<Death> {
+    pub(super) async fn attend(mut self, line: Arc<Line>, out: Receiver<Vec<u8>>) -> Arc<Death> {
         let pinged = AtomicU64::new(0);
         let answered = AtomicU64::new(0);
         let reason = {
@@ -219,6 +228,9 @@ impl Worker {
                 ended = writing => ended,
                 reason = watching => Err(reason),
                 () = line.closing.notified() => Ok(()),
+                () = line.choked.notified() => {
+                    Err(late("it took nothing of what it was sent".to_owned()))
+                }
             }
         };
         // One that has closed its end is perhaps just dying, and tells more by how.
@@ -272,7 +284,7 @@ fn ended_by_itself(status: ExitStatus) -> String {
 }
 
 /// Sends what is to go out, as much at once as there is.
-async fn write(mut writer: Writer, mut out: UnboundedReceiver<Vec<u8>>) -> io::Result<()> {
+async fn write(mut writer: Writer, mut out: Receiver<Vec<u8>>) -> io::Result<()> {
     let mut frames = Vec::new();
     while out.recv_many(&mut frames, 64).await > 0 {
         match frames.as_slice() {

@@ -437,6 +437,10 @@ impl Pool {
 }
 
 /// Waits on a thread that others may need: they get another one.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "on a runtime of several threads only"
+)]
 fn waiting<T>(wait: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());

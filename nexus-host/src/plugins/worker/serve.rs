@@ -17,15 +17,20 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::AbortHandle;
 
 use super::super::load;
 use super::super::refusal::{Refusal, RefusalCode as Code};
-use super::frame::{self, Library, ToHub, ToWorker, VERSION};
+use super::frame::{self, Library, Record, ToHub, ToWorker, VERSION};
 use super::sandbox;
 use super::service::Service;
 use super::wire::{self, Reader, Writer};
+
+/// Frames that wait to go out to the hub, and how many of them may be lines for the log.
+const FRAMES: usize = 4_096;
+const LINES: usize = FRAMES / 2;
 
 /// Threads that calls run on.
 const THREADS: usize = 2;
@@ -50,7 +55,7 @@ fn begin() -> io::Result<()> {
         #[cfg(unix)]
         let _heard = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
         let (mut from_hub, to_hub) = wire::of_this_process()?;
-        let (out, written) = unbounded_channel();
+        let (out, written) = channel(FRAMES);
         let writing = tokio::spawn(write(to_hub, written));
         let hub = Hub(out);
         let Some(loaded) = load(&mut from_hub, &hub).await? else {
@@ -81,18 +86,30 @@ fn begin() -> io::Result<()> {
 
 /// The way to the hub.
 #[derive(Clone)]
-pub(super) struct Hub(UnboundedSender<Vec<u8>>);
+pub(super) struct Hub(Sender<Vec<u8>>);
 
 impl Hub {
     /// Sends a frame. One that cannot be written is the fault of what is in it.
     pub(super) fn say(&self, frame: &ToHub<'_>) -> Result<(), ErrorV1> {
-        // When nobody listens any more, this process is about to end.
-        frame::written(frame).map(|bytes| drop(self.0.send(bytes)))
+        let bytes = frame::written(frame)?;
+        if let Err(TrySendError::Full(_)) = self.0.try_send(bytes) {
+            // A hub that hears nothing any more is none; when it is gone this process is about to end anyway.
+            std::process::exit(1);
+        }
+        Ok(())
+    }
+
+    /// Sends a line for the log; where too many wait already, it is lost.
+    pub(super) fn log(&self, record: Record<'_>) {
+        if self.0.capacity() > FRAMES - LINES {
+            // One that is too long to be sent is lost as well.
+            let _ = self.say(&ToHub::Log(record));
+        }
     }
 }
 
 /// Sends what comes, as much at once as there is.
-async fn write(mut to: Writer, mut frames: UnboundedReceiver<Vec<u8>>) -> io::Result<()> {
+async fn write(mut to: Writer, mut frames: Receiver<Vec<u8>>) -> io::Result<()> {
     let mut together = Vec::new();
     while frames.recv_many(&mut together, 64).await > 0 {
         to.write_all(&together.concat()).await?;
@@ -210,8 +227,8 @@ impl Worker {
                 self.calls.spawn_blocking(move || {
                     let built = root.start()(host, init.as_slice().into()).into_result();
                     let built = built.map(|built| drop(plugin.set(built)));
-                    let built = built.as_ref().map(|()| ()).map_err(frame::Failure::of);
-                    let _ = hub.say(&ToHub::Started(built));
+                    let built = built.as_ref().map_err(frame::Failure::of);
+                    let _ = hub.say(&ToHub::Started(built.copied()));
                 });
             }
             ToWorker::Process { id, .. } | ToWorker::Operate { id, .. } => self.run(id, bytes),

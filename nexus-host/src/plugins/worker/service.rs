@@ -54,8 +54,7 @@ impl HostService for Service {
     }
 
     fn log(&self, record: &RecordV1<'_>) {
-        // A line that is too long to be sent is lost.
-        let _ = self.hub.say(&ToHub::Log(Record::of(record)));
+        self.hub.log(Record::of(record));
     }
 
     fn call(&self, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
