@@ -53,8 +53,9 @@ impl<'f> Frame<'f> {
     /// Reads a frame: an event by itself, an array of events, or an operation.
     pub(super) fn read(text: &'f str) -> Result<(Option<Box<RawValue>>, Self), Unread> {
         // What is no object, or cannot be read, is told by admission, which knows best.
-        let has_operation = serde_json::from_str::<Peek>(text).is_ok_and(|peek| peek.op.is_some());
-        if !has_operation {
+        let has_operation = || serde_json::from_str::<Peek>(text).is_ok_and(|it| it.op.is_some());
+        // Members may be read from an array in their order, too: here that is an array of events.
+        if !text.trim_start().starts_with('{') || !has_operation() {
             return Ok((None, Self::Publish(text)));
         }
         let operation: Operation<'f> = serde_json::from_str(text).map_err(|error| {

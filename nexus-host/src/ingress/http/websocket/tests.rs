@@ -119,6 +119,11 @@ async fn an_event_an_array_and_a_duplicate() {
         answer["results"][1]["error"]["errors"][0]["pointer"],
         "/payload/n"
     );
+    // One alone is an array as well, and one of words is none that says what to do.
+    let answer = client.ask(json!([event(json!({}))])).await;
+    assert_eq!(answer["results"][0]["status"], "accepted", "{answer}");
+    let answer = client.ask(json!(["subscribe"])).await;
+    assert_ne!(answer["status"], "subscribed", "{answer}");
 }
 
 #[tokio::test]
