@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "nexus",
     "toasty-server",
     "embed",
@@ -14,6 +14,7 @@ const PACKAGES: [&str; 8] = [
     "toasty",
     "probe",
     "second",
+    "crasher",
     "disk",
 ];
 

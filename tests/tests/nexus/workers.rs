@@ -72,32 +72,47 @@ async fn a_plugin_in_a_process_does_what_it_does_elsewhere() {
 
 #[tokio::test]
 async fn whatever_ends_a_worker_costs_its_event_and_nobody_else_anything() {
-    let hub = hub("limits.memory = \"256MiB\"");
-    for (action, how) in [
+    let hub = HubBuilder::new()
+        .config(
+            "[plugins.crasher]\nisolation = \"process\"\nlimits.memory = \"128MiB\"\n\
+             [dispatch]\nprocessor_timeout = \"1s\"\n[retry]\ndelays = [\"50ms\"]\n",
+        )
+        .plugin("crasher")
+        .plugin("probe")
+        .start();
+    let told = |how: &str, n: u32| {
+        json!({
+            "event_id": Uuid::new_v4(), "type": "crasher.told", "source": format!("s{n}"),
+            "payload": { "how": how },
+        })
+    };
+    for (how, end) in [
         ("abort", "SIGABRT"),
         ("exit", "exit code 0"),
         ("segfault", "SIGSEGV"),
         ("overflow", "SIGABRT"),
         ("eat", "SIGABRT"),
         ("spin", "it went on with a call"),
+        ("block", "it went on with a call"),
     ] {
-        println!("{action}");
-        let killer = command(action);
-        let pings: Vec<_> = (0..50).map(ping).collect();
-        let (status, answer) = hub.publish(&killer).await;
-        assert_eq!(status, 202, "{answer}");
-        let (_, answer) = hub.publish(&json!(pings)).await;
-        assert_eq!(answer.as_array().unwrap().len(), 50, "{answer}");
+        let killer = told(how, 0);
+        let others: Vec<_> = (1..10).map(|n| told("not_at_all", n)).collect();
+        let elsewhere: Vec<_> = (0..10).map(ping).collect();
+        assert_eq!(hub.publish(&killer).await.0, 202);
+        for many in [&others, &elsewhere] {
+            let (_, answer) = hub.publish(&json!(many)).await;
+            assert_eq!(answer.as_array().unwrap().len(), many.len(), "{answer}");
+        }
         let journey = hub.finished(id(&killer)).await;
-        assert_eq!(journey["status"], "dead", "{action}: {journey}");
-        let told = journey.to_string();
+        assert_eq!(journey["status"], "dead", "{how}: {journey}");
+        let text = journey.to_string();
         assert!(
-            told.contains("killed_the_worker") && told.contains(how),
-            "{action}: {journey}"
+            text.contains("killed_the_worker") && text.contains(end),
+            "{how}: {journey}"
         );
-        for one in &pings {
+        for one in others.iter().chain(&elsewhere) {
             let journey = hub.finished(id(one)).await;
-            assert_eq!(journey["status"], "processed", "{action}: {journey}");
+            assert_eq!(journey["status"], "processed", "{how}: {journey}");
         }
         assert_eq!(hub.get("/healthz").await.0, 200);
     }

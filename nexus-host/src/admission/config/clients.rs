@@ -129,6 +129,10 @@ impl Client {
         if is_over {
             warn("has keys that have all expired: none of them lets anybody in");
         }
+        let elsewhere = [Transport::Http, Transport::WebSocket];
+        if signs_only(self) && !elsewhere.iter().any(|one| self.transports.contains(one)) {
+            warn("signs its requests, which gRPC does not take: it gets in nowhere");
+        }
         match (self.sources.is_empty(), self.types.is_empty()) {
             (false, true) => warn("has sources and no types: it may publish nothing"),
             (true, false) => warn("has types and no sources: it may publish nothing"),
@@ -319,14 +323,6 @@ fn check_client(client: &Client, issuers: &[String], section: &mut Section<'_, '
     if client.hmac.is_empty() && section.is_written("hmac_window") {
         let help = "give the client a secret in `hmac`, or take the window out";
         section.refuse_together(&["hmac_window", "hmac"], "nothing is signed", help);
-    }
-    let elsewhere = [Transport::Http, Transport::WebSocket];
-    if signs_only(client) && !elsewhere.iter().any(|one| client.transports.contains(one)) {
-        section.refuse_together(
-            &["transports", "hmac"],
-            "requests are signed over HTTP and WebSocket only, so nobody can be this client",
-            "allow one of these, or give the client a key",
-        );
     }
     section.positive("hmac_window", client.hmac_window.get());
     if client.hmac_window > LONGEST_WINDOW {

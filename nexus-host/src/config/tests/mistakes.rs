@@ -149,10 +149,6 @@ fn options_that_do_not_go_together() {
             "config:3: clients[0].certificate_subject: the server asks nobody",
         ),
         (
-            "[[clients]]\nid = \"a\"\nhmac = [{ env = \"S\" }]\ntransports = [\"grpc\"]\n",
-            "config:4: clients[0].transports: requests are signed over HTTP and WebSocket only",
-        ),
-        (
             "[[clients]]\nid = \"a\"\nkey_sha256 = \"0a\"\nhmac_window = \"1m\"\n",
             "config:4: clients[0].hmac_window: nothing is signed",
         ),

@@ -111,7 +111,7 @@ impl AsyncWrite for Stream {
 
 /// A request's body.
 pub(super) struct Asked {
-    /// Always there until it is dropped.
+    /// Until it has come to its end.
     inner: Option<Incoming>,
     is_begun: bool,
     rest: Arc<Rest>,
@@ -181,10 +181,11 @@ impl Body for Asked {
             return Poll::Ready(None);
         };
         let poll = Pin::new(inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &poll
-            && frame.is_trailers()
-        {
-            self.pulse.trailed();
+        match &poll {
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => self.pulse.trailed(),
+            // One in chunks does not know its end before.
+            Poll::Ready(None) => self.inner = None,
+            _ => {}
         }
         poll
     }

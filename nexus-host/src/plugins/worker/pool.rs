@@ -15,7 +15,7 @@ use nexus_plugin_api::abi::{
 use nexus_plugin_api::wire::Description;
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, oneshot, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::frame::{self, Call, Event, ToWorker};
@@ -46,7 +46,6 @@ pub(in crate::plugins) struct Pool {
     slots: Vec<Slot>,
     next: AtomicU64,
     suspects: Mutex<HashMap<Key, Suspicion>>,
-    deaths: AtomicU64,
 }
 
 /// A place for one worker.
@@ -165,7 +164,6 @@ impl First {
             slots: std::iter::repeat_with(slot).take(workers.max(1)).collect(),
             next: AtomicU64::new(0),
             suspects: Mutex::default(),
-            deaths: AtomicU64::new(0),
         });
         let mut first = Some((line, attending));
         for number in 0..pool.slots.len() {
@@ -204,7 +202,6 @@ async fn supervise(pool: Arc<Pool>, number: usize, mut running: Option<Running>)
                     death = attending => death.map_or_else(|error| error.to_string(), |d| d.to_string()),
                     _ = stopped.wait_for(|now| matches!(now, Standing::Stopped)) => return line.close(),
                 };
-                pool.deaths.fetch_add(1, Ordering::Relaxed);
                 if line.has_answered() {
                     in_vain = 0;
                 }
@@ -266,9 +263,7 @@ impl Slot {
             _ => Err(later("the plugin is stopped".to_owned())),
         }
     }
-}
 
-impl Slot {
     /// Makes a call on the worker that is there, once there is one. `left` as [`on`] has it.
     async fn call(&self, id: u64, mut frame: Vec<u8>, mut left: Waiting) -> Result<Came, ErrorV1> {
         loop {
@@ -286,7 +281,16 @@ impl Pool {
     async fn bring_up(&self) -> Result<Running, Refusal> {
         let loaded = self.recipe.load().await?;
         let refused = |code, reason: String| Refusal::new(code, reason, "see the log");
-        match loaded.line.start(&self.init).await {
+        let start = timeout(self.recipe.limit, loaded.line.start(&self.init));
+        let Ok(started) = start.await else {
+            loaded.attending.abort();
+            let reason = format!(
+                "its components are not built within {:?}",
+                self.recipe.limit
+            );
+            return Err(refused(Code::InitTimeout, reason));
+        };
+        match started {
             Some(Ok(())) => Ok((loaded.line, loaded.attending)),
             Some(Err(error)) => {
                 let error = self.recipe.service.redaction.error(error);
