@@ -235,10 +235,9 @@ impl Worker {
         };
         // One that has closed its end is perhaps just dying, and tells more by how.
         let going = match &reason {
-            Ok(()) => GOING,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Duration::ZERO,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Duration::ZERO,
-            Err(_) => GOING,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => None,
+            Ok(()) | Err(_) => Some(GOING),
         };
         let death = Arc::new(Death(match end(&mut self.child, going).await {
             Some(status) => ended_by_itself(status),
@@ -252,9 +251,11 @@ impl Worker {
     }
 }
 
-/// Waits for a process's end: its own when that comes in time, otherwise it is brought about.
-async fn end(child: &mut Child, going: Duration) -> Option<ExitStatus> {
-    if let Ok(Ok(status)) = timeout(going, child.wait()).await {
+/// Waits for a process's end: its own when it has time for that and takes no more, otherwise it is brought about.
+async fn end(child: &mut Child, going: Option<Duration>) -> Option<ExitStatus> {
+    if let Some(going) = going
+        && let Ok(Ok(status)) = timeout(going, child.wait()).await
+    {
         return Some(status);
     }
     let _ = child.start_kill();

@@ -40,12 +40,17 @@ pub(super) fn serve() -> ExitCode {
     match begin() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The hub reads what a worker says on standard error.
-            use std::io::Write;
-            let _ = writeln!(io::stderr(), "nexus-plugin-worker: {error}");
+            say(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says why it ends. The hub reads what a worker writes to standard error.
+fn say(error: &io::Error) {
+    use std::io::Write;
+    // Unless it is gone.
+    let _ = writeln!(io::stderr(), "nexus-plugin-worker: {error}");
 }
 
 fn begin() -> io::Result<()> {
@@ -67,20 +72,19 @@ fn begin() -> io::Result<()> {
             .thread_name("plugin-calls")
             .enable_all()
             .build()?;
-        let ended = Worker {
+        let worker = Worker {
             service: Arc::new(Service::new(hub.clone())),
             hub,
             calls,
             running: Arc::default(),
             plugin: Arc::default(),
+        };
+        let ended = worker.work(&loaded, &mut from_hub).await;
+        if let Err(error) = &ended {
+            say(error);
         }
-        .work(&loaded, &mut from_hub)
-        .await;
         // What still runs is not waited for.
-        match ended {
-            Ok(()) => std::process::exit(0),
-            Err(error) => Err(error),
-        }
+        std::process::exit(i32::from(ended.is_err()));
     })
 }
 
@@ -194,7 +198,7 @@ struct Worker {
 type Running = Arc<Mutex<HashMap<u64, AbortHandle>>>;
 
 impl Worker {
-    async fn work(self, loaded: &Loaded, from: &mut Reader) -> io::Result<()> {
+    async fn work(&self, loaded: &Loaded, from: &mut Reader) -> io::Result<()> {
         // The author's code: a panic in it is caught where it is, anything worse ends this process.
         let described = loaded.root.describe()().into_result();
         let described = described.map_err(|error| io::Error::other(error.message.into_string()))?;
