@@ -153,6 +153,7 @@ async fn no_worker_outlives_its_hub() {
     let mut hub = home.start();
     let child = eventually("there is a worker", || async { worker(&hub) }).await;
     assert!(hub.stop(Duration::from_secs(30)).success());
+    assert!(!hub.log().contains("panicked"), "{}", hub.log());
     eventually("the worker is gone", || async {
         (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(())
     })

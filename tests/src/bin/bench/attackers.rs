@@ -29,8 +29,9 @@ const RETURN: Duration = Duration::from_millis(100);
 /// Measures both.
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let hub = Server::start("serve-hub")?;
-    // Each kind alone, and all at once.
+    // Nobody, which tells what the measurement itself does; each kind alone; and all at once.
     let sieges = Attack::ALL.iter().map(std::slice::from_ref);
+    let sieges = [&Attack::ALL[..0]].into_iter().chain(sieges);
     let sieges: Vec<&[Attack]> = sieges.chain([&Attack::ALL[..]]).collect();
     let (mut alone, mut beside) = (vec![], vec![]);
     let mut ratios = vec![vec![]; sieges.len()];
@@ -56,6 +57,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     report.add("2,000/s: answer's p99, beside all", "ms", beside, None);
     for (siege, ratios) in sieges.iter().zip(ratios) {
         let who = match siege {
+            [] => "nobody",
             [one] => one.name(),
             _ => "all of these",
         };
