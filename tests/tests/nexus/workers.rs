@@ -31,16 +31,21 @@ fn id(event: &Value) -> &str {
     event["event_id"].as_str().unwrap()
 }
 
-/// The worker's process, by what the system lists as the hub's children.
+/// The workers' processes, by what the system lists as the hub's children.
+fn workers(hub: &Hub) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", hub.pid()));
+    let children = threads
+        .into_iter()
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    let children: Vec<String> = children.collect();
+    let numbers = children.iter().flat_map(|one| one.split_whitespace());
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
+/// The one that was started last.
 fn worker(hub: &Hub) -> Option<u32> {
-    let path = format!("/proc/{0}/task", hub.pid());
-    let threads = std::fs::read_dir(path).ok()?;
-    let children = threads.filter_map(|thread| {
-        let children = thread.ok()?.path().join("children");
-        let children = std::fs::read_to_string(children).ok()?;
-        children.split_whitespace().next()?.parse().ok()
-    });
-    children.max()
+    workers(hub).into_iter().max()
 }
 
 #[tokio::test]
@@ -133,6 +138,23 @@ async fn a_worker_that_is_killed_or_silent_is_replaced() {
         let after = worker(&hub).unwrap();
         assert!(after != before && after != first, "{signal}");
     }
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_start_keeps_no_worker() {
+    let hub = HubBuilder::new()
+        .config(
+            "[plugins.crasher]\nisolation = \"process\"\n\
+             [plugins.probe]\nisolation = \"process\"\nconfig = { fail_init = true }\n",
+        )
+        .plugin("crasher")
+        .plugin("probe")
+        .start();
+    hub.wait_for_log("fail_init is set").await;
+    eventually("the one that runs is alone", || async {
+        (workers(&hub).len() == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -343,7 +343,7 @@ impl<'a> Record<'a> {
 /// When it is longer than frames may be.
 pub(super) fn written<F: Serialize>(frame: &F) -> Result<Vec<u8>, ErrorV1> {
     let refused = |reason: String| ErrorV1::permanent("too_large", reason);
-    let bytes = postcard::to_extend(frame, vec![0; HEAD])
+    let mut bytes = postcard::to_extend(frame, vec![0; HEAD])
         .map_err(|error| refused(format!("it cannot be sent to the worker: {error}")))?;
     let length = bytes.len() - HEAD;
     if length > LONGEST {
@@ -351,7 +351,6 @@ pub(super) fn written<F: Serialize>(frame: &F) -> Result<Vec<u8>, ErrorV1> {
             "{length} octets; at most {LONGEST} go to a worker or come from one"
         )));
     }
-    let mut bytes = bytes;
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     bytes[..HEAD].copy_from_slice(&length.to_le_bytes());
     Ok(bytes)

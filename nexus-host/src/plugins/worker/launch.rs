@@ -9,14 +9,13 @@ use std::time::Duration;
 use nexus_plugin_api::wire::Description;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::load::Copies;
 use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::super::service::PluginService;
 use super::frame::{self, Library, Limits, Paths, ToHub, ToWorker, VERSION};
-use super::line::{Death, Line, Worker, overhear};
+use super::line::{Running, Worker, overhear};
 use super::{MARK, wire};
 
 /// What a process needs of its environment, whatever it is.
@@ -70,9 +69,7 @@ pub(in crate::plugins) struct Recipe {
 
 /// A worker that has loaded its library.
 pub(super) struct Loaded {
-    pub(super) line: Arc<Line>,
-    /// Ready when the worker has died.
-    pub(super) attending: JoinHandle<Arc<Death>>,
+    pub(super) running: Running,
     pub(super) description: Description,
 }
 
@@ -148,7 +145,6 @@ impl Recipe {
             }
             _ => return Err(died(&"it began with what does not belong there")),
         };
-        let (line, out) = Line::new();
         let worker = Worker {
             child,
             reader,
@@ -156,8 +152,7 @@ impl Recipe {
             service: self.service.clone(),
         };
         Ok(Loaded {
-            attending: tokio::spawn(worker.attend(line.clone(), out)),
-            line,
+            running: worker.run(),
             description,
         })
     }

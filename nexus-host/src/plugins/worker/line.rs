@@ -16,18 +16,18 @@ use std::time::Duration;
 use nexus_plugin_api::abi::{AnswerV1, ErrorV1, HostService, level};
 use nexus_plugin_api::one_line;
 use parking_lot::Mutex;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::super::redaction::Redaction;
 use super::super::service::PluginService;
 use super::frame::{self, ToHub, ToWorker};
-use super::wire::{Reader, Writer};
+use super::wire::{self, Reader, Writer};
 
 /// Between two pings.
 const PING: Duration = Duration::from_millis(250);
@@ -95,7 +95,7 @@ struct GivenUp {
 
 impl Line {
     /// The hub's end of a wire to a worker that is ready, and the frames that are to go out on it.
-    pub(super) fn new() -> (Arc<Self>, Receiver<Vec<u8>>) {
+    fn new() -> (Arc<Self>, Receiver<Vec<u8>>) {
         let (out, frames) = channel(FRAMES);
         let line = Self {
             out,
@@ -147,11 +147,6 @@ impl Line {
     /// Whether it has ever answered a call.
     pub(super) fn has_answered(&self) -> bool {
         self.calls.lock().has_answered
-    }
-
-    /// Nothing more goes out: the worker hears its end.
-    pub(super) fn close(&self) {
-        self.closing.notify_one();
     }
 
     /// Has a frame go out.
@@ -206,6 +201,27 @@ impl Line {
     }
 }
 
+/// A worker that runs. It is ended when this is dropped.
+pub(super) struct Running {
+    pub(super) line: Arc<Line>,
+    /// Ready when it has died.
+    attending: JoinHandle<Arc<Death>>,
+}
+
+impl Running {
+    /// Waits for its death: how that was.
+    pub(super) async fn death(&mut self) -> String {
+        let death = (&mut self.attending).await;
+        death.map_or_else(|error| error.to_string(), |death| death.to_string())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.line.closing.notify_one();
+    }
+}
+
 /// A worker's process, and what belongs to it.
 pub(super) struct Worker {
     pub(super) child: Child,
@@ -215,14 +231,22 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// Speaks with it from now on.
+    pub(super) fn run(self) -> Running {
+        let (line, out) = Line::new();
+        Running {
+            attending: tokio::spawn(self.attend(line.clone(), out)),
+            line,
+        }
+    }
+
     /// Speaks with it until it dies, or is killed. How that was.
-    pub(super) async fn attend(mut self, line: Arc<Line>, out: Receiver<Vec<u8>>) -> Arc<Death> {
-        let pinged = AtomicU64::new(0);
+    async fn attend(mut self, line: Arc<Line>, out: Receiver<Vec<u8>>) -> Arc<Death> {
         let answered = AtomicU64::new(0);
         let reason = {
             let reading = pin!(hear(&mut self.reader, &line, &self.service, &answered));
-            let writing = pin!(write(self.writer, out));
-            let watching = pin!(watch(&line, &self.service, &pinged, &answered));
+            let writing = pin!(wire::send(self.writer, out));
+            let watching = pin!(watch(&line, &self.service, &answered));
             tokio::select! {
                 ended = reading => ended,
                 ended = writing => ended,
@@ -284,20 +308,6 @@ fn ended_by_itself(status: ExitStatus) -> String {
     }
 }
 
-/// Sends what is to go out, as much at once as there is.
-async fn write(mut writer: Writer, mut out: Receiver<Vec<u8>>) -> io::Result<()> {
-    let mut frames = Vec::new();
-    while out.recv_many(&mut frames, 64).await > 0 {
-        match frames.as_slice() {
-            [one] => writer.write_all(one).await?,
-            several => writer.write_all(&several.concat()).await?,
-        }
-        writer.flush().await?;
-        frames.clear();
-    }
-    Ok(())
-}
-
 /// Hears what the worker says until it closes its end.
 async fn hear(
     reader: &mut Reader,
@@ -337,16 +347,12 @@ async fn hear(
 }
 
 /// Asks for a sign of life again and again. Ends with why the worker has to be killed.
-async fn watch(
-    line: &Line,
-    service: &PluginService,
-    pinged: &AtomicU64,
-    answered: &AtomicU64,
-) -> io::Error {
+async fn watch(line: &Line, service: &PluginService, answered: &AtomicU64) -> io::Error {
     let mut ticks = interval(PING);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A hub that gets no processor time cannot blame a worker: silence is counted in ticks of its own.
     let patience = SILENCE.as_millis().div_ceil(PING.as_millis()) as u64;
+    let mut number = 0_u64;
     loop {
         ticks.tick().await;
         if let Some(since) = line.held_since()
@@ -356,20 +362,17 @@ async fn watch(
                 "it went on with a call {LETTING_GO:?} after that was given up"
             ));
         }
-        let number = pinged.load(Ordering::Relaxed);
         if number.saturating_sub(answered.load(Ordering::Relaxed)) >= patience {
             return late(format!("it was silent for {SILENCE:?}"));
         }
-        pinged.store(number + 1, Ordering::Relaxed);
-        line.say(&ToWorker::Ping {
-            number: number + 1,
-            level: talkative(service),
-        });
+        number += 1;
+        let level = talkative(service);
+        line.say(&ToWorker::Ping { number, level });
     }
 }
 
 /// The most talkative level of the log that is kept.
-pub(super) fn talkative(service: &PluginService) -> u8 {
+fn talkative(service: &PluginService) -> u8 {
     let levels = [level::TRACE, level::DEBUG, level::INFO, level::WARN];
     let kept = |level: &u8| service.enabled(*level, "");
     levels.into_iter().find(kept).unwrap_or(level::ERROR)

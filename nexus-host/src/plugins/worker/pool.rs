@@ -21,7 +21,7 @@ use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::frame::{self, Call, Event, ToWorker};
 use super::keeper::Keeper;
 use super::launch::{Loaded, Recipe};
-use super::line::{Came, Death, Line, Waiting};
+use super::line::{Came, Death, Line, Running, Waiting};
 
 /// Before a worker is started again that has answered nothing since its start; doubled each time.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -136,18 +136,13 @@ impl First {
             keeper,
             loaded,
         } = self;
-        let Loaded {
-            line, attending, ..
-        } = loaded;
-        match line.start(&init).await {
+        let mut running = loaded.running;
+        match running.line.start(&init).await {
             Some(Ok(())) => {}
             Some(Err(error)) => return Ok(Err(error)),
             None => {
-                let death = attending.await.map(|death| death.to_string());
-                let reason = format!(
-                    "its worker has died while it was started: {}",
-                    death.unwrap_or_default()
-                );
+                let death = running.death().await;
+                let reason = format!("its worker has died while it was started: {death}");
                 let help = "see what it has written to the log";
                 return Err(Refusal::new(Code::WorkerDied, reason, help));
             }
@@ -165,7 +160,7 @@ impl First {
             next: AtomicU64::new(0),
             suspects: Mutex::default(),
         });
-        let mut first = Some((line, attending));
+        let mut first = Some(running);
         for number in 0..pool.slots.len() {
             keeper.spawn(supervise(pool.clone(), number, first.take()));
         }
@@ -178,9 +173,6 @@ fn stopping() -> Refusal {
     Refusal::new(Code::NoWorker, "the hub is stopping", help)
 }
 
-/// A worker that runs, and its end.
-type Running = (Arc<Line>, tokio::task::JoinHandle<Arc<Death>>);
-
 /// Keeps one worker running until the plugin is stopped.
 async fn supervise(pool: Arc<Pool>, number: usize, mut running: Option<Running>) {
     let plugin = pool.recipe.plugin.clone();
@@ -192,15 +184,16 @@ async fn supervise(pool: Arc<Pool>, number: usize, mut running: Option<Running>)
             None => pool.bring_up().await,
         };
         let reason = match started {
-            Ok((line, attending)) => {
+            Ok(mut worker) => {
                 let born = Instant::now();
+                let line = worker.line.clone();
                 if !slot.stands(Standing::Ready(line.clone())) {
-                    return attending.abort();
+                    return;
                 }
                 let mut stopped = slot.standing.subscribe();
                 let death = tokio::select! {
-                    death = attending => death.map_or_else(|error| error.to_string(), |d| d.to_string()),
-                    _ = stopped.wait_for(|now| matches!(now, Standing::Stopped)) => return line.close(),
+                    death = worker.death() => death,
+                    _ = stopped.wait_for(|now| matches!(now, Standing::Stopped)) => return,
                 };
                 if line.has_answered() {
                     in_vain = 0;
@@ -244,10 +237,6 @@ impl Slot {
 
     /// The worker that is there, once there is one.
     async fn ready(&self) -> Result<Arc<Line>, ErrorV1> {
-        let later = |message: String| ErrorV1 {
-            retryable: true,
-            ..ErrorV1::permanent("no_worker", message)
-        };
         let mut standing = self.standing.subscribe();
         let is_settled = |now: &Standing| match now {
             Standing::Starting => false,
@@ -258,9 +247,9 @@ impl Slot {
         match settled.as_deref() {
             Ok(Standing::Ready(line)) => Ok(line.clone()),
             Ok(Standing::Hopeless(why)) => {
-                Err(later(format!("no worker of the plugin lasts: {why}")))
+                Err(no_worker(format!("no worker of the plugin lasts: {why}")))
             }
-            _ => Err(later("the plugin is stopped".to_owned())),
+            _ => Err(no_worker("the plugin is stopped")),
         }
     }
 
@@ -279,27 +268,19 @@ impl Slot {
 impl Pool {
     /// Starts a worker and builds the plugin in it.
     async fn bring_up(&self) -> Result<Running, Refusal> {
-        let loaded = self.recipe.load().await?;
+        let mut running = self.recipe.load().await?.running;
         let refused = |code, reason: String| Refusal::new(code, reason, "see the log");
-        let start = timeout(self.recipe.limit, loaded.line.start(&self.init));
-        let Ok(started) = start.await else {
-            loaded.attending.abort();
-            let reason = format!(
-                "its components are not built within {:?}",
-                self.recipe.limit
-            );
-            return Err(refused(Code::InitTimeout, reason));
-        };
-        match started {
-            Some(Ok(())) => Ok((loaded.line, loaded.attending)),
-            Some(Err(error)) => {
+        let limit = self.recipe.limit;
+        match timeout(limit, running.line.start(&self.init)).await {
+            Ok(Some(Ok(()))) => Ok(running),
+            Ok(Some(Err(error))) => {
                 let error = self.recipe.service.redaction.error(error);
-                loaded.line.close();
                 Err(refused(Code::InitFailed, error.to_string()))
             }
-            None => {
-                let death = loaded.attending.await.map(|death| death.to_string());
-                Err(refused(Code::WorkerDied, death.unwrap_or_default()))
+            Ok(None) => Err(refused(Code::WorkerDied, running.death().await)),
+            Err(_) => {
+                let reason = format!("its components are not built within {limit:?}");
+                Err(refused(Code::InitTimeout, reason))
             }
         }
     }
@@ -412,13 +393,9 @@ impl Pool {
 
     /// Carries a payload over, and waits for it here: a migration answers at once.
     fn migrate(&self, id: u64, frame: Result<Vec<u8>, ErrorV1>) -> Result<AnswerV1, ErrorV1> {
-        let later = |message: String| ErrorV1 {
-            retryable: true,
-            ..ErrorV1::permanent("no_worker", message)
-        };
         let standing = self.slots[0].standing.borrow().clone();
         let Standing::Ready(line) = standing else {
-            return Err(later("the plugin's worker is being started".to_owned()));
+            return Err(no_worker("the plugin's worker is being started"));
         };
         let (told, came) = mpsc::sync_channel(1);
         let tell = move |answer: Came| {
@@ -426,7 +403,7 @@ impl Pool {
             let _ = told.send(answer);
         };
         if line.call(id, frame?, Box::new(tell)).is_err() {
-            return Err(later("the plugin's worker is being started".to_owned()));
+            return Err(no_worker("the plugin's worker is being started"));
         }
         let answer = waiting(|| came.recv_timeout(MIGRATION));
         match answer {
@@ -434,7 +411,9 @@ impl Pool {
             Ok(Err(death)) => Err(died(&death)),
             Err(_) => {
                 line.give_up(id, Box::new(drop));
-                Err(later(format!("it has not answered within {MIGRATION:?}")))
+                Err(no_worker(format!(
+                    "it has not answered within {MIGRATION:?}"
+                )))
             }
         }
     }
@@ -454,13 +433,21 @@ fn waiting<T>(wait: impl FnOnce() -> T) -> T {
     }
 }
 
+fn no_worker(message: impl Into<String>) -> ErrorV1 {
+    may_pass("no_worker", message)
+}
+
 fn died(death: &Death) -> ErrorV1 {
+    may_pass(
+        "worker_died",
+        format!("the plugin's worker has died: {death}"),
+    )
+}
+
+fn may_pass(code: &str, message: impl Into<String>) -> ErrorV1 {
     ErrorV1 {
         retryable: true,
-        ..ErrorV1::permanent(
-            "worker_died",
-            format!("the plugin's worker has died: {death}"),
-        )
+        ..ErrorV1::permanent(code, message)
     }
 }
 
@@ -529,46 +516,53 @@ impl Drop for Counted<'_> {
 /// A plugin that runs in workers, as the hub calls any.
 pub(in crate::plugins) struct Remote(Arc<Pool>);
 
+impl Remote {
+    /// Has a call made: of any worker what belongs to an event, of the first what does not.
+    fn made(&self, call: &CallV1<'_>, id: u64, frame: Result<Vec<u8>, ErrorV1>) -> FutureV1 {
+        let pool = self.0.clone();
+        match Key::of(call) {
+            Some(key) => FutureV1::new(pool.attempt(id, key, frame)),
+            None => FutureV1::new(async move { pool.ask(id, frame).await }),
+        }
+    }
+}
+
 impl PluginInstance for Remote {
     fn process(&self, call: &CallV1<'_>, event: &EventV1<'_>) -> FutureV1 {
-        let (pool, id) = (self.0.clone(), self.0.number());
+        let id = self.0.number();
         let frame = frame::written(&ToWorker::Process {
             id,
             call: Call::of(call),
             event: Box::new(Event::of(event)),
         });
-        match Key::of(call) {
-            Some(key) => FutureV1::new(async move { pool.attempt(id, key, frame).await }),
-            None => FutureV1::new(async move { pool.ask(id, frame).await }),
-        }
+        self.made(call, id, frame)
     }
 
     fn call(&self, call: &CallV1<'_>, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
-        let pool = self.0.clone();
-        let written = |id| {
-            frame::written(&ToWorker::Operate {
+        let numbered = || {
+            let id = self.0.number();
+            let frame = frame::written(&ToWorker::Operate {
                 id,
                 call: Call::of(call),
                 op,
                 head,
                 body,
-            })
+            });
+            (id, frame)
         };
-        let id = pool.number();
-        match (op, Key::of(call)) {
-            (plugin_op::MIGRATE, _) => FutureV1::ready(pool.migrate(id, written(id))),
-            (plugin_op::REBUILD, _) => {
-                let ids = pool.slots.iter().map(|_| pool.number());
-                let frames = ids.map(|id| (id, written(id))).collect();
+        match op {
+            plugin_op::MIGRATE => {
+                let (id, frame) = numbered();
+                FutureV1::ready(self.0.migrate(id, frame))
+            }
+            plugin_op::REBUILD => {
+                let frames = self.0.slots.iter().map(|_| numbered()).collect();
+                let pool = self.0.clone();
                 FutureV1::new(async move { pool.rebuild(frames).await })
             }
-            (_, Some(key)) => {
-                let frame = written(id);
-                FutureV1::new(async move { pool.attempt(id, key, frame).await })
-            }
-            (_, None) => {
-                let frame = written(id);
-                FutureV1::new(async move { pool.ask(id, frame).await })
+            _ => {
+                let (id, frame) = numbered();
+                self.made(call, id, frame)
             }
         }
     }

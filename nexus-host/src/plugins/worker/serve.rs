@@ -7,18 +7,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use nexus_plugin_api::abi::{ErrorV1, FutureV1, HostV1, PluginV1, RootV1_Ref};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::AbortHandle;
 
 use super::super::load;
@@ -26,7 +24,7 @@ use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::frame::{self, Library, Record, ToHub, ToWorker, VERSION};
 use super::sandbox;
 use super::service::Service;
-use super::wire::{self, Reader, Writer};
+use super::wire::{self, Reader};
 
 /// Frames that wait to go out to the hub, and how many of them may be lines for the log.
 const FRAMES: usize = 4_096;
@@ -35,15 +33,17 @@ const LINES: usize = FRAMES / 2;
 /// Threads that calls run on.
 const THREADS: usize = 2;
 
-/// Serves until the hub is gone.
-pub(super) fn serve() -> ExitCode {
-    match begin() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&error);
-            ExitCode::FAILURE
-        }
+/// Serves until the hub is gone, and ends this process.
+pub(super) fn serve() -> ! {
+    end(&begin())
+}
+
+/// Ends this process; what still runs is not waited for.
+fn end(how: &io::Result<()>) -> ! {
+    if let Err(error) = how {
+        say(error);
     }
+    std::process::exit(i32::from(how.is_err()));
 }
 
 /// Says why it ends. The hub reads what a worker writes to standard error.
@@ -61,7 +61,7 @@ fn begin() -> io::Result<()> {
         let _heard = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
         let (mut from_hub, to_hub) = wire::of_this_process()?;
         let (out, written) = channel(FRAMES);
-        let writing = tokio::spawn(write(to_hub, written));
+        let writing = tokio::spawn(wire::send(to_hub, written));
         let hub = Hub(out);
         let Some(loaded) = load(&mut from_hub, &hub).await? else {
             drop(hub);
@@ -80,11 +80,8 @@ fn begin() -> io::Result<()> {
             plugin: Arc::default(),
         };
         let ended = worker.work(&loaded, &mut from_hub).await;
-        if let Err(error) = &ended {
-            say(error);
-        }
-        // What still runs is not waited for.
-        std::process::exit(i32::from(ended.is_err()));
+        // Before the worker is dropped, whose threads may never end.
+        end(&ended)
     })
 }
 
@@ -110,17 +107,6 @@ impl Hub {
             let _ = self.say(&ToHub::Log(record));
         }
     }
-}
-
-/// Sends what comes, as much at once as there is.
-async fn write(mut to: Writer, mut frames: Receiver<Vec<u8>>) -> io::Result<()> {
-    let mut together = Vec::new();
-    while frames.recv_many(&mut together, 64).await > 0 {
-        to.write_all(&together.concat()).await?;
-        to.flush().await?;
-        together.clear();
-    }
-    Ok(())
 }
 
 /// A library that is loaded, and what the hub wants to know of that.

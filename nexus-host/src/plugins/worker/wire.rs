@@ -4,14 +4,29 @@
 use std::io;
 use std::process::Stdio;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::Receiver;
 
 /// What comes from the other side.
 pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// What goes to the other side.
 pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Sends frames as they come, as much at once as there is.
+pub(super) async fn send(mut to: Writer, mut frames: Receiver<Vec<u8>>) -> io::Result<()> {
+    let mut together = Vec::new();
+    while frames.recv_many(&mut together, 64).await > 0 {
+        match together.as_slice() {
+            [one] => to.write_all(one).await?,
+            several => to.write_all(&several.concat()).await?,
+        }
+        to.flush().await?;
+        together.clear();
+    }
+    Ok(())
+}
 
 /// Starts a worker with an end of a wire in its hands.
 #[cfg(unix)]
