@@ -42,6 +42,7 @@ pub use suspicion::Flag;
 
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
+pub(crate) use rate_limit::{Bucket, Quota};
 pub(crate) use rejection::{cut_to, quoted, shortened};
 
 use auth::Auth;

@@ -14,7 +14,8 @@ use crate::config::Selector;
 use crate::observe::Tally;
 pub(super) use keyed::Keyed;
 pub use quota::Standing;
-pub(super) use quota::{Bucket, Quota, now};
+pub(super) use quota::now;
+pub(crate) use quota::{Bucket, Quota};
 
 /// The rates that hold for all clients: those of sources and types, and the one of the whole hub.
 pub(super) struct Rates {

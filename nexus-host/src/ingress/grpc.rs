@@ -23,7 +23,6 @@ use nexus_proto::nexus::v1 as wire;
 use nexus_proto::nexus::v1::hub_server::{Hub, HubServer};
 use prost::Message;
 use tokio::sync::watch;
-use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Status, Streaming};
 use tonic_health::pb::health_server::HealthServer;
@@ -33,7 +32,7 @@ use super::config::Config;
 use super::follower::{Follower, Next, Wanted};
 use super::http;
 use super::ports::Ports;
-use crate::admission::{ClientScope, Code, Rejection};
+use crate::admission::{ClientScope, Code, Rejection, Supplied};
 use crate::intake::{self, Receipt};
 use crate::observe::Passed;
 use door::Door;
@@ -102,7 +101,8 @@ impl Hub for HubService {
     ) -> Result<tonic::Response<wire::PublishResponse>, Status> {
         let client = client(&request)?;
         let (metadata, _, message) = request.into_parts();
-        let event = read(message, &metadata);
+        let trace = http::Trace::of(metadata.as_ref());
+        let event = read(message, trace.supplied());
         let receipt = self
             .ports
             .intake
@@ -132,7 +132,8 @@ impl Hub for HubService {
                     let expired = Rejection::new(Code::Unauthenticated, message);
                     return stream::iter(vec![Err(refusal::status(&expired))]);
                 }
-                let (read, broken) = until_broken(chunk, &metadata);
+                let trace = http::Trace::of((*metadata).as_ref());
+                let (read, broken) = until_broken(chunk, trace.supplied());
                 let broken = broken.map(|status| match refusal::unread(&status, most) {
                     Some(refused) => {
                         intake.count_refused(intake::Door::Grpc, refused.code());
@@ -197,10 +198,8 @@ fn client<T>(request: &Request<T>) -> Result<Arc<ClientScope>, Status> {
 }
 
 /// The event that a message holds. The trace of the call is its own, when it names none.
-fn read(message: wire::PublishRequest, metadata: &MetadataMap) -> Result<Event, Rejection> {
+fn read(message: wire::PublishRequest, supplied: Supplied<'_>) -> Result<Event, Rejection> {
     let mut event = events::read(message)?;
-    let trace = http::Trace::of(metadata.as_ref());
-    let supplied = trace.supplied();
     supplied.trace(&mut event.traceparent, &mut event.tracestate);
     Ok(event)
 }
@@ -233,12 +232,12 @@ fn chunks(
 /// The events of a chunk, up to the end of the stream if it breaks off.
 fn until_broken(
     chunk: Vec<Result<wire::PublishRequest, Status>>,
-    metadata: &MetadataMap,
+    supplied: Supplied<'_>,
 ) -> (Vec<Result<Event, Rejection>>, Option<Status>) {
     let mut events = Vec::with_capacity(chunk.len());
     for message in chunk {
         match message {
-            Ok(message) => events.push(read(message, metadata)),
+            Ok(message) => events.push(read(message, supplied)),
             Err(status) => return (events, Some(status)),
         }
     }

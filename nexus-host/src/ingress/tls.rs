@@ -108,9 +108,8 @@ pub fn check_files(config: &TlsConfig) -> Result<(), TlsError> {
 
 /// What a file holds, in short: times of changes are kept by those who copy and unpack files.
 fn content(path: Option<&Path>) -> Option<[u8; 32]> {
-    std::fs::read(path?)
-        .ok()
-        .map(|content| Sha256::digest(content).into())
+    let content = ordinary::read(path?, MAX_BYTES).ok()?;
+    Some(Sha256::digest(content).into())
 }
 
 fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {

@@ -382,17 +382,16 @@ fn check_token(client: &Client, issuers: &[String], section: &mut Section<'_, '_
 
 /// Whether signed requests are the client's only way in.
 fn signs_only(client: &Client) -> bool {
-    let unsigned = Client {
-        hmac: Vec::new(),
-        ..client.clone()
-    };
-    has_way_in(client) && !has_way_in(&unsigned)
+    !client.hmac.is_empty() && !has_unsigned_way_in(client)
 }
 
 fn has_way_in(client: &Client) -> bool {
+    !client.hmac.is_empty() || has_unsigned_way_in(client)
+}
+
+fn has_unsigned_way_in(client: &Client) -> bool {
     client.key_sha256.is_some()
         || !client.keys.is_empty()
-        || !client.hmac.is_empty()
         || client.jwt_subject.is_some()
         || client.certificate_sha256.is_some()
         || client.certificate_subject.is_some()

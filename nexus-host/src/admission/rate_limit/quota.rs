@@ -22,7 +22,7 @@ pub(in crate::admission) fn now() -> u64 {
 
 /// So many events per time, and so many at once.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::admission) struct Quota {
+pub(crate) struct Quota {
     /// Nanoseconds between two events, at least 1.
     interval: u64,
     burst: u32,
@@ -30,7 +30,7 @@ pub(in crate::admission) struct Quota {
 
 impl Quota {
     /// `rate` in events per second, above 0; `burst` one second's worth when it is not given.
-    pub(in crate::admission) fn new(rate: f64, burst: Option<u32>) -> Self {
+    pub(crate) fn new(rate: f64, burst: Option<u32>) -> Self {
         // Float casts saturate, so whatever was configured ends between the bounds.
         let interval = (NANOS as f64 / rate).round() as u64;
         let interval = interval.clamp(1, LONGEST_INTERVAL);
@@ -79,13 +79,13 @@ pub struct Standing {
 
 /// One rate's state.
 #[derive(Debug)]
-pub(in crate::admission) struct Bucket {
+pub(crate) struct Bucket {
     quota: Quota,
     full: AtomicU64,
 }
 
 impl Bucket {
-    pub(in crate::admission) fn new(quota: Quota) -> Self {
+    pub(crate) fn new(quota: Quota) -> Self {
         Self {
             quota,
             full: AtomicU64::new(0),
@@ -96,7 +96,7 @@ impl Bucket {
     ///
     /// # Errors
     /// How long to wait until there is one.
-    pub(in crate::admission) fn take(&self, now: u64) -> Result<(), Duration> {
+    pub(crate) fn take(&self, now: u64) -> Result<(), Duration> {
         let mut full = self.full.load(Ordering::Relaxed);
         loop {
             let then = self.quota.take(full, now)?;

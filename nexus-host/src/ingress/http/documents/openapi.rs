@@ -175,8 +175,7 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
     };
     let by_body: &[&str] = match one.body {
         None => &[],
-        Some(Body::Anything) => &["payload_too_large", "request_timeout"],
-        Some(Body::Events | Body::Selection) => &[
+        Some(_) => &[
             "malformed_json",
             "malformed_event",
             "payload_too_large",
@@ -184,7 +183,17 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
             "unsupported_media_type",
         ],
     };
-    let mut codes = [by_access, by_body, one.refusals].concat();
+    let by_events: &[&str] = match one.body {
+        None | Some(Body::Selection) => &[],
+        Some(Body::Events | Body::Anything) => &[
+            "contract_violation",
+            "unknown_type",
+            "queue_full",
+            "shutting_down",
+            "storage_unavailable",
+        ],
+    };
+    let mut codes = [by_access, by_body, by_events, one.refusals].concat();
     let mut seen = BTreeSet::new();
     codes.retain(|code| seen.insert(*code));
     codes

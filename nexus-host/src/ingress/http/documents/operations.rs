@@ -233,16 +233,7 @@ fn publish() -> Operation {
             "some of an array were refused",
             Content::Json(&["Results"]),
         )
-        .refuses(&[
-            "forbidden",
-            "conflict",
-            "contract_violation",
-            "unknown_type",
-            "rate_limited",
-            "queue_full",
-            "shutting_down",
-            "storage_unavailable",
-        ])
+        .refuses(&["conflict"])
 }
 
 fn handshake() -> Operation {
@@ -342,15 +333,7 @@ fn hooks() -> [Operation; 3] {
                 "forbidden",
                 "not_found",
                 "method_not_allowed",
-                "malformed_json",
-                "malformed_event",
-                "unsupported_media_type",
-                "contract_violation",
-                "unknown_type",
                 "rate_limited",
-                "queue_full",
-                "shutting_down",
-                "storage_unavailable",
                 "internal",
                 "unavailable",
             ])

@@ -1,43 +1,42 @@
 //! How many pings and pongs a client may send: receives each, answers whether it was one too many. They
 //! are work for the hub and bring it nothing; no client that means well comes near the bound.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
+
+use crate::admission::{Bucket, Quota};
 
 /// So many at once, when none came for a while.
 const MOST: u32 = 1_000;
 
-/// After so long there may be one more.
-const EACH: Duration = Duration::from_millis(10);
+/// So many a second after that.
+const PER_SECOND: f64 = 100.0;
 
 /// See the module.
 pub(super) struct Allowance {
-    /// When as many as may be at once may come again.
-    whole: Instant,
+    began: Instant,
+    bucket: Bucket,
 }
 
 impl Allowance {
     pub(super) fn new() -> Self {
         Self {
-            whole: Instant::now(),
+            began: Instant::now(),
+            bucket: Bucket::new(Quota::new(PER_SECOND, Some(MOST))),
         }
     }
 
     /// Takes in one, if it may come.
     pub(super) fn take(&mut self) -> bool {
-        let now = Instant::now();
-        let whole = self.whole.max(now) + EACH;
-        let may_come = whole - now <= EACH * MOST;
-        if may_come {
-            self.whole = whole;
-        }
-        may_come
+        let now = u64::try_from(self.began.elapsed().as_nanos());
+        // Centuries, which no socket lasts.
+        self.bucket.take(now.unwrap_or(u64::MAX / 4)).is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
