@@ -252,7 +252,7 @@ impl Dispatcher {
                         self.observer.accepted(event.event());
                     }
                     if settled.finished.is_some() {
-                        self.observer.finished(delivery.event.event_id);
+                        self.observer.finished(&delivery.event);
                     }
                 }));
                 if observed.is_err() {

@@ -276,26 +276,47 @@ impl Host {
         }
     }
 
-    /// Waits until nothing more is done for an event; `None` when it is unknown or forgotten.
+    /// Waits until nothing more is done for an event; `None` when it is unknown or forgotten. Of several
+    /// sources' events with this id it waits for the one accepted last.
     ///
     /// # Errors
     /// When the queue's storage does not work.
     pub async fn wait_processed(&self, event_id: Uuid) -> Result<Option<Journey>, Unavailable> {
-        let finished = self.completions.watch(event_id);
-        let journey = self.queue.journey(event_id).await?;
+        let Some(newest) = self.journey(event_id).await? else {
+            return Ok(None);
+        };
+        let source = newest.source;
+        let finished = self.completions.watch(&source, event_id);
+        // It may have ended before it was watched.
+        let journey = self.journey_of(&source, event_id).await?;
         if journey.as_ref().is_none_or(|one| one.finished_at.is_some()) {
             return Ok(journey);
         }
         finished.await;
-        self.queue.journey(event_id).await
+        self.journey_of(&source, event_id).await
     }
 
-    /// The way of an event so far; `None` when it is unknown or forgotten.
+    /// The way of an event so far; `None` when it is unknown or forgotten. Of several sources' events
+    /// with this id it is that of the one accepted last.
     ///
     /// # Errors
     /// When the queue's storage does not work.
     pub async fn journey(&self, event_id: Uuid) -> Result<Option<Journey>, Unavailable> {
-        self.queue.journey(event_id).await
+        self.queue.journey(event_id, Box::new(|_| true)).await
+    }
+
+    /// The way of a source's event so far; `None` when it is unknown or forgotten.
+    ///
+    /// # Errors
+    /// When the queue's storage does not work.
+    pub async fn journey_of(
+        &self,
+        source: &str,
+        event_id: Uuid,
+    ) -> Result<Option<Journey>, Unavailable> {
+        let source = source.to_owned();
+        let is_of_source = move |journey: &Journey| journey.source == source;
+        self.queue.journey(event_id, Box::new(is_of_source)).await
     }
 
     /// The dead letters that are meant, oldest first, a page at a time.

@@ -257,14 +257,16 @@ impl Intake {
             return Vec::new();
         }
         // Before the push: afterwards the event may be finished already.
-        let watch =
-            |event: &Admitted| watched.then(|| self.completions.watch(event.event().event_id));
+        let watch = |event: &Admitted| {
+            let event = event.event();
+            watched.then(|| self.completions.watch(&event.source, event.event_id))
+        };
         let watches: Vec<_> = events.iter().map(watch).collect();
         let kept = |event: &Admitted| (event.event().clone(), event.notice().cloned());
         let pushed: Vec<_> = events.iter().map(kept).collect();
         let report = self.queue.push(events).await;
-        for event_id in report.given_way {
-            self.observer.finished(event_id);
+        for event in report.given_way {
+            self.observer.finished(&event);
         }
         let with_events = report.answers.into_iter().zip(pushed).zip(watches);
         with_events

@@ -4,6 +4,7 @@
 //! Receives [`Admitted`] events, hands on [`Delivery`]s, and applies each [`Settlement`] as one.
 //! It never looks into a payload and never calls a plugin.
 
+mod by_id;
 pub mod config;
 mod droppable;
 #[cfg(any(test, feature = "fuzz"))]
@@ -17,9 +18,10 @@ mod work;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use nexus_plugin_api::StateWrite;
+use nexus_plugin_api::{Event, StateWrite};
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -37,6 +39,9 @@ pub use work::{
 
 /// A boxed future, as a backend behind `dyn` returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Says which of the events with one id are meant.
+pub type Meant = Box<dyn Fn(&Journey) -> bool + Send>;
 
 /// A backend. Every one passes the same conformance suite.
 ///
@@ -76,8 +81,13 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// what the backend held open is free for another process. Nothing can be asked of it then.
     fn close(&self) -> BoxFuture<'_, ()>;
 
-    /// The way of an event so far; `None` when it is unknown or forgotten.
-    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>>;
+    /// The way so far of the event accepted last with this id, of those that are meant: two sources
+    /// may use the same id. `None` when there is none, or it is forgotten.
+    fn journey(
+        &self,
+        event_id: Uuid,
+        of: Meant,
+    ) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>>;
 
     /// The dead letters that are meant, oldest first.
     fn dead_letters(
@@ -122,12 +132,12 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// What became of pushed events.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PushReport {
     /// One answer for each, in order.
     pub answers: Vec<Result<Pushed, PushError>>,
     /// Events that had to give way to them, and so ended without a settlement.
-    pub given_way: Vec<Uuid>,
+    pub given_way: Vec<Arc<Event>>,
 }
 
 /// What happened to a pushed event.

@@ -93,6 +93,8 @@ macro_rules! queue_conformance {
                 letters_of_one_event_are_taken_up_as_one
                 what_is_taken_up_again_does_not_give_way
                 an_id_used_twice_tells_of_the_event_accepted_last
+                a_forgotten_journey_takes_no_other_of_its_id_along
+                who_came_second_with_an_id_shares_it
             ]
             letters: [
                 letters_are_found_by_what_they_are
@@ -152,6 +154,7 @@ macro_rules! durable_queue_conformance {
                 lanes_and_priorities_keep_their_order
                 interrupted_work_keeps_its_lane
                 replayed_work_is_kept
+                a_shared_id_stays_shared
             ]
         }
     };
@@ -265,7 +268,7 @@ impl Rig<'_> {
         self.given_way
             .lock()
             .expect("no panic")
-            .extend(report.given_way);
+            .extend(report.given_way.iter().map(|event| event.event_id));
         report.answers.remove(0)
     }
 
@@ -294,7 +297,15 @@ impl Rig<'_> {
 
     /// The way of an event so far.
     pub async fn journey(&self, id: Uuid) -> Option<Journey> {
-        self.queue.journey(id).await.expect("it can be read")
+        let journey = self.queue.journey(id, Box::new(|_| true)).await;
+        journey.expect("it can be read")
+    }
+
+    /// The journey of a source's event.
+    pub async fn journey_of(&self, source: &'static str, id: Uuid) -> Option<Journey> {
+        let is_meant = move |journey: &Journey| journey.source == source;
+        let journey = self.queue.journey(id, Box::new(is_meant)).await;
+        journey.expect("it can be read")
     }
 
     /// Every dead letter.

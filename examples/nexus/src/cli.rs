@@ -218,6 +218,10 @@ pub(crate) struct Explain {
     #[arg(value_name = "EVENT_ID")]
     pub(crate) event_id: Uuid,
 
+    /// The event's source, when several sources use this id; otherwise the event accepted last is meant
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+
     #[command(flatten)]
     pub(crate) reach: Reach,
 }

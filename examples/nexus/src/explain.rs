@@ -15,7 +15,9 @@ use crate::output;
 pub(crate) async fn explain(common: &Common, options: &Explain) -> Result<(), Failure> {
     let hub = Hub::find(common, &options.reach)?;
     let id = options.event_id;
-    let journey = match hub.get(&format!("/v1/events/{id}")).await {
+    let source = options.source.iter();
+    let query: Vec<_> = source.map(|one| ("source", one.clone())).collect();
+    let journey = match hub.get_with(&format!("/v1/events/{id}"), &query).await {
         Ok(journey) => journey,
         Err(Trouble::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
             return Err(Failure::failed(format!(

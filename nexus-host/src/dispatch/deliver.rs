@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::port::Call;
 use super::retry::{DEFERRED, RetryPolicy};
@@ -269,7 +270,7 @@ impl Dispatcher {
             }
         };
         let limit = self.config.integration_timeout.get();
-        let key = format!("{}:{}", delivery.event.event_id, notify.number);
+        let key = format!("{}:{}", key_base(delivery), notify.number);
         let call = Call {
             event: &delivery.event,
             attempt: delivery.attempt,
@@ -394,6 +395,16 @@ struct Notify<'a> {
     integration: &'a str,
     target: Option<&'a str>,
     request: &'a RawJson,
+}
+
+/// What the idempotency keys of an event's effects begin with: its id, or one made of its source and id
+/// when another source's event has that id.
+fn key_base(delivery: &Delivery) -> Uuid {
+    let event = &delivery.event;
+    match delivery.id_is_shared {
+        false => event.event_id,
+        true => Uuid::new_v5(&event.event_id, event.source.as_bytes()),
+    }
 }
 
 /// The plugin's id in `plugin/name`.

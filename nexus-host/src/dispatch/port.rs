@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_plugin_api::{Event, NewEvent, Outcome, PluginError, RawJson, Reply};
-use uuid::Uuid;
 
 use crate::admission::Admitted;
 use crate::queue::BoxFuture;
@@ -72,5 +71,5 @@ pub trait Observer: Send + Sync + 'static {
     /// An event that followed from another was accepted.
     fn accepted(&self, event: &Arc<Event>);
     /// Nothing more will be done for an event.
-    fn finished(&self, event_id: Uuid);
+    fn finished(&self, event: &Event);
 }

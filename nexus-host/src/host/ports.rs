@@ -7,7 +7,6 @@ use chrono::Utc;
 use nexus_plugin_api::{
     Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
 };
-use uuid::Uuid;
 
 use crate::admission::{Admission, Code, Contracts, Offer, Origin, Rejection};
 use crate::dispatch::port::Observer;
@@ -31,8 +30,8 @@ impl Observer for News {
         self.tap.show(event);
     }
 
-    fn finished(&self, event_id: Uuid) {
-        self.completions.finish(event_id);
+    fn finished(&self, event: &Event) {
+        self.completions.finish(event);
     }
 }
 

@@ -12,7 +12,6 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
 use super::config::Grpc;
 use super::webhooks::{Webhook, Webhooks};
@@ -137,7 +136,7 @@ impl Observer for Tell {
         self.0.show(event);
     }
 
-    fn finished(&self, _: Uuid) {}
+    fn finished(&self, _: &Event) {}
 }
 
 /// A client whose key is its id.
@@ -238,13 +237,12 @@ impl Hub {
     /// Does what dispatch does with an event that nobody subscribes to.
     pub(super) async fn process_one(&self) {
         let delivery = self.queue.lease().await.unwrap();
-        let event_id = delivery.event.event_id;
         let settled = self
             .queue
             .settle(delivery.lease, Settlement::default())
             .await;
         assert!(settled.unwrap().finished.is_some());
-        self.completions.finish(event_id);
+        self.completions.finish(&delivery.event);
     }
 
     pub(super) async fn connect(&self) -> Connection {

@@ -3,12 +3,14 @@
 //! nothing for an event that nobody waits for.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use nexus_plugin_api::Event;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -23,6 +25,8 @@ pub struct Completions {
 
 #[derive(Debug)]
 struct Waiter {
+    /// The event's source: another's may have the same id.
+    source: String,
     number: u64,
     tell: oneshot::Sender<()>,
 }
@@ -32,34 +36,40 @@ struct Waiter {
 pub struct Watch {
     completions: Arc<Completions>,
     event_id: Uuid,
+    source: String,
     number: u64,
     told: oneshot::Receiver<()>,
 }
 
 impl Completions {
     /// Begins to wait for an event. Begin before the event is queued, or its end may be missed.
-    pub fn watch(self: &Arc<Self>, event_id: Uuid) -> Watch {
+    pub fn watch(self: &Arc<Self>, source: &str, event_id: Uuid) -> Watch {
         let (tell, told) = oneshot::channel();
         let mut waiting = self.lock();
         let waiters = waiting.entry(event_id).or_default();
         let number = waiters.last().map_or(0, |last| last.number + 1);
-        waiters.push(Waiter { number, tell });
+        waiters.push(Waiter {
+            source: source.to_owned(),
+            number,
+            tell,
+        });
         self.count.fetch_add(1, Ordering::Release);
         Watch {
             completions: self.clone(),
             event_id,
+            source: source.to_owned(),
             number,
             told,
         }
     }
 
     /// Tells everybody who waits for the event.
-    pub fn finish(&self, event_id: Uuid) {
+    pub fn finish(&self, event: &Event) {
         // A watch begins before its event is queued, so whoever finishes the event sees it.
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        let told = self.lock().remove(&event_id).unwrap_or_default();
+        let told = self.take(event);
         self.count.fetch_sub(told.len(), Ordering::Release);
         for waiter in told {
             // Whoever has gone in the meantime needs no news.
@@ -67,8 +77,28 @@ impl Completions {
         }
     }
 
+    fn take(&self, event: &Event) -> Vec<Waiter> {
+        let mut waiting = self.lock();
+        let Entry::Occupied(mut of_id) = waiting.entry(event.event_id) else {
+            return Vec::new();
+        };
+        let is_told = |waiter: &mut Waiter| waiter.source == event.source;
+        let told = of_id.get_mut().extract_if(.., is_told).collect();
+        if of_id.get().is_empty() {
+            of_id.remove();
+        }
+        told
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Vec<Waiter>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch {
+    /// The source of the event.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 }
 
@@ -99,6 +129,14 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nexus_plugin_api::RawJson;
+
+    fn event(source: &str, id: Uuid) -> Event {
+        Event {
+            event_id: id,
+            ..Event::new("test.event", source, RawJson::from_checked("{}"))
+        }
+    }
 
     fn left(completions: &Completions) -> (usize, usize) {
         let waiting = completions.lock().len();
@@ -109,15 +147,15 @@ mod tests {
     async fn everybody_who_waits_is_told_once() {
         let completions = Arc::new(Completions::default());
         let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
-        let (a, b) = (completions.watch(one), completions.watch(one));
-        let mut elsewhere = completions.watch(other);
-        completions.finish(one);
+        let (a, b) = (completions.watch("a", one), completions.watch("a", one));
+        let mut elsewhere = completions.watch("a", other);
+        completions.finish(&event("a", one));
         a.await;
         b.await;
         let mut asleep = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut elsewhere).poll(&mut asleep).is_pending());
         drop(elsewhere);
-        completions.finish(one);
+        completions.finish(&event("a", one));
         assert_eq!(left(&completions), (0, 0));
     }
 
@@ -126,17 +164,31 @@ mod tests {
         let completions = Arc::new(Completions::default());
         let id = Uuid::now_v7();
         let (a, b, c) = (
-            completions.watch(id),
-            completions.watch(id),
-            completions.watch(id),
+            completions.watch("a", id),
+            completions.watch("a", id),
+            completions.watch("a", id),
         );
         drop(b);
-        let d = completions.watch(id);
+        let d = completions.watch("a", id);
         drop(a);
         assert_eq!(left(&completions), (1, 2));
-        completions.finish(id);
+        completions.finish(&event("a", id));
         c.await;
         d.await;
+        assert_eq!(left(&completions), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_another_sources_event_is_not_told() {
+        let completions = Arc::new(Completions::default());
+        let id = Uuid::now_v7();
+        let (mut own, others) = (completions.watch("a", id), completions.watch("b", id));
+        completions.finish(&event("b", id));
+        others.await;
+        let mut asleep = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut own).poll(&mut asleep).is_pending());
+        completions.finish(&event("a", id));
+        own.await;
         assert_eq!(left(&completions), (0, 0));
     }
 }

@@ -15,7 +15,7 @@ impl Observer for Seen {
         self.0.lock().push(event.event_id);
     }
 
-    fn finished(&self, _: Uuid) {}
+    fn finished(&self, _: &Event) {}
 }
 
 fn intake(capacity: usize) -> (Intake, Arc<Seen>) {
@@ -96,7 +96,10 @@ async fn a_plugin_s_event_has_the_plugin_as_its_source() {
         .publish_new(Door::Plugin, new, Origin::Plugin("outlook"))
         .await
         .unwrap();
-    let journey = intake.queue().journey(published.event_id).await;
+    let journey = intake
+        .queue()
+        .journey(published.event_id, Box::new(|_| true))
+        .await;
     let journey = journey.unwrap().unwrap();
     assert_eq!(journey.source, "outlook");
 }

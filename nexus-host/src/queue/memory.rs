@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 use super::config::{Config, WhenFull};
 use super::{
-    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Page, PushError, PushReport,
-    Pushed, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
+    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
+    PushReport, Pushed, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
 };
 use crate::admission::Admitted;
 use state::{Found, State, Wake};
@@ -217,8 +217,12 @@ impl Queue for MemoryQueue {
         Box::pin(ready(()))
     }
 
-    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
-        Box::pin(ready(Ok(self.state.lock().journey(event_id))))
+    fn journey(
+        &self,
+        event_id: Uuid,
+        of: Meant,
+    ) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
+        Box::pin(ready(Ok(self.state.lock().journey(event_id, &of))))
     }
 
     fn dead_letters(

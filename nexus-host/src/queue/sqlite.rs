@@ -40,8 +40,8 @@ use uuid::Uuid;
 
 use super::config::{Config, WhenFull};
 use super::{
-    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Page, PushError, PushReport,
-    Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
+    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
+    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
 };
 use crate::admission::Admitted;
 use attempting::Attempting;
@@ -325,8 +325,12 @@ impl Queue for SqliteQueue {
         })
     }
 
-    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
-        self.read(move |desk, shared| desk.journey(event_id, &shared.ready))
+    fn journey(
+        &self,
+        event_id: Uuid,
+        of: Meant,
+    ) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
+        self.read(move |desk, shared| desk.journey(event_id, &of, &shared.ready))
     }
 
     fn dead_letters(

@@ -54,6 +54,9 @@ pub struct Delivery {
     pub errors: Vec<Failure>,
     /// When the event was accepted.
     pub accepted_at: DateTime<Utc>,
+    /// Whether another source had used the event's id when it was accepted. An idempotency key made
+    /// of the id alone would be that event's.
+    pub id_is_shared: bool,
 }
 
 /// Identifies a lease within its queue.

@@ -2,7 +2,9 @@
 
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
-use nexus_host::queue::{Config, Delivery, EventStatus, Grave, Journey, Pushed, Settlement, Step};
+use nexus_host::queue::{
+    Config, Delivery, EventStatus, Grave, Journey, Pushed, Settlement, Step, Work,
+};
 use nexus_plugin_api::{Event, RawJson};
 use semver::Version;
 use uuid::Uuid;
@@ -435,5 +437,81 @@ pub async fn an_id_used_twice_tells_of_the_event_accepted_last(backend: &Backend
         rig.ack(&delivery).await;
         let journey = rig.journey(id).await.expect("it is kept");
         assert_eq!(journey.source, "b");
+        for source in ["a", "b"] {
+            let journey = rig.journey_of(source, id).await.expect("it is kept");
+            assert_eq!(journey.source, source);
+        }
+        assert!(rig.journey_of("c", id).await.is_none());
+    }
+}
+
+/// Journeys of one id are forgotten each on its own, the oldest first.
+pub async fn a_forgotten_journey_takes_no_other_of_its_id_along(backend: &Backend) {
+    let config = Config {
+        journal_capacity: 2,
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let one = event("s0", 0);
+    let id = one.event_id;
+    rig.put([one.clone()]).await;
+    rig.ack(&rig.lease().await).await;
+    for (source, sources_kept) in [("s1", &["s0", "s1"][..]), ("s2", &["s1", "s2"])] {
+        let mut other = event(source, 0);
+        other.event_id = id;
+        rig.put([other]).await;
+        rig.ack(&rig.lease().await).await;
+        for source in ["s0", "s1", "s2"] {
+            let is_kept = rig.journey_of(source, id).await.is_some();
+            assert_eq!(is_kept, sources_kept.contains(&source), "{source}");
+        }
+    }
+}
+
+/// The second source that comes with an id shares it, the first does not; and it stays so through
+/// retries, death and replay.
+pub async fn who_came_second_with_an_id_shares_it(backend: &Backend) {
+    let config = Config {
+        dedup_window: backend.span(4),
+        ..Config::default()
+    };
+    let rig = backend.rig(config).await;
+    let (first, mut second) = two_of_one_id(&rig).await;
+    rig.ack(&first).await;
+    assert!(!first.id_is_shared);
+    let own = Uuid::now_v7();
+    for _ in 0..2 {
+        assert!(second.id_is_shared, "{:?}", second.work);
+        rig.settle(&second, nack(rig.units(1), Some(failure("no"))))
+            .await;
+        rig.pass(11).await;
+        second = rig.lease().await;
+    }
+    let grave = Grave {
+        work: Work::Route,
+        reason: "for_a_test".to_owned(),
+        errors: Vec::new(),
+    };
+    let with = Settlement {
+        dead: vec![grave],
+        ..Settlement::default()
+    };
+    rig.settle(&second, with).await;
+    let letter = rig.dead_letters().await.remove(0).id;
+    assert_eq!(rig.queue.replay(vec![letter]).await, Ok(vec![letter]));
+    let again = rig.lease().await;
+    assert!(again.id_is_shared, "taken up again");
+    rig.ack(&again).await;
+
+    // Whoever comes with its own id again, after the window, shares it with nobody.
+    for _ in 0..2 {
+        rig.pass(41).await;
+        let mut alone = event("a", 2);
+        alone.event_id = own;
+        rig.put([alone.clone()]).await;
+        assert!(is_duplicate(&rig.push(alone).await));
+        let delivery = rig.lease().await;
+        assert!(!delivery.id_is_shared);
+        rig.ack(&delivery).await;
     }
 }

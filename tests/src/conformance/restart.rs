@@ -172,6 +172,32 @@ pub async fn a_settlement_is_kept_whole(backend: &Backend) {
     );
 }
 
+/// Whether an event shares its id is known of those that came before, and stays known.
+pub async fn a_shared_id_stays_shared(backend: &Backend) {
+    let mut rig = backend.rig(Config::default()).await;
+    let one = event("a", 0);
+    let mut other = event("b", 1);
+    other.event_id = one.event_id;
+    rig.put([one]).await;
+    rig.restart().await;
+    rig.put([other]).await;
+    rig.restart().await;
+    let (first, second) = (rig.lease().await, rig.lease().await);
+    assert_eq!((first.id_is_shared, second.id_is_shared), (false, true));
+    settle_with_everything(&rig, &second).await;
+    rig.restart().await;
+    let letters: Vec<_> = rig.dead_letters().await.iter().map(|one| one.id).collect();
+    rig.queue.replay(letters).await.expect("they can be");
+    rig.restart().await;
+    rig.pass(21).await;
+    for _ in 0..4 {
+        let delivery = rig.lease().await;
+        let is_other = delivery.event.source == "b";
+        let own = delivery.event.event_id == first.event.event_id;
+        assert_eq!(delivery.id_is_shared, is_other && own, "{delivery:?}");
+    }
+}
+
 /// Journeys, dead letters and the state of plugins read as before, and so do the figures.
 pub async fn what_is_remembered_reads_the_same(backend: &Backend) {
     let mut rig = backend.rig(Config::default()).await;

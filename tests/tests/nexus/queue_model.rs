@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
 use nexus_host::queue::{
-    Clock, Config, DeadLetter, Delivery, FollowUp, Grave, Lease, LetterFilter, MemoryQueue, Page,
-    Pushed, Queue, SettleError, Settlement, SqliteQueue, Verdict, Work,
+    Clock, Config, DeadLetter, Delivery, FollowUp, Grave, Journey, Lease, LetterFilter,
+    MemoryQueue, Page, Pushed, Queue, SettleError, Settlement, SqliteQueue, Verdict, Work,
 };
 use nexus_plugin_api::{Event, Priority, StateWrite};
 use nexus_tests::conformance::{effect, failure};
@@ -368,7 +368,12 @@ impl<'a> Pair<'a> {
         let is_new = |answer: Result<Pushed, _>| answer.map(|pushed| pushed == Pushed::Accepted);
         let found: Vec<_> = report.answers.into_iter().map(is_new).collect();
         assert_eq!(found, expected);
-        assert_eq!(report.given_way, given_way);
+        let told: Vec<_> = report
+            .given_way
+            .iter()
+            .map(|event| event.event_id)
+            .collect();
+        assert_eq!(told, given_way);
     }
 
     /// Leases once. Says whether there was something.
@@ -441,10 +446,12 @@ impl<'a> Pair<'a> {
             .model
             .events
             .iter()
-            .map(|known| (known.event.event_id, known))
+            .map(|known| ((known.event.event_id, known.event.source.clone()), known))
             .collect();
-        for (id, known) in newest {
-            let journey = self.queue.journey(id).await.expect("it can be read");
+        for ((id, source), known) in newest {
+            let is_meant = move |journey: &Journey| journey.source == source;
+            let journey = self.queue.journey(id, Box::new(is_meant)).await;
+            let journey = journey.expect("it can be read");
             let journey = journey.expect("it is known");
             assert_eq!(
                 (journey.status, &journey.source),

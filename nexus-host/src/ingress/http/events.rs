@@ -382,13 +382,19 @@ async fn outcome(
     deadline: Instant,
 ) -> Option<Journey> {
     let watch = receipt.watch.take()?;
-    let queue = shared.ports.intake.queue();
-    // Another source may have used the same id.
+    let source = watch.source().to_owned();
+    let journey = async || {
+        let source = source.clone();
+        let is_meant = move |journey: &Journey| journey.source == source;
+        let queue = shared.ports.intake.queue();
+        let journey = queue.journey(receipt.event_id, Box::new(is_meant)).await;
+        // Whoever cannot be told the outcome for the moment is told that the event is in.
+        journey.ok().flatten()
+    };
     let is_finished = |journey: &Journey| within_reach(client, journey) && is_finished(journey);
     // A duplicate may have been finished, and forgotten, long before anybody watched.
     if receipt.first_accepted_at.is_some() {
-        // Whoever cannot be told the outcome for the moment is told that the event is in.
-        let journey = queue.journey(receipt.event_id).await.ok()??;
+        let journey = journey().await?;
         if is_finished(&journey) {
             return Some(journey);
         }
@@ -399,8 +405,7 @@ async fn outcome(
         () = sleep_until(deadline) => return None,
         () = shared.stopped() => return None,
     }
-    let journey = queue.journey(receipt.event_id).await.ok()?;
-    journey.filter(is_finished)
+    journey().await.filter(is_finished)
 }
 
 fn within_reach(client: &ClientScope, journey: &Journey) -> bool {
@@ -411,7 +416,8 @@ fn is_finished(journey: &Journey) -> bool {
     matches!(journey.status, EventStatus::Processed | EventStatus::Dead)
 }
 
-/// `GET /v1/events/{id}`. An event out of the client's reach is answered as one that is unknown.
+/// `GET /v1/events/{id}`: of several sources' events with this id, the one accepted last; with
+/// `?source=`, that source's. An event out of the client's reach is answered as one that is unknown.
 pub(super) async fn journey(
     Extracted(shared): State,
     Path(id): Path<String>,
@@ -424,8 +430,14 @@ pub(super) async fn journey(
         Problem::not_found(detail)
     };
     let id = Uuid::try_parse(&id).map_err(|_| unknown())?;
-    let journey = shared.ports.intake.queue().journey(id).await?;
-    let journey = journey.filter(|journey| within_reach(&client, journey));
+    let [source, _] = known(head.uri.query(), ["source", "access_token"])?;
+    let source = source.map(Cow::into_owned);
+    let is_meant = move |journey: &Journey| {
+        let source = source.as_deref();
+        source.is_none_or(|source| journey.source == source) && within_reach(&client, journey)
+    };
+    let queue = shared.ports.intake.queue();
+    let journey = queue.journey(id, Box::new(is_meant)).await?;
     let journey = journey.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &journey).into_response())
 }

@@ -8,10 +8,19 @@ use super::records::RecordKey;
 use crate::queue::work::size;
 use crate::queue::{DeadLetter, LetterFilter, Page};
 
-/// The dead letters, oldest first, each with the record that its event has or had.
+/// A dead letter, and what the queue knows of its event beside.
+#[derive(Debug)]
+pub(super) struct Buried {
+    /// The record that the event has or had.
+    pub(super) record: RecordKey,
+    pub(super) id_is_shared: bool,
+    pub(super) letter: DeadLetter,
+}
+
+/// The dead letters, oldest first.
 #[derive(Debug)]
 pub(super) struct Graves {
-    letters: VecDeque<(RecordKey, DeadLetter)>,
+    letters: VecDeque<Buried>,
     bytes: u64,
     capacity: usize,
     max_bytes: u64,
@@ -28,7 +37,8 @@ impl Graves {
     }
 
     /// Keeps a letter. The oldest make room for it.
-    pub(super) fn push(&mut self, record: RecordKey, letter: DeadLetter) {
+    pub(super) fn push(&mut self, buried: Buried) {
+        let letter = &buried.letter;
         tracing::warn!(
             event_id = %letter.event.event_id,
             dead_letter = %letter.id,
@@ -36,11 +46,11 @@ impl Graves {
             "work on an event goes to the dead letters"
         );
         self.bytes += size(&letter.event);
-        self.letters.push_back((record, letter));
+        self.letters.push_back(buried);
         while self.letters.len() > 1
             && (self.letters.len() > self.capacity || self.bytes > self.max_bytes)
         {
-            let Some((_, oldest)) = self.letters.pop_front() else {
+            let Some(Buried { letter: oldest, .. }) = self.letters.pop_front() else {
                 return;
             };
             self.bytes -= size(&oldest.event);
@@ -59,23 +69,24 @@ impl Graves {
     }
 
     /// Takes out those of these letters that are there.
-    pub(super) fn take(&mut self, wanted: &[Uuid]) -> Vec<(RecordKey, DeadLetter)> {
+    pub(super) fn take(&mut self, wanted: &[Uuid]) -> Vec<Buried> {
         let wanted: HashSet<&Uuid> = wanted.iter().collect();
         let all = std::mem::take(&mut self.letters);
         let (taken, kept): (Vec<_>, Vec<_>) = all
             .into_iter()
-            .partition(|(_, one)| wanted.contains(&one.id));
+            .partition(|one| wanted.contains(&one.letter.id));
         self.letters = kept.into();
-        self.bytes -= taken.iter().map(|(_, one)| size(&one.event)).sum::<u64>();
+        let bytes = taken.iter().map(|one| size(&one.letter.event));
+        self.bytes -= bytes.sum::<u64>();
         taken
     }
 
     /// Those that are meant, oldest first.
     pub(super) fn select(&self, filter: &LetterFilter, page: Page) -> Vec<DeadLetter> {
         let begin = page.after.map_or(0, |after| {
-            self.letters.partition_point(|(_, one)| one.id <= after)
+            self.letters.partition_point(|one| one.letter.id <= after)
         });
-        let rest = self.letters.range(begin..).map(|(_, one)| one);
+        let rest = self.letters.range(begin..).map(|one| &one.letter);
         let meant = rest.filter(|one| filter.matches(one));
         meant.take(page.limit).cloned().collect()
     }

@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
-use semver::Version;
 use uuid::Uuid;
 
-use crate::admission::Flag;
+use crate::queue::by_id::ById;
 use crate::queue::journal::{MAX_LINES, is_parked_again, outstanding};
 use crate::queue::schedule::LaneKey;
-use crate::queue::work::{first_steps, size};
-use crate::queue::{DeadLetter, EventStatus, JournalLine, Journey, Step, Work};
+use crate::queue::work::size;
+use crate::queue::{EventStatus, JournalLine, Journey, Meant, Step, Work};
 
 /// Names a record. An event id alone does not: two sources may use the same one.
 pub(super) type RecordKey = u64;
@@ -28,6 +27,7 @@ const SPARE_PLACES: usize = 64;
 pub(super) struct Record {
     pub(super) event: Arc<Event>,
     pub(super) accepted_at: DateTime<Utc>,
+    pub(super) id_is_shared: bool,
     pub(super) lane: Option<LaneKey>,
     /// Deliveries that keep the lane busy.
     pub(super) in_lane: usize,
@@ -42,6 +42,27 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// That of an event with one unit of work.
+    pub(super) fn new(
+        event: Arc<Event>,
+        accepted_at: DateTime<Utc>,
+        id_is_shared: bool,
+        lane: Option<LaneKey>,
+    ) -> Self {
+        Self {
+            event,
+            accepted_at,
+            id_is_shared,
+            lane,
+            in_lane: 0,
+            dead: 0,
+            open: 1,
+            delayed: 0,
+            started: false,
+            lines: Vec::new(),
+        }
+    }
+
     pub(super) fn note(&mut self, step: Step) {
         self.started |= matches!(step, Step::Leased);
         let line = JournalLine {
@@ -97,7 +118,7 @@ pub(super) struct Records {
     by_age: VecDeque<(u64, RecordKey)>,
     finishes: u64,
     keep_finished: usize,
-    newest_by_id: HashMap<Uuid, RecordKey>,
+    by_id: ById<RecordKey>,
     next: RecordKey,
 }
 
@@ -112,33 +133,18 @@ impl Records {
             by_age: VecDeque::new(),
             finishes: 0,
             keep_finished,
-            newest_by_id: HashMap::new(),
+            by_id: ById::default(),
             next: 0,
         }
     }
 
-    /// Opens the record of an event, with one unit of work.
+    /// Keeps the record of an event that was taken in with these steps.
     pub(super) fn open(
         &mut self,
-        event: Arc<Event>,
-        sent_as: Option<&Version>,
-        flags: &[Flag],
-        lane: Option<LaneKey>,
-        accepted_at: DateTime<Utc>,
+        mut record: Record,
+        steps: impl Iterator<Item = Step>,
     ) -> RecordKey {
-        let version = event.contract_version.clone();
-        let steps = first_steps(sent_as.cloned(), version, flags.to_vec());
-        let mut record = Record {
-            event,
-            accepted_at,
-            lane,
-            in_lane: 0,
-            dead: 0,
-            open: 1,
-            delayed: 0,
-            started: false,
-            lines: Vec::with_capacity(4),
-        };
+        record.lines.reserve_exact(4);
         steps.for_each(|step| record.note(step));
         self.next += 1;
         self.insert(self.next, record);
@@ -147,18 +153,14 @@ impl Records {
 
     fn insert(&mut self, key: RecordKey, record: Record) {
         self.open_bytes += size(&record.event);
-        let newest = self.newest_by_id.entry(record.event.event_id);
-        let newest = newest.or_insert(key);
-        *newest = key.max(*newest);
+        self.by_id.insert(record.event.event_id, key);
         self.open.insert(key, record);
     }
 
-    /// Gives the event of a dead letter one more unit of work. Its journey goes on, as far as it is
-    /// remembered.
-    pub(super) fn reopen(&mut self, key: RecordKey, letter: &DeadLetter, lane: Option<LaneKey>) {
-        let step = Step::Replayed {
-            dead_letter: letter.id,
-        };
+    /// Takes up the work of a dead letter: its event has one more unit. Its journey goes on, as far as
+    /// it is remembered; `anew` is its record if it has none any more.
+    pub(super) fn reopen(&mut self, key: RecordKey, anew: Record, dead_letter: Uuid, work: &Work) {
+        let step = Step::Replayed { dead_letter };
         self.add_work(key);
         if let Some(record) = self.open.get_mut(&key) {
             record.dead = record.dead.saturating_sub(1);
@@ -172,15 +174,10 @@ impl Records {
         lines.truncate(MAX_LINES - 1);
         let was_taken_up = |line: &JournalLine| matches!(line.step, Step::Leased);
         let mut record = Record {
-            event: letter.event.clone(),
-            accepted_at: letter.accepted_at,
-            lane,
-            in_lane: 0,
             dead: dead.saturating_sub(1),
-            open: 1,
-            delayed: 0,
-            started: letter.work != Work::Route || lines.iter().any(was_taken_up),
+            started: *work != Work::Route || lines.iter().any(was_taken_up),
             lines,
+            ..anew
         };
         record.note(step);
         self.insert(key, record);
@@ -255,10 +252,8 @@ impl Records {
             if self.finished.get(&key).is_none_or(|(at, _)| *at != finish) {
                 continue;
             }
-            if let Some((_, journey)) = self.finished.remove(&key)
-                && self.newest_by_id.get(&journey.event_id) == Some(&key)
-            {
-                self.newest_by_id.remove(&journey.event_id);
+            if let Some((_, journey)) = self.finished.remove(&key) {
+                self.by_id.remove(journey.event_id, key);
             }
         }
     }
@@ -271,12 +266,13 @@ impl Records {
         }
     }
 
-    pub(super) fn journey(&self, event_id: Uuid) -> Option<Journey> {
-        let key = self.newest_by_id.get(&event_id)?;
-        match self.open.get(key) {
+    pub(super) fn journey(&self, event_id: Uuid, of: &Meant) -> Option<Journey> {
+        let journey = |key| match self.open.get(&key) {
             Some(record) => Some(record.journey()),
-            None => self.finished.get(key).map(|(_, journey)| journey.clone()),
-        }
+            None => self.finished.get(&key).map(|(_, journey)| journey.clone()),
+        };
+        let mut journeys = self.by_id.newest_first(event_id).filter_map(journey);
+        journeys.find(|journey| of(journey))
     }
 
     /// Events with work left.
@@ -307,19 +303,11 @@ mod tests {
     #[test]
     fn a_journey_that_goes_on_again_and_again_leaves_no_trail_of_places() {
         let mut records = Records::new(10);
-        let other = records.open(event(), None, &[], None, Utc::now());
+        let record = || Record::new(event(), Utc::now(), false, None);
+        let other = records.open(record(), std::iter::once(Step::Accepted));
         records.end_work(other);
-        let letter = DeadLetter {
-            id: Uuid::now_v7(),
-            at: Utc::now(),
-            event: event(),
-            accepted_at: Utc::now(),
-            work: Work::Route,
-            reason: "x".to_owned(),
-            errors: Vec::new(),
-        };
         for _ in 0..1_000 {
-            records.reopen(other, &letter, None);
+            records.reopen(other, record(), Uuid::now_v7(), &Work::Route);
             records.end_work(other);
         }
         assert_eq!(records.finished.len(), 1);

@@ -5,24 +5,25 @@
 mod settle;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::Utc;
 use nexus_plugin_api::{Event, Priority};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::graves::Graves;
+use super::graves::{Buried, Graves};
 use super::plugin_state::PluginState;
-use super::records::{RecordKey, Records};
+use super::records::{Record, RecordKey, Records};
 use super::seen::Seen;
 use crate::admission::Admitted;
 use crate::queue::config::{Config, WhenFull};
 use crate::queue::droppable::Droppable;
 use crate::queue::schedule::{LaneKey, Place, Schedule};
-use crate::queue::work::{lane_of, size};
+use crate::queue::work::{first_steps, lane_of, size};
 use crate::queue::{
-    DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Page, PushError, Pushed,
-    QueueStats, Step, Work,
+    DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Meant, Page, PushError,
+    Pushed, QueueStats, Step, Work,
 };
 
 /// One unit of work and what happened to it so far.
@@ -59,7 +60,7 @@ pub(super) struct State {
     accepted: u64,
     finished: u64,
     /// Events that gave way to what is being pushed.
-    given_way: Vec<Uuid>,
+    given_way: Vec<Arc<Event>>,
     intake_closed: bool,
     leasing_closed: bool,
 }
@@ -181,27 +182,30 @@ impl State {
             reason: "queue_full".to_owned(),
             errors: task.errors,
         };
-        let event_id = record.event.event_id;
+        let event = record.event.clone();
         self.bury(task.record, grave);
         self.end_task(task.record, wake);
-        self.given_way.push(event_id);
+        self.given_way.push(event);
     }
 
     /// Events that gave way since the last call.
-    pub(super) fn take_given_way(&mut self) -> Vec<Uuid> {
+    pub(super) fn take_given_way(&mut self) -> Vec<Arc<Event>> {
         std::mem::take(&mut self.given_way)
     }
 
     /// Takes an event in, room or not: events that follow from accepted ones are never refused.
     fn accept(&mut self, event: &Admitted, now: Instant, wake: &mut Wake) {
-        let (sent_as, flags) = (event.sent_as(), event.flags());
+        let (sent_as, flags) = (event.sent_as().cloned(), event.flags().to_vec());
         let event = event.event().clone();
         let accepted_at = Utc::now();
-        self.seen.insert(&event, now, accepted_at);
+        let id_is_shared = self.seen.insert(&event, now, accepted_at);
         self.accepted += 1;
         let lane = self.lane(&event);
         let (priority, bytes) = (event.priority, size(&event));
-        let record = self.records.open(event, sent_as, flags, lane, accepted_at);
+        let version = event.contract_version.clone();
+        let record = Record::new(event, accepted_at, id_is_shared, lane);
+        let steps = first_steps(sent_as, version, flags);
+        let record = self.records.open(record, steps);
         if let Some(place) = self.await_turn(record, Work::Route, wake) {
             self.droppable.insert(place, priority, bytes);
         }
@@ -229,9 +233,15 @@ impl State {
     /// again: somebody has asked for it.
     pub(super) fn replay(&mut self, letters: &[Uuid], wake: &mut Wake) -> Vec<Uuid> {
         let mut replayed = Vec::new();
-        for (key, letter) in self.graves.take(letters) {
+        for Buried {
+            record: key,
+            id_is_shared,
+            letter,
+        } in self.graves.take(letters)
+        {
             let lane = self.lane(&letter.event);
-            self.records.reopen(key, &letter, lane);
+            let record = Record::new(letter.event, letter.accepted_at, id_is_shared, lane);
+            self.records.reopen(key, record, letter.id, &letter.work);
             self.await_turn(key, letter.work, wake);
             replayed.push(letter.id);
         }
@@ -241,7 +251,7 @@ impl State {
     /// Deletes dead letters. Answers which there were.
     pub(super) fn purge(&mut self, letters: &[Uuid]) -> Vec<Uuid> {
         let purged = self.graves.take(letters);
-        purged.iter().map(|(_, letter)| letter.id).collect()
+        purged.iter().map(|buried| buried.letter.id).collect()
     }
 
     fn enqueue(
@@ -308,6 +318,7 @@ impl State {
             attempt: task.attempt,
             errors: task.errors.clone(),
             accepted_at: record.accepted_at,
+            id_is_shared: record.id_is_shared,
         };
         self.leased.insert(lease, Leased { task, in_lane });
         Some(delivery)
@@ -332,8 +343,8 @@ impl State {
         self.is_at_rest() && self.waiting.is_empty() && next_due.is_none_or(|due| due > until)
     }
 
-    pub(super) fn journey(&self, event_id: Uuid) -> Option<Journey> {
-        self.records.journey(event_id)
+    pub(super) fn journey(&self, event_id: Uuid, of: &Meant) -> Option<Journey> {
+        self.records.journey(event_id, of)
     }
 
     pub(super) fn dead_letters(&self, filter: &LetterFilter, page: Page) -> Vec<DeadLetter> {

@@ -1,21 +1,21 @@
-//! Where a finished event's journey is found: the newest of each id.
-
-use std::collections::HashMap;
+//! Where a finished event's journey is found.
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-/// Numbers of journeys by the ids of their events, as many as journeys are kept. Of several events
-/// with the same id it knows the one accepted last. It may name one that is not there, or not yet:
-/// who looks has to compare the id.
-#[derive(Debug)]
-pub(super) struct Finished(Mutex<HashMap<Uuid, Found>>);
+use crate::queue::by_id::ById;
 
+/// Numbers of journeys by the ids of their events, as many as journeys are kept. It may name one that is
+/// not there, or not yet: who looks has to compare the id.
+#[derive(Debug)]
+pub(super) struct Finished(Mutex<ById<Found>>);
+
+/// One that was accepted later sorts after one that was accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Found {
-    place: i64,
-    seq: i64,
+pub(super) struct Found {
+    pub(super) place: i64,
+    pub(super) seq: i64,
 }
 
 impl Finished {
@@ -27,26 +27,31 @@ impl Finished {
             let (place, seq) = (row.get(1)?, row.get(2)?);
             Ok((id, Found { place, seq }))
         })?;
-        Ok(Self(Mutex::new(rows.collect::<rusqlite::Result<_>>()?)))
-    }
-
-    pub(super) fn insert(&self, id: Uuid, place: i64, seq: i64) {
-        let new = Found { place, seq };
-        let mut numbers = self.0.lock();
-        let newest = numbers.entry(id).or_insert(new);
-        *newest = new.max(*newest);
-    }
-
-    pub(super) fn find(&self, id: Uuid) -> Option<i64> {
-        self.0.lock().get(&id).map(|found| found.seq)
-    }
-
-    /// Forgets a journey, unless a newer one has the same id.
-    pub(super) fn remove(&self, id: Uuid, seq: i64) {
-        let mut numbers = self.0.lock();
-        if numbers.get(&id).is_some_and(|found| found.seq == seq) {
-            numbers.remove(&id);
+        let mut found = ById::default();
+        for row in rows {
+            let (id, one) = row?;
+            found.insert(id, one);
         }
+        Ok(Self(Mutex::new(found)))
+    }
+
+    /// An event has finished; again, when its journey had gone on.
+    pub(super) fn insert(&self, id: Uuid, found: Found) {
+        let mut all = self.0.lock();
+        let before = all.newest_first(id).find(|one| one.place == found.place);
+        if let Some(before) = before {
+            all.remove(id, before);
+        }
+        all.insert(id, found);
+    }
+
+    /// Those of an id, the one accepted last first.
+    pub(super) fn find(&self, id: Uuid) -> Vec<Found> {
+        self.0.lock().newest_first(id).collect()
+    }
+
+    pub(super) fn remove(&self, id: Uuid, found: Found) {
+        self.0.lock().remove(id, found);
     }
 
     pub(super) fn len(&self) -> usize {

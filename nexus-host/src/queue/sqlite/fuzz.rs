@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::attempting::{self, Mark};
-use super::rows::{self, Stored, WorkColumns};
+use super::rows::{self, Beside, Stored, WorkColumns};
 use super::totals::Totals;
 use crate::fuzz::parts;
 
@@ -53,7 +53,7 @@ fn head(column: &str) {
     };
     // What has marks must say so in its journal, and everything else begins in one way.
     assert!(first_lines.is_ok_and(|lines| (1..=3).contains(&lines.len())));
-    let written = rows::head(&event, None, &[]).expect("it can be written");
+    let written = rows::head(&event, &Beside::default()).expect("it can be written");
     let again = Stored::with_head(&written).into_event();
     assert_eq!(again.ok(), Some(event));
 }

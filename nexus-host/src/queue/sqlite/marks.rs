@@ -1,9 +1,10 @@
 //! Marks against duplicates: which events were accepted within the window.
 //!
-//! On disk 128 bits of SHA-256 over source and id, in order of acceptance; in memory half of them,
-//! to find the row: 16 bytes a mark, bounded by the configured number.
+//! On disk 128 bits of SHA-256, in order of acceptance; in memory half of them, to find the row, and how
+//! many begin like an id: 24 bytes a mark, bounded by the configured number.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use nexus_plugin_api::Event;
 use rusqlite::types::ValueRef;
@@ -13,7 +14,10 @@ use sha2::{Digest, Sha256};
 use super::sum;
 use super::totals::Totals;
 
-/// Source and id, hashed.
+/// The first 32 bits of an id's hash. Two ids may have the same.
+type Beginning = u32;
+
+/// A hash of the id, 32 bits of it, and then one of id and source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Print {
     low: i64,
@@ -24,10 +28,12 @@ impl Print {
     fn of(event: &Event) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(event.event_id.as_bytes());
+        let of_id = hasher.clone().finalize();
         hasher.update(event.source.as_bytes());
-        let digest = hasher.finalize();
+        let mut print = hasher.finalize();
+        print[4..8].copy_from_slice(&of_id[..4]);
         let half = |from: usize| {
-            let bytes = std::array::from_fn(|index| digest[from + index]);
+            let bytes = std::array::from_fn(|index| print[from + index]);
             i64::from_le_bytes(bytes)
         };
         Self {
@@ -37,11 +43,24 @@ impl Print {
     }
 }
 
+/// That of the id in the first half of a print.
+fn beginning(low: i64) -> Beginning {
+    (low.cast_unsigned() >> 32) as Beginning
+}
+
+/// How an event was marked.
+pub(super) struct Marked {
+    /// Whether another source's event with the same id is remembered, or, rarely, seems to be.
+    pub(super) id_is_shared: bool,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Marks {
     /// The newest mark whose print begins so.
     rows: HashMap<i64, i64>,
+    /// How many of those, and of the fresh ones, begin with an id.
+    ids: HashMap<Beginning, u32>,
     /// Marks of the transaction under way, with their numbers and times.
     fresh: HashMap<Print, (i64, i64)>,
     window: i64,
@@ -59,12 +78,20 @@ impl Marks {
         let mut statement = connection.prepare("SELECT low, n FROM mark WHERE n > ? ORDER BY n")?;
         let oldest = totals.mark - capacity;
         let rows = statement.query_map([oldest], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Self {
-            rows: rows.collect::<rusqlite::Result<_>>()?,
+        let mut marks = Self {
+            rows: HashMap::new(),
+            ids: HashMap::new(),
             fresh: HashMap::new(),
             window,
             capacity,
-        })
+        };
+        for row in rows {
+            let (low, n) = row?;
+            if marks.rows.insert(low, n).is_none() {
+                marks.count(low);
+            }
+        }
+        Ok(marks)
     }
 
     /// When an event was accepted, if it was within the window.
@@ -114,8 +141,13 @@ impl Marks {
         event: &Event,
         now: i64,
         totals: &mut Totals,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Marked> {
         let print = Print::of(event);
+        // Marks of its own may be there, of an earlier time: those are no other source's.
+        let own = u32::from(self.rows.contains_key(&print.low));
+        let own = own + u32::from(self.fresh.contains_key(&print));
+        let of_id = self.ids.get(&beginning(print.low)).copied();
+        let id_is_shared = of_id.unwrap_or(0) > own;
         totals.mark += 1;
         let cells = [totals.mark, print.low, print.high, now].map(ValueRef::Integer);
         sum::put(
@@ -123,20 +155,39 @@ impl Marks {
             "INSERT INTO mark VALUES (?, ?, ?, ?, ?)",
             &cells,
         )?;
-        self.fresh.insert(print, (totals.mark, now));
-        Ok(())
+        if self.fresh.insert(print, (totals.mark, now)).is_none() {
+            self.count(print.low);
+        }
+        Ok(Marked { id_is_shared })
+    }
+
+    fn count(&mut self, low: i64) {
+        *self.ids.entry(beginning(low)).or_default() += 1;
+    }
+
+    fn uncount(&mut self, low: i64) {
+        if let Entry::Occupied(mut count) = self.ids.entry(beginning(low)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     /// The transaction is on disk.
     pub(super) fn committed(&mut self) {
-        let fresh = self.fresh.drain();
-        self.rows
-            .extend(fresh.map(|(print, (n, _))| (print.low, n)));
+        for (print, (n, _)) in std::mem::take(&mut self.fresh) {
+            if self.rows.insert(print.low, n).is_some() {
+                self.uncount(print.low);
+            }
+        }
     }
 
     /// The transaction came to nothing.
     pub(super) fn rolled_back(&mut self) {
-        self.fresh.clear();
+        for print in std::mem::take(&mut self.fresh).into_keys() {
+            self.uncount(print.low);
+        }
     }
 
     /// Forgets so many at most of those no longer looked at. Says whether there may be more.
@@ -157,6 +208,7 @@ impl Marks {
         for (low, n) in &old {
             if self.rows.get(low) == Some(n) {
                 self.rows.remove(low);
+                self.uncount(*low);
             }
         }
         Ok(!old.is_empty())

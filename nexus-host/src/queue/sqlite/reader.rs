@@ -4,6 +4,7 @@
 //! On a thread of its own: the disk may be slow, and who asks may be a plugin's thread, which knows
 //! nothing of the host's runtime.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::clock;
-use super::finished::Finished;
+use super::finished::{Finished, Found};
 use super::ready::Ready;
 use super::rows::{self, Damage, Key, Told};
 use super::schema::{self, OpenError};
 use super::store::{FoundLetter, LETTER, PARTS, Trouble, join, part};
 use super::sum;
 use crate::queue::{
-    DeadLetter, EventStatus, JournalLine, Journey, LetterFilter, Page, Step, Unavailable,
+    DeadLetter, EventStatus, JournalLine, Journey, LetterFilter, Meant, Page, Step, Unavailable,
 };
 
 /// The first routing of an event, as the tables hold it.
@@ -130,50 +131,57 @@ impl Desk {
         Ok(answer)
     }
 
-    /// The way of an event so far.
+    /// The way so far of the event accepted last with this id, of those that are meant.
     pub(super) fn journey(
         &mut self,
         id: Uuid,
+        of: &Meant,
         ready: &Mutex<Ready>,
     ) -> Result<Option<Journey>, Unavailable> {
         self.with(|desk, connection| {
             // One view of all tables.
             let view = connection.unchecked_transaction()?;
-            let open = open_journey(&view, id, ready)?;
-            let finished = desk.finished_journey(&view, id)?;
-            Ok(match (open, finished) {
-                (Some((place, open)), Some((other, _))) if place > other => Some(open),
-                (Some((_, open)), None) => Some(open),
-                (_, finished) => finished.map(|(_, journey)| journey),
-            })
+            let open = open_events(&view, id)?.into_iter();
+            let open = open.map(|event| (event.key.place(), Place::Open(event)));
+            let finished = desk.finished.find(id).into_iter();
+            let finished = finished.map(|found| (found.place, Place::Finished(found)));
+            let mut places: Vec<(i64, Place)> = open.chain(finished).collect();
+            places.sort_by_key(|(place, _)| Reverse(*place));
+            for (_, place) in places {
+                let journey = match place {
+                    Place::Open(event) => Some(open_journey(&view, id, event, ready)?),
+                    Place::Finished(found) => desk.finished_journey(&view, id, found)?,
+                };
+                if let Some(journey) = journey.filter(|journey| of(journey)) {
+                    return Ok(Some(journey));
+                }
+            }
+            Ok(None)
         })
     }
 
-    /// That of a finished event, and its place.
     fn finished_journey(
         &self,
         connection: &Connection,
         id: Uuid,
-    ) -> Result<Option<(i64, Journey)>, Trouble> {
-        let Some(seq) = self.finished.find(id) else {
-            return Ok(None);
-        };
+        found: Found,
+    ) -> Result<Option<Journey>, Trouble> {
         let found = connection
             .prepare_cached(
                 "SELECT * FROM done
                  WHERE seq = ?1 AND id = ?2 AND seq > (SELECT max(seq) FROM done) - ?3",
             )?
-            .query_row(params![seq, id.as_bytes(), self.journeys], |row| {
+            .query_row(params![found.seq, id.as_bytes(), self.journeys], |row| {
                 sum::read(row, |row| {
                     Ok((
-                        (row.get(2)?, row.get(3)?, row.get(4)?),
+                        (row.get(3)?, row.get(4)?),
                         (row.get(5)?, row.get(6)?),
                         (row.get::<_, String>(7)?, row.get::<_, String>(8)?),
                     ))
                 })
             })
             .optional()?;
-        let Some(((place, source, status), (accepted_at, finished_at), (head, lines))) =
+        let Some(((source, status), (accepted_at, finished_at), (head, lines))) =
             found.transpose()?
         else {
             return Ok(None);
@@ -184,8 +192,15 @@ impl Desk {
             _ => EventStatus::Processed,
         };
         let (told, steps): (Told, _) = (decode(&head)?, rows::read_lines(&lines)?);
-        let journey = told.journey(id, status, source, accepted_at, Some(finished_at), steps);
-        Ok(Some((place, journey)))
+        let finished_at = Some(finished_at);
+        Ok(Some(told.journey(
+            id,
+            status,
+            source,
+            accepted_at,
+            finished_at,
+            steps,
+        )))
     }
 
     /// The dead letters that are meant. One that is damaged is left out, and told to the log.
@@ -250,24 +265,49 @@ impl Desk {
     }
 }
 
-/// The journey of an event with work left, and its place.
-fn open_journey(
-    connection: &Connection,
-    id: Uuid,
-    ready: &Mutex<Ready>,
-) -> Result<Option<(i64, Journey)>, Trouble> {
-    let found: Vec<(i64, i64, String, String)> = connection
+/// Where the journey of an event stands.
+enum Place {
+    Open(OpenEvent),
+    Finished(Found),
+}
+
+/// An event with work left.
+struct OpenEvent {
+    key: Key,
+    source: String,
+    accepted_at: i64,
+    head: String,
+}
+
+fn open_events(connection: &Connection, id: Uuid) -> Result<Vec<OpenEvent>, Trouble> {
+    let found = connection
         .prepare_cached("SELECT * FROM event WHERE id = ?")?
         .query_map([id.as_bytes()], |row| {
             sum::read(row, |row| {
-                Ok((row.get(0)?, row.get(4)?, row.get(2)?, row.get(5)?))
+                Ok(OpenEvent {
+                    key: Key(row.get(0)?),
+                    source: row.get(2)?,
+                    accepted_at: row.get(4)?,
+                    head: row.get(5)?,
+                })
             })
         })?
         .collect::<rusqlite::Result<Result<_, Damage>>>()??;
-    let newest = found.into_iter().max_by_key(|(key, ..)| Key(*key).place());
-    let Some((key, accepted_at, source, head)) = newest else {
-        return Ok(None);
-    };
+    Ok(found)
+}
+
+fn open_journey(
+    connection: &Connection,
+    id: Uuid,
+    event: OpenEvent,
+    ready: &Mutex<Ready>,
+) -> Result<Journey, Trouble> {
+    let OpenEvent {
+        key: Key(key),
+        source,
+        accepted_at,
+        head,
+    } = event;
     let parts: Vec<String> = connection
         .prepare_cached(PARTS)?
         .query_map([key], part)?
@@ -290,8 +330,7 @@ fn open_journey(
         false => EventStatus::Queued,
     };
     let told: Told = decode(&head)?;
-    let journey = told.journey(id, status, source, accepted_at, None, steps);
-    Ok(Some((Key(key).place(), journey)))
+    Ok(told.journey(id, status, source, accepted_at, None, steps))
 }
 
 impl Told {

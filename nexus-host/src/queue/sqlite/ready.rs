@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
 
 use super::attempting::{Attempting, Mark, Slot};
-use super::rows::{Key, TaskId};
+use super::rows::{self, Key, TaskId};
 use crate::queue::droppable::Droppable;
 use crate::queue::schedule::{LaneKey, Place, Schedule};
 use crate::queue::work::{lane_of, size};
@@ -222,6 +222,7 @@ impl Ready {
             attempt: task.attempt,
             errors: task.errors.clone(),
             accepted_at: task.row.accepted_at,
+            id_is_shared: rows::id_is_shared(&task.row.head),
         };
         let leased = Leased {
             slot: self.attempting.begin(task.mark()),

@@ -87,6 +87,9 @@ struct Head<'a> {
     traceparent: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tracestate: Option<Cow<'a, str>>,
+    /// See [`Delivery::id_is_shared`](crate::queue::Delivery::id_is_shared).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    id_is_shared: bool,
     /// For the first lines of the journal, which is written when the event is settled.
     #[serde(default, rename = "flagged", skip_serializing_if = "<[_]>::is_empty")]
     flags: Cow<'a, [Flag]>,
@@ -107,25 +110,36 @@ pub(super) struct Told {
     pub(super) causation_id: Option<Uuid>,
 }
 
+/// What a head holds beside the envelope.
+#[derive(Debug, Default)]
+pub(super) struct Beside<'a> {
+    pub(super) sent_as: Option<&'a Version>,
+    pub(super) flags: &'a [Flag],
+    pub(super) id_is_shared: bool,
+}
+
 /// The envelope as one column.
-pub(super) fn head(
-    event: &Event,
-    sent_as: Option<&Version>,
-    flags: &[Flag],
-) -> Result<String, Damage> {
+pub(super) fn head(event: &Event, beside: &Beside<'_>) -> Result<String, Damage> {
     Ok(serde_json::to_string(&Head {
         event_type: event.event_type.as_str().into(),
         timestamp: event.timestamp,
         priority: event.priority,
         correlation_id: event.correlation_id.as_deref().map(Cow::from),
         contract_version: event.contract_version.as_ref().map(Cow::Borrowed),
-        sent_as: sent_as.map(Cow::Borrowed),
+        sent_as: beside.sent_as.map(Cow::Borrowed),
         causation_id: event.causation_id,
         expires_at: event.expires_at,
         traceparent: event.traceparent.as_deref().map(Cow::from),
         tracestate: event.tracestate.as_deref().map(Cow::from),
-        flags: flags.into(),
+        id_is_shared: beside.id_is_shared,
+        flags: beside.flags.into(),
     })?)
+}
+
+/// Whether a head says so. Within a text the quotes would be escaped, so this is the field; it is not
+/// written when it is false.
+pub(super) fn id_is_shared(head: &str) -> bool {
+    head.contains("\"id_is_shared\":true")
 }
 
 /// How an event's journal begins.

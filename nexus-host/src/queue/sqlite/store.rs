@@ -23,7 +23,7 @@ use super::clock;
 use super::finished::Finished;
 use super::marks::Marks;
 use super::ready::Row;
-use super::rows::{self, Damage, Key, TaskId, WorkColumns};
+use super::rows::{self, Beside, Damage, Key, TaskId, WorkColumns};
 use super::schema::{self, OpenError};
 use super::sum;
 use super::totals::{Progress, Sum, Totals};
@@ -188,12 +188,18 @@ impl Store {
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
         let (sent_as, flags) = (event.sent_as(), event.flags());
         let event = event.event();
-        self.marks
+        let marked = self
+            .marks
             .insert(&self.connection, event, now, &mut self.totals)?;
         self.totals.accepted += 1;
         self.totals.place += 1;
         let key = Key::new(event.priority, self.totals.place);
-        let head = rows::head(event, sent_as, flags)?;
+        let beside = Beside {
+            sent_as,
+            flags,
+            id_is_shared: marked.id_is_shared,
+        };
+        let head = rows::head(event, &beside)?;
         self.insert_event(key, event, now, &head)?;
         self.totals.unrouted[key.class()].add(size(event));
         Ok(Row {

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use nexus_host::admission::Admitted;
 use nexus_host::queue::{
-    BoxFuture, Config, DeadLetter, Delivery, Journey, Lease, LetterFilter, MemoryQueue, Page,
-    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
+    BoxFuture, Config, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, MemoryQueue,
+    Page, PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
 };
 use nexus_plugin_api::StateWrite;
 use parking_lot::{Condvar, Mutex};
@@ -190,8 +190,12 @@ impl Queue for Logged {
         self.memory.close()
     }
 
-    fn journey(&self, event_id: Uuid) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
-        self.memory.journey(event_id)
+    fn journey(
+        &self,
+        event_id: Uuid,
+        of: Meant,
+    ) -> BoxFuture<'_, Result<Option<Journey>, Unavailable>> {
+        self.memory.journey(event_id, of)
     }
 
     fn dead_letters(

@@ -236,6 +236,37 @@ async fn an_effect_keeps_its_idempotency_key_and_shares_it_with_none() {
     rig.stop().await;
 }
 
+/// Two sources that use the same id are two events, each with a key of its own through all attempts.
+#[tokio::test(start_paused = true)]
+async fn sources_that_share_an_id_share_no_idempotency_key() {
+    let rig = Setup::new()
+        .decides("p/one", vec![notify("i/act", 1)])
+        .integration("i/act", |call| async move {
+            match call.attempt {
+                1 => Err(PluginError::retryable("unavailable", "not now")),
+                _ => Ok(Reply::ok()),
+            }
+        })
+        .start();
+    let one = event("a", 0);
+    let mut other = event("b", 1);
+    other.event_id = one.event_id;
+    rig.put([one.clone(), other]).await;
+    rig.done().await;
+    let calls = rig.calls("i/act");
+    let keys_of = |n| {
+        let keys = calls.iter().filter(|call| call.n == n);
+        keys.map(|call| call.key.as_str()).collect::<Vec<_>>()
+    };
+    let own = format!("{}:0", one.event_id);
+    assert_eq!(keys_of(0), [&own, &own]);
+    let others = keys_of(1);
+    assert_eq!(others.len(), 2);
+    assert_eq!(others[0], others[1]);
+    assert_ne!(others[0], own);
+    rig.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_processor_may_put_an_event_off_without_using_up_attempts() {
     let rig = Setup::new()

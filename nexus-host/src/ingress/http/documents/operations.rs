@@ -290,8 +290,13 @@ fn journey() -> Operation {
         .within("events", Access::Client)
         .says("Tells the way of an event so far")
         .id("the event's")
+        .text(
+            Place::Query,
+            "source",
+            "that of the event, when several sources use this id",
+        )
         .answers(200, "its journey", Content::Json(&["Journey"]))
-        .refuses(&["not_found", "storage_unavailable"])
+        .refuses(&["malformed_event", "not_found", "storage_unavailable"])
 }
 
 fn contracts() -> [Operation; 3] {

@@ -225,6 +225,53 @@ async fn each_cloudevent_of_a_batch_is_answered() {
     );
 }
 
+/// Ids are a source's own: neither sees, nor waits for, what another sent under the same one.
+#[tokio::test]
+async fn clients_that_use_the_same_id_are_told_of_their_own_events() {
+    let hub = Hub::start(|settings| {
+        for id in ["one", "two"] {
+            settings.clients.push(client(id, &[id], &["*"]));
+        }
+    })
+    .await;
+    let path = format!("/v1/events/{ID}");
+    let post = async |key: &str, path: &str| {
+        let body = json!({
+            "event_id": ID, "type": "test.happened", "source": key, "payload": {"n": 1},
+        });
+        let authorization = format!("Bearer {key}");
+        let headers = [JSON, ("authorization", authorization.as_str())];
+        send(&hub, path, &headers, body.to_string().as_bytes()).await
+    };
+    let status = |answer: Answer| {
+        let told = answer.json();
+        let text = |key: &str| told[key].as_str().unwrap().to_owned();
+        (answer.status, text("source"), text("status"))
+    };
+    let of = |source: &str, status: &str| (200, source.to_owned(), status.to_owned());
+
+    assert_eq!(post("one", "/v1/events").await.status, 202);
+    assert_eq!(hub.get("two", &path).await.problem(404), "not_found");
+    assert_eq!(post("two", "/v1/events").await.status, 202);
+    hub.process_one().await;
+    assert_eq!(status(hub.get("one", &path).await), of("one", "processed"));
+    assert_eq!(status(hub.get("two", &path).await), of("two", "queued"));
+    assert_eq!(status(hub.get("any", &path).await), of("two", "queued"));
+    let first = hub.get("any", &format!("{path}?source=one")).await;
+    assert_eq!(status(first), of("one", "processed"));
+    let others = hub.get("two", &format!("{path}?source=one")).await;
+    assert_eq!(others.problem(404), "not_found");
+    let unknown = hub.get("any", &format!("{path}?sauce=one")).await;
+    assert_eq!(unknown.problem(400), "malformed_event");
+
+    // Sent again, the first is finished, and the second is waited for.
+    let again = post("one", "/v1/events?ack=processed").await;
+    assert_eq!(status(again), of("one", "processed"));
+    let waiting = post("two", "/v1/events?ack=processed");
+    let (again, ()) = tokio::join!(waiting, hub.process_one());
+    assert_eq!(status(again), of("two", "processed"));
+}
+
 #[tokio::test]
 async fn cloudevents_that_cannot_be_read_count_against_the_rate() {
     let hub = Hub::start(|settings| {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Leased, RecordKey, State, Task, Wake};
+use crate::queue::memory::graves::Buried;
 use crate::queue::work::LONGEST_DELAY;
 use crate::queue::{
     DeadLetter, Delivery, EventStatus, Failure, FollowUp, Grave, Lease, SettleError, Settled,
@@ -138,7 +139,11 @@ impl State {
             reason: grave.reason,
             errors: grave.errors,
         };
-        self.graves.push(key, letter);
+        self.graves.push(Buried {
+            record: key,
+            id_is_shared: record.id_is_shared,
+            letter,
+        });
     }
 
     fn leave_lane(&mut self, key: RecordKey, wake: &mut Wake) {

@@ -88,7 +88,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     for place in 1..=6 {
         let key = Key::new(Priority::Normal, place);
         let event = event(place);
-        let head = rows::head(&event, None, &[]).map_err(text)?;
+        let head = rows::head(&event, &rows::Beside::default()).map_err(text)?;
         let cells = rows::cells(&event, NOW, &head);
         let row = [&[ValueRef::Integer(key.0)], &cells[..]].concat();
         put(&connection, "event", &row)?;

@@ -8,7 +8,7 @@ use super::{Store, Trouble, blob, count};
 use crate::queue::journal::{MAX_LINES, outstanding};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, place_in_line};
-use crate::queue::sqlite::rows::{self, Damage, Key, Stored, WorkColumns};
+use crate::queue::sqlite::rows::{self, Beside, Damage, Key, Stored, WorkColumns};
 use crate::queue::sqlite::sum;
 use crate::queue::sqlite::totals::Progress;
 use crate::queue::work::size;
@@ -52,12 +52,12 @@ impl FoundLetter {
     }
 
     pub(in crate::queue::sqlite) fn check(self) -> Result<DeadLetter, Damage> {
-        Ok(self.open()?.0)
+        Ok(self.open()?.letter)
     }
 
-    /// The letter, and its event's place.
-    fn open(self) -> Result<(DeadLetter, i64), Damage> {
+    fn open(self) -> Result<OpenedLetter, Damage> {
         let columns = self.columns?;
+        let id_is_shared = rows::id_is_shared(columns.event.head());
         let (work, errors) = columns.work.decode()?;
         let letter = DeadLetter {
             id: Uuid::from_slice(&columns.id).map_err(|error| Damage(error.to_string()))?,
@@ -68,8 +68,19 @@ impl FoundLetter {
             reason: columns.reason,
             errors,
         };
-        Ok((letter, columns.place))
+        Ok(OpenedLetter {
+            letter,
+            place: columns.place,
+            id_is_shared,
+        })
     }
+}
+
+/// A letter, and what the queue knows of its event beside.
+struct OpenedLetter {
+    letter: DeadLetter,
+    place: i64,
+    id_is_shared: bool,
 }
 
 /// What taking letters up once more led to.
@@ -192,8 +203,8 @@ impl Store {
         let Some(found) = self.take_letter(id)? else {
             return Ok(None);
         };
-        let (letter, place) = found.open()?;
-        self.take_up_letter(&letter, place, now).map(Some)
+        let opened = found.open()?;
+        self.take_up_letter(&opened, now).map(Some)
     }
 
     fn take_letter(&mut self, id: Uuid) -> Result<Option<FoundLetter>, Trouble> {
@@ -212,12 +223,13 @@ impl Store {
 
     /// Gives the event of a letter one more unit of work. Its journey goes on, as far as it is
     /// remembered.
-    fn take_up_letter(
-        &mut self,
-        letter: &DeadLetter,
-        place: i64,
-        now: i64,
-    ) -> Result<Task, Trouble> {
+    fn take_up_letter(&mut self, opened: &OpenedLetter, now: i64) -> Result<Task, Trouble> {
+        let (letter, place) = (&opened.letter, opened.place);
+        let beside = Beside {
+            id_is_shared: opened.id_is_shared,
+            ..Beside::default()
+        };
+        let head = rows::head(&letter.event, &beside)?;
         let accepted_at = letter.accepted_at.timestamp_micros();
         let step = Step::Replayed {
             dead_letter: letter.id,
@@ -230,7 +242,6 @@ impl Store {
                 (before, Progress { dead, ..before })
             }
             None => {
-                let head = rows::head(&letter.event, None, &[])?;
                 self.insert_event(key, &letter.event, accepted_at, &head)?;
                 let mut lines = self.take_journey(letter, place)?;
                 let dead = outstanding(&lines).saturating_sub(1);
@@ -257,7 +268,7 @@ impl Store {
         Ok(Task {
             row: Row {
                 key,
-                head: rows::head(&letter.event, None, &[])?.into(),
+                head: head.into(),
                 event: letter.event.clone(),
                 accepted_at: letter.accepted_at,
             },
@@ -272,24 +283,17 @@ impl Store {
     /// Takes the journey of a finished event back, if it is remembered.
     fn take_journey(&self, letter: &DeadLetter, place: i64) -> Result<Vec<JournalLine>, Trouble> {
         let id = letter.event.event_id;
-        let Some(seq) = self.finished.find(id) else {
+        let found = self.finished.find(id);
+        let Some(found) = found.into_iter().find(|found| found.place == place) else {
             return Ok(Vec::new());
         };
-        let take = |condition: &str| {
-            self.connection
-                .prepare_cached(&format!(
-                    "DELETE FROM done WHERE {condition} AND place = ? AND id = ? RETURNING *"
-                ))?
-                .query_row(params![seq, place, blob(&id)], |row| {
-                    sum::read(row, |row| row.get::<_, String>("lines"))
-                })
-                .optional()
-        };
-        let lines = match take("seq = ?")? {
-            // Another event has the same id, and was accepted later.
-            None => take("seq <> ?")?,
-            lines => lines,
-        };
+        let lines = self
+            .connection
+            .prepare_cached("DELETE FROM done WHERE seq = ? AND place = ? AND id = ? RETURNING *")?
+            .query_row(params![found.seq, place, blob(&id)], |row| {
+                sum::read(row, |row| row.get::<_, String>("lines"))
+            })
+            .optional()?;
         let lines = lines.map(|lines| rows::read_lines(&lines?));
         Ok(lines.transpose()?.unwrap_or_default())
     }

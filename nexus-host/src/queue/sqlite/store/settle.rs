@@ -9,6 +9,7 @@ use super::{Store, Trouble, count};
 use crate::admission::Admitted;
 use crate::queue::journal::{MAX_LINES, is_parked_again};
 use crate::queue::sqlite::clock;
+use crate::queue::sqlite::finished::Found;
 use crate::queue::sqlite::ready::{Held, Row, Task};
 use crate::queue::sqlite::rows::{self, Damage, Key, WorkColumns};
 use crate::queue::sqlite::sum;
@@ -212,8 +213,11 @@ impl Store {
         self.totals.done += 1;
         self.totals.finished += 1;
         // Before the commit, so that the event is never to be found in neither place.
-        self.finished
-            .insert(row.event.event_id, row.key.place(), self.totals.done);
+        let found = Found {
+            place: row.key.place(),
+            seq: self.totals.done,
+        };
+        self.finished.insert(row.event.event_id, found);
         let status = match status {
             EventStatus::Dead => "dead",
             _ => "processed",

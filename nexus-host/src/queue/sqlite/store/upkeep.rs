@@ -5,6 +5,7 @@ use rusqlite::params;
 use uuid::Uuid;
 
 use super::{Store, Trouble};
+use crate::queue::sqlite::finished::Found;
 use crate::queue::sqlite::schema::{self, Copying};
 
 /// Free pages given back at once: 1 MiB.
@@ -21,15 +22,17 @@ impl Store {
         let oldest = self.oldest_journey();
         let mut statement = self.connection.prepare_cached(
             "DELETE FROM done WHERE seq < ?1 AND seq < (SELECT min(seq) FROM done) + ?2
-             RETURNING id, seq",
+             RETURNING id, place, seq",
         )?;
         let forgotten = statement.query_map(params![oldest, many], |row| {
-            Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?))
+            let id = Uuid::from_bytes(row.get(0)?);
+            let (place, seq) = (row.get(1)?, row.get(2)?);
+            Ok((id, Found { place, seq }))
         })?;
         let forgotten = forgotten.collect::<rusqlite::Result<Vec<_>>>()?;
         drop(statement);
-        for (id, seq) in &forgotten {
-            self.finished.remove(Uuid::from_bytes(*id), *seq);
+        for (id, found) in forgotten.iter().copied() {
+            self.finished.remove(id, found);
         }
         let more = self
             .marks

@@ -1,7 +1,8 @@
 //! Putting events in: duplicates, room, and who has to give way.
 
-use nexus_plugin_api::Priority;
-use uuid::Uuid;
+use std::sync::Arc;
+
+use nexus_plugin_api::{Event, Priority};
 
 use super::Writer;
 use super::group::{Group, News, Then};
@@ -44,7 +45,7 @@ impl Found {
 /// Whether there is room now.
 enum Room {
     /// This event gave way.
-    Made(Uuid),
+    Made(Arc<Event>),
     NotYet,
     None,
 }
@@ -96,7 +97,7 @@ impl Writer {
         group: &mut Group,
         event: &Admitted,
         now: i64,
-        given_way: &mut Vec<Uuid>,
+        given_way: &mut Vec<Arc<Event>>,
     ) -> Result<Put, Trouble> {
         if let Some(at) = self.store.first_accepted(event.event(), now)? {
             let first_accepted_at = clock::at(at);
@@ -104,7 +105,7 @@ impl Writer {
         }
         while !self.store.has_room(event.event(), (0, 0)) {
             match self.make_room(group, event, now)? {
-                Room::Made(event_id) => given_way.push(event_id),
+                Room::Made(event) => given_way.push(event),
                 Room::NotYet => return Ok(Put::NotYet),
                 Room::None => {
                     let capacity = self.shared.config.capacity;
@@ -154,7 +155,7 @@ impl Writer {
                 Found::Nothing => return Ok(Room::None),
             };
             self.store.give_way(&row, now)?;
-            return Ok(Room::Made(row.event.event_id));
+            return Ok(Room::Made(row.event));
         }
     }
 
