@@ -14,7 +14,6 @@ use std::time::Duration;
 use chrono::Utc;
 use nexus_plugin_api::{Event, Published};
 use serde::Serialize;
-use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -27,7 +26,7 @@ use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::{Metrics, Passed, Tap};
+use crate::observe::{Heard, Listener, Metrics, Passed, Tap};
 use crate::plugins::{self, Catalog, PluginReport, Starter};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -517,7 +516,7 @@ impl Drop for Host {
 /// Accepted events as they pass.
 #[derive(Debug)]
 pub struct Subscription {
-    events: broadcast::Receiver<Passed>,
+    events: Listener,
     event_type: Selector,
     source: Selector,
     missed: u64,
@@ -528,16 +527,16 @@ impl Subscription {
     /// the oldest, see [`Subscription::missed`].
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
-            match self.events.recv().await {
-                Ok(Passed { event, .. }) => {
+            match self.events.hear().await {
+                Heard::Event(Passed { event, .. }) => {
                     let wanted = self.event_type.matches(&event.event_type)
                         && self.source.matches(&event.source);
                     if wanted {
                         return Some(event);
                     }
                 }
-                Err(RecvError::Lagged(missed)) => self.missed += missed,
-                Err(RecvError::Closed) => return None,
+                Heard::Missed(missed) => self.missed += missed,
+                Heard::End => return None,
             }
         }
     }

@@ -12,4 +12,4 @@ pub use config::{Config, LogFormat};
 pub use logging::{LoggingError, init_logging};
 pub use metrics::Metrics;
 pub use tally::Tally;
-pub use tap::{Forgotten, Passed, Tap};
+pub use tap::{Forgotten, Heard, Listener, Passed, Tap};

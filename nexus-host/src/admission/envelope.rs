@@ -134,10 +134,7 @@ impl<'t> Fields<'t> {
 
         let payload = match self.payload {
             None => {
-                found.add(
-                    "/payload",
-                    "is required; an object that fits the type's contract",
-                );
+                found.add("/payload", rules::NO_PAYLOAD);
                 None
             }
             Some((_, tree)) if !matches!(tree, Tree::Object(_)) => {

@@ -18,6 +18,7 @@ pub(crate) const EVENT_ID: &str =
     "must be a UUID with hyphens, and not the nil one; leave it out to get one";
 pub(crate) const CAUSATION_ID: &str = "must be a UUID with hyphens, and not the nil one";
 pub(crate) const TIME: &str = "must be an RFC 3339 time, such as `2026-01-31T12:00:00Z`";
+pub(crate) const NO_PAYLOAD: &str = "is required; an object that fits the type's contract";
 pub(crate) const PRIORITY: &str = "must be `low`, `normal`, `high` or `critical`";
 pub(crate) const VERSION: &str = "must be a semantic version, such as `1.0.0`";
 pub(crate) const LABEL: &str = "must be 1 to 256 characters without control characters";

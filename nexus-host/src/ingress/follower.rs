@@ -2,19 +2,19 @@
 //! what the client wants and may see. Whoever reads too slowly misses events and is told how many;
 //! nobody else waits for it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_plugin_api::Event;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::admission::{ClientScope, Code, Rejection, quoted};
 use crate::config::Selector;
-use crate::observe::{Forgotten, Passed, Tap};
+use crate::observe::{Forgotten, Heard, Listener, Passed, Tap};
+
+/// Selectors in one list.
+const MOST_SELECTORS: usize = 100;
 
 /// What a client wants: of any of these types, from any of these sources. None of them means all.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +27,7 @@ pub(super) struct Wanted {
 pub(super) struct Follower {
     client: Arc<ClientScope>,
     wanted: Wanted,
-    since: VecDeque<Passed>,
-    live: Receiver<Passed>,
+    live: Listener,
     stopping: watch::Receiver<bool>,
 }
 
@@ -48,9 +47,18 @@ impl Wanted {
     /// What lists of selectors ask for.
     ///
     /// # Errors
-    /// `malformed_event`, naming the list and what in it is no selector.
+    /// `malformed_event`, naming the list and what in it is no selector, or that it is too long: each
+    /// event is compared with all of them.
     pub(super) fn of_lists(types: &[String], sources: &[String]) -> Result<Self, Rejection> {
         let selectors = |field: &str, texts: &[String]| {
+            if texts.len() > MOST_SELECTORS {
+                let message = format!(
+                    "`{field}` has {} selectors, and may have {MOST_SELECTORS}; use `prefix.*`, or follow \
+                     with several subscriptions",
+                    texts.len()
+                );
+                return Err(Rejection::new(Code::MalformedEvent, message));
+            }
             let parse = |text: &String| {
                 text.parse().map_err(|error| {
                     let message = format!("`{field}` has {}, which {error}", quoted(text));
@@ -107,7 +115,6 @@ impl Follower {
         Self {
             client,
             wanted,
-            since: VecDeque::new(),
             live: tap.listen(),
             stopping,
         }
@@ -121,44 +128,40 @@ impl Follower {
         wanted: Wanted,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, Forgotten> {
-        let (since, live) = tap.resume(after)?;
         Ok(Self {
             client,
             wanted,
-            since: since.into(),
-            live,
+            live: tap.resume(after)?,
             stopping,
         })
     }
 
     /// Waits for what happens next, so long at most.
     pub(super) async fn next(&mut self, patience: Duration) -> Next {
-        while let Some(passed) = self.since.pop_front() {
-            if self.wants(&passed.event) {
-                return Next::Event(passed);
-            }
-        }
         loop {
-            let received = tokio::select! {
+            let heard = tokio::select! {
                 biased;
                 _ = self.stopping.wait_for(|stopping| *stopping) => return Next::End,
-                received = timeout(patience, self.live.recv()) => received,
+                heard = timeout(patience, self.live.hear()) => heard,
             };
             if self.client.has_expired() {
                 return Next::End;
             }
-            match received {
+            match heard {
                 Err(_) => return Next::Quiet,
-                Ok(Err(RecvError::Closed)) => return Next::End,
-                Ok(Err(RecvError::Lagged(missed))) => return Next::Missed(missed),
-                Ok(Ok(passed)) if self.wants(&passed.event) => return Next::Event(passed),
-                Ok(Ok(_)) => {}
+                Ok(Heard::End) => return Next::End,
+                Ok(Heard::Missed(missed)) => return Next::Missed(missed),
+                Ok(Heard::Event(passed)) if self.wants(&passed.event) => {
+                    return Next::Event(passed);
+                }
+                Ok(Heard::Event(_)) => {}
             }
         }
     }
 
     fn wants(&self, event: &Event) -> bool {
-        self.wanted.matches(event)
-            && (self.client.is_admin() || self.client.covers(&event.source, &event.event_type))
+        let is_within_reach =
+            self.client.is_admin() || self.client.covers(&event.source, &event.event_type);
+        is_within_reach && self.wanted.matches(event)
     }
 }

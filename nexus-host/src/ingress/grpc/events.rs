@@ -73,6 +73,9 @@ fn native(event: wire::Event) -> Result<Event, Rejection> {
             Priority::Normal
         }
     };
+    if event.payload.is_empty() {
+        reader.0.push(Violation::new("/payload", rules::NO_PAYLOAD));
+    }
     let filled = |text: String| (!text.is_empty()).then_some(text);
     let event_id = reader.text(&event.event_id, "/event_id", rules::EVENT_ID, rules::uuid);
     let causation = ("/causation_id", rules::CAUSATION_ID);

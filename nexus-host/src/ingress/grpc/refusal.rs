@@ -1,26 +1,58 @@
 //! Refusals over gRPC: receives a rejection, hands on a status with the same stable code, or the
 //! message for one event of a stream. What the library refuses it turns into a rejection.
 
+use std::collections::HashMap;
 use std::error::Error;
+use std::time::Duration;
 
 use nexus_proto::nexus::v1 as wire;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code as GrpcCode, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::admission::{Code, Rejection};
+use crate::admission::{Code, Rejection, Violation, cut_to};
 use crate::config::ByteSize;
 use crate::ingress::http::whole_seconds;
 
 /// Where a refusal has its stable code.
 const NEXUS_CODE: &str = "nexus-code";
 
-/// The status of a call that was refused.
+/// Who gives the reasons in a status's details their meaning.
+const DOMAIN: &str = "nexus";
+
+/// Bytes of a status's message, and of the violations in its details. Clients take 8 KiB of trailers; what is
+/// not ASCII takes three times its length in a message, and details a third more.
+const MESSAGE_BYTES: usize = 768;
+const VIOLATION_BYTES: usize = 1_536;
+
+/// The status of a call that was refused, with the details of [google.rpc]: the code as the reason of an
+/// `ErrorInfo`, what is wrong where as a `BadRequest`, and when to come again as `RetryInfo`.
+///
+/// [google.rpc]: https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
 pub(super) fn status(refused: &Rejection) -> Status {
-    let mut metadata = with_code(refused.code().as_str());
+    let reason = refused.code().as_str();
+    let mut metadata = with_code(reason);
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     if let Some(delay) = refused.retry_after() {
-        metadata.insert("retry-after", MetadataValue::from(whole_seconds(delay)));
+        let seconds = whole_seconds(delay);
+        metadata.insert("retry-after", MetadataValue::from(seconds));
+        details.set_retry_info(Some(Duration::from_secs(seconds)));
     }
-    Status::with_metadata(code_of(refused.code()), refused.to_string(), metadata)
+    for violation in within_bounds(refused.errors()) {
+        details.add_bad_request_violation(&violation.pointer, &violation.message);
+    }
+    let message = cut_to(MESSAGE_BYTES, refused.to_string());
+    Status::with_error_details_and_metadata(code_of(refused.code()), message, details, metadata)
+}
+
+/// The first violations, as many as fit.
+fn within_bounds(errors: &[Violation]) -> impl Iterator<Item = &Violation> {
+    let mut left = VIOLATION_BYTES;
+    errors.iter().take_while(move |error| {
+        let rest = left.checked_sub(error.pointer.len() + error.message.len() + 16);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    })
 }
 
 /// The status of a call whose message does not come in time.

@@ -24,8 +24,11 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
 
+use crate::admission::OnSuspicion;
 use crate::ingress::harness::Hub;
+use crate::observe::{Heard, Passed};
 use crate::queue::Queue;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -218,6 +221,54 @@ async fn one_event_and_its_refusals() {
         assert_eq!(refused.metadata().get("nexus-code").unwrap(), stable);
     }
     assert_eq!(hub.queue.stats().depth, 1);
+}
+
+/// A client takes so many bytes of trailers, whatever an event gets wrong.
+#[tokio::test]
+async fn a_refusal_has_details_and_stays_small() {
+    let hub = Hub::start(|settings| settings.limits.suspicious = OnSuspicion::Refuse).await;
+    let mut client = HubClient::new(channel(&hub).await);
+    let wrong = wire::Event {
+        payload: json!({ "n": "one" }).to_string().into(),
+        ..event(1)
+    };
+    let refused = client.publish(with_key("any", publish(wrong))).await;
+    let refused = refused.unwrap_err();
+    let details = refused.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "contract_violation");
+    let violations = &details.bad_request().unwrap().field_violations;
+    assert_eq!(violations[0].field, "/payload/n");
+    assert!(!violations[0].description.is_empty());
+
+    let none = wire::Event {
+        payload: Bytes::new(),
+        ..event(1)
+    };
+    let refused = client.publish(with_key("any", publish(none))).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        refused.message().contains("/payload is required"),
+        "{refused}"
+    );
+
+    let keys = (0..30).map(|n| (format!("{n}{}", "é".repeat(100)), json!("<script>")));
+    let keys: serde_json::Map<_, _> = keys.collect();
+    let wrong = wire::Event {
+        payload: json!({ "n": 1, "more": keys }).to_string().into(),
+        ..event(1)
+    };
+    let refused = client.publish(with_key("any", publish(wrong))).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    let details = refused.get_error_details();
+    assert!(!details.bad_request().unwrap().field_violations.is_empty());
+    let mut trailers = HeaderMap::new();
+    refused.add_header(&mut trailers).unwrap();
+    let sizes = trailers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 32);
+    assert!(sizes.sum::<usize>() < 8 * 1024);
+    assert_eq!(hub.queue.stats().depth, 0);
 }
 
 #[tokio::test]
@@ -607,7 +658,9 @@ async fn the_trace_of_a_call_is_that_of_events_which_name_none() {
     let answers = client.publish_stream(traced(events)).await.unwrap();
     assert_eq!(answers.into_inner().collect::<Vec<_>>().await.len(), 2);
     for (traceparent, tracestate) in [(CALL, Some("a=b")), (OWN, None)].repeat(2) {
-        let event = live.recv().await.unwrap().event;
+        let Heard::Event(Passed { event, .. }) = live.hear().await else {
+            panic!("an event is missed");
+        };
         assert_eq!(event.traceparent.as_deref(), Some(traceparent));
         assert_eq!(event.tracestate.as_deref(), tracestate);
     }

@@ -131,7 +131,10 @@ async fn what_cannot_be_read_is_told_and_the_rest_goes_on() {
     let hub = Hub::start(|_| {}).await;
     let mut client = Client::any(&hub).await;
     let body = event(json!({}));
+    let types = vec!["a.b"; 101];
+    let many = json!({ "op": "subscribe", "types": types }).to_string();
     for (text, code) in [
+        (many.as_str(), "malformed_event"),
         ("{", "malformed_json"),
         ("", "malformed_json"),
         ("{\"type\":\"a\",\"type\":\"b\"}", "malformed_json"),
