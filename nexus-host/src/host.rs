@@ -3,6 +3,7 @@
 mod files;
 mod ports;
 mod report;
+mod secret;
 mod vitals;
 
 use std::fmt;
@@ -202,6 +203,7 @@ impl Host {
         // Last, when everything that they may call is there: the sources and the server.
         let mut background = catalog.connect(Arc::new(Hub(intake.clone())));
         background.spawn(vitals.clone().watch());
+        let secret = secret::of(&queue).await;
         let server = server.map(|server| {
             let ports = Ports {
                 intake: intake.clone(),
@@ -213,6 +215,7 @@ impl Host {
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
                 live: tap.clone(),
+                secret,
                 metrics: Arc::new(Metrics::new(Arc::new(Counted {
                     admission,
                     intake: intake.clone(),

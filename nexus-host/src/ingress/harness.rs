@@ -19,6 +19,8 @@ use super::{
     Admin, Check, CheckStatus, Config, HookFailure, Hooks, Ports, Readiness, ReadyReport,
     ReadyStatus, Served, Server,
 };
+use uuid::Uuid;
+
 use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
 use crate::dispatch::port::Observer;
 use crate::host::Counted;
@@ -201,6 +203,7 @@ impl Hub {
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),
+            secret: Uuid::new_v4(),
             metrics: Arc::new(Metrics::new(Arc::new(Counted {
                 admission,
                 intake: intake.clone(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nexus_plugin_api::{HookReply, HookRequest};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::webhooks::Webhooks;
 use crate::intake::Intake;
@@ -28,6 +29,8 @@ pub struct Ports {
     pub admin: Arc<dyn Admin>,
     /// Accepted events as they come; whoever follows them subscribes here.
     pub live: Tap,
+    /// What only this hub knows, also after a restart: nobody else can tell which ids it makes.
+    pub secret: Uuid,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }

@@ -240,3 +240,27 @@ async fn a_second_signal_ends_it_within_a_second_and_the_next_start_goes_on() {
         status(&hub, id).await;
     }
 }
+
+/// Who has no answer sends again, also after the hub was gone; and no other hub makes the same ids of a
+/// key, so that nobody can use them before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_with_a_key_is_known_after_a_restart() {
+    let durable = || {
+        let queue = "[queue]\nbackend = \"sqlite\"";
+        HubBuilder::new().config(queue).plugin("probe").start()
+    };
+    async fn send(hub: &Hub) -> (String, Value) {
+        let event = command("keyed", 1, "notify", json!({ "record": { "n": 1 } }));
+        let request = hub.request("POST", "/v1/events").json(&event);
+        let (status, told) = hub.send(request.header("idempotency-key", "k")).await;
+        assert_eq!(status, 202, "{told}");
+        let id = told["event_id"].as_str().expect("it has an id").to_owned();
+        (id, told["status"].clone())
+    }
+    let (hub, other) = (durable(), durable());
+    let (first, status) = send(&hub).await;
+    assert_eq!(status, "accepted");
+    assert_ne!(send(&other).await.0, first);
+    let hub = hub.kill().start();
+    assert_eq!(send(&hub).await, (first, json!("duplicate")));
+}

@@ -204,7 +204,7 @@ impl<'s> Claim<'s> {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Option<Self>, Problem> {
-        let Some(key) = Key::of(headers, client)? else {
+        let Some(key) = Key::of(headers, client, shared.ports.secret)? else {
             return Ok(None);
         };
         // What a CloudEvent says in headers belongs to it as well.

@@ -10,6 +10,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
+use uuid::Uuid;
 
 use super::encoding::Encoding;
 use super::format::Format;
@@ -100,7 +101,7 @@ fn query(query: Option<&str>) {
 /// A key means the same with quotes and without.
 fn idempotency(sent: &HeaderMap) {
     let client = anybody();
-    let Ok(Some(key)) = Key::of(sent, &client) else {
+    let Ok(Some(key)) = Key::of(sent, &client, Uuid::nil()) else {
         return;
     };
     let plain = sent["idempotency-key"].to_str().expect("it was read");
@@ -110,7 +111,10 @@ fn idempotency(sent: &HeaderMap) {
         let mut headers = HeaderMap::new();
         let quoted = HeaderValue::try_from(quoted).expect("visible ASCII");
         headers.insert("idempotency-key", quoted);
-        assert_eq!(Key::of(&headers, &client).ok(), Some(Some(key)));
+        assert_eq!(
+            Key::of(&headers, &client, Uuid::nil()).ok(),
+            Some(Some(key))
+        );
     }
     assert_ne!(key.event_id(0), key.event_id(1));
 }

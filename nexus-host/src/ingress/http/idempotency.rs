@@ -29,9 +29,6 @@ const LEAST: usize = 1_024;
 /// How long a key may be.
 const LONGEST_KEY: usize = 255;
 
-/// Ids made from keys are below this one.
-const NAMESPACE: Uuid = Uuid::from_u128(0x2b7e_90c4_61fa_5d3c_8e15_a94d_73c0_de82);
-
 /// A client's key. It stands for the request, and for nobody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -41,8 +38,13 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key in the headers, if there is one.
-    pub(super) fn of(headers: &HeaderMap, client: &ClientScope) -> Result<Option<Self>, Problem> {
+    /// The key in the headers, if there is one. Ids are made from it, from the client's name and from
+    /// `secret`, so that nobody else can use one before.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        client: &ClientScope,
+        secret: Uuid,
+    ) -> Result<Option<Self>, Problem> {
         let mut values = headers.get_all(HEADER).iter();
         let Some(value) = values.next() else {
             return Ok(None);
@@ -56,7 +58,7 @@ impl Key {
                           characters, as they are or as a quoted string";
             Problem::new(Code::MalformedEvent, detail)
         })?;
-        let owner = Uuid::new_v5(&NAMESPACE, client.id().as_bytes());
+        let owner = Uuid::new_v5(&secret, client.id().as_bytes());
         let own = Uuid::new_v5(&owner, key.as_bytes());
         Ok(Some(Self { owner, own }))
     }

@@ -23,11 +23,13 @@ pub(super) enum Frame<'f> {
 /// Why a frame cannot be read, with its id if it has one.
 pub(super) type Unread = (Option<Box<RawValue>>, Rejection);
 
-/// Only whether a frame has an operation.
+/// Only whether a frame has an operation, and its id.
 #[derive(Deserialize)]
-struct Peek {
-    #[serde(default)]
-    op: Option<serde::de::IgnoredAny>,
+struct Peek<'f> {
+    #[serde(rename = "op")]
+    _op: serde::de::IgnoredAny,
+    #[serde(default, borrow)]
+    id: Option<&'f RawValue>,
 }
 
 /// A frame with an operation.
@@ -36,9 +38,9 @@ struct Peek {
 struct Operation<'f> {
     #[serde(borrow)]
     op: Cow<'f, str>,
-    /// Given back with the answer, whatever it is.
-    #[serde(default, borrow)]
-    id: Option<&'f RawValue>,
+    /// Given back with the answer, whatever it is: [`Peek`] has it.
+    #[serde(default, rename = "id")]
+    _id: serde::de::IgnoredAny,
     #[serde(default, borrow)]
     event: Option<&'f RawValue>,
     #[serde(default)]
@@ -53,23 +55,25 @@ impl<'f> Frame<'f> {
     /// Reads a frame: an event by itself, an array of events, or an operation.
     pub(super) fn read(text: &'f str) -> Result<(Option<Box<RawValue>>, Self), Unread> {
         // What is no object, or cannot be read, is told by admission, which knows best.
-        let has_operation = || serde_json::from_str::<Peek>(text).is_ok_and(|it| it.op.is_some());
         // Members may be read from an array in their order, too: here that is an array of events.
-        if !text.trim_start().starts_with('{') || !has_operation() {
+        let is_object = text.trim_start().starts_with('{');
+        let peek = is_object.then(|| serde_json::from_str::<Peek<'f>>(text));
+        let Some(Ok(peek)) = peek else {
             return Ok((None, Self::Publish(text)));
-        }
-        let operation: Operation<'f> = serde_json::from_str(text).map_err(|error| {
-            let known = "a frame with `op` has `id` and what belongs to it";
-            (
-                None,
-                malformed(format!("{known}: {}", shortened(&error.to_string()))),
-            )
-        })?;
-        let id = operation.id.map(ToOwned::to_owned);
-        match operation.read() {
+        };
+        let id = peek.id.map(ToOwned::to_owned);
+        match Self::read_operation(text) {
             Ok(frame) => Ok((id, frame)),
             Err(refused) => Err((id, refused)),
         }
+    }
+
+    fn read_operation(text: &'f str) -> Result<Self, Rejection> {
+        let operation: Operation<'f> = serde_json::from_str(text).map_err(|error| {
+            let known = "a frame with `op` has `id` and what belongs to it";
+            malformed(format!("{known}: {}", shortened(&error.to_string())))
+        })?;
+        operation.read()
     }
 }
 

@@ -157,6 +157,7 @@ async fn what_cannot_be_read_is_told_and_the_rest_goes_on() {
         .ask(json!({ "op": "publish", "id": "x", "events": body }))
         .await;
     assert_eq!(unread["error"]["code"], "malformed_event");
+    assert_eq!(unread["id"], "x", "{unread}");
     assert_eq!(client.ask(&body).await["status"], "accepted");
 }
 

@@ -16,6 +16,10 @@ use crate::config::Secret;
 /// How many signatures of one request are looked at.
 const MOST_SIGNATURES: usize = 16;
 
+/// How often a public key is tried on a request. Each time costs a pass over the body, and nobody has been
+/// proven to be anybody yet; a sender that changes its key signs twice, and there may be four keys.
+const MOST_TRIALS: usize = 8;
+
 /// The headers, under the standard's name and the one it grew out of.
 static HEADERS: [[HeaderName; 3]; 2] = [
     [
@@ -73,9 +77,9 @@ impl Standard {
         near(timestamp, self.tolerance, now)?;
         let dot: &[u8] = b".";
         let signed = [id.as_bytes(), dot, timestamp.as_bytes(), dot, body].concat();
-        // Each costs a pass over the body, and nobody has been proven to be anybody yet.
+        // Once for each, whatever the request says.
         let tags: Vec<_> = self.keys.iter().map(|key| key.tag(&signed)).collect();
-        let mut known = false;
+        let (mut known, mut trials) = (false, 0..MOST_TRIALS);
         for signature in signatures.split(' ').take(MOST_SIGNATURES) {
             let Some((version, written)) = signature.split_once(',') else {
                 continue;
@@ -84,6 +88,9 @@ impl Standard {
                 continue;
             };
             for (key, tag) in self.keys.iter().zip(&tags) {
+                if matches!((key, version), (Key::Public(_), "v1a")) && trials.next().is_none() {
+                    break;
+                }
                 known |= key.has_signed(version, &signed, tag.as_ref(), &signature);
             }
         }

@@ -176,6 +176,15 @@ fn a_key_pair_signs_as_v1a() {
     };
     assert!(check("v1a", BODY));
     assert!(!check("v1a", b"{}"));
+    let wrong = STANDARD.encode([7; 64]);
+    let behind = |many| {
+        check(
+            &format!("{}v1a", format!("v1a,{wrong} ").repeat(many)),
+            BODY,
+        )
+    };
+    assert!(behind(7), "a sender may have several keys");
+    assert!(!behind(8), "each costs a pass over the body");
     assert!(!check("v1", BODY), "a public key is no shared secret");
 }
 
