@@ -25,7 +25,11 @@ pub(super) fn document(known: &[Arc<Contract>]) -> Value {
                 "protocol": "http",
                 "description": "`[server] http` says where it listens",
                 "variables": { "address": { "default": "127.0.0.1:7070" } },
-                "security": [{ "$ref": "#/components/securitySchemes/key" }],
+                "security": [
+                    { "$ref": "#/components/securitySchemes/key" },
+                    { "$ref": "#/components/securitySchemes/signature" },
+                    { "$ref": "#/components/securitySchemes/certificate" },
+                ],
             },
         },
         "channels": {
@@ -77,7 +81,11 @@ pub(super) fn document(known: &[Arc<Contract>]) -> Value {
         "components": {
             "messages": components(known),
             "schemas": shapes(known),
-            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "key": { "type": "http", "scheme": "bearer" },
+                "signature": { "type": "http", "scheme": "Nexus-HMAC-SHA256" },
+                "certificate": { "type": "X509" },
+            },
         },
     })
 }

@@ -37,7 +37,17 @@ pub(super) fn document(known: &[Arc<Contract>]) -> Value {
             "securitySchemes": {
                 "key": {
                     "type": "http", "scheme": "bearer",
-                    "description": "the key of a client, from `[[clients]]`",
+                    "description": "the key of a client from `[[clients]]`, or a token of one of the \
+                        `[[issuers]]`",
+                },
+                "signature": {
+                    "type": "http", "scheme": "Nexus-HMAC-SHA256",
+                    "description": "the request signed with the client's `hmac` secret; see \
+                        docs/authentication.md",
+                },
+                "certificate": {
+                    "type": "mutualTLS",
+                    "description": "the client's certificate, where `[server.tls]` asks for one",
                 },
                 "access_token": {
                     "type": "apiKey", "in": "query", "name": "access_token",
@@ -88,12 +98,15 @@ fn operation(one: &Operation, method: &str) -> Value {
     described
 }
 
+/// Any one of these ways in is enough.
 fn security(access: Access) -> Value {
-    match access {
-        Access::Open => json!([]),
-        Access::Client | Access::Metrics | Access::Admin => json!([{ "key": [] }]),
-        Access::Publisher => json!([{ "key": [] }, { "access_token": [] }]),
-    }
+    let ways: &[&str] = match access {
+        Access::Open => &[],
+        Access::Client | Access::Metrics | Access::Admin => &["key", "signature", "certificate"],
+        Access::Publisher => &["key", "signature", "certificate", "access_token"],
+    };
+    let way = |way: &&str| json!({ *way: [] });
+    ways.iter().map(way).collect()
 }
 
 fn parameter(one: &Parameter) -> Value {
