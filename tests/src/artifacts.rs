@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
+    "nexus-host",
     "nexus",
     "toasty-server",
     "embed",

@@ -41,6 +41,7 @@ pub struct HubBuilder {
 pub struct Home {
     folder: TempDir,
     env: Vec<(String, String)>,
+    program: PathBuf,
 }
 
 /// A hub that has not said yet that it listens. Killed when dropped.
@@ -135,6 +136,7 @@ impl HubBuilder {
         Home {
             folder,
             env: self.env,
+            program: artifacts::executable("nexus"),
         }
     }
 
@@ -172,6 +174,14 @@ impl Home {
         self.folder.keep()
     }
 
+    /// Has the hub's program here, with no other program beside it.
+    pub fn with_own_program(mut self) -> Self {
+        let own = self.folder.path().join("nexus");
+        std::fs::copy(&self.program, &own).expect("the program is there");
+        self.program = own;
+        self
+    }
+
     /// Starts a hub here and waits until it says that it listens.
     ///
     /// # Panics
@@ -182,7 +192,7 @@ impl Home {
 
     /// Starts a hub here.
     pub fn spawn(self) -> Starting {
-        let mut command = Command::new(artifacts::executable("nexus"));
+        let mut command = Command::new(&self.program);
         command
             .current_dir(self.folder.path())
             .args(["run", "--config", "nexus.toml"])

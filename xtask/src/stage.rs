@@ -11,21 +11,11 @@ use crate::console::{heading, say};
 use crate::failure::{Failure, Result, Tried as _};
 use crate::workspace::{Package, Workspace};
 
-/// Programs that are staged; those marked are not part of every version.
-const PROGRAMS: [(&str, Presence); 3] = [
-    ("nexus", Presence::Always),
-    ("toasty-server", Presence::Always),
-    ("nexus-plugin-worker", Presence::WhereThere),
-];
+/// Programs that are staged.
+const PROGRAMS: [&str; 3] = ["nexus", "toasty-server", "nexus-plugin-worker"];
 
 /// The example configuration, for whoever starts the staged hub by hand.
 const EXAMPLE_CONFIG: &str = include_str!("stage/nexus.toml");
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    Always,
-    WhereThere,
-}
 
 /// A folder with everything a hub needs.
 #[derive(Debug)]
@@ -48,16 +38,13 @@ pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
     heading("stage");
     let mut packages: Vec<&Package> = workspace.plugins().collect();
     let plugins: Vec<String> = packages.iter().map(|p| p.name.clone()).collect();
-    for (program, presence) in PROGRAMS {
-        match (workspace.program(program), presence) {
-            (Some(package), _) => packages.push(package),
-            (None, Presence::WhereThere) => {}
-            (None, Presence::Always) => {
-                return Err(Failure::new(format!(
-                    "no package of the workspace has the program `{program}`"
-                )));
-            }
-        }
+    for program in PROGRAMS {
+        let package = workspace.program(program).ok_or_else(|| {
+            Failure::new(format!(
+                "no package of the workspace has the program `{program}`"
+            ))
+        })?;
+        packages.push(package);
     }
     let artifacts = build_release(workspace, &packages)?;
 
@@ -99,9 +86,7 @@ fn wanted<'a>(
                 .iter()
                 .any(|plugin| plugin.replace('-', "_") == named)
         } else {
-            PROGRAMS
-                .iter()
-                .any(|(program, _)| *program == artifact.target)
+            PROGRAMS.contains(&artifact.target.as_str())
         }
     })
 }

@@ -1,13 +1,20 @@
 //! Plugins in processes of their own: what ends one of these costs its event and a moment, and nobody else
 //! anything.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
+use nexus_tests::artifacts::executable;
 use nexus_tests::hub::{Hub, HubBuilder, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn hub(more: &str) -> Hub {
+    builder(more).start()
+}
+
+fn builder(more: &str) -> HubBuilder {
     HubBuilder::new()
         .config(&format!(
             "[plugins.probe]\nisolation = \"process\"\n{more}\n\
@@ -15,7 +22,6 @@ fn hub(more: &str) -> Hub {
              [retry]\nmax_retries = 10\ndelays = [\"50ms\"]\n"
         ))
         .plugin("probe")
-        .start()
 }
 
 fn command(action: &str) -> Value {
@@ -73,6 +79,36 @@ async fn a_plugin_in_a_process_does_what_it_does_elsewhere() {
         assert!(journey.to_string().contains(code), "{journey}");
     }
     assert_eq!(worker(&hub), Some(child), "a panic ends no worker");
+}
+
+/// The program that a worker runs.
+fn program(hub: &Hub) -> PathBuf {
+    let worker = worker(hub).expect("there is a worker");
+    std::fs::read_link(format!("/proc/{worker}/exe")).unwrap()
+}
+
+#[tokio::test]
+async fn workers_run_the_program_that_is_named_or_beside_the_hub_or_the_hub_s_own() {
+    let beside = hub("");
+    assert_eq!(program(&beside), executable("nexus-plugin-worker"));
+    let own = builder("").lay_out().with_own_program();
+    let path = own.path().join("nexus").canonicalize().unwrap();
+    assert_eq!(program(&own.start()), path);
+    let named = json!(executable("nexus"));
+    let named = HubBuilder::new().config(&format!("[plugins]\nworker = {named}"));
+    let named = named.config("[plugins.probe]\nisolation = \"process\"");
+    assert_eq!(program(&named.plugin("probe").start()), executable("nexus"));
+}
+
+/// Whoever starts it by hand is told what it is for.
+#[test]
+fn a_worker_that_no_hub_started_says_what_it_is() {
+    let told = Command::new(executable("nexus-plugin-worker"))
+        .output()
+        .unwrap();
+    assert_eq!(told.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(said.contains("isolation = \"process\""), "{said}");
 }
 
 #[tokio::test]
