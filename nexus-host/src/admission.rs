@@ -40,6 +40,7 @@ pub use rate_limit::Standing;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
 pub use suspicion::Flag;
 
+pub(crate) use auth::end_of_certificate;
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
 pub(crate) use rate_limit::{Bucket, Quota};

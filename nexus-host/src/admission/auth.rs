@@ -24,7 +24,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::config::{Client, Issuer, Transport};
 use super::rejection::{Code, Rejection};
@@ -34,6 +34,7 @@ use issuers::Issuers;
 use keys::Keys;
 use signed::{Claim, Signers};
 
+pub(crate) use certificate::end_of as end_of_certificate;
 pub use key_source::check_files as check_issuer_files;
 pub use scope::ClientScope;
 
@@ -41,7 +42,7 @@ pub use scope::ClientScope;
 pub struct Credentials<'c> {
     /// What was presented.
     pub presented: Presented<'c>,
-    /// The certificate (DER) of the TLS connection, after its chain was verified.
+    /// The certificate (DER) of the TLS connection, whose chain was verified when that began.
     pub certificate: Option<&'c [u8]>,
     /// The other end, whose failures are counted.
     pub peer: Option<IpAddr>,
@@ -131,6 +132,8 @@ struct Claimed {
     transport: Transport,
     /// The client whose certificate came with it.
     certified: Option<Arc<ClientScope>>,
+    /// When the certificate is good no longer.
+    end: Option<DateTime<Utc>>,
 }
 
 /// The configured clients, by everything that they can be known by.
@@ -216,9 +219,13 @@ impl Auth {
             let message = "no client is configured, so nobody is let in; add a [[clients]] section";
             return Err(Failure::new(Reason::NoCredentials, message));
         }
-        let certified = credentials
+        // On a connection that would not begin any more nobody goes on, whatever he presents.
+        let shown = credentials
             .certificate
-            .map(|der| self.certificates.find(der));
+            .map(|der| self.certificates.judge(der, Utc::now()))
+            .transpose()?;
+        let end = shown.as_ref().map(|shown| shown.end);
+        let certified = shown.map(|shown| shown.client);
         let transport = credentials.transport;
         let (scope, certified) = match credentials.presented {
             Presented::Nothing => match certified {
@@ -239,11 +246,12 @@ impl Auth {
                     claim,
                     transport,
                     certified: certified.and_then(Result::ok),
+                    end,
                 })));
             }
         };
         expect_fitting(&scope, certified.as_deref(), transport)?;
-        Ok(Who::Known(scope))
+        Ok(Who::Known(scope.until(end)))
     }
 
     async fn bearer(&self, text: &str) -> Result<Arc<ClientScope>, Failure> {
@@ -263,7 +271,7 @@ impl Claimed {
     fn prove(self, body: &[u8], now: i64) -> Result<Arc<ClientScope>, Failure> {
         let scope = self.claim.prove(body, now)?;
         expect_fitting(&scope, self.certified.as_deref(), self.transport)?;
-        Ok(scope)
+        Ok(scope.until(self.end))
     }
 }
 

@@ -44,7 +44,7 @@ const TOGETHER: usize = 256;
 /// What a message may weigh beside its event's payload.
 const ENVELOPE: usize = 64 * 1024;
 
-/// How long a client who follows and hears nothing may go on with a key or token that has expired.
+/// How long a client who follows and hears nothing may go on when what it was let in with has expired.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a message that anybody may send may weigh: it holds a name.
@@ -128,7 +128,7 @@ impl Hub for HubService {
             let (client, intake, metadata) = (client.clone(), intake.clone(), metadata.clone());
             async move {
                 if client.has_expired() {
-                    let message = "the key or token has expired";
+                    let message = "what the client was let in with has expired";
                     let expired = Rejection::new(Code::Unauthenticated, message);
                     return stream::iter(vec![Err(refusal::status(&expired))]);
                 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
@@ -159,6 +159,12 @@ fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     let mut server = builder
         .with_single_cert(chain, key)
         .map_err(|error| unusable(&error))?;
+    if config.client_ca.is_some() {
+        // A session that is taken up again skips the verification: whoever shows a certificate shows it
+        // each time.
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+    }
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(server))
 }

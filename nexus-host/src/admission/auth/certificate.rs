@@ -1,9 +1,10 @@
-//! TLS certificates: receives one whose chain has been verified, hands on the client whose it is. It
-//! verifies nothing itself.
+//! TLS certificates: receives one whose chain was verified when its connection began, hands on the client
+//! whose it is, and until when. It verifies nothing itself but the time, which goes on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
@@ -17,9 +18,21 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_ID: u8 = 0x06;
+const INTEGER: u8 = 0x02;
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 
 /// Texts in UTF-8 or a part of it: UTF8String, PrintableString, IA5String.
 const TEXTS: [u8; 3] = [0x0c, 0x13, 0x16];
+
+/// A certificate that somebody shows and that is good still.
+pub(super) struct Shown {
+    /// The client whose it is.
+    pub(super) client: Result<Arc<ClientScope>, Failure>,
+    /// When it is good no longer.
+    pub(super) end: DateTime<Utc>,
+}
 
 /// The configured clients, by their certificates.
 pub(super) struct Certificates {
@@ -40,6 +53,27 @@ impl Certificates {
             by_digest: by_digest.collect(),
             by_name: by_name.collect(),
         }
+    }
+
+    /// What a certificate says at this time.
+    ///
+    /// # Errors
+    /// When it has expired since its connection began.
+    pub(super) fn judge(&self, der: &[u8], now: DateTime<Utc>) -> Result<Shown, Failure> {
+        let client = self.find(der);
+        let Some(end) = end_of(der) else {
+            let message = "until when the certificate is good cannot be read";
+            return Err(Failure::new(Reason::UnknownCertificate, message));
+        };
+        if now < end {
+            return Ok(Shown { client, end });
+        }
+        let message = "the certificate has expired; connect with a new one";
+        let failure = Failure::new(Reason::ExpiredCertificate, message);
+        Err(match client {
+            Ok(client) => failure.of(client.id()),
+            Err(_) => failure,
+        })
     }
 
     /// The client whose certificate it is.
@@ -67,6 +101,31 @@ impl Certificates {
             Failure::new(Reason::UnknownCertificate, message)
         })
     }
+}
+
+/// When a certificate is good no longer: right after the second that it names as its last. `None` for
+/// what is no certificate.
+pub(crate) fn end_of(der: &[u8]) -> Option<DateTime<Utc>> {
+    let mut rest = der;
+    let (_, mut certificate) = element(&mut rest, &[SEQUENCE])?;
+    let (_, mut signed) = element(&mut certificate, &[SEQUENCE])?;
+    // Its version and number, how it is signed, and by whom.
+    for tag in [VERSION, INTEGER, SEQUENCE, SEQUENCE] {
+        element(&mut signed, &[tag])?;
+    }
+    let (_, mut validity) = element(&mut signed, &[SEQUENCE])?;
+    let times = [UTC_TIME, GENERALIZED_TIME];
+    let _begin = element(&mut validity, &times)?;
+    let (kind, last) = element(&mut validity, &times)?;
+    let last = str::from_utf8(last).ok()?;
+    // One kind leaves the century out, as RFC 5280 (4.1.2.5.1) says.
+    let century = match kind {
+        UTC_TIME if last < "50" => "20",
+        UTC_TIME => "19",
+        _ => "",
+    };
+    let last = NaiveDateTime::parse_from_str(&format!("{century}{last}"), "%Y%m%d%H%M%SZ").ok()?;
+    last.and_utc().checked_add_signed(TimeDelta::seconds(1))
 }
 
 /// The common names and the DNS names in it.

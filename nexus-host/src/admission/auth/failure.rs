@@ -37,6 +37,7 @@ pub(super) enum Reason {
     Replayed,
     TooManySignatures,
     UnknownCertificate,
+    ExpiredCertificate,
     TwoIdentities,
     WrongTransport,
     /// A webhook that does not prove its sender.
@@ -45,7 +46,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Every one, in the order in which they are declared.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::NoCredentials,
         Self::Unreadable,
         Self::UnknownKey,
@@ -61,6 +62,7 @@ impl Reason {
         Self::Replayed,
         Self::TooManySignatures,
         Self::UnknownCertificate,
+        Self::ExpiredCertificate,
         Self::TwoIdentities,
         Self::WrongTransport,
         Self::Webhook,
@@ -83,6 +85,7 @@ impl Reason {
             Self::Replayed => "replayed",
             Self::TooManySignatures => "too_many_signatures",
             Self::UnknownCertificate => "unknown_certificate",
+            Self::ExpiredCertificate => "expired_certificate",
             Self::TwoIdentities => "two_identities",
             Self::WrongTransport => "wrong_transport",
             Self::Webhook => "webhook",

@@ -13,6 +13,7 @@ use super::super::rejection::{Code, Rejection};
 use crate::config::Selector;
 
 /// What one client may do. Nothing is granted that is not configured.
+#[derive(Clone)]
 pub struct ClientScope {
     grant: Arc<Grant>,
     narrowed: Option<Narrowed>,
@@ -51,7 +52,7 @@ impl Refusals {
 }
 
 /// What a token leaves of a client's scope.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Narrowed {
     publish: Vec<(Selector, Selector)>,
     subscribe: bool,
@@ -143,8 +144,19 @@ impl ClientScope {
         }
     }
 
-    /// Whether the key or token that let it in has expired since: for what goes on for long, such as
-    /// a stream of events.
+    /// The same, until this time at the latest.
+    pub(super) fn until(self: Arc<Self>, end: Option<DateTime<Utc>>) -> Arc<Self> {
+        let sooner = end.filter(|end| self.until.is_none_or(|until| *end < until));
+        if sooner.is_none() {
+            return self;
+        }
+        let mut scope = Arc::unwrap_or_clone(self);
+        scope.until = sooner;
+        Arc::new(scope)
+    }
+
+    /// Whether the key, token or certificate that let it in has expired since: for what goes on for long,
+    /// such as a stream of events.
     pub fn has_expired(&self) -> bool {
         self.until.is_some_and(|end| Utc::now() >= end)
     }

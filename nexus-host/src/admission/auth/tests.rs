@@ -148,6 +148,37 @@ fn a_certificate_that_is_nobody_s_stands_in_no_key_s_way() {
 }
 
 #[test]
+fn on_a_connection_whose_certificate_has_expired_nobody_goes_on() {
+    let last = b"361122102053Z";
+    let at = CERTIFICATE
+        .windows(last.len())
+        .position(|part| part == last);
+    let mut expired = CERTIFICATE.to_vec();
+    expired[at.unwrap()..][..2].copy_from_slice(b"20");
+    let admission = admission(&[certified("a"), client("b", "b", &[], &[])]);
+    for presented in [
+        || Presented::Nothing,
+        || Presented::Bearer("a"),
+        || Presented::Bearer("b"),
+    ] {
+        let with = |certificate| Credentials {
+            certificate: Some(certificate),
+            ..credentials(presented())
+        };
+        let refused = admission.authenticate(&with(&expired)).now_or_never();
+        let refused = refused.unwrap().unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+        assert!(refused.message().contains("has expired"), "{refused}");
+    }
+    let good = Credentials {
+        certificate: Some(CERTIFICATE),
+        ..credentials(Presented::Bearer("a"))
+    };
+    let scope = admission.authenticate(&good).now_or_never().unwrap();
+    assert!(!scope.unwrap().has_expired());
+}
+
+#[test]
 fn clients_come_the_ways_they_may() {
     let only_grpc = Client {
         transports: vec![Transport::Grpc],

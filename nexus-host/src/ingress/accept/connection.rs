@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
+use chrono::Utc;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
@@ -22,7 +23,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::super::config::Config;
 use super::super::tls::Tls;
@@ -32,6 +33,7 @@ use super::pulse::{Doing, Pulse};
 use super::socket::Socket;
 use super::stream::{Answered, Asked, Left, Stream};
 use super::{Answer, head};
+use crate::admission::end_of_certificate;
 use crate::queue::BoxFuture;
 
 /// The most that one connection reads ahead, and so the most that headers may weigh.
@@ -148,6 +150,7 @@ pub(super) async fn serve(
         let builder = builder();
         let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
         let mut deadline = pin!(Deadline::new(limits));
+        let mut expired = pin!(expired(certificate.as_deref()));
         let mut told = false;
         loop {
             let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
@@ -168,6 +171,11 @@ pub(super) async fn serve(
                     told = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                // So that its client begins a new one, with a new certificate.
+                () = &mut expired, if !told => {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
         }
     }
@@ -175,6 +183,14 @@ pub(super) async fn serve(
         && let Some((socket, _place)) = pulse.take_back()
     {
         linger(socket).await;
+    }
+}
+
+/// Ready when the other end's certificate has expired.
+async fn expired(certificate: Option<&[u8]>) {
+    match certificate.and_then(end_of_certificate) {
+        Some(end) => sleep((end - Utc::now()).to_std().unwrap_or_default()).await,
+        None => std::future::pending().await,
     }
 }
 

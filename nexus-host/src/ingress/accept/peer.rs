@@ -8,6 +8,6 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ingress) struct PeerAddress(pub(in crate::ingress) SocketAddr);
 
-/// The certificate (DER) of the other end, after TLS has verified its chain.
+/// The certificate (DER) of the other end, whose chain TLS has verified when the connection began.
 #[derive(Clone)]
 pub(in crate::ingress) struct PeerCertificate(pub(in crate::ingress) Arc<[u8]>);

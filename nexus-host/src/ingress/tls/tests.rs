@@ -2,6 +2,8 @@
 //!
 //! The certificates in `fixtures` are for these tests only; nobody holds their roots' keys.
 
+mod brief;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,21 +79,25 @@ async fn hub(files: &Files, change: impl FnOnce(&mut TlsConfig)) -> Hub {
     .await
 }
 
+/// Who vouches for the hub.
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_file(fixture("ca.pem")).unwrap();
+    roots.add(root).unwrap();
+    roots
+}
+
 /// Connects, with a certificate of one's own or without, and speaks what is agreed on.
 async fn connect(
     hub: &Hub,
     own: Option<&str>,
     protocols: &[&str],
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(fixture("ca.pem")).unwrap())
-        .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots);
+        .with_root_certificates(roots());
     let mut config = match own {
         None => builder.with_no_client_auth(),
         Some(name) => {

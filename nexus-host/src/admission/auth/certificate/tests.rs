@@ -75,6 +75,24 @@ fn a_certificate_of_two_clients_is_nobody_s() {
 }
 
 #[test]
+fn a_certificate_is_good_until_its_last_second_is_over() {
+    // As OpenSSL tells of both.
+    for (der, last) in [
+        (CLIENT, "2036-11-22T10:20:53Z"),
+        (PLAIN, "2036-11-22T10:20:54Z"),
+    ] {
+        let last: DateTime<Utc> = last.parse().unwrap();
+        let end = end_of(der).unwrap();
+        assert_eq!(end, last + TimeDelta::seconds(1));
+        let certificates = Certificates::new(&[]);
+        let just_before = end - TimeDelta::milliseconds(1);
+        assert_eq!(certificates.judge(der, just_before).unwrap().end, end);
+        let refused = certificates.judge(der, end).map(drop).unwrap_err();
+        assert_eq!(refused.reason, Reason::ExpiredCertificate);
+    }
+}
+
+#[test]
 fn a_damaged_certificate_has_no_name_and_breaks_nothing() {
     let clients = [named("a", "Parrot-1"), named("b", "parrot.example")];
     for end in 0..CLIENT.len() {
@@ -88,6 +106,7 @@ fn a_damaged_certificate_has_no_name_and_breaks_nothing() {
             let mut damaged = CLIENT.to_vec();
             damaged[at] ^= flip;
             let _ = find(&clients, &damaged);
+            let _ = end_of(&damaged);
         }
     }
 }

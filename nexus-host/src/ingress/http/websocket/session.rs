@@ -403,7 +403,10 @@ fn silent() -> End {
 
 /// What the client was let in with is good no longer.
 fn expired() -> End {
-    End::Close(close_code::POLICY, "the key or token has expired")
+    End::Close(
+        close_code::POLICY,
+        "what the client was let in with has expired",
+    )
 }
 
 /// A client that breaks the protocol, or the limits, or the line.
