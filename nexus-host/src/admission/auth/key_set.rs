@@ -53,19 +53,21 @@ struct Jwk {
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys of kinds that are not known here, or for other uses, are passed over.
+    /// Reads a JWK set. Keys of kinds that are not known here, or for other uses, are passed over; there may
+    /// be none left.
     ///
     /// # Errors
-    /// When it is none, or no key in it is of use.
+    /// When it is none.
     pub(super) fn read(text: &[u8]) -> Result<Self, &'static str> {
         let written: Written = serde_json::from_slice(text).map_err(|_| "it is not a JWK set")?;
         let jwks = written.keys.into_iter().take(MOST);
         let keys = jwks.filter_map(|jwk| serde_json::from_value::<Jwk>(jwk).ok());
-        let keys: Vec<_> = keys.filter_map(PublicKey::of).collect();
-        if keys.is_empty() {
-            return Err("it holds no key to verify a signature with");
-        }
-        Ok(Self(keys))
+        Ok(Self(keys.filter_map(PublicKey::of).collect()))
+    }
+
+    /// Whether there is no key in it that is of use.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The key with that id; without one, the only key there is for the algorithm.

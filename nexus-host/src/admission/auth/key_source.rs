@@ -1,6 +1,6 @@
-//! Where an issuer's keys come from: receives the id of a key, hands on the keys at hand, and has
-//! them read or fetched anew when they are old or the key is not among them. Those at hand are kept
-//! while that fails. However many ask, one fetches, and not more often than the bounds here say.
+//! Where an issuer's keys come from: receives the id of a key, hands on the keys at hand, after it has had
+//! them read or fetched anew when they are old or the key is not among them. Those at hand are kept for a
+//! while when that fails. However many ask, one fetches, and not more often than the bounds here say.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,8 +17,13 @@ use super::fetch::{Fetcher, authorities_in};
 use super::key_set::KeySet;
 use crate::ordinary;
 
-/// For a key that is not there, its set is read anew at most so often: anybody can name keys.
+/// For a key that is not there, and after a failure, the set is read anew at most so often: anybody can name
+/// keys.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// How long keys are good after they should have been read anew, when that fails. For so long an issuer can
+/// be out of reach, or a key that it has taken back be used by whoever keeps it out of reach.
+const KEPT: Duration = Duration::from_hours(1);
 
 /// A key set is a few kilobytes.
 pub(super) const LONGEST: u64 = 1 << 20;
@@ -28,10 +33,18 @@ pub(super) struct KeySource {
     issuer: String,
     place: Place,
     refresh: Duration,
-    at_hand: RwLock<Arc<KeySet>>,
-    tried: RwLock<Option<Instant>>,
+    at_hand: RwLock<AtHand>,
     /// Held by the one who reads or fetches.
     turn: Mutex<()>,
+}
+
+/// What there is, and how old it is.
+#[derive(Clone, Default)]
+struct AtHand {
+    keys: Arc<KeySet>,
+    got: Option<Instant>,
+    /// The last time that was tried, whether it worked or not.
+    tried: Option<Instant>,
 }
 
 enum Place {
@@ -55,7 +68,6 @@ impl KeySource {
             place,
             refresh: issuer.refresh.get(),
             at_hand: RwLock::default(),
-            tried: RwLock::new(None),
             turn: Mutex::default(),
         };
         if let Some(first) = first {
@@ -64,28 +76,40 @@ impl KeySource {
         Some(source)
     }
 
-    /// The keys, in which there is one of that id if there can be.
+    /// The keys, in which there is one of that id if there can be. Whoever comes when they are old waits for
+    /// newer ones: a key that was taken back is not used once more.
     pub(super) async fn keys(
         self: &Arc<Self>,
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Arc<KeySet> {
-        let keys = self.at_hand.read().clone();
-        let tried = *self.tried.read();
-        let age = tried.map_or(Duration::MAX, |tried| tried.elapsed());
-        if keys.find(kid, algorithm).is_some() {
-            // Nobody waits for it; one is enough.
-            if age >= self.refresh && self.turn.try_lock().is_ok() {
-                self.begin_to_renew(tried);
-            }
-            return keys;
-        }
-        if age < self.refresh.min(AGAIN) {
-            return keys;
+        let at_hand = self.at_hand.read().clone();
+        let is_there = at_hand.keys.find(kid, algorithm).is_some();
+        if at_hand.age() < self.renewal(&at_hand, is_there) {
+            return self.good(at_hand);
         }
         // A panic is told by the runtime; what is at hand is all there is then.
-        let _ = self.begin_to_renew(tried).await;
-        self.at_hand.read().clone()
+        let _ = self.begin_to_renew(at_hand.tried).await;
+        let renewed = self.at_hand.read().clone();
+        self.good(renewed)
+    }
+
+    /// How long after the last time they are read or fetched anew.
+    fn renewal(&self, at_hand: &AtHand, is_there: bool) -> Duration {
+        let has_failed = at_hand.tried != at_hand.got;
+        match is_there && !has_failed {
+            true => self.refresh,
+            false => self.refresh.min(AGAIN),
+        }
+    }
+
+    /// The keys, as long as they are not too old.
+    fn good(&self, at_hand: AtHand) -> Arc<KeySet> {
+        let most = self.refresh.saturating_add(KEPT);
+        match at_hand.got {
+            Some(got) if got.elapsed() < most => at_hand.keys,
+            _ => Arc::default(),
+        }
     }
 
     /// In a task of its own: somebody who goes away must not have the next one begin anew.
@@ -97,7 +121,7 @@ impl KeySource {
     /// Reads or fetches the keys, unless somebody else has since.
     async fn renew(&self, seen: Option<Instant>) {
         let _turn = self.turn.lock().await;
-        if *self.tried.read() != seen {
+        if self.at_hand.read().tried != seen {
             return;
         }
         let keys = match &self.place {
@@ -111,17 +135,38 @@ impl KeySource {
         self.keep(keys);
     }
 
+    /// A set without a key of use is one as well: its issuer has taken them all back.
     fn keep(&self, keys: Result<KeySet, String>) {
+        let now = Instant::now();
+        let mut at_hand = self.at_hand.write();
+        at_hand.tried = Some(now);
         match keys {
-            Ok(keys) => *self.at_hand.write() = Arc::new(keys),
+            Ok(keys) => {
+                let was_empty = at_hand.got.is_some() && at_hand.keys.is_empty();
+                if keys.is_empty() && !was_empty {
+                    tracing::warn!(
+                        issuer = self.issuer,
+                        "the issuer's key set holds no key to verify a signature with; none of its tokens \
+                         lets anybody in"
+                    );
+                }
+                at_hand.keys = Arc::new(keys);
+                at_hand.got = Some(now);
+            }
             Err(error) => tracing::warn!(
                 issuer = self.issuer,
                 error,
-                "failed to get the issuer's keys; those at hand are kept"
+                "failed to get the issuer's keys; those at hand are good for an hour after they should \
+                 have been renewed"
             ),
         }
-        // Last: until then, whoever needs a key waits for it.
-        *self.tried.write() = Some(Instant::now());
+    }
+}
+
+impl AtHand {
+    /// How long ago somebody has tried.
+    fn age(&self) -> Duration {
+        self.tried.map_or(Duration::MAX, |tried| tried.elapsed())
     }
 }
 
@@ -130,8 +175,10 @@ impl KeySource {
 /// # Errors
 /// Why one does not.
 pub fn check_files(issuer: &Issuer) -> Result<(), String> {
-    if let Some(path) = &issuer.jwks_file {
-        read(path)?;
+    if let Some(path) = &issuer.jwks_file
+        && read(path)?.is_empty()
+    {
+        return Err("it holds no key to verify a signature with".to_owned());
     }
     if let Some(path) = &issuer.ca_file {
         authorities_in(path)?;

@@ -68,7 +68,7 @@ fn certified(id: &str) -> Client {
 }
 
 /// What the log is told meanwhile.
-fn log_of(run: impl FnOnce()) -> String {
+pub(in crate::admission) fn log_of(run: impl FnOnce()) -> String {
     #[derive(Clone, Default)]
     struct Written(Arc<parking_lot::Mutex<Vec<u8>>>);
 

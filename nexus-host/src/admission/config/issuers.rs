@@ -52,8 +52,8 @@ pub struct Issuer {
     pub algorithms: Vec<Algorithm>,
     /// How far the issuer's clock may be off, at most "10m". Default "60s".
     pub leeway: HumanDuration,
-    /// After what time the keys are read or fetched anew; those at hand are kept while that fails.
-    /// At least "1s"; default "10m".
+    /// After what time the keys are read or fetched anew; while that fails, those at hand are kept for an
+    /// hour more. At least "1s"; default "10m".
     pub refresh: HumanDuration,
 }
 

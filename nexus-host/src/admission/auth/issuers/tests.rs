@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::super::tests::client;
+use super::super::tests::{client, log_of};
 use super::*;
 use crate::config::Secret;
 
@@ -390,17 +391,77 @@ async fn a_new_key_is_found_and_an_old_set_is_kept_while_fetching_fails() {
     let token = |key: &Signing| key.token(&claims(json!({})));
     assert!(outcome(&issuers, &token(&old)).await.is_ok());
     *keys.answer.lock() = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n".to_owned();
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert!(outcome(&issuers, &token(&new)).await.is_err());
     assert_eq!(keys.asked(), 2);
     assert!(outcome(&issuers, &token(&old)).await.is_ok());
     *keys.answer.lock() = ok(&new.set());
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert!(outcome(&issuers, &token(&new)).await.is_ok());
     assert!(
         outcome(&issuers, &token(&old)).await.is_err(),
         "it was taken back"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_taken_back_lets_nobody_in_behind_the_time_to_look_again() {
+    let (old, new) = (Signing::new("old"), Signing::new("new"));
+    let (folder, issuers) = in_file(&old);
+    let path = folder.path().join("keys.json");
+    let token = |key: &Signing| key.token(&claims(json!({})));
+    assert!(outcome(&issuers, &token(&old)).await.is_ok());
+    std::fs::write(&path, new.set()).unwrap();
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert!(outcome(&issuers, &token(&old)).await.is_ok(), "not yet");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(
+        outcome(&issuers, &token(&old)).await,
+        Err(Reason::BadToken),
+        "nobody has looked since"
+    );
+    assert!(outcome(&issuers, &token(&new)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_cannot_be_renewed_are_kept_for_an_hour_and_no_longer() {
+    let key = Signing::new("k");
+    let (folder, issuers) = in_file(&key);
+    let path = folder.path().join("keys.json");
+    let token = key.token(&claims(json!({})));
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..6 {
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert!(outcome(&issuers, &token).await.is_ok());
+    }
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert_eq!(outcome(&issuers, &token).await, Err(Reason::BadToken));
+    std::fs::write(&path, key.set()).unwrap();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert!(outcome(&issuers, &token).await.is_ok(), "they are back");
+}
+
+#[test]
+fn an_empty_set_takes_every_key_back_and_the_log_tells_it_once() {
+    let log = log_of(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build();
+        runtime.unwrap().block_on(async {
+            let key = Signing::new("k");
+            let (folder, issuers) = in_file(&key);
+            let path = folder.path().join("keys.json");
+            let token = key.token(&claims(json!({})));
+            assert!(outcome(&issuers, &token).await.is_ok());
+            for set in [r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","k":"AA"}]}"#] {
+                std::fs::write(&path, set).unwrap();
+                tokio::time::advance(Duration::from_secs(600)).await;
+                assert_eq!(outcome(&issuers, &token).await, Err(Reason::BadToken));
+            }
+        });
+    });
+    assert_eq!(log.matches("holds no key").count(), 1, "{log}");
 }
 
 #[tokio::test]
