@@ -55,8 +55,8 @@ pub struct Client {
     /// How far the time in a signed request may be off, either way; a signature is good once within
     /// it. More than 0, at most "1h"; default "5m".
     pub hmac_window: HumanDuration,
-    /// The `sub` or `client_id` of the tokens (JWT) that it signs in with; needs an `[[issuers]]`
-    /// section. Default none.
+    /// The `sub` of the tokens (JWT) that it signs in with, or the `client_id` of those without a `sub`;
+    /// needs an `[[issuers]]` section. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 200))]
     pub jwt_subject: Option<String>,
