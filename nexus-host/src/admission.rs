@@ -29,7 +29,7 @@ use nexus_plugin_api::{Event, RawJson};
 use uuid::Uuid;
 
 pub use admitted::Admitted;
-pub use auth::{ClientScope, Credentials, Presented, Sender, check_issuer_files};
+pub use auth::{ClientScope, Credentials, Head, Presented, Sender, check_issuer_files};
 pub use config::{Client, Issuer, Limits, OnSuspicion, Pattern, Transport};
 pub use contract::file::{ContractFile, FileReport, register as register_files};
 pub use contract::{

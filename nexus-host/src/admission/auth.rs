@@ -25,6 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use hyper::HeaderMap;
 
 use super::config::{Client, Issuer, Transport};
 use super::rejection::{Code, Rejection};
@@ -62,16 +63,25 @@ pub enum Presented<'c> {
     Signed {
         /// What follows the scheme's name.
         parameters: &'c str,
-        /// The request's method.
-        method: &'c str,
-        /// Its path and query, as they were sent.
-        target: &'c str,
+        /// The request.
+        head: Head<'c>,
     },
+}
+
+/// What a signature is over, beside the body.
+#[derive(Clone, Copy)]
+pub struct Head<'h> {
+    /// The request's method.
+    pub method: &'h str,
+    /// Its path and query, as they were sent.
+    pub target: &'h str,
+    /// Its headers.
+    pub headers: &'h HeaderMap,
 }
 
 impl<'c> Presented<'c> {
     /// Reads the value of an `Authorization` header of a request.
-    pub fn read(value: &'c str, method: &'c str, target: &'c str) -> Self {
+    pub fn read(value: &'c str, head: Head<'c>) -> Self {
         let Some((scheme, rest)) = value.split_once(' ') else {
             return Self::Unreadable;
         };
@@ -81,8 +91,7 @@ impl<'c> Presented<'c> {
         } else if scheme.eq_ignore_ascii_case(signed::SCHEME) {
             Self::Signed {
                 parameters: rest,
-                method,
-                target,
+                head,
             }
         } else {
             Self::Unreadable
@@ -235,13 +244,9 @@ impl Auth {
             Presented::Unreadable => return Err(unreadable()),
             // A certificate that is nobody's may be there for the connection alone.
             Presented::Bearer(text) => (self.bearer(text).await?, certified.and_then(Result::ok)),
-            Presented::Signed {
-                parameters,
-                method,
-                target,
-            } => {
+            Presented::Signed { parameters, head } => {
                 let now = Utc::now().timestamp();
-                let claim = self.signers.claim(parameters, method, target, now)?;
+                let claim = self.signers.claim(parameters, head, now)?;
                 return Ok(Who::Claimed(Box::new(Claimed {
                     claim,
                     transport,

@@ -4,8 +4,10 @@
 //! claim of nobody goes the whole way, against secrets that nobody knows.
 //!
 //! What is signed is `TIMESTAMP\nNONCE\nMETHOD\nPATH?QUERY\nhex(SHA-256(BODY))`, the body as it was
-//! sent. Nonces are kept after the signature was found right, so nobody else can use them up. Those of
+//! sent, and a line for each header that is [covered](coverage). Nonces are kept after the signature was found right, so nobody else can use them up. Those of
 //! the process before are gone, so what was signed before this one started is refused.
+
+mod coverage;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,9 +19,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::config::Client;
 use super::super::rejection::{Code, Rejection, quoted};
-use super::ClientScope;
 use super::failure::{Failure, Reason};
 use super::nonces::{Nonces, Refused};
+use super::{ClientScope, Head};
 
 /// The name of the scheme, compared ignoring case.
 pub(super) const SCHEME: &str = "Nexus-HMAC-SHA256";
@@ -55,8 +57,9 @@ pub(super) struct Claim {
     signer: Arc<Signer>,
     timestamp: i64,
     nonce: u128,
-    /// What is signed, without the body's digest.
+    /// What is signed before the body's digest, and behind it.
     head: String,
+    headers: Vec<u8>,
     signature: [u8; 32],
 }
 
@@ -77,6 +80,7 @@ struct Parameters<'p> {
     timestamp: &'p str,
     nonce: &'p str,
     signature: [u8; 32],
+    headers: Option<&'p str>,
 }
 
 impl Signers {
@@ -120,17 +124,17 @@ impl Signers {
     /// Looks at everything that needs no body. `now` in seconds since 1970.
     ///
     /// # Errors
-    /// When it cannot be read, or is not of this time. Both are told alike of a client that exists and of
-    /// one that does not.
+    /// When it cannot be read, leaves out a header that it has to cover, or is not of this time. All are
+    /// told alike of a client that exists and of one that does not.
     pub(super) fn claim(
         &self,
         parameters: &str,
-        method: &str,
-        target: &str,
+        request: Head<'_>,
         now: i64,
     ) -> Result<Claim, Failure> {
-        let given = Parameters::read(parameters)
-            .map_err(|message| Failure::new(Reason::Malformed, message))?;
+        let malformed = |message| Failure::new(Reason::Malformed, message);
+        let given = Parameters::read(parameters).map_err(malformed)?;
+        let headers = coverage::lines(given.headers, request.headers).map_err(malformed)?;
         // Digits alone: a sign or a space could be written in two ways for one signature.
         let digits = given.timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let timestamp = given.timestamp.parse().ok().filter(|_| digits);
@@ -140,11 +144,13 @@ impl Signers {
         })?;
         expect_near(timestamp, now, self.longest)?;
         let signer = self.clients.get(given.client).unwrap_or(&self.nobody);
+        let Head { method, target, .. } = request;
         Ok(Claim {
             signer: signer.clone(),
             timestamp,
             nonce: short(given.nonce),
             head: format!("{timestamp}\n{}\n{method}\n{target}\n", given.nonce),
+            headers,
             signature: given.signature,
         })
     }
@@ -184,10 +190,12 @@ impl Claim {
             timestamp,
             nonce,
             head,
+            headers,
             signature,
         } = self;
-        let signed = head + &hex::encode(Sha256::digest(body));
-        let right = is_by_one_of(&signer.keys, signed.as_bytes(), &signature);
+        let digest = hex::encode(Sha256::digest(body));
+        let signed = [head.as_bytes(), digest.as_bytes(), &headers].concat();
+        let right = is_by_one_of(&signer.keys, &signed, &signature);
         let Some(scope) = &signer.scope else {
             return Err(wrong());
         };
@@ -225,7 +233,7 @@ fn is_by_one_of(keys: &[hmac::Key], signed: &[u8], signature: &[u8]) -> bool {
 /// The same for a client that does not exist: who may sign is nobody's business.
 fn wrong() -> Failure {
     let message = "the signature is not right; it must be the HMAC-SHA256, with the client's secret, \
-                   of Timestamp, Nonce, method, path with query, and SHA-256 of the body";
+                   of Timestamp, Nonce, method, path with query, SHA-256 of the body, and what Headers names";
     Failure::new(Reason::BadSignature, message)
 }
 
@@ -256,9 +264,9 @@ fn short(nonce: &str) -> u128 {
 }
 
 impl<'p> Parameters<'p> {
-    /// Reads `Client=…, Timestamp=…, Nonce=…, Signature=…`, in any order.
+    /// Reads `Client=…, Timestamp=…, Nonce=…, Signature=…`, and `Headers=…` if it is there, in any order.
     fn read(text: &'p str) -> Result<Self, String> {
-        const NAMES: [&str; 4] = ["Client", "Timestamp", "Nonce", "Signature"];
+        const NAMES: [&str; 5] = ["Client", "Timestamp", "Nonce", "Signature", "Headers"];
         let mut values = [None; NAMES.len()];
         for part in text.split(',') {
             let Some((name, value)) = part.trim().split_once('=') else {
@@ -277,7 +285,14 @@ impl<'p> Parameters<'p> {
                 return Err(format!("the parameter `{}` is there twice", NAMES[at]));
             }
         }
-        let [Some(client), Some(timestamp), Some(nonce), Some(signature)] = values else {
+        let [
+            Some(client),
+            Some(timestamp),
+            Some(nonce),
+            Some(signature),
+            headers,
+        ] = values
+        else {
             return Err("Client, Timestamp, Nonce and Signature are all needed".to_owned());
         };
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
@@ -293,6 +308,7 @@ impl<'p> Parameters<'p> {
             timestamp,
             nonce,
             signature: bytes,
+            headers,
         })
     }
 }

@@ -227,10 +227,14 @@ fn a_claim_is_nothing_until_it_is_confirmed_with_the_body() {
     let nonce = "0123456789abcdef";
     let signature = sign(secret, &now, nonce, ("POST", "/x", "body"));
     let parameters = format!("Client=s, Timestamp={now}, Nonce={nonce}, Signature={signature}");
+    let headers = HeaderMap::new();
     let credentials = credentials(Presented::Signed {
         parameters: &parameters,
-        method: "POST",
-        target: "/x",
+        head: Head {
+            method: "POST",
+            target: "/x",
+            headers: &headers,
+        },
     });
     let identify = || {
         let sender = admission.identify(&credentials).now_or_never();
@@ -270,13 +274,17 @@ fn no_credential_is_shown() {
         format!("{CANARY}={CANARY}").replace("canary", "c"),
     ];
     let mut shown = vec![format!("{known:?}"), format!("{admission:?}")];
+    let headers = HeaderMap::new();
     let log = log_of(|| {
         let keys = ["-wrong", "-expired"].map(|end| format!("{CANARY}{end}"));
         let mut all: Vec<Presented<'_>> = keys.iter().map(|key| Presented::Bearer(key)).collect();
         all.extend(parameters.iter().map(|parameters| Presented::Signed {
             parameters,
-            method: "GET",
-            target: "/",
+            head: Head {
+                method: "GET",
+                target: "/",
+                headers: &headers,
+            },
         }));
         for presented in all {
             let credentials = credentials(presented);

@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 
 use super::Shared;
 use super::problem::Problem;
-use crate::admission::{ClientScope, Code, Credentials, Presented, Sender, Transport};
+use crate::admission::{ClientScope, Code, Credentials, Head, Presented, Sender, Transport};
 use crate::ingress::accept::{PeerAddress, PeerCertificate};
 
 /// The client behind a request without a body.
@@ -134,7 +134,12 @@ fn presented(head: &Parts) -> Presented<'_> {
     };
     let target = head.uri.path_and_query();
     let target = target.map_or("/", |target| target.as_str());
-    Presented::read(value, head.method.as_str(), target)
+    let head = Head {
+        method: head.method.as_str(),
+        target,
+        headers: &head.headers,
+    };
+    Presented::read(value, head)
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use hyper::HeaderMap;
+
 use super::super::tests::client;
 use super::*;
 use crate::config::Secret;
@@ -34,6 +36,15 @@ fn header(secret: &str, timestamp: i64, nonce: &str, request: (&str, &str, &str)
     format!("Client=app, Timestamp={timestamp}, Nonce={nonce}, Signature={signature}")
 }
 
+fn head<'h>(request: (&'h str, &'h str, &'h str), headers: &'h HeaderMap) -> Head<'h> {
+    let (method, target, _) = request;
+    Head {
+        method,
+        target,
+        headers,
+    }
+}
+
 const REQUEST: (&str, &str, &str) = ("POST", "/v1/events?ack=processed", "{}");
 
 fn outcome(
@@ -42,11 +53,122 @@ fn outcome(
     request: (&str, &str, &str),
     now: i64,
 ) -> Option<Reason> {
-    let (method, target, body) = request;
+    let body = request.2;
     let proven = signers
-        .claim(header, method, target, now)
+        .claim(header, head(request, &HeaderMap::new()), now)
         .and_then(|claim| claim.prove(body.as_bytes(), now));
     proven.err().map(|failure| failure.reason)
+}
+
+/// Signs headers as well, as the documentation says; `listed` as they stand there.
+fn covering(listed: &[(&str, &str)], nonce: &str) -> String {
+    let (method, target, body) = REQUEST;
+    let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, body.as_bytes()));
+    let mut text = format!("{NOW}\n{nonce}\n{method}\n{target}\n{digest}");
+    for (name, value) in listed {
+        text.push_str(&format!("\n{name}:{value}"));
+    }
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = hex::encode(hmac::sign(&key, text.as_bytes()));
+    let names: Vec<_> = listed.iter().map(|(name, _)| *name).collect();
+    let names = names.join(";");
+    format!(
+        "Client=app, Timestamp={NOW}, Nonce={nonce}, Headers=\"{names}\", Signature={signature}"
+    )
+}
+
+fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+    let lines = lines.iter().map(|(name, value)| {
+        let name: hyper::header::HeaderName = name.parse().unwrap();
+        (name, value.parse().unwrap())
+    });
+    // Collecting would keep the last of several.
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(name, value);
+    }
+    headers
+}
+
+#[test]
+fn a_header_that_is_signed_cannot_be_changed_and_one_that_decides_must_be_signed() {
+    let signers = signers(&[SECRET]);
+    let binary = [
+        ("ce-type", "a.b"),
+        ("ce-id", "1"),
+        ("content-type", "application/json"),
+    ];
+    let outcome = |header: &str, lines: &[(&str, &str)]| {
+        let headers = headers(lines);
+        let claim = signers.claim(header, head(REQUEST, &headers), NOW);
+        let proven = claim.and_then(|claim| claim.prove(REQUEST.2.as_bytes(), NOW));
+        proven.err().map(|failure| failure.reason)
+    };
+    let (malformed, wrong) = (Some(Reason::Malformed), Some(Reason::BadSignature));
+    let whole = covering(&binary, NONCE_TEXT);
+    let changed = |at: usize, line| {
+        let mut lines = binary;
+        lines[at] = line;
+        lines
+    };
+    for (lines, reason) in [
+        (&changed(0, ("ce-type", "a.c"))[..], wrong),
+        (&changed(2, ("content-type", "text/plain")), wrong),
+        (&changed(1, ("ce-source", "s")), malformed),
+        (&binary[..2], malformed),
+        (&[&binary[..], &[("ce-time", "now")]].concat(), malformed),
+        (&[&binary[..], &[("ce-id", "1")]].concat(), malformed),
+        (
+            &[&binary[..], &[("content-encoding", "gzip")]].concat(),
+            malformed,
+        ),
+        (
+            &[&binary[..], &[("idempotency-key", "k")]].concat(),
+            malformed,
+        ),
+    ] {
+        assert_eq!(outcome(&whole, lines), reason, "{lines:?}");
+    }
+    let others = [("accept", "*/*"), ("traceparent", "00-0")];
+    let more = [&binary[..], &others].concat();
+    assert_eq!(outcome(&whole, &more), None);
+    // The list is signed with what it lists.
+    let elsewhere = whole.replace("ce-type;ce-id", "ce-id;ce-type");
+    assert_eq!(outcome(&elsewhere, &binary), wrong);
+    let without = whole.replace("Headers=\"ce-type;ce-id;content-type\", ", "");
+    assert_eq!(outcome(&without, &binary), malformed);
+    assert_eq!(outcome(&without, &[]), wrong);
+    // What is not signed may stand beside an event in the body, unless it decides.
+    let plain = header(SECRET, NOW, "fedcba9876543210", REQUEST);
+    for decides in ["ce-anything", "idempotency-key"] {
+        assert_eq!(outcome(&plain, &[(decides, "x")]), malformed, "{decides}");
+    }
+    let beside = [
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ];
+    assert_eq!(outcome(&plain, &beside), None);
+}
+
+#[test]
+fn a_list_of_headers_is_read_strictly() {
+    let signers = signers(&[SECRET]);
+    let lines = [("ce-id", "1"), ("x-twice", "1"), ("x-twice", "1")];
+    let present = headers(&lines);
+    for list in [
+        "",
+        "ce-id;",
+        "ce-id;ce-id",
+        "CE-ID",
+        "ce-id;x-twice",
+        "ce-id;x",
+        "ce-id x",
+    ] {
+        let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
+        let header = format!("{header}, Headers=\"{list}\"");
+        let refused = signers.claim(&header, head(REQUEST, &present), NOW);
+        assert_eq!(refused.unwrap_err().reason, Reason::Malformed, "{list}");
+    }
 }
 
 /// So that the documentation's example stays right.
@@ -63,6 +185,14 @@ fn the_documented_example() {
         ),
     );
     let page = include_str!("../../../../../docs/authentication.md");
+    assert!(page.contains(&signature), "{signature}");
+    let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, br#"{"n":1}"#));
+    let text = format!(
+        "1800000000\n5f2c8f0a9d4e4b7c8a1f\nPOST\n/v1/events\n{digest}\n\
+         ce-specversion:1.0\nce-id:1\nce-source:app\nce-type:test.happened\ncontent-type:application/json"
+    );
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"0123456789abcdef0123456789abcdef");
+    let signature = hex::encode(hmac::sign(&key, text.as_bytes()));
     assert!(page.contains(&signature), "{signature}");
 }
 
@@ -81,7 +211,11 @@ fn a_right_signature_is_good_once() {
 fn of_two_at_once_one_is_taken() {
     let signers = signers(&[SECRET]);
     let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
-    let claim = || signers.claim(&header, REQUEST.0, REQUEST.1, NOW).unwrap();
+    let claim = || {
+        signers
+            .claim(&header, head(REQUEST, &HeaderMap::new()), NOW)
+            .unwrap()
+    };
     let (one, other) = (claim(), claim());
     assert!(one.prove(REQUEST.2.as_bytes(), NOW).is_ok());
     let refused = other.prove(REQUEST.2.as_bytes(), NOW).unwrap_err();
@@ -171,7 +305,7 @@ fn whoever_has_no_secret_cannot_tell_a_client_from_nobody() {
     let told = |client: &str, skew: i64, nonce: &str| {
         let header = header("another secret of enough bytes", NOW + skew, nonce, REQUEST);
         let header = header.replace("Client=app", &format!("Client={client}"));
-        let claim = signers.claim(&header, REQUEST.0, REQUEST.1, NOW);
+        let claim = signers.claim(&header, head(REQUEST, &HeaderMap::new()), NOW);
         match claim {
             Err(failure) => (false, failure.rejection),
             Ok(claim) => (true, claim.prove(b"{}", NOW).unwrap_err().rejection),
@@ -216,7 +350,9 @@ fn the_header_is_read_strictly() {
     ];
     for header in good {
         assert!(
-            signers.claim(&header, REQUEST.0, REQUEST.1, NOW).is_ok(),
+            signers
+                .claim(&header, head(REQUEST, &HeaderMap::new()), NOW)
+                .is_ok(),
             "{header}"
         );
     }
@@ -238,7 +374,9 @@ fn the_header_is_read_strictly() {
         whole.replace(&NOW.to_string(), "99999999999999999999"),
         whole.replace(&NOW.to_string(), "soon"),
     ] {
-        let refused = signers.claim(&bad, REQUEST.0, REQUEST.1, NOW).map(drop);
+        let refused = signers
+            .claim(&bad, head(REQUEST, &HeaderMap::new()), NOW)
+            .map(drop);
         assert_eq!(refused.unwrap_err().reason, Reason::Malformed, "{bad}");
     }
 }

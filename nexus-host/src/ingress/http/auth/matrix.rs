@@ -11,7 +11,7 @@ use super::super::super::harness::{Connection, Hub, client, post};
 use super::tests::{Signed, signed_header};
 use crate::admission::config::{Algorithm, Key};
 use crate::admission::{
-    Admission, Client, Code, Contracts, Credentials, Issuer, Limits, Presented, Transport,
+    Admission, Client, Code, Contracts, Credentials, Head, Issuer, Limits, Presented, Transport,
 };
 use crate::config::{KeyHash, Secret};
 
@@ -288,9 +288,13 @@ async fn by_admission(
     authorization: Option<&str>,
     body: &str,
 ) -> Answer {
-    let presented = authorization.map_or(Presented::Nothing, |value| {
-        Presented::read(value, "POST", "/v1/events")
-    });
+    let headers = hyper::HeaderMap::new();
+    let head = Head {
+        method: "POST",
+        target: "/v1/events",
+        headers: &headers,
+    };
+    let presented = authorization.map_or(Presented::Nothing, |value| Presented::read(value, head));
     let credentials = Credentials {
         presented,
         certificate: None,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::super::super::harness::{Answer, Hub, client, event, post};
 use super::{AUTHORIZATION, presented};
 use crate::admission::config::Key;
-use crate::admission::{Client, Presented};
+use crate::admission::{Client, Head, Presented};
 use crate::config::{Config, KeyHash, Secret};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -87,6 +87,53 @@ async fn a_signed_event_is_taken_once() {
     assert!(replayed.body.contains("was there before"), "{replayed:?}");
     let elsewhere = with_header(&header, "POST", "/v1/events?ack=processed", &body);
     assert_eq!(hub.send(&elsewhere).await.problem(401), "unauthenticated");
+}
+
+/// Who stands on the way, and what he can make of a request that somebody else has signed.
+#[tokio::test]
+async fn no_header_makes_another_event_of_a_signed_one() {
+    let hub = signing_hub().await;
+    let (native, cloud) = (
+        event(json!({})).to_string(),
+        json!({
+            "specversion": "1.0", "id": "1", "source": "s", "type": "test.happened",
+            "data": { "n": 1 },
+        })
+        .to_string(),
+    );
+    let structured = "application/cloudevents+json";
+    let bodies = [
+        ("application/json", native.clone()),
+        ("application/json", format!("[{native}]")),
+        (structured, cloud.clone()),
+        ("application/cloudevents-batch+json", format!("[{cloud}]")),
+    ];
+    let mut nonce = 0_u64;
+    let mut send = async |media_type: &str, more: &str, body: &str| {
+        nonce += 1;
+        let nonce = format!("nonce-of-this-request-{nonce}");
+        let mut request = signed(&nonce, body);
+        request.target = "/v1/events";
+        let request = with_header(&signed_header(&request), "POST", "/v1/events", body);
+        let typed = format!("content-type: {media_type}\r\n{more}");
+        let request = request.replace("content-type: application/json\r\n", &typed);
+        let answer = hub.send(&request).await;
+        let taken = answer.body.contains("accepted") || answer.body.contains("duplicate");
+        (answer.status, taken, answer.body)
+    };
+    for (own, body) in &bodies {
+        for (other, _) in &bodies {
+            let (_, taken, told) = send(other, "", body).await;
+            assert_eq!(taken, own == other, "{own} as {other}: {told}");
+        }
+        let attributes =
+            "ce-specversion: 1.0\r\nce-id: 9\r\nce-source: s\r\nce-type: test.happened\r\n";
+        for more in [attributes, "ce-priority: 9\r\n", "idempotency-key: k\r\n"] {
+            let (status, _, told) = send(own, more, body).await;
+            assert_eq!(status, 401, "{own} with {more}");
+            assert!(told.contains("name it in Headers"), "{told}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -264,8 +311,11 @@ fn one_header_in_a_scheme_that_is_known_and_nothing_else() {
     let signed = head(&["nexus-hmac-sha256 Client=a"]);
     let Presented::Signed {
         parameters: "Client=a",
-        method: "GET",
-        target: "/",
+        head: Head {
+            method: "GET",
+            target: "/",
+            ..
+        },
     } = presented(&signed)
     else {
         panic!("not read as a signature");
