@@ -40,6 +40,17 @@ impl Selector {
             Self::Exact(exact) => name == exact,
         }
     }
+
+    /// Whether there is a name that both match.
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(name), set) | (set, Self::Exact(name)) => set.matches(name),
+            (Self::Below(one), Self::Below(other)) => {
+                one.starts_with(other.as_str()) || other.starts_with(one.as_str())
+            }
+        }
+    }
 }
 
 impl FromStr for Selector {

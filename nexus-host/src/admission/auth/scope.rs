@@ -177,6 +177,19 @@ impl ClientScope {
         self.is_admin() || self.grant.metrics && self.narrowed.as_ref().is_none_or(reads)
     }
 
+    /// Whether it may read the contracts: whoever may publish, follow or administer anything.
+    pub fn may_read_contracts(&self) -> bool {
+        let Grant { sources, types, .. } = &*self.grant;
+        let reaches = |narrowed: &Narrowed| {
+            let meets = |own: &[Selector], one: &Selector| own.iter().any(|own| own.meets(one));
+            let mut publish = narrowed.publish.iter();
+            narrowed.subscribe
+                || publish.any(|(source, event)| meets(sources, source) && meets(types, event))
+        };
+        let is_granted = !sources.is_empty() && !types.is_empty();
+        self.is_admin() || (is_granted && self.narrowed.as_ref().is_none_or(reaches))
+    }
+
     /// Whether it may follow events as they come, those that it [covers](Self::covers).
     pub fn may_subscribe(&self) -> bool {
         let subscribes = |narrowed: &Narrowed| narrowed.subscribe || narrowed.admin;
@@ -305,6 +318,43 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn whoever_may_do_nothing_reads_no_contracts() {
+        let of = |client: &Client, words: Option<&str>| {
+            let narrowed = words.map(|words| Narrowed::read(words.split(' ')));
+            let scope = ClientScope::new(client).held_to(narrowed, None);
+            scope.may_read_contracts()
+        };
+        let some = client("c", "k", &["a.*"], &["t.x"]);
+        let admin = Client {
+            admin: true,
+            ..client("c", "k", &[], &[])
+        };
+        let metrics = Client {
+            metrics: true,
+            ..client("c", "k", &[], &[])
+        };
+        assert!(of(&some, None) && of(&admin, None));
+        assert!(of(&some, Some("subscribe")) && of(&some, Some("publish")));
+        assert!(of(&some, Some("publish:a.b.*:t.*")) && of(&some, Some("publish:*:*")));
+        assert!(of(&admin, Some("admin")));
+        for (client, words) in [
+            (&some, "openid profile"),
+            (&some, "metrics admin"),
+            (&some, "publish:a:t.x publish:b.*:* publish:a.b:t.y"),
+            (&admin, "publish subscribe"),
+        ] {
+            assert!(!of(client, Some(words)), "{words}");
+        }
+        for nothing in [
+            metrics,
+            client("c", "k", &["*"], &[]),
+            client("c", "k", &[], &["*"]),
+        ] {
+            assert!(!of(&nothing, None), "{nothing:?}");
         }
     }
 

@@ -101,6 +101,24 @@ pub(super) async fn metrics_reader(
     Err(Problem::new(Code::Forbidden, detail))
 }
 
+/// The client behind a request without a body, when it may read the contracts.
+pub(super) async fn contract_reader(
+    shared: &Shared,
+    head: &Parts,
+) -> Result<Arc<ClientScope>, Problem> {
+    let client = client(shared, head).await?;
+    if client.may_read_contracts() {
+        return Ok(client);
+    }
+    client.tell_refused("read the contracts");
+    let detail = format!(
+        "client `{}` may not read the contracts: neither its `sources` and `types` in [[clients]] nor, if it \
+         has one, its token's scope let it publish or follow anything",
+        client.id()
+    );
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
 /// Whether somebody tries to be let in at all.
 pub(in crate::ingress) fn presents_something(head: &Parts) -> bool {
     head.headers.contains_key(AUTHORIZATION) || head.extensions.get::<PeerCertificate>().is_some()
@@ -143,7 +161,7 @@ fn presented(head: &Parts) -> Presented<'_> {
 }
 
 #[cfg(test)]
-mod matrix;
+pub(in crate::ingress) mod matrix;
 
 #[cfg(test)]
 pub(in crate::ingress) mod tests;

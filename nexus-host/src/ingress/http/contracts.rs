@@ -81,7 +81,7 @@ impl Listed {
 
 /// `GET /v1/contracts`.
 pub(super) async fn list(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
-    auth::client(&shared, &head).await?;
+    auth::contract_reader(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     let mut listed: Vec<Listed> = Vec::new();
     for contract in contracts.list() {
@@ -115,7 +115,7 @@ pub(super) async fn newest(
     Path(event_type): Path<String>,
     head: Parts,
 ) -> Result<Response, Problem> {
-    auth::client(&shared, &head).await?;
+    auth::contract_reader(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     let newest = contracts.newest(&event_type);
     let newest = newest.ok_or_else(|| unknown_type(&event_type))?;
@@ -131,7 +131,7 @@ pub(super) async fn version(
     Path((event_type, version)): Path<(String, String)>,
     head: Parts,
 ) -> Result<Response, Problem> {
-    auth::client(&shared, &head).await?;
+    auth::contract_reader(&shared, &head).await?;
     let contracts = shared.admission().contracts();
     if contracts.newest(&event_type).is_none() {
         return Err(unknown_type(&event_type));

@@ -55,7 +55,7 @@ enum Shown {
 const ALL_WAYS: &[&str] = &["http", "websocket", "grpc"];
 const ANY: &[&str] = &["*"];
 
-fn clients() -> Vec<Client> {
+pub(in crate::ingress) fn clients() -> Vec<Client> {
     let by = |id: &str, transport| Client {
         transports: vec![transport],
         ..client(id, ANY, ANY)
@@ -90,7 +90,7 @@ fn clients() -> Vec<Client> {
     ]
 }
 
-fn issuers() -> Vec<Issuer> {
+pub(in crate::ingress) fn issuers() -> Vec<Issuer> {
     vec![Issuer {
         issuer: "https://issuer.example".to_owned(),
         audience: "nexus".to_owned(),
@@ -105,7 +105,16 @@ fn hash_of(key: &str) -> KeyHash {
     KeyHash::from_bytes(Sha256::digest(key.as_bytes()).into())
 }
 
+/// A token for one of these clients, with this scope.
+pub(in crate::ingress) fn token(subject: &str, scope: &str) -> String {
+    signed(subject, Some(scope), SECRET, 600)
+}
+
 fn jwt(subject: &str, scope: Option<&str>, secret: &str, lasts: i64) -> Shown {
+    Shown::Bearer(signed(subject, scope, secret, lasts))
+}
+
+fn signed(subject: &str, scope: Option<&str>, secret: &str, lasts: i64) -> String {
     let mut claims = json!({
         "iss": "https://issuer.example",
         "aud": "nexus",
@@ -120,7 +129,7 @@ fn jwt(subject: &str, scope: Option<&str>, secret: &str, lasts: i64) -> Shown {
     let signed = format!("{}.{}", part(header.to_string()), part(claims.to_string()));
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
     let signature = ring::hmac::sign(&key, signed.as_bytes());
-    Shown::Bearer(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn tokens() -> Vec<Token> {

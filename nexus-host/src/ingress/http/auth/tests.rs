@@ -4,7 +4,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::super::super::harness::{Answer, Hub, client, event, post};
-use super::{AUTHORIZATION, presented};
+use super::{AUTHORIZATION, matrix, presented};
 use crate::admission::config::Key;
 use crate::admission::{Client, Head, Presented};
 use crate::config::{Config, KeyHash, Secret};
@@ -157,6 +157,58 @@ async fn requests_without_a_body_and_administration_can_be_signed_too() {
     );
     let answer = hub.send(&send(body)).await;
     assert!(answer.status != 401 && answer.status != 403, "{answer:?}");
+}
+
+/// A hub whose clients and issuer are those of the table.
+async fn hub_with_tokens() -> Hub {
+    Hub::start(|settings| {
+        settings.clients = matrix::clients();
+        settings.issuers = matrix::issuers();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whoever_may_only_publish_is_told_what_became_of_its_own_event_and_of_no_other() {
+    let hub = hub_with_tokens().await;
+    let (own, other) = ("11111111", "22222222");
+    let id = |start: &str| format!("{start}-3c1e-7d2a-9c1b-2f3e4d5c6b7a");
+    let body = |start: &str| event(json!({ "event_id": id(start) })).to_string();
+    let publishes = matrix::token("all", "publish");
+    let both = matrix::token("all", "publish subscribe");
+    let watched = |key: &str, start: &str| post(key, "/v1/events?ack=processed", &body(start));
+    let first = post(&both, "/v1/events", &body(other));
+    assert_eq!(hub.send(&first).await.status, 202);
+    hub.process_one().await;
+    let path = format!("/v1/events/{}", id(other));
+    assert_eq!(hub.get(&publishes, &path).await.status, 403);
+    let answer = hub.send(&watched(&publishes, other)).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.json()["status"], "duplicate");
+    assert_eq!(hub.send(&watched(&both, other)).await.status, 200);
+    let elements = format!("[{}]", body(other));
+    let request = post(&publishes, "/v1/events?ack=processed", &elements);
+    let answer = hub.send(&request).await;
+    assert_eq!(answer.json()[0]["status"], "duplicate", "{answer:?}");
+    let request = watched(&publishes, own);
+    let (answer, ()) = tokio::join!(hub.send(&request), hub.process_one());
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn whoever_may_do_nothing_reads_no_contracts() {
+    let hub = hub_with_tokens().await;
+    let nothing = matrix::token("all", "openid");
+    let something = matrix::token("all", "openid subscribe");
+    for path in ["", "/test.happened", "/test.happened/1.0.0", "/unknown"] {
+        let path = format!("/v1/contracts{path}");
+        for key in [nothing.as_str(), "none"] {
+            assert_eq!(hub.get(key, &path).await.problem(403), "forbidden");
+        }
+        for key in [something.as_str(), "exact", "root"] {
+            assert_ne!(hub.get(key, &path).await.status, 403, "{path}");
+        }
+    }
 }
 
 #[tokio::test]
