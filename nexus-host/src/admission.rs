@@ -14,6 +14,7 @@ mod envelope;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
 mod members;
+mod network;
 mod rate_limit;
 mod rejection;
 pub(crate) mod rules;
@@ -43,6 +44,7 @@ pub use suspicion::Flag;
 pub(crate) use auth::end_of_certificate;
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
+pub(crate) use network::network;
 pub(crate) use rate_limit::{Bucket, Quota};
 pub(crate) use rejection::{cut_to, quoted, shortened};
 

@@ -35,8 +35,8 @@ pub struct Config {
     /// How many connections may be open at once on each address, 1 to 1,000,000. Default 10000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
-    /// How many of them one peer may have, by its address, 1 to 1,000,000. Those from this machine
-    /// itself do not count. Default 1000.
+    /// How many of them one peer may have, by its address (of IPv6, by its /64), 1 to 1,000,000. Those from
+    /// this machine itself do not count. Default 1000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections_per_peer: usize,
     /// How long `?ack=processed` waits for an event's outcome. More than 0; default "30s".

@@ -1,5 +1,5 @@
 //! How many connections there may be: receives addresses, hands on places, each held for as long as
-//! its socket is open. Bounded altogether, and for each address.
+//! its socket is open. Bounded altogether, and for each address; of IPv6, for each network.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::admission::network;
+
 /// Every place of one listener.
 pub(super) struct Places {
     all: u32,
@@ -16,7 +18,7 @@ pub(super) struct Places {
     peers: Arc<Peers>,
 }
 
-/// Open connections by the address of the other end.
+/// Open connections by the network of the other end.
 struct Peers {
     most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
@@ -53,7 +55,10 @@ impl Places {
         let peer = peer.to_canonical();
         let of_peer = match peer.is_loopback() {
             true => None,
-            false => Some((self.peers.enter(peer)?, peer)),
+            false => {
+                let network = network(peer);
+                Some((self.peers.enter(network)?, network))
+            }
         };
         Some(Place {
             _of_all: free,
@@ -122,6 +127,22 @@ mod tests {
         assert!(enter("192.0.2.1").await.is_some());
         assert_eq!(places.taken(), 1);
         assert_eq!(places.peers.open.lock().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_network_of_ipv6_has_no_more_places_than_an_address() {
+        let places = Places::new(10, 2);
+        let enter = async |address: &str| {
+            let free = places.next().await.unwrap();
+            places.give(free, address.parse().unwrap())
+        };
+        let first = enter("2001:db8::1").await.unwrap();
+        let _second = enter("2001:db8::2").await.unwrap();
+        assert!(enter("2001:db8::ffff:0:0:1").await.is_none());
+        assert!(enter("2001:db8:0:1::1").await.is_some());
+        drop(first);
+        assert!(enter("2001:db8::3").await.is_some());
+        assert!(enter("::1").await.is_some(), "this machine");
     }
 
     #[tokio::test]
