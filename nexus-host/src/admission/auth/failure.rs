@@ -1,5 +1,7 @@
-//! Attempts that failed: receives why, counts them for each address, writes one line of the log for
-//! each, and hands on the refusal. It never sees a credential.
+//! Attempts that failed: receives why, counts them for each address, tells the log of as many as
+//! [`lines`] lets through, and hands on the refusal. It never sees a credential.
+
+mod lines;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +9,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::network;
 use super::super::rate_limit::{Bucket, Keyed, Quota, now};
 use super::super::rejection::{Code, Rejection};
 use crate::observe::Tally;
+use lines::{LeftOut, Lines};
 
 /// So many failures at once, and so many a minute, are answered with what is wrong; enough for
 /// somebody who sets up a client, too few for somebody who guesses.
@@ -148,6 +152,36 @@ impl Failure {
         self.about = About::Client(client.clone());
         self
     }
+
+    /// What it is counted under: the network it came from, for each webhook once more.
+    fn place(&self, peer: Option<IpAddr>) -> String {
+        let network = peer.map(network).map(|network| network.to_string());
+        let network = network.unwrap_or_default();
+        match &self.about {
+            About::Webhook(webhook) => format!("{network} {webhook}"),
+            _ => network,
+        }
+    }
+
+    fn tell(&self, peer: Option<IpAddr>, too_many: bool, left_out: &LeftOut) {
+        let peer = peer.map(tracing::field::display);
+        let (client, webhook) = match &self.about {
+            About::Nobody => (None, None),
+            About::Client(client) => (Some(&**client), None),
+            About::Webhook(webhook) => (None, Some(&**webhook)),
+        };
+        tracing::warn!(
+            reason = %self.reason,
+            peer,
+            client,
+            webhook,
+            detail = self.detail,
+            too_many,
+            left_out = left_out.failures,
+            addresses_left_out = left_out.addresses,
+            "refused to let a client in"
+        );
+    }
 }
 
 /// Counts failures.
@@ -157,6 +191,7 @@ pub(super) struct Failures {
     rest: Bucket,
     by_reason: Tally<{ Reason::ALL.len() }>,
     held_back: Tally<1>,
+    lines: Lines,
 }
 
 impl Failures {
@@ -168,6 +203,7 @@ impl Failures {
             rest: Bucket::new(quota),
             by_reason: Tally::new(),
             held_back: Tally::new(),
+            lines: Lines::new(),
         }
     }
 
@@ -183,24 +219,21 @@ impl Failures {
         count
     }
 
-    /// Counts a failure and tells the log. From an address with too many, the answer no longer says
+    /// Counts a failure, and tells the log unless too many were told already. From an address with too many, the answer no longer says
     /// what is wrong.
     pub(super) fn record(&self, peer: Option<IpAddr>, failure: Failure) -> Rejection {
         self.record_at(peer, failure, now())
     }
 
     fn record_at(&self, peer: Option<IpAddr>, failure: Failure, now: u64) -> Rejection {
+        let place = failure.place(peer);
         let counted = match peer {
             // Whoever proved to be a client, and is held back or comes the wrong way, guesses
             // nothing.
-            Some(peer) if failure.rejection.code() == Code::Unauthenticated => {
-                let network = network(peer);
-                let (rule, name) = match &failure.about {
-                    About::Webhook(webhook) => (1, format!("{network} {webhook}")),
-                    _ => (0, network.to_string()),
-                };
+            Some(_) if failure.rejection.code() == Code::Unauthenticated => {
+                let rule = usize::from(matches!(failure.about, About::Webhook(_)));
                 self.addresses
-                    .take(rule, &name, &self.quota, &self.rest, now)
+                    .take(rule, &place, &self.quota, &self.rest, now)
             }
             _ => Ok(()),
         };
@@ -208,21 +241,9 @@ impl Failures {
         if counted.is_err() {
             self.held_back.add(0);
         }
-        let peer = peer.map(tracing::field::display);
-        let (client, webhook) = match &failure.about {
-            About::Nobody => (None, None),
-            About::Client(client) => (Some(&**client), None),
-            About::Webhook(webhook) => (None, Some(&**webhook)),
-        };
-        tracing::warn!(
-            reason = %failure.reason,
-            peer,
-            client,
-            webhook,
-            detail = failure.detail,
-            too_many = counted.is_err(),
-            "refused to let a client in"
-        );
+        if let Some(left_out) = self.lines.take(&place, failure.reason, now) {
+            failure.tell(peer, counted.is_err(), &left_out);
+        }
         match counted {
             Ok(()) => failure.rejection,
             Err(wait) => too_many(wait),
@@ -234,17 +255,6 @@ fn too_many(wait: Duration) -> Rejection {
     let message = "too many attempts to sign in from this address have failed; wait as long as \
                    Retry-After says (whoever has the right key is let in meanwhile)";
     Rejection::new(Code::RateLimited, message).with_retry_after(wait)
-}
-
-/// What belongs to one subscriber: of IPv6, the first half.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let first_half = u128::from(address) >> 64 << 64;
-            IpAddr::V6(first_half.into())
-        }
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

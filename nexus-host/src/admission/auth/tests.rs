@@ -87,6 +87,7 @@ pub(in crate::admission) fn log_of(run: impl FnOnce()) -> String {
     let writer = written.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, run);
@@ -250,6 +251,32 @@ fn a_claim_is_nothing_until_it_is_confirmed_with_the_body() {
     assert!(admission.confirm(identify().unwrap(), b"body").is_ok());
     let replayed = admission.confirm(identify().unwrap(), b"body");
     assert_eq!(replayed.unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[test]
+fn a_flood_of_failures_does_not_fill_the_log_and_every_one_is_counted() {
+    let admission = admission(&[client("a", "right", &[], &[])]);
+    let guess = |peer: [u8; 4]| {
+        let credentials = Credentials {
+            peer: Some(peer.into()),
+            ..credentials(Presented::Bearer("wrong"))
+        };
+        let _ = outcome(&admission, &credentials);
+    };
+    let log = log_of(|| {
+        (0..1_500).for_each(|_| guess([192, 0, 2, 1]));
+        guess([192, 0, 2, 2]);
+    });
+    let lines: Vec<_> = log.lines().collect();
+    assert!((21..25).contains(&lines.len()), "{}", lines.len());
+    let last = lines[lines.len() - 1];
+    assert!(
+        last.contains("192.0.2.2") && last.contains("left_out=14"),
+        "{last}"
+    );
+    let mut counts = admission.failed_attempts();
+    let counted = counts.find(|(reason, _)| *reason == "unknown_key");
+    assert_eq!(counted, Some(("unknown_key", 1_501)));
 }
 
 /// Everything that is told of failures, with something secret in every place.
