@@ -135,6 +135,10 @@ fn clients_that_can_do_nothing_are_pointed_out() {
             "warning: client `odd` has sources and no types",
         ),
         (
+            key(lasting),
+            "warning: client `odd` has no sources and types, and neither `admin` nor `metrics`",
+        ),
+        (
             format!("{}\nsources = [\"*\"]\ntypes = [\"A.B\"]", key(lasting)),
             "warning: client `odd` has types with `A.B`, which is the name of no type",
         ),

@@ -136,6 +136,11 @@ impl Client {
         match (self.sources.is_empty(), self.types.is_empty()) {
             (false, true) => warn("has sources and no types: it may publish nothing"),
             (true, false) => warn("has types and no sources: it may publish nothing"),
+            (true, true) if !self.admin && !self.metrics => {
+                warn(
+                    "has no sources and types, and neither `admin` nor `metrics`: it may do nothing",
+                );
+            }
             _ => {}
         }
         for selector in &self.types {
