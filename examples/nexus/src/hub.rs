@@ -34,6 +34,7 @@ pub(crate) struct Hub {
     /// For an address with https.
     tls: Option<Arc<ClientConfig>>,
     key: Option<Key>,
+    has_certificate: bool,
 }
 
 /// A client's key. Never shown.
@@ -43,6 +44,15 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(..)")
     }
+}
+
+/// What one signs in with.
+#[derive(Debug, Clone, Copy)]
+enum Means {
+    Key,
+    Certificate,
+    /// The key counts, and the certificate must be the same client's.
+    Both,
 }
 
 /// Why there is no answer to work with.
@@ -119,7 +129,8 @@ impl Hub {
             _ => None,
         };
         let has_tls = base.scheme_str() == Some("https");
-        if !has_tls && (reach.ca.is_some() || identity.is_some()) {
+        let has_certificate = identity.is_some();
+        if !has_tls && (reach.ca.is_some() || has_certificate) {
             return Err(Failure::usage(
                 "--ca, --cert and --cert-key are for TLS, and the hub's address is http://",
             ));
@@ -128,7 +139,12 @@ impl Hub {
             .then(|| trust::config(trust, identity))
             .transpose()?;
         let key = key.map(Key);
-        Ok(Self { base, tls, key })
+        Ok(Self {
+            base,
+            tls,
+            key,
+            has_certificate,
+        })
     }
 
     /// Its address.
@@ -184,13 +200,21 @@ impl Hub {
         if !status.is_success() {
             return Err(Trouble::Refused {
                 status,
-                message: refusal(status, &body),
+                message: refusal(status, &body, self.signs_in_with()),
             });
         }
         serde_json::from_slice(&body).map_err(|_| Trouble::Refused {
             status,
             message: format!("what answers at {} is not a Nexus hub", self.address()),
         })
+    }
+
+    fn signs_in_with(&self) -> Means {
+        match (&self.key, self.has_certificate) {
+            (Some(_), true) => Means::Both,
+            (None, true) => Means::Certificate,
+            (_, false) => Means::Key,
+        }
     }
 
     fn no_hub(&self, broken: Broken) -> Trouble {
@@ -264,7 +288,7 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
 }
 
 /// What a refusal says, and what to do about it.
-fn refusal(status: StatusCode, body: &[u8]) -> String {
+fn refusal(status: StatusCode, body: &[u8], means: Means) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| problem[key].as_str();
     let code = text("code").map_or_else(|| status.to_string(), str::to_owned);
@@ -282,20 +306,41 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
         message.push_str(&format!("\n  {pointer} {what}"));
     }
     match status {
-        StatusCode::UNAUTHORIZED => message.push_str(&format!(
-            "\nno client of the hub has the key in {KEY_VARIABLE}; its hash must stand in \
-             [[clients]] of the configuration that the hub was started with"
-        )),
-        StatusCode::FORBIDDEN => message.push_str(&format!(
-            "\nthe client of the key in {KEY_VARIABLE} may not do this; see `sources`, `types` and \
-             `admin` of its [[clients]] entry"
-        )),
+        StatusCode::UNAUTHORIZED => message.push_str(&unknown(means)),
+        StatusCode::FORBIDDEN => {
+            let what = match means {
+                Means::Key | Means::Both => format!("key in {KEY_VARIABLE}"),
+                Means::Certificate => "certificate of --cert".to_owned(),
+            };
+            message.push_str(&format!(
+                "\nthe client of the {what} may not do this; see `sources`, `types` and `admin` of its \
+                 [[clients]] entry"
+            ));
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             message.push_str("\ntry again in a moment");
         }
         _ => {}
     }
     message
+}
+
+/// What to do when the hub does not know who asks.
+fn unknown(means: Means) -> String {
+    let place = "[[clients]] of the configuration that the hub was started with";
+    match means {
+        Means::Key => format!(
+            "\nno client of the hub has the key in {KEY_VARIABLE}; its hash must stand in {place}"
+        ),
+        Means::Certificate => format!(
+            "\nno client of the hub has the certificate of --cert; its name (certificate_subject) or digest \
+             (certificate_sha256) must stand in {place}"
+        ),
+        Means::Both => format!(
+            "\nthe key in {KEY_VARIABLE} was sent beside the certificate of --cert, and counts; both must be \
+             one client's. Unset {KEY_VARIABLE} to sign in with the certificate alone"
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -319,15 +364,26 @@ mod tests {
         let body = br#"{"code":"contract_violation","detail":"the event does not fit",
             "errors":[{"pointer":"/payload/title","message":"is required"}]}"#;
         assert_eq!(
-            refusal(StatusCode::UNPROCESSABLE_ENTITY, body),
+            refusal(StatusCode::UNPROCESSABLE_ENTITY, body, Means::Key),
             "the hub refuses: the event does not fit (contract_violation)\n  /payload/title is required"
         );
-        let text = refusal(StatusCode::FORBIDDEN, b"<html>");
+        let text = refusal(StatusCode::FORBIDDEN, b"<html>", Means::Key);
         assert!(
             text.starts_with("the hub refuses (403 Forbidden)"),
             "{text}"
         );
         assert!(text.contains("`admin`"), "{text}");
+    }
+
+    #[test]
+    fn who_signs_in_with_a_certificate_is_told_of_no_key() {
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            let told = |means| refusal(status, b"{}", means);
+            let text = told(Means::Certificate);
+            assert!(text.contains("the certificate of --cert"), "{text}");
+            assert!(!text.contains(KEY_VARIABLE), "{text}");
+            assert!(told(Means::Key).contains(KEY_VARIABLE));
+        }
     }
 
     #[test]

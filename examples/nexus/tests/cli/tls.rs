@@ -136,7 +136,14 @@ fn a_client_s_certificate_lets_it_in_and_is_asked_for() {
         place.run(&[&start, more].concat())
     };
     let (cert, key) = (text("client.pem"), text("client-key.pem"));
-    ask(&["--cert", &cert, "--cert-key", &key]).exits(0);
+    let shows = ["--cert", cert.as_str(), "--cert-key", &key];
+    ask(&shows).exits(0);
+    // The key is another client's than the certificate.
+    let told = list(
+        &place,
+        &[&["--url", own.as_str(), "--ca", &ca], &shows[..]].concat(),
+    );
+    told.exits(1).complains("Unset NEXUS_KEY");
     let told = list(&place, &["--url", &own, "--ca", &ca]);
     told.exits(1).complains("it wants a client's certificate");
     let (cert, other) = (text("stranger.pem"), text("stranger-key.pem"));
