@@ -172,6 +172,12 @@ impl Admission {
         self.auth.refuse_webhook(webhook, peer, detail)
     }
 
+    /// Counts a connection that has come to nothing, since TLS refuses the certificate shown, against the address
+    /// it came from, and tells the log why.
+    pub(crate) fn refuse_certificate(&self, peer: IpAddr, detail: &'static str) {
+        self.auth.refuse_certificate(peer, detail);
+    }
+
     /// Looks whether a body holds one event or an array of them, and cuts the array up.
     ///
     /// # Errors
@@ -341,22 +347,36 @@ impl fmt::Debug for Admission {
 }
 
 fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Rejection> {
-    let message = if rules::is_reserved(event_type) {
-        "types that begin with `nexus.` are the hub's own; nobody else may publish them".to_owned()
-    } else if client.may_publish(source, event_type) {
-        return Ok(());
-    } else {
-        format!(
-            "client `{}` may not publish the type `{event_type}` as the source `{source}`; \
-             its `sources` and `types` in [[clients]] say what it may",
-            client.id()
-        )
-    };
-    client.tell_refused(&format!(
+    let wanted = format!(
         "publish the type {} as the source {}",
         quoted(event_type),
         quoted(source)
-    ));
+    );
+    let (wanted, message) = if rules::is_reserved(event_type) {
+        let message =
+            "types that begin with `nexus.` are the hub's own; nobody else may publish them";
+        (wanted, message.to_owned())
+    } else if client.may_publish(source, event_type) {
+        return Ok(());
+    } else if client.is_held_back(|client| client.may_publish(source, event_type)) {
+        let message = format!(
+            "the token's scope does not let client `{}` publish the type `{event_type}` as the source \
+             `{source}`; that takes `publish`, `publish:SOURCE` or `publish:SOURCE:TYPE` in it",
+            client.id()
+        );
+        (
+            format!("{wanted}, which its token's scope leaves out"),
+            message,
+        )
+    } else {
+        let message = format!(
+            "client `{}` may not publish the type `{event_type}` as the source `{source}`; \
+             its `sources` and `types` in [[clients]] say what it may",
+            client.id()
+        );
+        (wanted, message)
+    };
+    client.tell_refused(&wanted);
     Err(Rejection::new(Code::Forbidden, message))
 }
 

@@ -209,6 +209,12 @@ impl Auth {
             .record(peer, Failure::of_webhook(webhook, detail))
     }
 
+    /// Counts a connection whose certificate TLS refuses.
+    pub(super) fn refuse_certificate(&self, peer: IpAddr, detail: &'static str) {
+        self.failures
+            .record(Some(peer), Failure::of_handshake(detail));
+    }
+
     /// The client, now that the body is there, as it was sent.
     pub(super) fn confirm(
         &self,

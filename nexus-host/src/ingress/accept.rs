@@ -12,7 +12,7 @@ mod stream;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,17 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers a request.
 pub(super) type Answer = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// What stands behind a socket.
+#[derive(Clone)]
+pub(super) struct Behind {
+    /// Answers requests.
+    pub(super) answer: Answer,
+    /// Encrypts connections, where they are to be.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Is told of whose certificate TLS refuses, and why.
+    pub(super) refused: Arc<dyn Fn(IpAddr, &'static str) + Send + Sync>,
+}
 
 /// A socket bound to its address. Connections wait in the kernel until it serves.
 #[derive(Debug)]
@@ -112,8 +123,7 @@ impl Listener {
     pub(super) async fn serve(
         self,
         config: &Config,
-        tls: Option<Arc<Tls>>,
-        answer: Answer,
+        behind: Behind,
         stop: impl Future<Output = Duration>,
         tell: &watch::Sender<bool>,
     ) -> Served {
@@ -132,8 +142,8 @@ impl Listener {
             };
             match accepted {
                 Ok(accepted) => {
-                    let (answer, tls, stopping) = (answer.clone(), tls.clone(), tell.subscribe());
-                    connections.spawn(connection::serve(accepted, tls, answer, limits, stopping));
+                    let (behind, stopping) = (behind.clone(), tell.subscribe());
+                    connections.spawn(connection::serve(accepted, behind, limits, stopping));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");

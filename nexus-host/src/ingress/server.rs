@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::accept::{Answer, BindError, Listener, Served};
+use super::accept::{Answer, Behind, BindError, Listener, Served};
 use super::config::{Config, Grpc};
 use super::ports::Ports;
 use super::tls::{Tls, TlsError};
@@ -79,16 +79,24 @@ impl Server {
         } = self;
         let (tell, stopping) = watch::channel(false);
         let stop = stop.shared();
-        let answer_grpc: Answer = grpc::answers(ports.clone(), &config, stopping.clone());
-        let answer_http: Answer = http::answers(ports, &config, stopping);
-        let http = http.serve(&config, tls.clone(), answer_http, stop.clone(), &tell);
+        let intake = ports.intake.clone();
+        let behind = |answer: Answer| {
+            let (tls, intake) = (tls.clone(), intake.clone());
+            Behind {
+                answer,
+                tls,
+                refused: Arc::new(move |peer, detail| {
+                    intake.admission().refuse_certificate(peer, detail);
+                }),
+            }
+        };
+        let behind_grpc = behind(grpc::answers(ports.clone(), &config, stopping.clone()));
+        let behind_http = behind(http::answers(ports, &config, stopping));
+        let http = http.serve(&config, behind_http, stop.clone(), &tell);
         let grpc = async {
             match grpc {
                 None => Served { cut: 0 },
-                Some(grpc) => {
-                    grpc.serve(&config, tls.clone(), answer_grpc, stop, &tell)
-                        .await
-                }
+                Some(grpc) => grpc.serve(&config, behind_grpc, stop, &tell).await,
             }
         };
         let watch = async {

@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CertificateError, RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -91,7 +91,7 @@ impl Tls {
                 }
                 // A certificate and its key are seldom replaced in the same moment.
                 Err(error) => {
-                    tracing::error!(%error, "the old certificate goes on serving: failed to")
+                    tracing::error!("failed to {error}; the old certificate goes on serving");
                 }
             }
         }
@@ -104,6 +104,27 @@ impl Tls {
 /// Why they could not.
 pub fn check_files(config: &TlsConfig) -> Result<(), TlsError> {
     read(config).map(|_| ())
+}
+
+/// Why a client's certificate was refused, if that is why no TLS was agreed on.
+pub(super) fn refusal_of(error: &io::Error) -> Option<&'static str> {
+    use CertificateError as Bad;
+    let inner = error.get_ref()?.downcast_ref()?;
+    Some(match inner {
+        rustls::Error::NoCertificatesPresented => {
+            "none is shown, and server.tls.client_certificate says that one is required"
+        }
+        rustls::Error::InvalidCertificate(bad) => match bad {
+            Bad::Expired | Bad::ExpiredContext { .. } => "it has expired",
+            Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not good yet",
+            Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => "it is not for clients",
+            Bad::UnknownIssuer | Bad::BadSignature => {
+                "no authority in server.tls.client_ca vouches for it"
+            }
+            _ => "it cannot be used",
+        },
+        _ => return None,
+    })
 }
 
 /// What a file holds, in short: times of changes are kept by those who copy and unpack files.

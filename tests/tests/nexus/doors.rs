@@ -7,14 +7,19 @@ use std::process::Command;
 use nexus_tests::foreign::{python_with, run};
 use nexus_tests::hub::{Hub, HubBuilder};
 use nexus_tests::skip::or_skip;
-use nexus_tests::tls::certificates;
+use nexus_tests::tls::{certificates, connect_as};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 
 const PYTHON_CLIENTS: &str = "grpcio-reflection==1.85.1 websockets==17.4";
 
 /// A hub behind TLS, and a client that is known by its certificate.
 fn hub() -> Hub {
-    let folder = certificates();
+    hub_with(&certificates())
+}
+
+/// The same, whose own certificate is in a folder.
+fn hub_with(folder: &Path) -> Hub {
     let file = |name: &str| json!(folder.join(name)).to_string();
     HubBuilder::new()
         .config(&format!(
@@ -36,10 +41,42 @@ fn hub() -> Hub {
             "#,
             file("server.pem"),
             file("server-key.pem"),
-            file("ca.pem"),
+            json!(certificates().join("ca.pem")),
         ))
         .plugin("probe")
         .start()
+}
+
+#[tokio::test]
+async fn the_log_tells_of_certificates_that_are_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |from: &str, to: &str| {
+        let copied = std::fs::copy(certificates().join(from), folder.path().join(to));
+        copied.unwrap();
+    };
+    put("server.pem", "server.pem");
+    put("server-key.pem", "server-key.pem");
+    let hub = hub_with(folder.path());
+    // It may be told so only when it reads.
+    if let Ok(mut line) = connect_as(Some("stranger"), hub.address(), "http/1.1").await {
+        let _ = line.read(&mut [0]).await;
+    }
+    hub.wait_for_log("refused_certificate").await;
+    let log = hub.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("refused_certificate"));
+    let line = line.unwrap();
+    assert!(
+        line.contains("WARN") && line.contains("vouches for it"),
+        "{line}"
+    );
+    // A certificate without its key.
+    put("second.pem", "server.pem");
+    hub.wait_for_log("failed to use the certificate and the key of server.tls")
+        .await;
+    hub.wait_for_log("the old certificate goes on serving")
+        .await;
 }
 
 /// What of the lines is about a thing, without its name.

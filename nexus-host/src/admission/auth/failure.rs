@@ -33,6 +33,7 @@ pub(super) enum Reason {
     Malformed,
     BadToken,
     ExpiredToken,
+    EarlyToken,
     UnknownIssuer,
     UnknownSubject,
     OutsideWindow,
@@ -42,6 +43,7 @@ pub(super) enum Reason {
     TooManySignatures,
     UnknownCertificate,
     ExpiredCertificate,
+    RefusedCertificate,
     TwoIdentities,
     WrongTransport,
     /// A webhook that does not prove its sender.
@@ -50,7 +52,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Every one, in the order in which they are declared.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::NoCredentials,
         Self::Unreadable,
         Self::UnknownKey,
@@ -58,6 +60,7 @@ impl Reason {
         Self::Malformed,
         Self::BadToken,
         Self::ExpiredToken,
+        Self::EarlyToken,
         Self::UnknownIssuer,
         Self::UnknownSubject,
         Self::OutsideWindow,
@@ -67,6 +70,7 @@ impl Reason {
         Self::TooManySignatures,
         Self::UnknownCertificate,
         Self::ExpiredCertificate,
+        Self::RefusedCertificate,
         Self::TwoIdentities,
         Self::WrongTransport,
         Self::Webhook,
@@ -81,6 +85,7 @@ impl Reason {
             Self::Malformed => "malformed_signature",
             Self::BadToken => "bad_token",
             Self::ExpiredToken => "expired_token",
+            Self::EarlyToken => "early_token",
             Self::UnknownIssuer => "unknown_issuer",
             Self::UnknownSubject => "unknown_subject",
             Self::OutsideWindow => "outside_window",
@@ -90,6 +95,7 @@ impl Reason {
             Self::TooManySignatures => "too_many_signatures",
             Self::UnknownCertificate => "unknown_certificate",
             Self::ExpiredCertificate => "expired_certificate",
+            Self::RefusedCertificate => "refused_certificate",
             Self::TwoIdentities => "two_identities",
             Self::WrongTransport => "wrong_transport",
             Self::Webhook => "webhook",
@@ -144,6 +150,15 @@ impl Failure {
             about: About::Webhook(name.into()),
             detail: Some(detail),
             ..Self::new(Reason::Webhook, message)
+        }
+    }
+
+    /// A connection that ends before anything is asked, for TLS refuses the certificate shown.
+    pub(super) fn of_handshake(detail: &'static str) -> Self {
+        let message = "the certificate is refused";
+        Self {
+            detail: Some(detail),
+            ..Self::new(Reason::RefusedCertificate, message)
         }
     }
 

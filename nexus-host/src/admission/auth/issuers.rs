@@ -122,8 +122,8 @@ impl Issuer {
             return Err(bad("the token is not meant for this hub (aud)"));
         }
         let scope = self.subject(claims);
-        if let Some(message) = claims.is_not_of(now, self.leeway) {
-            let failure = Failure::new(Reason::ExpiredToken, message);
+        if let Some((reason, message)) = claims.is_not_of(now, self.leeway) {
+            let failure = Failure::new(reason, message);
             return Err(match scope {
                 Ok(scope) => failure.of(scope.id()),
                 Err(_) => failure,

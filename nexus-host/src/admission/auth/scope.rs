@@ -212,6 +212,15 @@ impl ClientScope {
         Err(Rejection::new(Code::Forbidden, message))
     }
 
+    /// Whether it is its token that does not let it do something, and its section would.
+    pub(crate) fn is_held_back(&self, may: impl FnOnce(&Self) -> bool) -> bool {
+        let granted = Self {
+            narrowed: None,
+            ..self.clone()
+        };
+        self.narrowed.is_some() && may(&granted)
+    }
+
     /// Whether it may publish events of that type as that source.
     pub fn may_publish(&self, source: &str, event_type: &str) -> bool {
         let narrowed = self.narrowed.as_ref();
@@ -356,6 +365,19 @@ mod tests {
         ] {
             assert!(!of(&nothing, None), "{nothing:?}");
         }
+    }
+
+    #[test]
+    fn it_is_told_apart_whether_a_token_or_its_client_lacks_something() {
+        let admin = Client {
+            admin: true,
+            ..client("c", "k", &[], &[])
+        };
+        let admin = Arc::new(ClientScope::new(&admin));
+        let narrowed = admin.held_to(Some(Narrowed::read(["publish"].into_iter())), None);
+        assert!(narrowed.is_held_back(ClientScope::is_admin));
+        assert!(!narrowed.is_held_back(|client| client.may_publish("a", "t.x")));
+        assert!(!admin.is_held_back(ClientScope::is_admin));
     }
 
     #[test]

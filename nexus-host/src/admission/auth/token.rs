@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use super::failure::Reason;
+
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
 
@@ -103,15 +105,23 @@ impl Claims {
     }
 
     /// Why it does not hold at this time; both in seconds.
-    pub(super) fn is_not_of(&self, now: i64, leeway: i64) -> Option<&'static str> {
+    pub(super) fn is_not_of(&self, now: i64, leeway: i64) -> Option<(Reason, &'static str)> {
         let (now, leeway) = (now as f64, leeway as f64);
         match self.exp {
-            None => return Some("the token must say until when it holds (exp)"),
+            None => {
+                let message = "the token must say until when it holds (exp)";
+                return Some((Reason::BadToken, message));
+            }
             Some(exp) if now < exp + leeway => {}
-            Some(_) => return Some("the token has expired; ask its issuer for a new one"),
+            Some(_) => {
+                let message = "the token has expired; ask its issuer for a new one";
+                return Some((Reason::ExpiredToken, message));
+            }
         }
         match self.nbf {
-            Some(nbf) if now < nbf - leeway => Some("the token does not hold yet (nbf)"),
+            Some(nbf) if now < nbf - leeway => {
+                Some((Reason::EarlyToken, "the token does not hold yet (nbf)"))
+            }
             _ => None,
         }
     }

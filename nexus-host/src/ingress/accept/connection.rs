@@ -26,13 +26,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::super::config::Config;
-use super::super::tls::Tls;
+use super::super::tls::refusal_of;
 use super::peer::{PeerAddress, PeerCertificate};
 use super::place::Place;
 use super::pulse::{Doing, Pulse};
 use super::socket::Socket;
 use super::stream::{Answered, Asked, Left, Stream};
-use super::{Answer, head};
+use super::{Behind, head};
 use crate::admission::end_of_certificate;
 use crate::queue::BoxFuture;
 
@@ -90,8 +90,7 @@ pub(super) struct Accepted {
 /// Serves a connection until it ends, or until it is to stop and has answered.
 pub(super) async fn serve(
     accepted: Accepted,
-    tls: Option<Arc<Tls>>,
-    answer: Answer,
+    behind: Behind,
     limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -100,11 +99,19 @@ pub(super) async fn serve(
         peer,
         place,
     } = accepted;
+    let Behind {
+        answer,
+        tls,
+        refused,
+    } = behind;
     let (socket, certificate) = match tls {
         None => (Socket::Plain(stream), None),
         Some(tls) => match timeout(limits.header, tls.accept(stream)).await {
             Ok(Ok((stream, certificate))) => (Socket::Tls(Box::new(stream)), certificate),
             Ok(Err(error)) => {
+                if let Some(detail) = refusal_of(&error) {
+                    refused(peer.0.ip(), detail);
+                }
                 return tracing::debug!(peer = %peer.0, %error, "no TLS was agreed on");
             }
             Err(_) => return tracing::debug!(peer = %peer.0, "a connection was too slow with TLS"),

@@ -77,11 +77,20 @@ pub(super) fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
         return Ok(());
     }
     client.tell_refused("administer");
+    let place = missing(client, "admin", ClientScope::is_admin);
     let detail = format!(
-        "client `{}` may not administer; that takes `admin = true` in its [[clients]] section",
+        "client `{}` may not administer; that takes {place}",
         client.id()
     );
     Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// What a client lacks that may not do something, and where.
+fn missing(client: &ClientScope, word: &str, may: fn(&ClientScope) -> bool) -> String {
+    match client.is_held_back(may) {
+        true => format!("`{word}` in its token's scope"),
+        false => format!("`{word} = true` in its [[clients]] section"),
+    }
 }
 
 /// The client behind a request without a body, when it may read what is counted.
@@ -94,8 +103,9 @@ pub(super) async fn metrics_reader(
         return Ok(client);
     }
     client.tell_refused("read the metrics");
+    let place = missing(&client, "metrics", ClientScope::may_read_metrics);
     let detail = format!(
-        "client `{}` may not read the metrics; that takes `metrics = true` in its [[clients]] section",
+        "client `{}` may not read the metrics; that takes {place}",
         client.id()
     );
     Err(Problem::new(Code::Forbidden, detail))

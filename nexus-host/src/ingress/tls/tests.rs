@@ -166,6 +166,22 @@ async fn a_certificate_is_who_somebody_is() {
         Err(_) => None,
     };
     assert_eq!(answer, None);
+    refused(&hub, 1).await;
+}
+
+/// Waits until so many certificates were refused, which is counted after the client is told.
+async fn refused(hub: &Hub, times: u64) {
+    let count = || {
+        let mut counts = hub.intake.admission().failed_attempts();
+        counts.find(|(reason, _)| *reason == "refused_certificate")
+    };
+    for _ in 0..100 {
+        if count() == Some(("refused_certificate", times)) {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{:?}", count());
 }
 
 #[tokio::test]
@@ -181,6 +197,7 @@ async fn a_certificate_that_is_required_must_be_shown() {
         Err(_) => None,
     };
     assert_eq!(answer, None);
+    refused(&hub, 1).await;
     let stream = connect(&hub, Some("client"), &["h2"]).await.unwrap();
     assert_eq!(publish(stream, None).await, Some(202));
 }

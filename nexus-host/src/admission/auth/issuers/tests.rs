@@ -161,9 +161,9 @@ async fn whatever_is_wrong_with_a_token_it_lets_nobody_in() {
             json!({ "sub": "eve", "client_id": "app" }),
             Reason::UnknownSubject,
         ),
-        (json!({ "exp": null }), Reason::ExpiredToken),
+        (json!({ "exp": null }), Reason::BadToken),
         (json!({ "exp": NOW - 60 }), Reason::ExpiredToken),
-        (json!({ "nbf": NOW + 61 }), Reason::ExpiredToken),
+        (json!({ "nbf": NOW + 61 }), Reason::EarlyToken),
         (json!({ "exp": "tomorrow" }), Reason::BadToken),
         (json!({ "sub": 5 }), Reason::BadToken),
     ] {

@@ -196,6 +196,23 @@ async fn whoever_may_only_publish_is_told_what_became_of_its_own_event_and_of_no
 }
 
 #[tokio::test]
+async fn a_token_that_takes_something_away_is_named_and_a_client_that_may_not_as_well() {
+    let hub = hub_with_tokens().await;
+    let body = |source: &str| json!({ "type": "t.x", "source": source, "payload": {} }).to_string();
+    let (token, client) = ("the token's scope does not let", "in [[clients]] say");
+    for (key, source, told) in [
+        (matrix::token("all", "subscribe"), "a.b", token),
+        (matrix::token("all", "publish:a.c"), "a.b", token),
+        (matrix::token("exact", "publish"), "a.c", client),
+        ("exact".to_owned(), "a.c", client),
+    ] {
+        let answer = hub.send(&post(&key, "/v1/events", &body(source))).await;
+        assert_eq!(answer.problem(403), "forbidden");
+        assert!(answer.body.contains(told), "{key}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_may_do_nothing_reads_no_contracts() {
     let hub = hub_with_tokens().await;
     let nothing = matrix::token("all", "openid");
