@@ -209,6 +209,7 @@ fn key_set(set: &[u8], signature: &[u8]) {
 fn certificate(der: &[u8]) {
     let client = client();
     let certificates = Certificates::new(&[(&client, Arc::new(ClientScope::new(&client)))]);
+    let _ = certificates.judge(der, Utc::now());
     if let Ok(scope) = certificates.find(der) {
         assert_eq!(&**scope.id(), ID);
         let name = b"shop.example.org";
