@@ -91,6 +91,8 @@ pub struct Config {
     pub plugins: plugins::config::Config,
     #[serde(skip)]
     document: Arc<Document>,
+    #[serde(skip)]
+    secrets_left_out: bool,
 }
 
 impl Config {
@@ -136,6 +138,10 @@ impl Config {
         let mut objections = Objections::new(&self.document, &spoiled);
         self.object(&mut objections);
         problems.extend(objections.into_problems());
+        if self.secrets_left_out {
+            let message = "was read without its secrets, so no hub runs with it";
+            problems.push(Problem::new(Place::Unwritten, "", message));
+        }
         ConfigErrors::none_of(problems)
     }
 
@@ -265,6 +271,11 @@ impl Config {
         if changed {
             findings = schema::check_with(schema, &value, &base);
         }
+        // What was left out on purpose is neither missing nor wrong.
+        findings.retain(|finding| {
+            let written = self.document.root.find(&finding.path);
+            !written.is_some_and(Node::holds_unread)
+        });
         if findings.is_empty() {
             Ok(value)
         } else {

@@ -1,5 +1,7 @@
 //! Which configuration a command works with: receives `--config`, hands on a checked [`Config`].
 //!
+//! Secrets are for those who run the hub or check what it needs. Everybody else reads the rest.
+//!
 //! A file that was named must be there. `nexus.toml` in the current folder need not; then the
 //! defaults hold, and that is said.
 
@@ -50,10 +52,22 @@ impl Origin {
     /// # Errors
     /// Every mistake in it, each with its place.
     pub(crate) fn load(&self) -> Result<Config, ConfigErrors> {
+        self.loader().load()
+    }
+
+    /// Reads it without the secrets it names.
+    ///
+    /// # Errors
+    /// Every other mistake in it, each with its place.
+    pub(crate) fn load_without_secrets(&self) -> Result<Config, ConfigErrors> {
+        self.loader().without_secrets().load()
+    }
+
+    fn loader(&self) -> Loader {
         let loader = Loader::new(self.path()).variables(std::env::vars_os());
         match self {
-            Self::File(_) => loader.load(),
-            Self::Defaults => loader.allow_missing_file().load(),
+            Self::File(_) => loader,
+            Self::Defaults => loader.allow_missing_file(),
         }
     }
 }
@@ -72,13 +86,13 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// The configuration, with a note when it is all defaults.
+/// The configuration without its secrets, with a note when it is all defaults.
 ///
 /// # Errors
 /// Every mistake in it, each with its place.
 pub(crate) fn load(common: &Common) -> Result<Config, ConfigErrors> {
     let origin = Origin::of(common);
-    let config = origin.load()?;
+    let config = origin.load_without_secrets()?;
     if origin == Origin::Defaults {
         output::note(&origin.to_string());
     }

@@ -162,6 +162,16 @@ impl Node {
         }
     }
 
+    /// Whether it holds a reference to a secret that was not looked up.
+    pub(crate) fn holds_unread(&self) -> bool {
+        match &self.content {
+            Content::Table(entries) => entries.values().any(Self::holds_unread),
+            Content::List(items) => items.iter().any(Self::holds_unread),
+            Content::Scalar { .. } => false,
+            Content::Reference(reference) => reference.secret().is_none(),
+        }
+    }
+
     pub(crate) fn to_json(&self, secrets: Secrets) -> Value {
         match &self.content {
             Content::Table(entries) => Value::Object(

@@ -45,6 +45,7 @@ pub struct Loader {
     missing_file_allowed: bool,
     overrides: BTreeMap<String, OsString>,
     secrets: BTreeMap<String, OsString>,
+    secrets_left_out: bool,
 }
 
 #[derive(Clone)]
@@ -72,6 +73,7 @@ impl Loader {
             missing_file_allowed: false,
             overrides: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            secrets_left_out: false,
         }
     }
 
@@ -111,6 +113,13 @@ impl Loader {
         self
     }
 
+    /// Looks up no secret: for a program that talks to a hub, or looks at its files, and may know none of
+    /// them. No host can be built with such a configuration.
+    pub fn without_secrets(mut self) -> Self {
+        self.secrets_left_out = true;
+        self
+    }
+
     /// Reads, merges and checks everything.
     ///
     /// # Errors
@@ -120,7 +129,10 @@ impl Loader {
     pub fn load(self) -> Result<Config, ConfigErrors> {
         let (mut document, folder) = self.layers()?;
         let mut problems = variables::apply(&mut document.root, &self.overrides);
-        let unresolved = secret::resolve(&mut document.root, &self.secrets, &folder);
+        let unresolved = match self.secrets_left_out {
+            true => Vec::new(),
+            false => secret::resolve(&mut document.root, &self.secrets, &folder),
+        };
         let findings = schema::check_root(&document.root.to_json(Secrets::AsWritten));
 
         let mut spoiled: Vec<KeyPath> = findings.iter().map(|f| f.path.clone()).collect();
@@ -128,6 +140,9 @@ impl Loader {
         for (path, problem) in unresolved {
             spoiled.push(path);
             problems.push(problem);
+        }
+        if self.secrets_left_out {
+            spoiled.extend(secret::unread(&mut document.root));
         }
         let mut config = typed(&document, &mut spoiled, &mut problems);
         let mut objections = Objections::new(&document, &spoiled);
@@ -152,6 +167,7 @@ impl Loader {
             }
         }
         config.document = Arc::new(document);
+        config.secrets_left_out = self.secrets_left_out;
         Ok(config)
     }
 

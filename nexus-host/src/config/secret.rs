@@ -242,6 +242,17 @@ pub(crate) fn resolve(
     problems
 }
 
+/// Where the references stand that were not looked up.
+pub(crate) fn unread(root: &mut Node) -> Vec<KeyPath> {
+    let mut paths = Vec::new();
+    let mut look = |path: &KeyPath, node: &mut Node| {
+        resolve_below(node, path, &mut |_, _, path| paths.push(path.clone()));
+    };
+    for_each_secret_table(root, &mut look);
+    for_each_in_lists(root, &mut look);
+    paths
+}
+
 fn resolve_below(
     node: &mut Node,
     path: &KeyPath,

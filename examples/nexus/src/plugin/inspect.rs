@@ -29,7 +29,7 @@ struct Inspected<'a> {
 /// When a start would not.
 pub(crate) fn inspect(common: &Common, options: &Inspect) -> Result<(), Failure> {
     // Only for what it may say of this plugin: that it is all defaults is of no interest here.
-    let config = Origin::of(common).load()?;
+    let config = Origin::of(common).load_without_secrets()?;
     let path = &options.file;
     let surveyed = survey::file(path, &config);
     let sha256 = match &surveyed.sha256 {

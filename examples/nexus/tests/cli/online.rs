@@ -50,6 +50,34 @@ fn events_are_sent_and_explained() {
 }
 
 #[test]
+fn who_asks_a_hub_needs_none_of_its_secrets() {
+    let webhook = "[[webhooks]]\nname = \"w\"\nscheme = \"github\"\n\
+        secrets = [{ env = \"GITHUB_SECRET\" }]\n";
+    let place = Place::new().probe().hub(&format!(
+        "{webhook}[plugins.probe.secrets]\na = {{ file = \"absent\" }}\n"
+    ));
+    let text = std::fs::read_to_string(place.path().join("nexus.toml")).unwrap();
+    // Nobody listens there, and that is what must be told.
+    let place = place.file("nexus.toml", &text.replace("127.0.0.1:0", "127.0.0.1:1"));
+    let id = "0190a6e0-0000-7000-8000-000000000001";
+    for line in [&PING[..], &["explain", id], &["dlq", "list"]] {
+        place
+            .run_with_key(line)
+            .exits(1)
+            .complains("no hub answers at http://127.0.0.1:1");
+    }
+    place
+        .run_with_key(&["plugin", "list"])
+        .exits(0)
+        .says("loadable");
+    for line in [&["run"][..], &["check"]] {
+        let ran = place.run(line).exits(2);
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains("`GITHUB_SECRET` is not set"), "{said}");
+    }
+}
+
+#[test]
 fn a_payload_comes_from_a_file_or_from_standard_input() {
     let place = Place::new()
         .probe()

@@ -118,6 +118,33 @@ fn sources_that_are_not_there() {
     );
 }
 
+#[test]
+fn who_runs_no_hub_needs_none_of_its_secrets() {
+    let text = "[server]\nhttp = \"127.0.0.1:9000\"\n\
+        [[clients]]\nid = \"c\"\nhmac = [{ env = \"UNSET\" }]\n\
+        [[issuers]]\nissuer = \"i\"\naudience = \"n\"\nsecret = { env = \"UNSET\" }\nalgorithms = [\"HS256\"]\n\
+        [[webhooks]]\nname = \"w\"\nscheme = \"github\"\nsecrets = [{ file = \"nowhere\" }]\n\
+        [plugins.a.config]\ntoken = { env = \"UNSET\" }\nlist = [{ env = \"UNSET\" }]\ncount = 1\n\
+        [plugins.a.secrets]\ns = { env = \"UNSET\" }\n";
+    assert_eq!(lines(Loader::text(text)).len(), 6);
+    let config = loaded(Loader::text(text).without_secrets());
+    assert_eq!(config.server.http.port(), 9000);
+    let schema = |count: &str| {
+        let list = serde_json::json!({ "type": "array" });
+        serde_json::json!({
+            "properties": { "token": { "type": "string" }, "list": list, "count": { "type": count } },
+            "required": ["token", "list"],
+        })
+    };
+    assert_eq!(config.check_plugin_config("a", &schema("integer")), []);
+    assert_eq!(config.check_plugin_config("a", &schema("string")).len(), 1);
+    let told = config.check().unwrap_err().to_string();
+    assert!(told.contains("without its secrets"), "{told}");
+
+    let wrong = Loader::text(format!("{text}[queue]\ncapcity = 5\n")).without_secrets();
+    assert_eq!(lines(wrong).len(), 1, "everything else is checked");
+}
+
 /// A secret at every place where somebody may put one, each wrong in some way or right.
 #[test]
 fn no_message_and_no_debug_shows_a_secret() {
