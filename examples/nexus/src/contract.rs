@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use nexus_host::admission::{Change, ContractDiff, ContractFile};
+use nexus_plugin_api::ContractInfo;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -65,11 +66,22 @@ pub(crate) async fn show(common: &Common, options: &ShowContract) -> Result<(), 
             output::line(&format!("{name:<11} {}", text(value)));
         }
     };
-    for name in ["type", "version", "plugin", "deprecated", "sunset", "uses"] {
-        line(name, &contract[name]);
+    line("type", &contract["type"]);
+    line("version", &contract["version"]);
+    line("owner", &contract["plugin"]);
+    line("deprecated", &contract["deprecated"]);
+    line("sunset", &contract["sunset"]);
+    if let Some(uses) = contract["uses"].as_u64() {
+        let told = format!("{uses} (events of this version admitted since the hub started)");
+        line("uses", &told.into());
     }
     for rule in contract["rules"].as_array().into_iter().flatten() {
         line("rule", &rule["rule"]);
+        let place = rule["pointer"].as_str().unwrap_or("/payload");
+        line(
+            "",
+            &format!("else {place} {}", text(&rule["message"])).into(),
+        );
     }
     output::json(&contract["schema"]);
     Ok(())
@@ -78,7 +90,7 @@ pub(crate) async fn show(common: &Common, options: &ShowContract) -> Result<(), 
 /// What is printed with `--json`.
 #[derive(Serialize)]
 struct Compared<'a> {
-    /// Whether the newer one accepts all that the older one does.
+    /// Whether the newer one accepts all that the older one does, new fields of open objects left aside.
     compatible: bool,
     /// The same, from the side of who sends.
     accepts_older: bool,
@@ -93,9 +105,9 @@ struct Compared<'a> {
 /// When the newer one breaks producers of the older one (it has been told by then), or they cannot be
 /// compared.
 pub(crate) async fn diff(common: &Common, options: &DiffContracts) -> Result<(), Failure> {
-    let old = schema(common, &options.reach, &options.old).await?;
-    let new = schema(common, &options.reach, &options.new).await?;
-    let diff = ContractDiff::between(&old, &new);
+    let old = side(common, &options.reach, &options.old).await?;
+    let new = side(common, &options.reach, &options.new).await?;
+    let diff = compare(&old, &new);
     if common.json {
         output::json(&Compared {
             compatible: diff.accepts_older(),
@@ -125,29 +137,84 @@ fn tell(diff: &ContractDiff) {
         };
         output::line(&format!("{breaks:<9} {at}: {}", change.message));
     }
-    output::line(match (diff.accepts_older(), diff.accepts_newer()) {
+    let verdict = match (diff.accepts_older(), diff.accepts_newer()) {
         (true, true) => "compatible: both accept the same",
         (true, false) => {
             "compatible: the newer one accepts all that the older one does; strict readers of the older \
              one would refuse some of the newer one"
         }
         (false, _) => "breaking: the newer one refuses some of what the older one accepts",
-    });
+    };
+    let aside = match diff.accepts_older() && diff.describes_more() {
+        true => {
+            ", save for a new field that was sent before, undescribed: the newer one takes it only as it \
+             describes it"
+        }
+        false => "",
+    };
+    output::line(&format!("{verdict}{aside}"));
 }
 
-/// The schema of a file, or of a contract of the running hub.
-async fn schema(common: &Common, reach: &Reach, named: &str) -> Result<Value, Failure> {
+/// What is compared.
+enum Side {
+    Contract(Box<ContractInfo>),
+    /// A JSON Schema alone: of no type, and without rules.
+    Schema(Value),
+}
+
+impl Side {
+    fn schema(&self) -> &Value {
+        match self {
+            Self::Contract(contract) => &contract.schema,
+            Self::Schema(schema) => schema,
+        }
+    }
+
+    fn has_rules(&self) -> bool {
+        matches!(self, Self::Contract(contract) if !contract.rules.is_empty())
+    }
+}
+
+fn compare(old: &Side, new: &Side) -> ContractDiff {
+    let (Side::Contract(from), Side::Contract(to)) = (old, new) else {
+        if old.has_rules() || new.has_rules() {
+            output::note("one of the two is a schema alone: rules are not compared");
+        }
+        return ContractDiff::between(old.schema(), new.schema());
+    };
+    if from.event_type != to.event_type {
+        output::note(&format!(
+            "these are two types, {} and {}: a hub never holds one against the other",
+            from.event_type, to.event_type
+        ));
+    }
+    ContractDiff::of_contracts(from, to)
+}
+
+/// What a file holds, or a contract of the running hub.
+async fn side(common: &Common, reach: &Reach, named: &str) -> Result<Side, Failure> {
     let path = Path::new(named);
-    if path.exists() || !named.contains('@') {
+    if path.exists() {
         return of_file(path);
+    }
+    if !named.contains('@') {
+        return Err(Failure::usage(format!(
+            "there is no file {named}; a contract of the running hub is named TYPE@VERSION, such as \
+             mail.received@1.0.0"
+        )));
     }
     // A comparison that could not be made must not look like one that found a break.
     let contract = fetch(common, reach, named).await;
     let contract = contract.map_err(Failure::into_usage)?;
-    Ok(contract["schema"].clone())
+    let contract = serde_json::from_value(contract).map_err(|error| {
+        Failure::usage(format!(
+            "the hub's answer for {named} is no contract: {error}"
+        ))
+    })?;
+    Ok(Side::Contract(Box::new(contract)))
 }
 
-fn of_file(path: &Path) -> Result<Value, Failure> {
+fn of_file(path: &Path) -> Result<Side, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{shown} cannot be read: {error}")))?;
@@ -158,14 +225,14 @@ fn of_file(path: &Path) -> Result<Value, Failure> {
         // A JSON Schema knows neither `schema` nor `version`.
         if value.get("schema").is_none() || value.get("version").is_none() {
             return match value {
-                Value::Object(_) | Value::Bool(_) => Ok(value),
+                Value::Object(_) | Value::Bool(_) => Ok(Side::Schema(value)),
                 _ => Err(Failure::usage(format!("{shown} holds no JSON Schema"))),
             };
         }
     }
     let read = ContractFile::read(path).contract;
     let info = read.map_err(|fault| Failure::usage(format!("{shown}: {fault}")))?;
-    Ok(info.schema)
+    Ok(Side::Contract(Box::new(info)))
 }
 
 async fn fetch(common: &Common, reach: &Reach, named: &str) -> Result<Value, Failure> {

@@ -335,7 +335,7 @@ fn check_lines(
 
 fn check_pair(older: &Contract, newer: &Contract) -> Result<(), ContractConflict> {
     let (old, new) = (older.info(), newer.info());
-    let diff = ContractDiff::between(&old.schema, &new.schema);
+    let diff = ContractDiff::of_contracts(old, new);
     if let Some(change) = diff.first_break() {
         return Err(ContractConflict::Breaking {
             event_type: new.event_type.clone(),

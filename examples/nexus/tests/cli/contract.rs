@@ -57,6 +57,43 @@ fn a_comparison_says_whom_it_breaks_by_its_exit_code_too() {
         .exits(2)
         .complains("TYPE@VERSION");
     place.run(&["contract", "diff", "one.json"]).exits(2);
+    diff("shop.paid", "one.json")
+        .exits(2)
+        .complains("there is no file shop.paid")
+        .complains("TYPE@VERSION");
+}
+
+/// A contract of an open object with one rule.
+fn ruled(event_type: &str, rule: &str) -> String {
+    let rule = json!({ "rule": rule, "message": "is too much", "pointer": "/payload/amount" });
+    let schema = json!({ "type": "object" });
+    json!({ "type": event_type, "version": "1.0.0", "schema": schema, "rules": [rule] }).to_string()
+}
+
+#[test]
+fn rules_are_compared_where_both_sides_have_some() {
+    let place = Place::new()
+        .file("wide.json", &ruled("shop.paid", "payload.amount < 1000.0"))
+        .file("narrow.json", &ruled("shop.paid", "payload.amount < 500.0"))
+        .file("other.json", &ruled("shop.sold", "payload.amount < 1000.0"))
+        .file("none.json", &file("1.0.0", "integer"))
+        .file("schema.json", r#"{ "type": "object" }"#);
+    let diff = |old: &str, new: &str| place.run(&["contract", "diff", old, new]);
+    diff("wide.json", "wide.json").exits(0);
+    diff("wide.json", "narrow.json")
+        .exits(1)
+        .says("breaking  /rules/0: the rule `payload.amount < 500.0` is asked for now");
+    diff("wide.json", "none.json")
+        .exits(0)
+        .says("readers   /rules/0")
+        .says("fine      /properties/a: is a new field")
+        .says("save for a new field that was sent before, undescribed");
+    diff("wide.json", "schema.json")
+        .exits(0)
+        .complains("rules are not compared");
+    diff("wide.json", "other.json")
+        .exits(0)
+        .complains("two types, shop.paid and shop.sold");
 }
 
 #[test]
@@ -65,6 +102,10 @@ fn contracts_of_a_running_hub_are_listed_shown_and_compared() {
         .hub("[plugins]\ncontracts_dir = \"contracts\"")
         .file("contracts/one.json", &file("1.0.0", "integer"))
         .file("contracts/two.json", &file("2.0.0", "string"))
+        .file(
+            "contracts/ruled.json",
+            &ruled("shop.ruled", "payload.amount < 500.0"),
+        )
         .file("next.json", &schema("number", &[]));
     let hub = place.start();
     let ask = |arguments: &[&str]| {
@@ -83,6 +124,13 @@ fn contracts_of_a_running_hub_are_listed_shown_and_compared() {
         .says("\"properties\"");
     let shown = ask(&["show", "shop.paid@1.0.0", "--json"]).exits(0).json();
     assert_eq!(shown["version"], "1.0.0");
+    ask(&["show", "shop.ruled"])
+        .exits(0)
+        .says("owner       file:ruled.json")
+        .says("uses        0 (events of this version admitted")
+        .says("rule        payload.amount < 500.0")
+        .says("else /payload/amount is too much");
+    ask(&["diff", "shop.ruled@1.0.0", "shop.ruled@1.0.0"]).exits(0);
     ask(&["show", "shop.unknown"])
         .exits(1)
         .complains("not_found");

@@ -1,15 +1,17 @@
-//! What changes between two JSON Schemas: receives the older and the newer, hands on each change with its
-//! place and whom it breaks. It knows the keywords that contracts are made of; where it cannot tell what a
-//! change means, it says so and takes it for a break.
+//! What changes between two contracts: receives the older and the newer, or their schemas alone, hands on
+//! each change with its place and whom it breaks. It knows the keywords that contracts are made of; where it
+//! cannot tell what a change means, it says so and takes it for a break.
 
 mod bounds;
 mod draft;
 mod kinds;
+mod rules;
 mod schema;
 
 use std::collections::HashSet;
 use std::{mem, ptr};
 
+use nexus_plugin_api::ContractInfo;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +28,7 @@ const MAX_DEPTH: usize = 64;
 /// How many pairs of schemas are compared: references may lead to one in more ways than can be gone.
 const MAX_STEPS: usize = 100_000;
 
-/// Whom a new version of a schema breaks, and why.
+/// Whom a new version of a contract breaks, and why.
 ///
 /// ```
 /// use nexus_host::admission::ContractDiff;
@@ -46,7 +48,7 @@ pub struct ContractDiff {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// JSON Pointer into the schema; into the newer one, save for what it has no more.
+    /// JSON Pointer into the schema, or `/rules/N`; into the newer one, save for what it has no more.
     pub pointer: String,
     /// What has changed.
     pub message: String,
@@ -59,38 +61,23 @@ pub struct Change {
 impl ContractDiff {
     /// Compares an older schema with a newer one.
     pub fn between(old: &Value, new: &Value) -> Self {
-        let mut walk = Walk {
-            old_root: old,
-            new_root: new,
-            under_way: Vec::new(),
-            known: HashSet::new(),
-            cuts: 0,
-            steps: 0,
-            choices: 0,
-            in_part: false,
-            is_tangled: [old, new].into_iter().any(schema::is_tangled),
-            drafts: [old, new].map(Draft::of),
-            changes: Vec::new(),
-        };
-        // Where the whole is the same, what cannot be told of a part is the same too.
-        if old != new {
-            if draft::matters(old, new) {
-                walk.untold("/$schema", "the draft of JSON Schema");
-            }
-            walk.schemas(old, new, "", 0);
-        }
-        Self {
-            changes: walk.changes,
-        }
+        Walk::through(old, new).into()
     }
 
-    /// Every change, in the order of the schema.
+    /// Compares an older contract with a newer one: their schemas and their rules.
+    pub fn of_contracts(old: &ContractInfo, new: &ContractInfo) -> Self {
+        let mut walk = Walk::through(&old.schema, &new.schema);
+        rules::compare(&mut walk, &old.rules, &new.rules);
+        walk.into()
+    }
+
+    /// Every change, in the order of the schema; those of rules come last.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// Whether the newer version accepts everything that the older one accepts: producers that still send
-    /// the older one are safe.
+    /// Whether the newer version accepts everything that the older one accepts, new fields of open objects
+    /// left aside: producers that still send the older one are safe.
     pub fn accepts_older(&self) -> bool {
         self.first_break().is_none()
     }
@@ -101,9 +88,24 @@ impl ContractDiff {
         !self.changes.iter().any(|change| change.breaks_readers)
     }
 
+    /// Whether a field is described now that the older version let pass unsaid. It breaks nobody who sent
+    /// what the older version describes; whoever sent the field before with another meaning is refused.
+    pub fn describes_more(&self) -> bool {
+        let breaks = |change: &Change| change.breaks_writers || change.breaks_readers;
+        !self.changes.iter().all(breaks)
+    }
+
     /// The first change that breaks producers of the older version.
     pub fn first_break(&self) -> Option<&Change> {
         self.changes.iter().find(|change| change.breaks_writers)
+    }
+}
+
+impl From<Walk<'_>> for ContractDiff {
+    fn from(walk: Walk<'_>) -> Self {
+        Self {
+            changes: walk.changes,
+        }
     }
 }
 
@@ -150,6 +152,31 @@ struct Walk<'s> {
 }
 
 impl<'s> Walk<'s> {
+    /// Goes through two schemas from their roots.
+    fn through(old: &'s Value, new: &'s Value) -> Self {
+        let mut walk = Self {
+            old_root: old,
+            new_root: new,
+            under_way: Vec::new(),
+            known: HashSet::new(),
+            cuts: 0,
+            steps: 0,
+            choices: 0,
+            in_part: false,
+            is_tangled: [old, new].into_iter().any(schema::is_tangled),
+            drafts: [old, new].map(Draft::of),
+            changes: Vec::new(),
+        };
+        // Where the whole is the same, what cannot be told of a part is the same too.
+        if old != new {
+            if draft::matters(old, new) {
+                walk.untold("/$schema", "the draft of JSON Schema");
+            }
+            walk.schemas(old, new, "", 0);
+        }
+        walk
+    }
+
     fn schemas(&mut self, old: &'s Value, new: &'s Value, at: &str, depth: usize) {
         if old == new && !schema::refers(Some(old)) {
             return;
@@ -310,7 +337,11 @@ impl<'s> Walk<'s> {
                 _ if by_pattern && *to != ANY => self.untold(&place(name), "what a pattern leaves"),
                 // Nobody could be meant to send what no contract mentioned.
                 None if *to != NEVER && !self.is_mentioned(old, name) => {
-                    self.put(&place(name), Breaks::Nobody, "is a new field");
+                    self.put(
+                        &place(name),
+                        Breaks::Nobody,
+                        "is a new field, of which the older version says nothing",
+                    );
                 }
                 Some(Value::Bool(false)) => {
                     let message = "is a new field, which the older version refuses";

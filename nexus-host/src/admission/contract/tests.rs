@@ -233,3 +233,27 @@ fn a_contract_may_refer_to_itself() {
         ["/payload/next/next/x"]
     );
 }
+
+#[test]
+fn a_release_brings_no_rule_that_the_one_before_had_not() {
+    let contracts = Contracts::default();
+    let ruled = |version: &str, rule: &str| {
+        let mut info = info("shop.paid", version, json!({ "type": "object" }));
+        info.rules = vec![nexus_plugin_api::RuleInfo {
+            rule: rule.to_owned(),
+            message: "is too much".to_owned(),
+            pointer: None,
+        }];
+        contracts.register("shop", info)
+    };
+    ruled("1.0.0", "payload.amount < 1000.0").unwrap();
+    ruled("1.1.0", "payload.amount < 1000.0").unwrap();
+    let refused = ruled("1.2.0", "payload.amount < 500.0").unwrap_err();
+    assert!(
+        refused.to_string().starts_with(
+            "contract shop.paid 1.2.0 of `shop` breaks 1.0.0: /rules/0 the rule `payload.amount < 500.0` is asked for now"
+        ),
+        "{refused}"
+    );
+    ruled("2.0.0", "payload.amount < 500.0").unwrap();
+}

@@ -597,3 +597,49 @@ fn a_widening_is_none_the_less_for_being_written_otherwise() {
         assert!(!accepts(&one, &other).0, "{one} -> {other}");
     }
 }
+
+#[test]
+fn a_rule_is_the_same_where_it_is_written_the_same() {
+    let contract = |rules: &[&str]| {
+        let version = "1.0.0".parse().unwrap();
+        let mut info = ContractInfo::new("shop.paid", version, json!({ "type": "object" }));
+        let rule = |rule: &&str| nexus_plugin_api::RuleInfo {
+            rule: (*rule).to_owned(),
+            message: format!("breaks {rule}"),
+            pointer: None,
+        };
+        info.rules = rules.iter().map(rule).collect();
+        info
+    };
+    let judged = |old: &[&str], new: &[&str]| {
+        let diff = ContractDiff::of_contracts(&contract(old), &contract(new));
+        let places = diff.changes().iter().map(|change| change.pointer.clone());
+        let places: Vec<_> = places.collect();
+        (diff.accepts_older(), diff.accepts_newer(), places)
+    };
+    let (wide, narrow) = ("payload.amount < 1000.0", "payload.amount < 500.0");
+    let at = |places: &[&str]| places.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(judged(&[wide], &[wide]), (true, true, at(&[])));
+    assert_eq!(
+        judged(&[wide, narrow], &[narrow, wide]),
+        (true, true, at(&[]))
+    );
+    assert_eq!(judged(&[wide], &[]), (true, false, at(&["/rules/0"])));
+    assert_eq!(judged(&[], &[wide]), (false, true, at(&["/rules/0"])));
+    assert_eq!(
+        judged(&[wide], &[wide, narrow]),
+        (false, true, at(&["/rules/1"]))
+    );
+    let changed = judged(&[wide], &[narrow]);
+    assert_eq!(changed, (false, false, at(&["/rules/0", "/rules/0"])));
+}
+
+#[test]
+fn a_field_that_is_described_now_is_told_apart_from_no_change() {
+    let old = json!({ "type": "object" });
+    let new = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let diff = ContractDiff::between(&old, &new);
+    assert!(diff.accepts_older() && diff.accepts_newer() && diff.describes_more());
+    assert!(!ContractDiff::between(&old, &old).describes_more());
+    assert!(!ContractDiff::between(&new, &old).describes_more());
+}
