@@ -116,7 +116,7 @@ impl Contracts {
                 let entry = Arc::make_mut(entry);
                 let before = before.get(event_type);
                 check_lines(before.map_or(&[], |entry| &entry.versions), &entry.versions)?;
-                entry.settle();
+                entry.settle(Utc::now());
             }
         }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
@@ -173,7 +173,11 @@ impl Contracts {
         let known = self.snapshot();
         let mut types: Vec<_> = known.iter().collect();
         types.sort_unstable_by_key(|(event_type, _)| *event_type);
-        let remarks = types.into_iter().flat_map(|(_, entry)| entry.remarks(now));
+        let remarks = types.into_iter().flat_map(|(_, entry)| {
+            let mut entry = Entry::clone(entry);
+            entry.settle(now);
+            entry.remarks(now)
+        });
         remarks.collect()
     }
 
@@ -185,10 +189,9 @@ impl Contracts {
     }
 
     /// The newest version of a type: the highest release, or the highest of all where there is no
-    /// release yet.
+    /// release. Those past their sunset count only where all are.
     pub fn newest(&self, event_type: &str) -> Option<Arc<Contract>> {
-        let known = self.snapshot();
-        let entry = known.get(event_type)?;
+        let entry = self.current(event_type, Utc::now)?;
         entry.newest().map(|at| entry.versions[at].clone())
     }
 
@@ -213,8 +216,7 @@ impl Contracts {
         event_type: &str,
         version: Option<&Version>,
     ) -> Result<Found, Rejection> {
-        let known = self.snapshot();
-        let Some(entry) = known.get(event_type) else {
+        let Some(entry) = self.current(event_type, Utc::now) else {
             let message = format!(
                 "no contract is known for the type {}; load the plugin that owns it, or correct the type",
                 quoted(event_type)
@@ -228,10 +230,23 @@ impl Contracts {
         let Some(at) = at else {
             return Err(unknown_version(event_type, &entry.versions));
         };
-        Ok(Found {
-            entry: entry.clone(),
-            at,
-        })
+        Ok(Found { entry, at })
+    }
+
+    /// A type's versions and ways as they are now. A sunset that has come changes them once, when the type
+    /// is asked for.
+    fn current(&self, event_type: &str, now: impl Fn() -> DateTime<Utc>) -> Option<Arc<Entry>> {
+        let entry = self.snapshot().get(event_type)?.clone();
+        if !entry.is_stale(&now) {
+            return Some(entry);
+        }
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Known::clone(&self.snapshot());
+        let entry = changed.get_mut(event_type)?;
+        Arc::make_mut(entry).settle(now());
+        let entry = entry.clone();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
+        Some(entry)
     }
 
     fn snapshot(&self) -> Arc<Known> {

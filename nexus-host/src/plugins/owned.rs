@@ -45,7 +45,7 @@ impl Owned {
                     r#type
                 ));
             }
-            if let Some(next) = self.left_behind(contract) {
+            if let Some(next) = self.left_behind(contract, now) {
                 remarks.push(format!(
                     "contract {} {version} has no migration to {next}: its events stay as they are",
                     r#type
@@ -55,8 +55,8 @@ impl Owned {
         remarks
     }
 
-    /// The next major version, when nothing leads out of the one that this contract ends.
-    fn left_behind(&self, contract: &OwnedContract) -> Option<&Version> {
+    /// The next major version that is taken, when nothing leads out of the one that this contract ends.
+    fn left_behind(&self, contract: &OwnedContract, now: DateTime<Utc>) -> Option<&Version> {
         let line = |version: &Version| match version.major {
             0 => (0, version.minor),
             major => (major, 0),
@@ -65,7 +65,7 @@ impl Owned {
         let versions = self
             .contracts
             .iter()
-            .filter(|other| other.r#type == contract.r#type);
+            .filter(|other| other.r#type == contract.r#type && past(other.sunset, now).is_none());
         let versions = versions
             .map(|other| &other.version)
             .filter(|v| v.pre.is_empty());
@@ -120,6 +120,10 @@ mod tests {
             left[2].contains("1.1.0 has no migration to 2.0.0"),
             "{left:?}"
         );
+        let mut retired = owned(json!([]));
+        retired.contracts[2].sunset = Some("2026-02-01".parse().unwrap());
+        let told = retired.remarks(now).join("\n");
+        assert!(!told.contains("no migration"), "{told}");
         assert!(Owned::default().remarks(now).is_empty());
     }
 }

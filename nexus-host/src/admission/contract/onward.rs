@@ -1,5 +1,6 @@
-//! The versions of one type, and the way from each to the newest: by the migrations of the plugin that owns
-//! it, and without one where a later version accepts what an earlier one does.
+//! The versions of one type, and the way from each to the newest that is taken: by the migrations of the plugin
+//! that owns it, and without one where a later version accepts what an earlier one does. Nothing ends in a
+//! version that is past its sunset.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,7 +60,11 @@ pub(super) struct Entry {
     pub(super) migrations: Vec<Migration>,
     /// What the configuration asks of every version, held against what is queued.
     pub(super) rules: Vec<Arc<Rule>>,
+    /// What an event without a version is of.
+    newest: Option<usize>,
     ways: Vec<Way>,
+    /// When the next of the versions is past its sunset: then the ways are others.
+    until: Option<DateTime<Utc>>,
 }
 
 /// Where one version leads.
@@ -87,36 +92,61 @@ impl Entry {
         }
     }
 
-    /// Finds the ways anew, once the versions or the migrations have changed.
-    pub(super) fn settle(&mut self) {
-        let Some(newest) = self.newest() else {
-            return;
-        };
-        let ways = (0..self.versions.len()).map(|at| self.way(at, newest));
+    /// Finds the ways anew, once the versions or the migrations have changed, or a sunset has come.
+    pub(super) fn settle(&mut self, now: DateTime<Utc>) {
+        let living = |c: &Arc<Contract>| c.info().sunset.is_none_or(|sunset| sunset > now);
+        let living: Vec<bool> = self.versions.iter().map(living).collect();
+        let sunsets = self.versions.iter().filter_map(|c| c.info().sunset);
+        self.until = sunsets.filter(|sunset| *sunset > now).min();
+        self.newest = self.highest(|at| living[at]).or(self.highest(|_| true));
+        let newest = self.newest.unwrap_or_default();
+        let ways = (0..self.versions.len()).map(|at| self.way(at, newest, &living));
         self.ways = ways.collect();
     }
 
-    fn way(&self, from: usize, newest: usize) -> Way {
-        let (mut end, mut steps) = (from, Vec::new());
-        while end < newest {
-            if let Some((to, migration)) = self.migration(end, newest) {
+    /// The highest release among some versions, or the highest of them where none is a release.
+    fn highest(&self, among: impl Fn(usize) -> bool) -> Option<usize> {
+        let some = || (0..self.versions.len()).rev().filter(|at| among(*at));
+        let release = some().find(|at| self.version(*at).pre.is_empty());
+        release.or_else(|| some().next())
+    }
+
+    /// Whether a sunset has come since the ways were found.
+    pub(super) fn is_stale(&self, now: impl FnOnce() -> DateTime<Utc>) -> bool {
+        self.until.is_some_and(|until| until <= now())
+    }
+
+    fn way(&self, from: usize, newest: usize, living: &[bool]) -> Way {
+        let (mut at, mut steps) = (from, Vec::new());
+        // Where the way may end, and after how many steps.
+        let mut end = (from, 0);
+        while at < newest {
+            if let Some((to, migration)) = self.migration(at, newest) {
                 steps.push(migration.clone());
-                end = to;
+                at = to;
+                if living[at] {
+                    end = (at, steps.len());
+                }
                 continue;
             }
-            let later = (end + 1..=newest).rev();
+            let later = (at + 1..=newest).rev();
             let mut compatible = later.filter(|to| {
-                let (one, other) = (self.version(end), self.version(*to));
+                let (one, other) = (self.version(at), self.version(*to));
                 // What a pre-release accepts, nobody has promised to accept for ever.
                 one.pre.is_empty() && other.pre.is_empty() && same_line(one, other)
             });
-            let highest = compatible.clone().next();
+            let highest = compatible.clone().find(|to| living[*to]);
+            if let Some(to) = highest {
+                end = (to, steps.len());
+            }
             let leads_on = compatible.find(|to| self.migration(*to, newest).is_some());
             match leads_on.or(highest) {
-                Some(to) => end = to,
+                Some(to) => at = to,
                 None => break,
             }
         }
+        let (end, count) = end;
+        steps.truncate(count);
         let info = self.versions[from].info();
         let is_outdated = info.deprecated.is_some() || info.sunset.is_some();
         let notice = is_outdated.then(|| {
@@ -153,11 +183,10 @@ impl Entry {
             .ok()
     }
 
-    /// The highest release, or the highest of all where there is no release yet.
+    /// What an event without a version is of: the highest release that is taken, or the highest of all that
+    /// are taken where none is a release. Where all are past their sunset, one of those.
     pub(super) fn newest(&self) -> Option<usize> {
-        let released = |c: &Arc<Contract>| c.info().version.pre.is_empty();
-        let highest = self.versions.len().checked_sub(1)?;
-        Some(self.versions.iter().rposition(released).unwrap_or(highest))
+        self.newest
     }
 
     /// What is not wrong, but wants to be known by whoever runs the hub.
@@ -215,14 +244,18 @@ impl Found {
         now: impl FnOnce() -> DateTime<Utc>,
     ) -> Result<(), Rejection> {
         let info = self.contract().info();
-        let Some(sunset) = info.sunset.filter(|sunset| *sunset <= now()) else {
+        let Some(sunset) = info.sunset else {
             return Ok(());
         };
+        let now = now();
+        if sunset > now {
+            return Ok(());
+        }
         let newest = &self.entry.versions[self.entry.newest().unwrap_or(self.at)];
         let newest = newest.info();
-        let instead = match newest.version == info.version {
-            true => "there is no later version".to_owned(),
-            false => format!("send {} instead", newest.version),
+        let instead = match newest.sunset.is_none_or(|sunset| sunset > now) {
+            true => format!("send {} instead", newest.version),
+            false => "nor is any other version".to_owned(),
         };
         let message = format!(
             "{} of {} is not taken any more since {}; {instead}",

@@ -257,3 +257,26 @@ fn a_release_brings_no_rule_that_the_one_before_had_not() {
     );
     ruled("2.0.0", "payload.amount < 500.0").unwrap();
 }
+
+#[test]
+fn a_sunset_that_comes_while_the_hub_runs_changes_what_is_newest() {
+    let contracts = Contracts::default();
+    let soon = Utc::now() + chrono::TimeDelta::hours(1);
+    let mut newer = info("shop.paid", "2.0.0", json!({ "type": "object" }));
+    newer.sunset = Some(soon);
+    let older = info("shop.paid", "1.0.0", json!({ "type": "object" }));
+    contracts.register("shop", older).unwrap();
+    contracts.register("shop", newer).unwrap();
+    let newest = |now: DateTime<Utc>| {
+        let entry = contracts.current("shop.paid", || now).unwrap();
+        let at = entry.newest().unwrap();
+        entry.versions[at].info().version.to_string()
+    };
+    assert_eq!(newest(Utc::now()), "2.0.0");
+    assert_eq!(newest(soon), "1.0.0");
+    assert_eq!(
+        contracts.newest("shop.paid").unwrap().info().version.major,
+        1
+    );
+    assert_eq!(contracts.versions("shop.paid").unwrap().len(), 2);
+}

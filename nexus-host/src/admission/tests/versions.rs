@@ -299,6 +299,70 @@ fn a_sender_is_told_of_an_outdated_version_and_refused_after_its_sunset() {
 }
 
 #[test]
+fn where_the_newest_version_is_retired_the_newest_that_is_taken_is_meant() {
+    let contracts = |retired: &[&str]| {
+        let contracts = Contracts::default();
+        let infos = [
+            ("1.0.0", "a"),
+            ("1.1.0", "a"),
+            ("2.0.0", "b"),
+            ("3.0.0", "c"),
+        ];
+        let infos = infos.map(|(version, field)| {
+            let mut info = info(version, field);
+            info.deprecated = days(-9);
+            info.sunset = retired.contains(&version).then(|| days(-1)).flatten();
+            info
+        });
+        let steps = [step("1.1.0", "2.0.0"), step("2.0.0", "3.0.0")];
+        take(&contracts, &infos, &steps).unwrap();
+        contracts
+    };
+    let reached = |retired: &[&str], version: &str, payload: Value| {
+        let admitted = send(contracts(retired), version, payload).unwrap();
+        let version = admitted.event().contract_version.clone().unwrap();
+        let successor = admitted.notice().unwrap().successor.clone();
+        (
+            version.to_string(),
+            successor.map(|version| version.to_string()),
+        )
+    };
+    let (a, b) = (json!({ "a": "hi" }), json!({ "b": "hi" }));
+    let to =
+        |version: &str, successor: Option<&str>| (version.to_owned(), successor.map(str::to_owned));
+    let retired = &["3.0.0"];
+    assert_eq!(reached(retired, "", b.clone()), to("2.0.0", None));
+    assert_eq!(reached(retired, "2.0.0", b), to("2.0.0", None));
+    assert_eq!(
+        reached(retired, "1.0.0", a.clone()),
+        to("2.0.0", Some("2.0.0"))
+    );
+    let through = reached(&["2.0.0"], "1.0.0", a.clone());
+    assert_eq!(
+        through,
+        to("3.0.0", Some("3.0.0")),
+        "it leads on all the same"
+    );
+    let retired = &["2.0.0", "3.0.0"];
+    assert_eq!(reached(retired, "", a.clone()), to("1.1.0", None));
+    assert_eq!(
+        reached(retired, "1.0.0", a.clone()),
+        to("1.1.0", Some("1.1.0"))
+    );
+    let retired = &["1.1.0", "2.0.0", "3.0.0"];
+    assert_eq!(reached(retired, "1.0.0", a.clone()), to("1.0.0", None));
+    let told = refused(contracts(retired), "2.0.0", json!({ "b": "hi" })).1;
+    assert!(told.ends_with("; send 1.0.0 instead"), "{told}");
+    let all = &["1.0.0", "1.1.0", "2.0.0", "3.0.0"];
+    let (pointer, told) = refused(contracts(all), "", a);
+    assert_eq!(pointer, "/contract_version");
+    assert!(
+        told.starts_with("3.0.0 of t.x") && told.ends_with("; nor is any other version"),
+        "{told}"
+    );
+}
+
+#[test]
 fn rules_of_the_contract_and_of_the_configuration_must_hold() {
     let asked = |event_type: &str| TypeRule {
         r#type: event_type.parse().unwrap(),
