@@ -79,7 +79,7 @@ impl Rule {
 
 /// A rule as the host keeps and publishes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `rule` and `message`")]
 pub struct RuleInfo {
     /// CEL.
     pub rule: String,

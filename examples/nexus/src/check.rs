@@ -145,10 +145,20 @@ impl Findings {
         let contracts = Contracts::default();
         match register_files(folder, &contracts) {
             Ok(reports) => {
-                let refused = reports
-                    .into_iter()
-                    .filter(|report| report.refusal.is_some());
-                self.refused_contracts.extend(refused);
+                let slips = reports.iter().flat_map(|report| {
+                    let file = folder.join(&report.file);
+                    let slips = report.warnings.iter();
+                    slips.map(move |slip| format!("contract file {}: {slip}", file.display()))
+                });
+                self.warnings.extend(slips);
+                self.warnings.extend(folders_within(folder));
+                let refused = reports.into_iter();
+                let refused = refused.filter(|report| report.refusal.is_some());
+                self.refused_contracts
+                    .extend(refused.map(|report| FileReport {
+                        file: folder.join(&report.file).display().to_string(),
+                        ..report
+                    }));
                 self.warnings.extend(contracts.remarks(Utc::now()));
             }
             Err(error) => {
@@ -253,6 +263,27 @@ impl Findings {
             });
         }
     }
+}
+
+/// Folders within the folder of contract files, save for hidden ones: somebody may think they are read.
+fn folders_within(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let shown = entries.filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_contract = [".json", ".toml"].iter().any(|end| name.ends_with(end));
+        !name.starts_with('.') && !is_contract && entry.path().is_dir()
+    });
+    let mut told: Vec<String> = shown
+        .map(|entry| {
+            format!(
+                "folder {}: contract files are read from {} itself, not from folders in it; move them up",
+                entry.path().display(),
+                folder.display()
+            )
+        })
+        .collect();
+    told.sort();
+    told
 }
 
 /// `[plugins] dir` of a file whose other settings may be wrong.

@@ -11,8 +11,10 @@ mod diff;
 pub(super) mod file;
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) mod fuzz;
+mod lint;
 mod onward;
 mod rule;
+mod unusable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;

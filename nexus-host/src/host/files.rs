@@ -21,6 +21,9 @@ pub(super) fn register(
             None => tracing::info!(file = report.file, "contract file registered"),
             Some(reason) => tracing::warn!(file = report.file, "contract file refused: {reason}"),
         }
+        for warning in &report.warnings {
+            tracing::warn!(file = report.file, "contract file: {warning}");
+        }
     }
     Ok(reports)
 }

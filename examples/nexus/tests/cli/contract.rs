@@ -153,7 +153,7 @@ fn check_tells_of_contract_files() {
     place
         .run(&["check"])
         .exits(1)
-        .says("contract file two.json: contract shop.paid 1.1.0 of `file:two.json` breaks 1.0.0")
+        .says("contracts/two.json: contract shop.paid 1.1.0 of `file:two.json` breaks 1.0.0")
         .says("warning: plugin probe: contract probe.letter 1.0.0 is deprecated");
     let place = place.file("contracts/two.json", &file("2.0.0", "string"));
     place
@@ -161,6 +161,20 @@ fn check_tells_of_contract_files() {
         .exits(0)
         .says("warning: contract shop.paid 1.0.0 has no migration to 2.0.0")
         .says("its events stay as they are (file one.json)");
+    let schema = json!({ "tpye": "object" });
+    let slip = json!({ "type": "shop.slip", "version": "1.0.0", "schema": schema }).to_string();
+    let place = place
+        .file("contracts/slip.json", &slip)
+        .file("contracts/more/a.json", &slip)
+        .file("contracts/.hidden/a.json", &slip)
+        .file("contracts/bad.toml", "type = \"a.b\"\nversion = ");
+    let ran = place
+        .run(&["check"])
+        .exits(1)
+        .says("contracts/bad.toml: line 2, column 11: not TOML: ")
+        .says("contracts/slip.json: /schema/tpye is no keyword of JSON Schema")
+        .says("contracts/more: contract files are read from");
+    assert!(!ran.stdout.contains(".hidden"), "{ran:?}");
     let place = place.hub("[plugins]\ncontracts_dir = \"nowhere\"");
     place.run(&["check"]).exits(2).says("plugins.contracts_dir");
 }

@@ -14,6 +14,7 @@ use super::super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, cut};
 use super::super::strict_json::{Borrowed, Members, Tree};
 use super::conflict::ContractConflict;
 use super::rule::{MAX_RULES, Rule};
+use super::unusable;
 
 /// One version of one type's contract, ready to validate.
 pub struct Contract {
@@ -133,7 +134,7 @@ fn compile(schema: &serde_json::Value) -> Result<Validator<Borrowed>, String> {
         .should_validate_formats(true)
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
-        .map_err(|error| cut(format!("{error} at {}", error.schema_path())))
+        .map_err(|error| unusable::told(&error))
 }
 
 /// Says what an error of the validator means, without the value it is about.

@@ -109,6 +109,14 @@ impl From<Walk<'_>> for ContractDiff {
     }
 }
 
+/// Whether a schema takes no object at all, as far as its types and values tell.
+pub(super) fn takes_no_object(schema: &Value) -> bool {
+    let draft = Draft::of(schema);
+    let object = Value::Object(serde_json::Map::new());
+    Side::of(schema, schema, draft)
+        .is_some_and(|side| side.is_never() || !side.kinds().may_hold(&object, draft))
+}
+
 /// Whom a change breaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Breaks {

@@ -1,6 +1,8 @@
 //! Contracts that come as files, without code: receives a folder, hands on what each file holds or why it
 //! holds no contract. It registers none.
 
+mod fault;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
@@ -13,12 +15,10 @@ use semver::Version;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_path_to_error::{Path as Place, Segment};
 
-use super::super::envelope::escaped;
-use super::super::rejection::{quoted, shortened};
+use super::super::rejection::quoted;
 use super::super::rules;
-use super::Contracts;
+use super::{Contracts, lint};
 use crate::ordinary;
 
 /// The largest contract file that is read, in bytes.
@@ -93,6 +93,9 @@ pub struct FileReport {
     /// Why it is not registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// What is probably a slip in a schema that is registered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Registers the contracts of a folder's files. One that is refused does not stop the others.
@@ -115,10 +118,12 @@ fn register_one(file: &ContractFile, contracts: &Contracts) -> FileReport {
             registered.map_err(|conflict| conflict.to_string())
         });
     let info = file.contract.as_ref().ok();
+    let registered = info.filter(|_| taken.is_ok());
     FileReport {
         file: file.name(),
         event_type: info.map(|info| info.event_type.clone()),
         version: info.map(|info| info.version.clone()),
+        warnings: registered.map_or_else(Vec::new, |info| lint::slips(&info.schema)),
         refusal: taken.err(),
     }
 }
@@ -138,6 +143,11 @@ fn format(path: &Path) -> Option<Format> {
 }
 
 fn read(path: &Path) -> Result<ContractInfo, String> {
+    if path.is_dir() {
+        return Err(
+            "it is a folder; put a contract there, or name the folder otherwise".to_owned(),
+        );
+    }
     let text = ordinary::read_text(path, MAX_BYTES).map_err(|error| error.to_string())?;
     read_text(&text, format(path).unwrap_or(Format::Json))
 }
@@ -145,20 +155,20 @@ fn read(path: &Path) -> Result<ContractInfo, String> {
 fn read_text(text: &str, format: Format) -> Result<ContractInfo, String> {
     let written: Written = match format {
         Format::Toml => {
-            let document = toml::Deserializer::parse(text).map_err(|error| first_line(&error))?;
-            parse(document)?
+            let document = toml::Deserializer::parse(text);
+            let document = document.map_err(|error| fault::no_toml(&error, text))?;
+            serde_path_to_error::deserialize(document)
+                .map_err(|error| fault::in_toml(&error, text))?
         }
         Format::Json => {
-            let mut document = serde_json::Deserializer::from_str(text);
-            let written = parse(&mut document)?;
-            document.end().map_err(|error| first_line(&error))?;
+            let written = of_json(text)?;
             // A schema is taken as any JSON, of which readers keep the first, the last, or both.
-            parse::<Once, _>(&mut serde_json::Deserializer::from_str(text))?;
+            of_json::<Once>(text)?;
             written
         }
     };
     if !(written.schema.is_object() || written.schema.is_boolean()) {
-        return Err("/schema: must be a JSON Schema".to_owned());
+        return Err("/schema: must be a JSON Schema, which is an object".to_owned());
     }
     Ok(ContractInfo {
         event_type: written.r#type,
@@ -177,29 +187,12 @@ pub(super) fn parse_as(extension: &str, text: &str) -> Result<ContractInfo, Stri
     read_text(text, format.unwrap_or(Format::Json))
 }
 
-fn parse<'de, T: Deserialize<'de>, D: Deserializer<'de>>(document: D) -> Result<T, String>
-where
-    D::Error: std::fmt::Display,
-{
-    serde_path_to_error::deserialize(document)
-        .map_err(|error| shortened(&format!("{}: {}", pointer(error.path()), error.inner())))
-}
-
-fn first_line(error: &impl ToString) -> String {
-    shortened(&error.to_string())
-}
-
-fn pointer(place: &Place) -> String {
-    let steps = place.iter().map(|segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", escaped(key)),
-        Segment::Enum { variant } => format!("/{}", escaped(variant)),
-        Segment::Unknown => String::new(),
-    });
-    match steps.collect::<String>() {
-        at if at.is_empty() => "/".to_owned(),
-        at => at,
-    }
+fn of_json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
+    let mut document = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut document);
+    let read = read.map_err(|error| fault::in_json(&error))?;
+    document.end().map_err(|error| fault::no_json(&error))?;
+    Ok(read)
 }
 
 /// Any JSON in which no object names a key twice.
@@ -262,15 +255,29 @@ impl<'de> Visitor<'de> for Once {
 
 /// A contract as it is written.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `type`, `version` and `schema`"
+)]
 struct Written {
     r#type: String,
+    #[serde(deserialize_with = "version")]
     version: Version,
     schema: Value,
     deprecated: Option<Date>,
     sunset: Option<Date>,
     #[serde(default)]
     rules: Vec<RuleInfo>,
+}
+
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let text = quoted(&text);
+        D::Error::custom(format!(
+            "{text} is no version; write three numbers, such as `1.0.0`"
+        ))
+    })
 }
 
 /// A day, `YYYY-MM-DD` at 0:00 UTC, or an RFC 3339 time.
@@ -345,7 +352,23 @@ mod tests {
         };
         let cases = [
             (with("sundown", json!("2026-01-31")), "sundown"),
-            (with("version", json!("1")), "/version: "),
+            (
+                with("version", json!("1")),
+                "/version: `1` is no version; write three numbers, such as `1.0.0`",
+            ),
+            (with("type", json!(5)), "/type: expected a string, found integer `5`"),
+            (
+                "[1]".to_owned(),
+                "line 1, column 2: /0: expected a string, found integer `1`",
+            ),
+            (
+                "5".to_owned(),
+                "/: expected an object with `type`, `version` and `schema`, found integer `5`",
+            ),
+            (
+                "{\"type\": \"a.b\",\n \"version\": \"1.0.0\",\n \"schema\": {\"type\": \"object\",}}".to_owned(),
+                "line 3, column 30: not JSON: trailing comma",
+            ),
             (with("a\0b\n", json!(1)), "/a b : unknown field"),
             (with("sunset", json!("soon")), "/sunset: must be a day"),
             (with("schema", json!("x")), "/schema: "),
@@ -357,7 +380,7 @@ mod tests {
                 json!({ "type": "a.b", "version": "1.0.0" }).to_string(),
                 "missing field `schema`",
             ),
-            ("[".to_owned(), "/: "),
+            ("[".to_owned(), "not JSON: EOF while parsing"),
             (
                 r#"{"type":"a.b","version":"1.0.0","schema":{"properties":{"a":{},"\u0061":{}}}}"#.to_owned(),
                 "/schema/properties: `a` is there twice",
@@ -380,8 +403,46 @@ mod tests {
                 "{text}: {error}"
             );
         }
-        assert!(written("a.toml", "type = ").is_err());
+        for (text, expected) in [
+            (
+                "type = \"a.b\"\nversion = \"1.0.0\nschema = {}\n",
+                "line 2, column 17: not TOML: invalid basic string",
+            ),
+            (
+                "type = \"a.b\"\nversion = 1\nschema = {}\n",
+                "line 2, column 11: /version: expected a string, found integer `1`",
+            ),
+            (
+                "type = \"a.b\"\ntype = \"a.c\"\n",
+                "line 2, column 1: not TOML: duplicate key",
+            ),
+        ] {
+            let error = written("a.toml", text).unwrap_err();
+            assert!(
+                error.starts_with(expected) && !error.contains('\n'),
+                "{error}"
+            );
+        }
         assert!(written("a.json", &" ".repeat(2 << 20)).is_err());
+    }
+
+    #[test]
+    fn slips_in_a_schema_are_told_of_what_is_registered() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, version: &str| {
+            let schema = json!({ "type": "object", "propertes": {} });
+            let file = json!({ "type": "a.b", "version": version, "schema": schema });
+            fs::write(folder.path().join(name), file.to_string()).unwrap();
+        };
+        file("a.json", "1.0.0");
+        file("b.json", "1");
+        let reports = register(folder.path(), &Contracts::default()).unwrap();
+        let told: Vec<_> = reports
+            .iter()
+            .map(|one| (&*one.file, one.warnings.len()))
+            .collect();
+        assert_eq!(told, [("b.json", 0), ("a.json", 1)]);
+        assert!(reports[1].warnings[0].contains("did you mean `properties`?"));
     }
 
     #[test]
@@ -436,7 +497,10 @@ mod tests {
             told,
             [
                 ("c.json", refused),
-                ("e.toml", refused),
+                (
+                    "e.toml",
+                    Some("it is a folder; put a contract there, or name the folder otherwise")
+                ),
                 ("a.json", None),
                 ("b.json", None)
             ]

@@ -274,19 +274,30 @@ impl Found {
         event: &Event,
         payload: &Tree<'_>,
     ) -> Result<(), Rejection> {
-        let is_last = self.way().end == self.at;
-        let of_type = self.entry.rules.iter().map(|rule| &**rule);
         // What the configuration asks is asked of what is queued.
-        let of_type = of_type.filter(|_| is_last);
-        let mut rules = self.contract().rules().iter().chain(of_type).peekable();
-        if rules.peek().is_none() {
+        let of_type = match self.way().end == self.at {
+            true => &self.entry.rules[..],
+            false => &[],
+        };
+        let of_contract = self.contract().rules();
+        if of_contract.is_empty() && of_type.is_empty() {
             return Ok(());
         }
         let case = Case::new(event, payload);
-        let broken: Vec<Violation> = rules.filter_map(|rule| rule.check(&case).err()).collect();
-        match broken.is_empty() {
-            true => Ok(()),
-            false => Err(self.contract().violated(broken)),
+        let broken = |rule: &Rule| rule.check(&case).err();
+        let mut errors: Vec<Violation> = of_contract.iter().filter_map(broken).collect();
+        let is_of_contract = !errors.is_empty();
+        errors.extend(of_type.iter().filter_map(|rule| broken(rule)));
+        match (errors.is_empty(), is_of_contract) {
+            (true, _) => Ok(()),
+            (false, true) => Err(self.contract().violated(errors)),
+            (false, false) => {
+                let message = format!(
+                    "the event breaks what this hub's configuration asks of {}; see `errors`",
+                    self.contract().info().event_type
+                );
+                Err(Rejection::new(Code::ContractViolation, message).with_errors(errors))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod compare;
 mod cost;
 mod parts;
 mod sense;
+mod syntax;
 mod values;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use nexus_plugin_api::{Event, RuleInfo};
 
-use super::super::rejection::{Violation, quoted, shortened};
+use super::super::rejection::{Violation, quoted};
 use super::super::strict_json::Tree;
 
 /// How many rules one contract, or one configuration, may have.
@@ -79,12 +80,12 @@ impl Rule {
             Ok(Value::Bool(true)) => return Ok(()),
             Ok(Value::Bool(false)) => self.info.message.clone(),
             Ok(other) => format!(
-                "cannot be judged: the rule {} gives {} where true or false is wanted",
+                "cannot be judged by the rule {}: it gives {} where true or false is wanted",
                 quoted(&self.info.rule),
                 other.type_of()
             ),
             Err(error) => format!(
-                "cannot be judged: the rule {} fails: {}",
+                "cannot be judged by the rule {}: {}",
                 quoted(&self.info.rule),
                 reason(&error)
             ),
@@ -106,9 +107,8 @@ fn parse(rule: &str) -> Result<IdedExpr, String> {
         parsed
             .map(|program| program.expression().clone())
             .map_err(|errors| {
-                let first = errors.errors.first().map(|error| error.msg.as_str());
-                let told = shortened(first.unwrap_or("it does not parse"));
-                format!("is no CEL: {told}")
+                let first = errors.errors.first();
+                first.map_or_else(|| "is no CEL".to_owned(), syntax::told)
             })
     };
     std::thread::scope(|scope| {
@@ -153,9 +153,6 @@ fn reason(error: &ExecutionError) -> String {
                 quoted(name)
             )
         }
-        ExecutionError::NoSuchOverload(overload) => {
-            format!("{overload}, for these types of values")
-        }
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
             "a division by zero".to_owned()
         }
@@ -164,7 +161,7 @@ fn reason(error: &ExecutionError) -> String {
         ExecutionError::FunctionError { function, .. } => {
             format!("the function {} refuses its arguments", quoted(function))
         }
-        _ => "the types of the values do not go together".to_owned(),
+        _ => "the types of its fields do not fit the rule".to_owned(),
     }
 }
 

@@ -391,6 +391,13 @@ fn rules_of_the_contract_and_of_the_configuration_must_hold() {
         told("b"),
         ("/payload/a".to_owned(), "must not be b".to_owned())
     );
+    let message = |text: &str| {
+        let refused = send(contracts(), "", json!({ "a": text })).unwrap_err();
+        refused.message().to_owned()
+    };
+    assert!(message("a").starts_with("the payload does not fit the contract t.x 1.0.0"));
+    let told = "the event breaks what this hub's configuration asks of t.x; see `errors`";
+    assert_eq!(message("b"), told);
 
     let mut broken = info("1.0.0", "a");
     broken.rules = vec![RuleInfo {

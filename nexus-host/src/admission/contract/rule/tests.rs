@@ -73,10 +73,22 @@ fn a_rule_that_cannot_be_judged_is_a_violation_that_shows_no_value() {
     let payload = json!({ "secret": "s3cr3t-value", "n": 0, "list": ["s3cr3t-value"] });
     for (rule, expected) in [
         ("payload.missing > 1", "there is no field `missing`"),
-        ("payload.secret > 1", "no matching overload"),
-        ("payload.list < payload.n", "no matching overload"),
-        ("payload.n >= null", "no matching overload"),
-        ("payload.n in payload.secret", "no matching overload"),
+        (
+            "payload.secret > 1",
+            "the types of its fields do not fit the rule",
+        ),
+        (
+            "payload.list < payload.n",
+            "the types of its fields do not fit the rule",
+        ),
+        (
+            "payload.n >= null",
+            "the types of its fields do not fit the rule",
+        ),
+        (
+            "payload.n in payload.secret",
+            "the types of its fields do not fit the rule",
+        ),
         ("1 / payload.n == 1", "a division by zero"),
         ("payload.list[7] == ''", "an index is out of bounds"),
         ("payload.secret.nothing == 1", "cannot be judged"),
@@ -259,15 +271,15 @@ fn comparing_each_item_with_one_large_field_copies_nothing() {
         ),
         (
             "payload.to.all(x, x < payload.keys)",
-            Some("no matching overload"),
+            Some("the types of its fields do not fit the rule"),
         ),
         (
             "payload.to.all(x, payload.text < x)",
-            Some("no matching overload"),
+            Some("the types of its fields do not fit the rule"),
         ),
         (
             "payload.to.all(x, x == payload.to.nothing)",
-            Some("no matching overload"),
+            Some("the types of its fields do not fit the rule"),
         ),
         (
             "payload.to.all(x, x == payload.keys.nothing)",
