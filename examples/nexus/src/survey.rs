@@ -62,9 +62,8 @@ pub(crate) fn folder(config: &Config) -> io::Result<Vec<Surveyed>> {
     let mut all: Vec<Surveyed> = Vec::new();
     for found in scan(&config.plugins)? {
         let mut one = judge(found, config);
-        if one.refusal.is_none()
-            && let Some(first) = all.iter().find(|first| first.takes_id_of(&one))
-        {
+        if let Some(first) = all.iter().find(|first| first.takes_id_of(&one)) {
+            one.problems.clear();
             one.refusal = Some(Refusal {
                 code: RefusalCode::DuplicateId.as_str(),
                 reason: format!("the id {} is taken by {}", one.name(), first.path.display()),
@@ -142,6 +141,7 @@ impl Surveyed {
 
     fn takes_id_of(&self, other: &Self) -> bool {
         let id = |one: &Self| one.manifest.as_ref().map(|manifest| manifest.id.clone());
-        self.refusal.is_none() && id(self).is_some() && id(self) == id(other)
+        let are_plugins = self.sha256.is_some() && other.sha256.is_some();
+        are_plugins && id(self).is_some() && id(self) == id(other)
     }
 }

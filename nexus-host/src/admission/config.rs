@@ -126,11 +126,15 @@ impl Limits {
         let mut rates = section.key("rates");
         for (index, rate) in self.rates.iter().enumerate() {
             if rate.source.is_some() == rate.event_type.is_some() {
-                rates.index(index).refuse_together(
-                    &["source", "type"],
-                    "must name either a source or a type",
-                    "write one of the two; two rates may cover the same event",
-                );
+                let message = match rate.source {
+                    Some(_) => "names both a source and a type",
+                    None => "names neither a source nor a type",
+                };
+                let help = "write either source = \"NAME\" or type = \"TYPE\", and a second \
+                            [[limits.rates]] for the other";
+                rates
+                    .index(index)
+                    .refuse_together(&["source", "type"], message, help);
             }
         }
         check_patterns(&self.patterns, &mut section.key("patterns"));

@@ -72,8 +72,7 @@ pub(crate) fn explain(error: &ValidationError<'_>, root: &Value, path: &KeyPath)
         Kind::UniqueItems => one("holds the same value twice".into()),
         Kind::Pattern { pattern } => {
             // The hub's own formats say in words what their pattern says to an editor.
-            let format = rule.above(1).and_then(|s| s.get("format")?.as_str());
-            match format.filter(|format| schema::is_own_format(format)) {
+            match format_of(&rule).filter(|format| schema::is_own_format(format)) {
                 Some(format) => vec![wrong_form(value, format, path)],
                 None => one(format!(
                     "{} does not have the form {pattern}",
@@ -156,8 +155,16 @@ fn wrong_type(value: &Value, rule: &Rule<'_>, path: &KeyPath) -> Finding {
         names.join(" or "),
         found(value, path)
     );
-    Finding::new(path.clone(), message)
-        .with_help(reference.then(|| "write { env = \"NAME\" } or { file = \"PATH\" }".to_owned()))
+    let help = match reference {
+        true => Some("write { env = \"NAME\" } or { file = \"PATH\" }".to_owned()),
+        false => format_of(rule).and_then(schema::how_to_write),
+    };
+    Finding::new(path.clone(), message).with_help(help)
+}
+
+/// The format that is asked for beside a rule.
+fn format_of<'r>(rule: &Rule<'r>) -> Option<&'r str> {
+    rule.above(1)?.get("format")?.as_str()
 }
 
 /// Whether a schema is that of a secret's reference.
@@ -246,7 +253,7 @@ fn wrong_form(value: &Value, format: &str, path: &KeyPath) -> Finding {
     let text = value.as_str().unwrap_or_default();
     let Some(reason) = schema::wrong_form(format, text) else {
         let message = format!("{} is not a valid {format}", shown(value, path));
-        return Finding::new(path.clone(), message);
+        return Finding::new(path.clone(), message).with_help(schema::how_to_write(format));
     };
     let reason = reason.to_string();
     let (what, help) = match reason.split_once("; ") {

@@ -38,7 +38,7 @@ impl Finding {
 type Format = (&'static str, fn(&str) -> Result<(), InvalidValue>);
 
 /// The texts with a form of their own that the hub's schema names.
-const FORMATS: [Format; 9] = [
+const FORMATS: [Format; 10] = [
     ("nexus-duration", |text| {
         text.parse::<HumanDuration>().map(drop)
     }),
@@ -46,6 +46,9 @@ const FORMATS: [Format; 9] = [
     ("nexus-sha256", |text| text.parse::<Sha256>().map(drop)),
     ("nexus-selector", |text| text.parse::<Selector>().map(drop)),
     ("nexus-address", crate::ingress::config::check_address),
+    ("nexus-grpc", |text| {
+        text.parse::<crate::ingress::config::Grpc>().map(drop)
+    }),
     ("nexus-network", crate::outgoing::check_network),
     ("nexus-pick", crate::ingress::webhooks::check_pick),
     ("nexus-pointer", crate::ingress::webhooks::check_pointer),
@@ -56,6 +59,16 @@ const FORMATS: [Format; 9] = [
 pub(crate) fn wrong_form(format: &str, text: &str) -> Option<InvalidValue> {
     let (_, check) = FORMATS.iter().find(|(name, _)| *name == format)?;
     check(text).err()
+}
+
+/// What to write where a format is asked for, when it is known.
+pub(crate) fn how_to_write(format: &str) -> Option<String> {
+    if format == "date-time" {
+        return Some("write day, time and offset, such as \"2027-01-31T12:00:00Z\"".to_owned());
+    }
+    let wrong = wrong_form(format, "")?.to_string();
+    let (_, help) = wrong.split_once("; ")?;
+    Some(help.to_owned())
 }
 
 /// Whether a format is one of the hub's.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use hyper::http::uri::Authority;
 use schemars::JsonSchema;
@@ -68,11 +69,19 @@ impl Serialize for Grpc {
 impl<'de> Deserialize<'de> for Grpc {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        match &*text {
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl FromStr for Grpc {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
             "off" => Ok(Self::Off),
             text => text.parse().map(Self::At).map_err(|_| {
-                serde::de::Error::custom(
-                    "is no address; write an IP address and a port, such as \"127.0.0.1:7071\", or \"off\"",
+                InvalidValue(
+                    "is not an address; write an IP address and a port, such as \"127.0.0.1:7071\", or \"off\"",
                 )
             }),
         }
@@ -85,7 +94,7 @@ impl JsonSchema for Grpc {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string" })
+        schemars::json_schema!({ "type": "string", "format": "nexus-grpc" })
     }
 }
 

@@ -9,6 +9,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libloading::Library;
 use nexus_plugin_api::abi::{LoadError, RootV1_Ref, root_from_header};
@@ -19,21 +20,29 @@ use super::refusal::{Refusal, RefusalCode as Code};
 
 /// A private folder for copies, removed with this value. Loaded libraries stay mapped.
 #[derive(Debug)]
-pub(super) struct Copies(TempDir);
+pub(super) struct Copies {
+    folder: TempDir,
+    /// How many were written: files that hold the same have copies of their own.
+    written: AtomicUsize,
+}
 
 impl Copies {
     pub(super) fn new() -> io::Result<Self> {
-        tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix("nexus-plugins-")
-            .tempdir()
-            .map(Self)
+            .tempdir()?;
+        Ok(Self {
+            folder,
+            written: AtomicUsize::new(0),
+        })
     }
 
     /// Writes a library's copy.
     pub(super) fn write(&self, candidate: &Candidate) -> Result<PathBuf, Refusal> {
-        let name = format!("{}-{}", candidate.manifest.id, &candidate.sha256[..16]);
+        let count = self.written.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{count}", candidate.manifest.id);
         let path = self
-            .0
+            .folder
             .path()
             .join(name)
             .with_extension(std::env::consts::DLL_EXTENSION);

@@ -91,7 +91,7 @@ impl<'a> Starter<'a> {
     pub async fn start(mut self, linked: Vec<Plugin>) -> Result<Catalog, StartError> {
         for plugin in linked {
             let (manifest, root) = plugin.into_parts();
-            self.take(Origin::Linked, manifest, Ok(Library::Loaded(root)))
+            self.take(Origin::Linked, manifest, |_| Ok(Library::Loaded(root)))
                 .await;
         }
         self.start_files().await?;
@@ -118,11 +118,9 @@ impl<'a> Starter<'a> {
                         path,
                         sha256: candidate.sha256.clone(),
                     };
-                    let library = match self.refuse_duplicate(&candidate.manifest) {
-                        Some(refusal) => Err(refusal),
-                        None => self.library(&candidate, &copies),
-                    };
-                    self.take(origin, candidate.manifest, library).await;
+                    let manifest = candidate.manifest.clone();
+                    let library = |of: &Self| of.library(&candidate, &copies);
+                    self.take(origin, manifest, library).await;
                 }
                 Err(refused) => {
                     let origin = Origin::Unread { path };
@@ -137,23 +135,29 @@ impl<'a> Starter<'a> {
         Ok(())
     }
 
+    /// Starts one plugin. The first of an id that can be loaded takes it, whether it starts or not.
     async fn take(
         &mut self,
         origin: Origin,
         manifest: Manifest,
-        library: Result<Library, Refusal>,
+        library: impl FnOnce(&Self) -> Result<Library, Refusal>,
     ) {
         let linked = matches!(origin, Origin::Linked);
+        let library = match self.refuse_duplicate(&manifest) {
+            Some(refusal) => Err(refusal),
+            None => library(self),
+        };
         let started = match library {
-            Ok(library) => self.start_one(&manifest, library, linked).await,
+            Ok(library) => {
+                self.owners.insert(manifest.id.clone(), origin.to_string());
+                self.start_one(&manifest, library, linked).await
+            }
             Err(refusal) => Err(refusal),
         };
-        let result = started.map(|(instance, contracts)| {
-            self.owners.insert(manifest.id.clone(), origin.to_string());
+        if let Ok((instance, _)) = &started {
             self.running.push(instance.clone());
-            (instance, contracts)
-        });
-        self.report(origin, Some(manifest), result);
+        }
+        self.report(origin, Some(manifest), started);
     }
 
     /// Loads a library that was checked, or leaves that to its workers.
@@ -175,9 +179,6 @@ impl<'a> Starter<'a> {
         library: Library,
         linked: bool,
     ) -> Result<(Arc<Instance>, Vec<ContractInfo>), Refusal> {
-        if let Some(refusal) = self.refuse_duplicate(manifest) {
-            return Err(refusal);
-        }
         let settings = self
             .config
             .plugins

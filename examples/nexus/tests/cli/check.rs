@@ -65,6 +65,30 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn a_second_file_of_a_plugin_is_told_also_where_its_settings_are_wrong() {
+    let settings = "[plugins.probe.config]\nevery_ms = \"often\"";
+    let place = Place::new().probe().hub(settings);
+    let plugins = place.path().join("plugins");
+    let again = format!("z{}", library("probe"));
+    std::fs::copy(plugins.join(library("probe")), plugins.join(&again)).unwrap();
+    let wrong = "plugins.probe.config.every_ms: expected an integer";
+    let ran = place
+        .run(&["check"])
+        .exits(2)
+        .says(wrong)
+        .says(&format!("{again}: duplicate_id: the id probe is taken by"));
+    assert_eq!(ran.stdout.matches(wrong).count(), 1, "{ran:?}");
+    drop(place.start());
+    let log = std::fs::read_to_string(place.path().join("log")).unwrap();
+    let refused: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("plugin refused"))
+        .collect();
+    assert!(refused[0].contains("bad_config"), "{refused:?}");
+    assert!(refused[1].contains("duplicate_id"), "{refused:?}");
+}
+
+#[test]
 fn mistakes_in_the_hubs_own_settings_do_not_hide_bad_files() {
     let bad = format!("plugins/{}", library("text"));
     Place::new()

@@ -31,11 +31,11 @@ fn wrong_types() {
         [
             "config:1: queue: expected a table, found an integer (3)",
             "config:3: dispatch.concurrency: expected an integer, found a string (\"ten\")",
-            "config:5: retry.delays[1]: expected a string, found an integer (2)",
+            "config:5: retry.delays[1]: expected a string, found an integer (2); write a number with its unit, such as \"30s\", \"500ms\" or \"1h30m\" (d, h, m, s, ms, us, ns)",
             "config:6: retry.jitter: expected a number, found a boolean (true)",
-            "config:8: limits.max_body: expected a string or an integer, found a number with a fraction (1.5)",
+            "config:8: limits.max_body: expected a string or an integer, found a number with a fraction (1.5); write a number of bytes, or a text such as \"64KiB\" or \"1MiB\"",
             "config:9: limits.max_keys: expected an integer, found a number with a fraction (5.0)",
-            "config:11: shutdown.timeout: expected a string, found an integer (30)",
+            "config:11: shutdown.timeout: expected a string, found an integer (30); write a number with its unit, such as \"30s\", \"500ms\" or \"1h30m\" (d, h, m, s, ms, us, ns)",
             "config:13: breaker.failures: expected an integer, found a table",
         ]
     );
@@ -170,7 +170,9 @@ fn a_wrong_value_is_not_blamed_twice() {
     // Its default (20s) would be more than the timeout, but nobody chose it.
     assert_eq!(
         told("[shutdown]\ntimeout = \"10s\"\ndrain_timeout = 5\n"),
-        ["config:3: shutdown.drain_timeout: expected a string, found an integer (5)"]
+        [
+            "config:3: shutdown.drain_timeout: expected a string, found an integer (5); write a number with its unit, such as \"30s\", \"500ms\" or \"1h30m\" (d, h, m, s, ms, us, ns)"
+        ]
     );
 }
 
@@ -329,8 +331,8 @@ fn rates() {
     let told = told(text);
     let says = [
         "burst needs rate",
-        "must name either a source or a type",
-        "must name either a source or a type",
+        "names neither a source nor a type",
+        "names both a source and a type",
         "must be more than 0",
         "is missing",
     ];
@@ -461,4 +463,32 @@ fn a_program_is_checked_like_a_file() {
             "config: shutdown.drain_timeout: drain_timeout (30s) must be less than timeout (30s); the rest is the time to persist and to close",
         ]
     );
+}
+
+#[test]
+fn what_to_write_is_told_with_what_is_wrong() {
+    let text = "[server]\ngrpc = \"nope\"\nhttp = 7070\n\
+        [[limits.rates]]\nrate = 5\n[[limits.rates]]\nrate = 5\nsource = \"a\"\ntype = \"b\"\n\
+        [[clients]]\nid = \"a\"\nkeys = [{ sha256 = \"56\", expires_at = \"2027-13-01\" }]\n";
+    let told = lines(Loader::text(text));
+    for expected in [
+        "config:2: server.grpc: \"nope\" is not an address; write an IP address and a port, such as \"127.0.0.1:7071\", or \"off\"",
+        "config:3: server.http: expected a string, found an integer (7070); write an IP address and a port, such as",
+        "config:4: limits.rates[0].source: names neither a source nor a type; write either source = \"NAME\"",
+        "config:8: limits.rates[1].source: names both a source and a type; write either source = \"NAME\"",
+        "config:12: clients[0].keys[0].expires_at: the value is not a valid date-time; write day, time and offset, such as \"2027-01-31T12:00:00Z\"",
+    ] {
+        assert!(
+            told.iter().any(|line| line.starts_with(expected)),
+            "{expected}: {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_size_without_a_unit_is_of_bytes() {
+    for written in ["65536", "\"65536\"", "\"64KiB\""] {
+        let config = loaded(Loader::text(format!("[limits]\nmax_body = {written}\n")));
+        assert_eq!(config.limits.max_body.bytes(), 65_536);
+    }
 }
