@@ -83,10 +83,13 @@ impl Findings {
         self.of_contract_files(config);
         self.of_certificates(config);
         if config.clients.is_empty() {
-            self.notes.push(
-                "no [[clients]]: every request will be refused; `nexus key new` makes a key"
-                    .to_owned(),
-            );
+            let who = match config.webhooks.is_empty() {
+                true => "every request will be refused",
+                false => "only webhooks are taken",
+            };
+            self.notes.push(format!(
+                "no [[clients]]: {who}; `nexus key new` makes a key"
+            ));
         }
         let warnings = config.webhooks.iter().flat_map(|one| one.warnings());
         self.notes.extend(warnings);

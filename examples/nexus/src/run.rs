@@ -1,9 +1,12 @@
 //! `nexus run`: receives a configuration, runs the hub until it is told to stop, and says on
 //! standard output how it started and how it ended. The log goes to standard error.
 
+use std::path::Path;
+
 use nexus_host::admission::FileReport;
 use nexus_host::config::Config;
 use nexus_host::plugins::{PluginReport, PluginState};
+use nexus_host::queue::config::Backend;
 use nexus_host::{Host, descriptors, observe, signals};
 use serde_json::json;
 
@@ -88,6 +91,8 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
             "plugins": plugins,
             "contract_files": host.contract_files(),
             "clients": host.config().clients.len(),
+            "webhooks": webhooks(host.config()),
+            "queue": queue_file(host.config()),
         }}));
         return;
     }
@@ -102,12 +107,14 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
         None => output::line(&format!("nexus {version} running")),
     }
     if let Some(address) = host.grpc_addr() {
-        output::line(&format!("grpc     {address}"));
+        let tls = if host.has_tls() { " (TLS)" } else { "" };
+        output::line(&format!("grpc     {address}{tls}"));
     }
     output::line(&format!("config   {origin}"));
     plugins(host);
     contracts(host);
-    clients(host.config());
+    senders(host.config());
+    queue(host.config());
     output::line("stop it with Ctrl-C or SIGTERM");
 }
 
@@ -188,15 +195,43 @@ fn plugin_json(report: &PluginReport) -> serde_json::Value {
     })
 }
 
-fn clients(config: &Config) {
-    match config.clients.as_slice() {
-        [] => output::line(
-            "clients  none: every request will be refused. Make a key with `nexus key new`, put \
-             the lines it prints into the configuration, and start again",
-        ),
-        clients => {
-            let names: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
-            output::line(&format!("clients  {}", names.join(", ")));
+/// Who may send.
+fn senders(config: &Config) {
+    let clients: Vec<&str> = config.clients.iter().map(|client| &*client.id).collect();
+    let webhooks = webhooks(config);
+    match (clients.as_slice(), webhooks.is_empty()) {
+        ([], nobody) => {
+            let who = if nobody {
+                "every request will be refused"
+            } else {
+                "only webhooks are taken"
+            };
+            output::line(&format!(
+                "clients  none: {who}. Make a key with `nexus key new`, put the lines it prints into the \
+                 configuration, and start again"
+            ));
         }
+        (clients, _) => output::line(&format!("clients  {}", clients.join(", "))),
     }
+    if !webhooks.is_empty() {
+        output::line(&format!("webhooks {}", webhooks.join(", ")));
+    }
+}
+
+fn webhooks(config: &Config) -> Vec<&str> {
+    let webhooks = config.webhooks.iter();
+    webhooks.map(|webhook| webhook.name.as_str()).collect()
+}
+
+/// The file in which events wait; none where they wait in memory.
+fn queue_file(config: &Config) -> Option<&Path> {
+    let queue = &config.queue;
+    (queue.backend == Backend::Sqlite).then_some(queue.sqlite.path.as_path())
+}
+
+fn queue(config: &Config) {
+    output::line(&match queue_file(config) {
+        Some(file) => format!("queue    in {}", file.display()),
+        None => "queue    in memory: what waits is gone with the hub".to_owned(),
+    });
 }

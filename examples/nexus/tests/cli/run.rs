@@ -21,6 +21,7 @@ fn it_says_how_it_started_and_how_it_ended() {
             "ready    probe ",
             "refused  plugins/libtext.so: not_a_library: ",
             "clients  cli",
+            "queue    in memory",
             "stopped after",
         ] {
             assert!(rest.contains(expected), "{expected:?} is missing:\n{rest}");
@@ -39,6 +40,29 @@ fn an_empty_folder_runs_and_says_what_is_missing() {
     );
     assert!(rest.contains("every request will be refused"), "{rest}");
     assert!(rest.contains("nexus key new"), "{rest}");
+}
+
+#[test]
+fn it_names_who_may_send_and_where_events_wait() {
+    let place = Place::new().file(
+        "nexus.toml",
+        "[server]\nhttp = \"127.0.0.1:0\"\n[queue]\nbackend = \"sqlite\"\n\
+         [queue.sqlite]\npath = \"waiting.sqlite\"\n\
+         [[webhooks]]\nname = \"shop\"\nscheme = \"none\"\ntype = \"shop.paid\"\n",
+    );
+    place
+        .run(&["check"])
+        .exits(0)
+        .says("no [[clients]]: only webhooks are taken; `nexus key new` makes a key");
+    let (code, rest) = place.start().end("TERM");
+    assert_eq!(code, Some(0), "{rest}");
+    for expected in [
+        "clients  none: only webhooks are taken. Make a key",
+        "webhooks shop\n",
+        "queue    in waiting.sqlite\n",
+    ] {
+        assert!(rest.contains(expected), "{expected:?} is missing:\n{rest}");
+    }
 }
 
 #[test]

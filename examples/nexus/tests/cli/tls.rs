@@ -154,3 +154,13 @@ fn a_client_s_certificate_lets_it_in_and_is_asked_for() {
         .exits(2)
         .complains("do not go together");
 }
+
+#[test]
+fn a_hub_says_that_both_its_doors_speak_tls() {
+    let place = place("server", "grpc = \"127.0.0.1:0\"");
+    let hub = place.start();
+    assert!(hub.url.starts_with("https://"), "{}", hub.url);
+    let (_, rest) = hub.end("TERM");
+    let grpc = rest.lines().find(|line| line.starts_with("grpc     "));
+    assert!(grpc.is_some_and(|line| line.ends_with(" (TLS)")), "{rest}");
+}
