@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use nexus_host::config::{HumanDuration, Selector};
 use uuid::Uuid;
 
-use crate::moment;
+use crate::{id, moment};
 
 /// Reads this process's arguments; prints help or a usage error and exits (2) where they do not fit.
 pub(crate) fn parse() -> Arguments {
@@ -201,7 +201,7 @@ pub(crate) struct Send {
     pub(crate) correlation_id: Option<String>,
 
     /// The event's own id; sent again with the same one, it counts once [default: a new one]
-    #[arg(long = "event-id", value_name = "UUID")]
+    #[arg(long = "event-id", value_name = "UUID", value_parser = id::parse)]
     pub(crate) event_id: Option<Uuid>,
 
     /// Wait until the event is processed, and print what became of it
@@ -215,7 +215,7 @@ pub(crate) struct Send {
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The event's id
-    #[arg(value_name = "EVENT_ID")]
+    #[arg(value_name = "EVENT_ID", value_parser = id::parse)]
     pub(crate) event_id: Uuid,
 
     /// The event's source, when several sources use this id; otherwise the event accepted last is meant
@@ -290,7 +290,7 @@ const MEANING: [&str; 8] = [
 #[command(group = ArgGroup::new("meant").args(MEANING).required(true).multiple(true))]
 pub(crate) struct ChangeLetters {
     /// Dead letters' ids, or their events'
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id::parse)]
     pub(crate) ids: Vec<Uuid>,
 
     #[command(flatten)]
@@ -315,7 +315,7 @@ pub(crate) struct ChangeLetters {
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The dead letter's id, or its event's
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id::parse)]
     pub(crate) id: Uuid,
 
     #[command(flatten)]

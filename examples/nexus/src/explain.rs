@@ -22,7 +22,7 @@ pub(crate) async fn explain(common: &Common, options: &Explain) -> Result<(), Fa
         Err(Trouble::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
             return Err(Failure::failed(format!(
                 "the hub knows no event {id}: it never came in, or it was so long ago that its \
-                 journey is forgotten ([queue] journal_capacity)"
+                 journey is forgotten ([queue] journal_capacity), or your key may not see it"
             )));
         }
         Err(trouble) => return Err(trouble.into()),
@@ -101,10 +101,13 @@ fn sentence(step: &Map<String, Value>) -> String {
         "unrouted" => "no processor subscribes to it: nothing to do".to_owned(),
         "expired" => "it has expired: what is left to do is not done".to_owned(),
         "processed" => format!(
-            "{} decided {} ({} effects, attempt {}){}",
+            "{} decided {} ({}, attempt {}){}",
             text("processor"),
             text("decision"),
-            text("effects"),
+            match text("effects").as_str() {
+                "1" => "1 effect".to_owned(),
+                count => format!("{count} effects"),
+            },
             text("attempt"),
             reason("reason")
         ),

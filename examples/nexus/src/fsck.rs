@@ -37,6 +37,10 @@ pub(crate) fn fsck(common: &Common, options: &Fsck) -> Result<(), Failure> {
 
 fn refused(error: OpenError) -> Failure {
     match error {
+        OpenError::InUse { path } => Failure::usage(format!(
+            "the queue {} is in use: stop the hub that works with it, then ask again",
+            path.display()
+        )),
         OpenError::Damaged { .. } | OpenError::Sqlite { .. } => Failure::failed(error.to_string()),
         _ => Failure::usage(error.to_string()),
     }

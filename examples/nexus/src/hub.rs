@@ -230,7 +230,12 @@ impl Hub {
 }
 
 fn key() -> Result<Option<String>, Failure> {
-    let unusable = || Failure::usage(format!("{KEY_VARIABLE} does not hold a key"));
+    let unusable = || {
+        Failure::usage(format!(
+            "{KEY_VARIABLE} does not hold a key: there is a space in it, or what no key holds; put there what \
+             `nexus key new` printed first, and nothing else"
+        ))
+    };
     let text = match std::env::var(KEY_VARIABLE) {
         Ok(text) => text,
         Err(std::env::VarError::NotPresent) => return Ok(None),

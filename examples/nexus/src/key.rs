@@ -50,6 +50,11 @@ pub(crate) fn new(common: &Common, options: &NewKey) -> Result<(), Failure> {
             "--id: write a name of 1 to {LONGEST_ID} characters"
         )));
     }
+    if options.expires.is_some_and(|lasts| lasts.is_zero()) {
+        return Err(Failure::usage(
+            "--expires: a key that lasts 0s is never good; write a time such as 90d",
+        ));
+    }
     let sources = scopes("--sources", &options.sources, &options.id)?;
     let types = scopes("--types", &options.types, &format!("{}.*", options.id))?;
     let key = random()?;
@@ -88,6 +93,13 @@ pub(crate) fn new(common: &Common, options: &NewKey) -> Result<(), Failure> {
 
 fn scopes(option: &str, given: &[String], default: &str) -> Result<Vec<String>, Failure> {
     let scopes = match given {
+        [] if default.parse::<Selector>().is_err() => {
+            return Err(Failure::usage(format!(
+                "{option}: left out, it would be `{}`, which is no name for it; write {option} too, or an --id \
+                 without spaces and `*`",
+                default.escape_debug()
+            )));
+        }
         [] => vec![default.to_owned()],
         given => given.to_vec(),
     };

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod fsck;
 mod hub;
+mod id;
 mod key;
 mod moment;
 mod output;

@@ -158,7 +158,9 @@ impl Serialize for Problem {
 pub struct InvalidValue(pub(crate) &'static str);
 
 /// Every mistake found in a configuration, sorted by file and line; at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Both ways of printing it give one line for each: a `main` that returns it tells what is wrong.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<Problem>);
 
 impl ConfigErrors {
@@ -200,6 +202,12 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
+impl fmt::Debug for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for ConfigErrors {}
 
 #[cfg(test)]
@@ -227,6 +235,7 @@ mod tests {
             errors.to_string(),
             "nexus.toml:9: a: m\nnexus.toml:10: b: m\nNEXUS_A__B: c: m; do this\nconfig: d: m"
         );
+        assert_eq!(format!("{errors:?}"), errors.to_string());
         assert_eq!(ConfigErrors::none_of(Vec::new()), Ok(()));
     }
 

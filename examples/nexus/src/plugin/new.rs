@@ -73,7 +73,7 @@ pub(crate) fn new(common: &Common, options: &New) -> Result<(), Failure> {
         output::line(&format!("  {path}"));
     }
     output::line(&format!(
-        "next:\n  cd {}\n  cargo test\n  cargo build --release\n\
+        "next:\n  cd {}\n  cargo test               # builds the hub too, the first time: some minutes\n  cargo build --release\n\
          then copy target/release/{} into the hub's plugins folder and start the hub again",
         folder.display(),
         template::library(name)

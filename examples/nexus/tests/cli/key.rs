@@ -42,6 +42,8 @@ fn a_key_may_expire() {
         .exits(0);
     let line = ["key", "new", "--expires", "soon"];
     Place::new().run(&line).exits(2).complains("soon");
+    let line = ["key", "new", "--expires", "0s"];
+    Place::new().run(&line).exits(2).complains("is never good");
 }
 
 #[test]
@@ -73,4 +75,16 @@ fn a_scope_that_is_none_is_refused() {
     ] {
         Place::new().run(&line).exits(2).complains(line[2]);
     }
+}
+
+#[test]
+fn a_name_that_cannot_be_a_source_is_what_is_blamed() {
+    let line = ["key", "new", "--id", "foo bar"];
+    Place::new()
+        .run(&line)
+        .exits(2)
+        .complains("--sources: left out, it would be `foo bar`")
+        .complains("or an --id without spaces");
+    let line = [&line[..], &["--sources", "foo", "--types", "foo.*"]].concat();
+    Place::new().run(&line).exits(0).says("id = \"foo bar\"");
 }

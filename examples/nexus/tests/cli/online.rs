@@ -28,7 +28,7 @@ fn events_are_sent_and_explained() {
     waited
         .exits(0)
         .says("processed ")
-        .says("probe/echo decided done (1 effects, attempt 1)")
+        .says("probe/echo decided done (1 effect, attempt 1)")
         .says("probe/recorder did effect 0 on attempt 1: recorded 8 on attempt 1");
 
     let journey = send(&["--payload", r#"{"n": 9}"#, "--wait", "--json"])
@@ -130,7 +130,25 @@ fn refusals_tell_code_place_and_what_to_do() {
     place
         .run_with_key(&[&["explain", id], &at[..]].concat())
         .exits(1)
-        .complains("the hub knows no event");
+        .complains("the hub knows no event")
+        .complains("or your key may not see it");
+    for line in [
+        &["explain", "foo"][..],
+        &["dlq", "show", "foo"],
+        &["dlq", "purge", "foo"],
+    ] {
+        place
+            .run(line)
+            .exits(2)
+            .complains("an id is a UUID such as");
+    }
+    let mut two = place.command(&[&["dlq", "list"], &at[..]].concat());
+    let output = two.env("NEXUS_KEY", "nxk_a nxk_b").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("what `nexus key new` printed first"),
+        "{said}"
+    );
 }
 
 #[test]
