@@ -14,6 +14,7 @@ mod load;
 mod manifest;
 mod owned;
 pub mod port;
+mod private;
 mod redaction;
 mod refusal;
 mod routes;

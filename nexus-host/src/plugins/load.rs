@@ -13,26 +13,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libloading::Library;
 use nexus_plugin_api::abi::{LoadError, RootV1_Ref, root_from_header};
-use tempfile::TempDir;
 
 use super::discover::Candidate;
+use super::private::Private;
 use super::refusal::{Refusal, RefusalCode as Code};
 
-/// A private folder for copies, removed with this value. Loaded libraries stay mapped.
+/// Copies in a private folder, removed with this value. Loaded libraries stay mapped.
 #[derive(Debug)]
 pub(super) struct Copies {
-    folder: TempDir,
+    folder: Private,
     /// How many were written: files that hold the same have copies of their own.
     written: AtomicUsize,
 }
 
 impl Copies {
     pub(super) fn new() -> io::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("nexus-plugins-")
-            .tempdir()?;
         Ok(Self {
-            folder,
+            folder: Private::new()?,
             written: AtomicUsize::new(0),
         })
     }

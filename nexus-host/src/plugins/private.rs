@@ -1,0 +1,146 @@
+//! A folder for copies of libraries that nobody else can write to, in the system's temporary one. It is gone
+//! with its value; what a process left behind that was killed is removed by the next.
+//!
+//! A file in it is locked as long as its process lives. A folder without that file is nobody's business here.
+
+use std::env;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+const PREFIX: &str = "nexus-plugins-";
+
+/// The file that is locked.
+const LOCK: &str = ".lock";
+
+/// How often another process may take a new folder for one that was left behind, before its lock is held.
+const TRIES: usize = 8;
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Private {
+    /// Let go of before the folder is removed.
+    _held: File,
+    folder: TempDir,
+}
+
+impl Private {
+    /// Makes one, and removes those that were left behind.
+    pub(super) fn new() -> io::Result<Self> {
+        Self::within(&env::temp_dir())
+    }
+
+    fn within(temporary: &Path) -> io::Result<Self> {
+        let made = Self::make(temporary)?;
+        let removed = made.remove_abandoned(temporary);
+        if removed > 0 {
+            tracing::info!(
+                folders = removed,
+                "removed copies of plugins that hubs left behind which were killed"
+            );
+        }
+        Ok(made)
+    }
+
+    fn make(temporary: &Path) -> io::Result<Self> {
+        for _ in 0..TRIES {
+            let mut builder = tempfile::Builder::new();
+            let folder = builder.prefix(PREFIX).tempdir_in(temporary)?;
+            let lock = folder.path().join(LOCK);
+            let held = File::create_new(&lock)?;
+            match held.try_lock() {
+                // Where a file system knows no locks, nobody removes anything.
+                Ok(()) | Err(TryLockError::Error(_)) if lock.exists() => {
+                    return Ok(Self {
+                        _held: held,
+                        folder,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Err(io::Error::other("other processes keep removing it"))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Removes the folders of processes that are gone; how many.
+    fn remove_abandoned(&self, temporary: &Path) -> usize {
+        let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
+        let ours = entries.filter(|entry| {
+            let is_named = entry.file_name().to_string_lossy().starts_with(PREFIX);
+            is_named && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        });
+        let paths: Vec<PathBuf> = ours.map(|entry| entry.path()).collect();
+        let removed = paths.iter().filter(|path| self.remove_if_abandoned(path));
+        removed.count()
+    }
+
+    fn remove_if_abandoned(&self, folder: &Path) -> bool {
+        if folder == self.path() || !self.has_owner_of(folder) {
+            return false;
+        }
+        let Ok(lock) = File::open(folder.join(LOCK)) else {
+            return false;
+        };
+        // Held until all is gone, so that two processes do not do it at once.
+        lock.try_lock().is_ok() && fs::remove_dir_all(folder).is_ok()
+    }
+
+    /// Whether the same user made both: what another user has put there is not even opened.
+    #[cfg(unix)]
+    fn has_owner_of(&self, folder: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let owner = |path: &Path| fs::symlink_metadata(path).map(|data| data.uid());
+        matches!((owner(self.path()), owner(folder)), (Ok(own), Ok(other)) if own == other)
+    }
+
+    #[cfg(not(unix))]
+    fn has_owner_of(&self, _: &Path) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_is_in_use_is_not() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let path = temporary.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("library"), "bytes").unwrap();
+            path
+        };
+        let left = folder("nexus-plugins-left");
+        File::create(left.join(LOCK)).unwrap();
+        let unmarked = folder("nexus-plugins-unmarked");
+        let foreign = folder("other");
+        File::create(foreign.join(LOCK)).unwrap();
+        let first = Private::within(temporary.path()).unwrap();
+        assert!(!left.exists() && unmarked.exists() && foreign.exists());
+        let second = Private::within(temporary.path()).unwrap();
+        assert!(first.path().exists() && second.path() != first.path());
+        let path = second.path().to_owned();
+        drop(second);
+        assert!(!path.exists() && first.path().exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_followed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        File::create(elsewhere.path().join(LOCK)).unwrap();
+        let link = temporary.path().join("nexus-plugins-link");
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        Private::within(temporary.path()).unwrap();
+        assert!(elsewhere.path().join(LOCK).exists() && link.exists());
+    }
+}
