@@ -1,14 +1,18 @@
 //! Compressed bodies: receives the bytes as they were sent and the name of their encoding, hands
 //! on what was compressed. It never makes more of them than the limit, and takes nothing that is
-//! incomplete or goes on after its end.
+//! incomplete or goes on after its end. Others get their turn while it works, also where much is read
+//! and little comes of it.
+
+mod gzip;
 
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 use hyper::HeaderMap;
 use hyper::header::CONTENT_ENCODING;
+
+use gzip::{Gzip, MOST_MEMBERS, SIP};
 
 use super::body::too_large;
 use super::problem::Problem;
@@ -62,7 +66,7 @@ impl Encoding {
     pub(super) async fn undo(self, body: Bytes, most: ByteSize) -> Result<Bytes, Problem> {
         match self {
             Self::Identity => Ok(body),
-            Self::Gzip => read_all(MultiGzDecoder::new(&*body), most).await,
+            Self::Gzip => read_all(Gzip::new(&body), most).await,
             Self::Deflate => read_all(Zlib::new(&body), most).await,
         }
     }
@@ -72,11 +76,14 @@ async fn read_all(mut from: impl Read, most: ByteSize) -> Result<Bytes, Problem>
     let mut whole = Vec::new();
     let mut portion = vec![0; PORTION];
     for turn in 1.. {
-        let len = from.read(&mut portion).map_err(|_| {
-            let detail = "the body is not what its Content-Encoding says: it is damaged, \
-                          incomplete, or goes on after its end";
-            Problem::new(Code::MalformedEvent, detail)
-        })?;
+        let len = match from.read(&mut portion) {
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Err(error) => return Err(not_undone(&error)),
+        };
         if len == 0 {
             break;
         }
@@ -89,6 +96,20 @@ async fn read_all(mut from: impl Read, most: ByteSize) -> Result<Bytes, Problem>
         }
     }
     Ok(whole.into())
+}
+
+fn not_undone(error: &io::Error) -> Problem {
+    let detail = match error.kind() {
+        io::ErrorKind::QuotaExceeded => {
+            format!("the body has more than {MOST_MEMBERS} gzip members; compress it as one")
+        }
+        _ => {
+            "the body is not what its Content-Encoding says: it is damaged, incomplete, or goes on \
+              after its end"
+                .to_owned()
+        }
+    };
+    Problem::new(Code::MalformedEvent, detail)
 }
 
 /// Reads one zlib stream that must fill its bytes exactly; the library's own reader takes a
@@ -114,17 +135,19 @@ impl Read for Zlib<'_> {
         if self.ended {
             return Ok(0);
         }
+        let sip = &self.rest[..self.rest.len().min(SIP)];
         let (read, made) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self
-            .inflate
-            .decompress(self.rest, into, FlushDecompress::None)?;
+        let status = self.inflate.decompress(sip, into, FlushDecompress::None)?;
         let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or_default();
         let read = count(self.inflate.total_in(), read);
         let made = count(self.inflate.total_out(), made);
         self.rest = self.rest.get(read..).unwrap_or_default();
         self.ended = status == Status::StreamEnd;
-        let stuck = made == 0 && !self.ended;
-        if stuck || (self.ended && !self.rest.is_empty()) {
+        let is_empty = made == 0 && !self.ended;
+        if is_empty && read > 0 && !self.rest.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if is_empty || (self.ended && !self.rest.is_empty()) {
             return Err(io::ErrorKind::InvalidData.into());
         }
         Ok(made)
@@ -137,7 +160,10 @@ fn not_read(detail: String) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::io::Write as _;
+    use std::pin::pin;
+    use std::task::Poll;
 
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
@@ -205,6 +231,52 @@ mod tests {
             damaged[sum] ^= 1;
             assert_eq!(undo(encoding, &damaged).await, Err(400), "{encoding:?}");
             assert_eq!(undo(encoding, b"{}").await, Err(400));
+        }
+    }
+
+    /// So many blocks without anything in them, and the last one of their stream.
+    fn empty_blocks(count: usize) -> Vec<u8> {
+        let mut blocks = [0, 0, 0, 0xff, 0xff].repeat(count);
+        blocks.extend([3, 0]);
+        blocks
+    }
+
+    #[tokio::test]
+    async fn members_are_read_one_after_the_other_up_to_their_number() {
+        for (members, text) in [(1, "x"), (300, "{}"), (MOST_MEMBERS, "")] {
+            let body = compressed(Encoding::Gzip, text.as_bytes()).repeat(members);
+            let out = undo(Encoding::Gzip, &body).await.unwrap();
+            assert_eq!(out, text.repeat(members));
+        }
+        let body = compressed(Encoding::Gzip, b"").repeat(MOST_MEMBERS + 1);
+        assert_eq!(undo(Encoding::Gzip, &body).await, Err(400));
+    }
+
+    #[tokio::test]
+    async fn others_get_their_turn_while_much_is_read_and_nothing_comes_of_it() {
+        let empty = |length| vec![0; length];
+        let gzip = [
+            &compressed(Encoding::Gzip, b"")[..10],
+            &empty_blocks(10_000),
+            &empty(8),
+        ];
+        let zlib = [&[0x78, 0x9c][..], &empty_blocks(10_000), &[0, 0, 0, 1]];
+        let members = compressed(Encoding::Gzip, b"").repeat(500);
+        for (encoding, body) in [
+            (Encoding::Gzip, gzip.concat()),
+            (Encoding::Deflate, zlib.concat()),
+            (Encoding::Gzip, members),
+        ] {
+            let mut undoing = pin!(undo(encoding, &body));
+            let mut turns = 0;
+            let undone = loop {
+                match poll_fn(|cx| Poll::Ready(undoing.as_mut().poll(cx))).await {
+                    Poll::Pending => turns += 1,
+                    Poll::Ready(undone) => break undone,
+                }
+            };
+            assert_eq!(undone, Ok(Bytes::new()), "{encoding:?}");
+            assert!(turns >= 5, "{turns} in {encoding:?}");
         }
     }
 
