@@ -440,6 +440,71 @@ async fn a_flood_of_pings_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_flood_of_resets_ends_the_connection() {
+    let hub = Hub::start(|_| {}).await;
+    let mut connection = hub.connect().await;
+    let stream = &mut connection.0;
+    stream.write_all(HTTP2).await.unwrap();
+    let headers = [0x82, 0x84, 0x86, 0x41, 0x01, b'x'];
+    stream.write_all(&frame(1, 0x5, 1, &headers)).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let flood = async {
+        // The stream is answered and gone.
+        sleep(Duration::from_millis(100)).await;
+        let resets = frame(3, 0, 1, &[0, 0, 0, 8]).repeat(1_000);
+        for _ in 0..1_000 {
+            if write.write_all(&resets).await.is_err() {
+                return;
+            }
+        }
+        panic!("it goes on");
+    };
+    let mut scrap = tokio::io::sink();
+    let answers = async {
+        let _ = tokio::io::copy(&mut read, &mut scrap).await;
+    };
+    tokio::select! { () = flood => {}, () = answers => {} }
+}
+
+#[tokio::test]
+async fn requests_that_are_taken_back_while_they_are_answered_end_nothing() {
+    let hub = Hub::start(|_| {}).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(HTTP2).await.unwrap();
+    // POST /v1/hooks/slow, which takes its time to answer.
+    let path = b"/v1/hooks/slow";
+    let length = u8::try_from(path.len()).unwrap();
+    let headers = [&[0x83, 0x86, 0x44, length][..], path, &[0x41, 0x01, b'x']].concat();
+    let mut streams = (1..).step_by(2);
+    for _ in 0..20 {
+        let now: Vec<u32> = streams.by_ref().take(100).collect();
+        for stream in &now {
+            let asked = frame(1, 0x5, *stream, &headers);
+            connection.0.write_all(&asked).await.unwrap();
+        }
+        // They are all under way then.
+        sleep(Duration::from_millis(100)).await;
+        for stream in now {
+            let reset = frame(3, 0, stream, &[0, 0, 0, 8]);
+            connection.0.write_all(&reset).await.unwrap();
+        }
+    }
+    let last = streams.next().unwrap();
+    let asked = frame(1, 0x5, last, &headers);
+    connection.0.write_all(&asked).await.unwrap();
+    let mut answered = Vec::new();
+    let is_answered = |read: &[u8]| {
+        let head = [&[1, 4][..], &last.to_be_bytes()].concat();
+        read.windows(head.len()).any(|part| part == head)
+    };
+    while !is_answered(&answered) {
+        let read = tokio::io::AsyncReadExt::read_buf(&mut connection.0, &mut answered);
+        let read = tokio::time::timeout(Duration::from_secs(5), read).await;
+        assert!(read.unwrap().unwrap() > 0, "it was ended");
+    }
+}
+
+#[tokio::test]
 async fn pings_keep_no_connection_alive() {
     let hub = Hub::start(impatient).await;
     let mut connection = hub.connect().await;
