@@ -45,7 +45,7 @@ pub(crate) use auth::end_of_certificate;
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
 pub(crate) use network::network;
-pub(crate) use rate_limit::{Bucket, Quota};
+pub(crate) use rate_limit::{Bucket, Lines, Quota};
 pub(crate) use rejection::{cut_to, quoted, shortened};
 
 use auth::Auth;

@@ -4,6 +4,7 @@
 //! is limited.
 
 mod keyed;
+mod lines;
 mod quota;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::rejection::{Code, Rejection};
 use crate::config::Selector;
 use crate::observe::Tally;
 pub(super) use keyed::Keyed;
+pub(crate) use lines::Lines;
 pub use quota::Standing;
 pub(super) use quota::now;
 pub(crate) use quota::{Bucket, Quota};

@@ -22,6 +22,7 @@ mod problem;
 mod query;
 mod rate;
 mod stream;
+mod unproven;
 mod webhooks;
 mod websocket;
 
@@ -61,6 +62,7 @@ pub(super) struct Shared {
     websocket_idle: Duration,
     webhook_origins: Vec<String>,
     repeats: idempotency::Memory,
+    unproven: unproven::Unproven,
     documents: documents::Documents,
     stopping: watch::Receiver<bool>,
 }
@@ -88,7 +90,9 @@ impl Shared {
 
 /// The routes, ready to answer.
 fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Router {
-    let clients = ports.intake.admission().clients();
+    let admission = ports.intake.admission();
+    let clients = admission.clients();
+    let unproven = unproven::Unproven::new(admission.limits().max_body);
     let shared = Shared {
         ports,
         body_timeout: config.body_timeout.get(),
@@ -97,6 +101,7 @@ fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Rou
         websocket_idle: config.websocket.idle_timeout.get(),
         webhook_origins: config.webhook_origins.clone(),
         repeats: idempotency::Memory::new(clients),
+        unproven,
         documents: documents::Documents::default(),
         stopping,
     };

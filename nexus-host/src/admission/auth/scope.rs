@@ -3,12 +3,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
 use super::super::config::{Client, Transport};
-use super::super::rate_limit::{Bucket, Quota, RateLimit, Standing, now};
+use super::super::rate_limit::{Lines, RateLimit, Standing};
 use super::super::rejection::{Code, Rejection};
 use crate::config::Selector;
 
@@ -29,26 +28,8 @@ struct Grant {
     admin: bool,
     metrics: bool,
     limit: Option<RateLimit>,
-    refusals: Refusals,
-}
-
-/// What was asked for beyond the scope, as far as the log has not been told.
-struct Refusals {
-    lines: Bucket,
-    left_out: AtomicU64,
-}
-
-/// So many lines of the log at once, and so many a minute, for each client.
-const LINES_PER_MINUTE: u32 = 20;
-
-impl Refusals {
-    fn new() -> Self {
-        let rate = f64::from(LINES_PER_MINUTE) / 60.0;
-        Self {
-            lines: Bucket::new(Quota::new(rate, Some(LINES_PER_MINUTE))),
-            left_out: AtomicU64::new(0),
-        }
-    }
+    /// What was asked for beyond the scope.
+    refusals: Lines,
 }
 
 /// What a token leaves of a client's scope.
@@ -101,7 +82,7 @@ impl ClientScope {
             admin: client.admin,
             metrics: client.metrics,
             limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
-            refusals: Refusals::new(),
+            refusals: Lines::new(),
         })
     }
 
@@ -130,7 +111,7 @@ impl ClientScope {
             admin: false,
             metrics: false,
             limit: rate.map(|rate| RateLimit::new(rate, burst)),
-            refusals: Refusals::new(),
+            refusals: Lines::new(),
         })
     }
 
@@ -252,16 +233,9 @@ impl ClientScope {
     /// Tells the log that the client wanted to do what it may not. Of a flood of such attempts a few are told,
     /// and later how many were left out.
     pub(crate) fn tell_refused(&self, wanted: &str) {
-        self.tell_refused_at(wanted, now());
-    }
-
-    fn tell_refused_at(&self, wanted: &str, now: u64) {
-        let refusals = &self.grant.refusals;
-        if refusals.lines.take(now).is_err() {
-            refusals.left_out.fetch_add(1, Ordering::Relaxed);
+        let Some(left_out) = self.grant.refusals.next() else {
             return;
-        }
-        let left_out = refusals.left_out.swap(0, Ordering::Relaxed);
+        };
         tracing::warn!(client = %self.id(), wanted, left_out, "refused what a client may not do");
     }
 

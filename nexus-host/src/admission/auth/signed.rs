@@ -124,8 +124,8 @@ impl Signers {
     /// Looks at everything that needs no body. `now` in seconds since 1970.
     ///
     /// # Errors
-    /// When it cannot be read, leaves out a header that it has to cover, or is not of this time. All are
-    /// told alike of a client that exists and of one that does not.
+    /// When it cannot be read, leaves out a header that it has to cover, is not of this time, or no client
+    /// signs at all. All are told alike of a client that exists and of one that does not.
     pub(super) fn claim(
         &self,
         parameters: &str,
@@ -143,6 +143,10 @@ impl Signers {
             Failure::new(Reason::Malformed, message)
         })?;
         expect_near(timestamp, now, self.longest)?;
+        // Where nobody signs, no body would prove anything. That tells of no client whether it exists.
+        if self.clients.is_empty() {
+            return Err(wrong());
+        }
         let signer = self.clients.get(given.client).unwrap_or(&self.nobody);
         let Head { method, target, .. } = request;
         Ok(Claim {

@@ -1,6 +1,6 @@
 //! A request's body: receives a stream of bytes, hands on the whole of it. It never holds more
-//! than the limit, never waits longer than the deadline, and reads nothing of a body that says
-//! itself that it is too large.
+//! than the limit, of senders who are not proven yet no more than their share, never waits longer than the
+//! deadline, and reads nothing of a body that says itself that it is too large.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,12 @@ use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Body as _;
 use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
 use tokio::time::timeout;
 
 use super::encoding::Encoding;
 use super::problem::Problem;
+use super::unproven::Share;
 use super::{Shared, auth};
 use crate::admission::{ClientScope, Code, Sender, quoted};
 use crate::config::ByteSize;
@@ -24,28 +26,62 @@ use crate::ingress::cloudevents::is_utf8;
 /// be over `limits.max_body`.
 pub(super) async fn receive(
     shared: &Shared,
-    headers: &HeaderMap,
+    head: &Parts,
     sender: Sender,
     body: Body,
 ) -> Result<(Arc<ClientScope>, Bytes), Problem> {
-    let encoding = Encoding::of(headers)?;
+    let encoding = Encoding::of(&head.headers)?;
     let most = shared.admission().limits().max_body;
-    let sent = read(body, most, shared.body_timeout).await?;
-    let client = auth::confirm(shared, sender, &sent)?;
+    let (client, sent) = match sender.known() {
+        Some(_) => {
+            let sent = read(shared, body).await?;
+            (auth::confirm(shared, sender, &sent)?, sent)
+        }
+        None => {
+            let mut share = shared.unproven.share(auth::peer(head));
+            let sent = read_unproven(shared, body, &mut share).await?;
+            (auth::confirm(shared, sender, &sent)?, sent)
+        }
+    };
     Ok((client, encoding.undo(sent, most).await?))
 }
 
-/// Reads a body as it was sent.
-pub(super) async fn read(body: Body, most: ByteSize, deadline: Duration) -> Result<Bytes, Problem> {
+/// Reads the body of a known sender, as it was sent.
+pub(super) async fn read(shared: &Shared, body: Body) -> Result<Bytes, Problem> {
+    let most = shared.admission().limits().max_body;
+    within(body, most, shared.body_timeout, |_| Ok(())).await
+}
+
+/// Reads a body that has yet to prove who has sent it, as far as its share allows.
+pub(super) async fn read_unproven(
+    shared: &Shared,
+    body: Body,
+    share: &mut Share<'_>,
+) -> Result<Bytes, Problem> {
+    let most = shared.admission().limits().max_body;
+    within(body, most, shared.body_timeout, |bytes| share.grow(bytes)).await
+}
+
+async fn within(
+    body: Body,
+    most: ByteSize,
+    deadline: Duration,
+    hold: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > most.bytes() {
         return Err(too_large(most));
     }
-    timeout(deadline, collect(body, most))
+    timeout(deadline, collect(body, most, hold))
         .await
         .unwrap_or_else(|_| Err(Problem::too_slow()))
 }
 
-async fn collect(mut body: Body, most: ByteSize) -> Result<Bytes, Problem> {
+/// `hold` is told of each part before it is kept.
+async fn collect(
+    mut body: Body,
+    most: ByteSize,
+    mut hold: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -58,6 +94,7 @@ async fn collect(mut body: Body, most: ByteSize) -> Result<Bytes, Problem> {
         if (whole.len() + parts.len() + part.len()) as u64 > most.bytes() {
             return Err(too_large(most));
         }
+        hold(part.len())?;
         // Most bodies come in one part, which is then taken as it is.
         if whole.is_empty() && parts.is_empty() {
             whole = part;
@@ -149,7 +186,8 @@ mod tests {
                 .iter()
                 .map(|len| Ok::<_, std::io::Error>(vec![b'x'; *len]));
             let stream = futures_util::stream::iter(parts.collect::<Vec<_>>());
-            let read = read(Body::from_stream(stream), most, Duration::from_secs(1)).await;
+            let body = Body::from_stream(stream);
+            let read = within(body, most, Duration::from_secs(1), |_| Ok(())).await;
             match read {
                 Ok(body) => assert!(total <= 10 && body == vec![b'x'; total]),
                 Err(_) => assert!(total > 10, "{total}"),

@@ -206,7 +206,7 @@ async fn change_all(
     let sender = auth::admin_sender(&shared, &head).await?;
     wanted::refuse_query(head.uri.query())?;
     body::expect_json(&head.headers)?;
-    let (client, body) = body::receive(&shared, &head.headers, sender, body).await?;
+    let (client, body) = body::receive(&shared, &head, sender, body).await?;
     auth::expect_admin(&client)?;
     let wanted = Wanted::of(&body)?;
     let dry_run = wanted.dry_run;

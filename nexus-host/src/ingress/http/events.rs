@@ -53,7 +53,7 @@ async fn open(shared: &Shared, head: &Parts, body: Body) -> Result<Opened, Probl
     let sender = auth::publisher(shared, head, Transport::Http).await?;
     let watched = is_watched(head.uri.query())?;
     let format = Format::of(&head.headers)?;
-    let (client, body) = body::receive(shared, &head.headers, sender, body).await?;
+    let (client, body) = body::receive(shared, head, sender, body).await?;
     Ok(Opened {
         client,
         format,

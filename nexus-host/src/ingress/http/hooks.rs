@@ -44,13 +44,14 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
     if !shared.ports.hooks.knows(source) {
         return Err(unknown(source));
     }
-    let limit = shared.admission().limits().max_body;
+    // Until the plugin has answered, nobody has said who it is.
+    let mut share = shared.unproven.share(auth::peer(&head));
     let request = HookRequest {
         method: head.method.as_str().to_owned(),
         path: path.to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: plain(&head.headers),
-        body: body::read(body, limit, shared.body_timeout).await?,
+        body: body::read_unproven(&shared, body, &mut share).await?,
     };
     match shared.ports.hooks.hook(source, request).await {
         // The plugin's own answer, until too many have failed.

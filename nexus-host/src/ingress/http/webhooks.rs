@@ -90,16 +90,15 @@ async fn open(
             admission.refuse_webhook(webhook.name(), auth::peer(head), reason)
         })
     };
-    let early = match webhook.needs_body() {
-        true => None,
-        false => Some(verify(&[])?),
+    let (verified, body) = match webhook.needs_body() {
+        true => {
+            let mut share = shared.unproven.share(auth::peer(head));
+            let body = body::read_unproven(shared, body, &mut share).await?;
+            (verify(&body)?, body)
+        }
+        false => (verify(&[])?, body::read(shared, body).await?),
     };
     let admission = shared.admission();
-    let body = body::read(body, admission.limits().max_body, shared.body_timeout).await?;
-    let verified = match early {
-        Some(verified) => verified,
-        None => verify(&body)?,
-    };
     let text = content(&head.headers, &body)?;
     let text = admission.json(&text)?;
     let message = webhook.read(&verified, &head.headers, text, admission.contracts())?;

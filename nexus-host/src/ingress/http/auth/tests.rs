@@ -1,13 +1,19 @@
 //! Credentials and rates, over a real socket.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::net::TcpSocket;
+use tokio::time::{sleep, timeout};
 
-use super::super::super::harness::{Answer, Hub, client, event, post};
+use super::super::super::harness::{Answer, Connection, Hub, client, event, post};
 use super::{AUTHORIZATION, matrix, presented};
 use crate::admission::config::Key;
 use crate::admission::{Client, Head, Presented};
 use crate::config::{Config, KeyHash, Secret};
+use crate::ingress::webhooks::Webhook;
+use crate::ingress::webhooks::config::Scheme;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -54,6 +60,12 @@ async fn signing_hub() -> Hub {
             admin: true,
             hmac: vec![Secret::new(SECRET)],
             ..client("app", &["*"], &["*"])
+        }];
+        settings.webhooks = vec![Webhook {
+            name: "shop".to_owned(),
+            scheme: Scheme::Github,
+            secrets: vec![Secret::new(SECRET)],
+            ..Webhook::default()
         }];
     })
     .await
@@ -400,4 +412,77 @@ fn one_header_in_a_scheme_that_is_known_and_nothing_else() {
             "{bad:?}"
         );
     }
+}
+
+/// The head of a request with a body of 1 MiB, in the name of a client.
+fn claim_of(client: &str) -> String {
+    let request = Signed {
+        client,
+        ..signed("0123456789abcdef", "")
+    };
+    let header = signed_header(&request);
+    format!(
+        "POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: {header}\r\n\
+         content-type: application/json\r\ncontent-length: 1048576\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn where_nobody_signs_no_body_of_a_signed_request_is_read() {
+    let hub = Hub::start(|_| {}).await;
+    for name in ["any", "nobody"] {
+        let answer = hub.send(&claim_of(name)).await;
+        assert_eq!(answer.problem(401), "unauthenticated", "{name}");
+        assert!(answer.body.contains("the signature is not right"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_of_those_who_prove_nothing_is_bounded_and_others_are_taken() {
+    let hub = signing_hub().await;
+    let most = vec![b' '; 1_000_000];
+    let to_hook = |name: &str| {
+        let path = format!("POST /v1/hooks/{name} ");
+        claim_of("nobody").replace("POST /v1/events ", &path)
+    };
+    let heads = [
+        claim_of("app"),
+        claim_of("nobody"),
+        to_hook("shop"),
+        to_hook("echo"),
+    ];
+    let mut attackers = Vec::new();
+    for head in heads.iter().cycle().take(40) {
+        let mut attacker = hub.connect().await;
+        attacker.write(head).await;
+        tokio::io::AsyncWriteExt::write_all(&mut attacker.0, &most)
+            .await
+            .ok();
+        attackers.push(attacker);
+    }
+    sleep(Duration::from_millis(300)).await;
+    // From another address as from this one, an honest sender gets in meanwhile.
+    let body = event(json!({})).to_string();
+    for (nonce, address) in [("fedcba9876543210", 1), ("fedcba9876543211", 2)] {
+        let mut request = signed(nonce, &body);
+        request.target = "/v1/events";
+        let honest = with_header(&signed_header(&request), "POST", "/v1/events", &body);
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, address], 0).into()).unwrap();
+        let mut connection = Connection(socket.connect(hub.address).await.unwrap());
+        connection.write(&honest).await;
+        assert_eq!(connection.answer().await.status, 202, "{address}");
+    }
+    // The hub holds what it may, and has told the others to come again.
+    let mut refused = 0;
+    for attacker in &mut attackers {
+        let there = timeout(Duration::from_millis(10), attacker.0.peek(&mut [0])).await;
+        if there.is_ok() {
+            refused += 1;
+            let answer = attacker.answer().await;
+            assert_eq!(answer.problem(429), "rate_limited");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+    }
+    assert!((25..=29).contains(&refused), "{refused}");
 }
