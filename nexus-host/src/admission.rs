@@ -227,14 +227,17 @@ impl Admission {
         self.conclude(opened.event, &opened.payload)
     }
 
-    /// Counts an event that could not be read against the client's rate, as if it had been.
+    /// Counts what could not be read against the client's rate, as if it had been one event.
     /// Hands on the refusal that is to be answered.
     pub fn refuse(&self, client: &ClientScope, refused: Rejection) -> Rejection {
         self.take(client).err().unwrap_or(refused)
     }
 
     /// Takes one event's share of the client's own rate.
-    fn take(&self, client: &ClientScope) -> Result<(), Rejection> {
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub fn take(&self, client: &ClientScope) -> Result<(), Rejection> {
         let taken = client.take();
         taken.inspect_err(|_| self.rates.count_refused(Of::Client))
     }

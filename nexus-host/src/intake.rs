@@ -114,6 +114,14 @@ impl Intake {
         self.outcomes.add(door, Err(code));
     }
 
+    /// Refuses what a client has sent, events or not, before they were looked at: it counts as one, against
+    /// the client's rate as well. Hands on what is to be answered.
+    pub fn refuse(&self, door: Door, client: &ClientScope, refused: Rejection) -> Rejection {
+        let refused = self.admission.refuse(client, refused);
+        self.count_refused(door, refused.code());
+        refused
+    }
+
     /// Takes in a client's body: one event, or an array in which each is judged on its own. With
     /// `watched`, receipts tell when their events are finished. What an event leaves out is filled
     /// in by `supply`, which is given the event's place in the body.
@@ -129,7 +137,7 @@ impl Intake {
         supply: impl Fn(usize) -> Supplied<'s>,
     ) -> Result<Submitted, Rejection> {
         let parcel = self.admission.open(body);
-        match parcel.inspect_err(|refused| self.count_refused(door, refused.code()))? {
+        match parcel.map_err(|refused| self.refuse(door, client, refused))? {
             Parcel::One(event) => {
                 let admitted = self.admission.admit_with(client, event, supply(0));
                 let receipt = self.push_one(door, admitted, watched).await;

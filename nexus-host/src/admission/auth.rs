@@ -119,7 +119,7 @@ pub struct Sender {
 
 impl Sender {
     /// The client that it is; `None` as long as that is not proven.
-    pub fn known(&self) -> Option<&ClientScope> {
+    pub fn known(&self) -> Option<&Arc<ClientScope>> {
         match &self.who {
             Who::Known(scope) => Some(scope),
             Who::Claimed(_) => None,

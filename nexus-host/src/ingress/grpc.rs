@@ -136,7 +136,7 @@ impl Hub for HubService {
                 let (read, broken) = until_broken(chunk, trace.supplied());
                 let broken = broken.map(|status| match refusal::unread(&status, most) {
                     Some(refused) => {
-                        intake.count_refused(intake::Door::Grpc, refused.code());
+                        let refused = intake.refuse(intake::Door::Grpc, &client, refused);
                         refusal::status(&refused)
                     }
                     None => status,

@@ -45,7 +45,7 @@ use tower::Service;
 use super::accept::Answer;
 use super::config::Config;
 use super::ports::Ports;
-use crate::admission::Admission;
+use crate::admission::{Admission, ClientScope};
 use crate::intake::Door;
 use problem::Problem;
 
@@ -79,6 +79,15 @@ impl Shared {
         if let Some(code) = problem.admission_code() {
             self.ports.intake.count_refused(door, code);
         }
+    }
+
+    /// Refuses a request of a client's before its events are looked at. It counts against the client's rate
+    /// as one event. Hands on what is to be answered.
+    fn refuse(&self, door: Door, client: &ClientScope, problem: Problem) -> Problem {
+        let limited = self.admission().take(client).err();
+        let problem = limited.map_or(problem, Problem::from);
+        self.count_refused(door, &problem);
+        problem
     }
 
     /// Ready when the server is to stop.

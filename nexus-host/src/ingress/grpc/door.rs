@@ -16,7 +16,7 @@ use tower::Service;
 
 use super::messages::{Messages, Patience};
 use super::refusal;
-use crate::admission::{Credentials, Presented, Rejection, Transport};
+use crate::admission::{ClientScope, Credentials, Presented, Rejection, Transport};
 use crate::ingress::config::Config;
 use crate::ingress::http;
 use crate::ingress::ports::Ports;
@@ -70,10 +70,14 @@ impl Door {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         let is_hub = path.starts_with(HUB);
+        let mut known = None;
         if is_hub || (path == WATCH && http::auth::presents_something(&head)) {
             let admission = self.ports.intake.admission();
             match admission.authenticate(&credentials(&head)).await {
-                Ok(client) => drop(head.extensions.insert(client)),
+                Ok(client) => {
+                    known = Some(client.clone());
+                    head.extensions.insert(client);
+                }
                 Err(refused) if is_hub => {
                     self.count_refused(&path, &refused);
                     return refusal::status(&refused).into_http();
@@ -88,9 +92,9 @@ impl Door {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        match is_hub {
-            true => self.in_own_words(&path, response),
-            false => response,
+        match known.filter(|_| is_hub) {
+            Some(client) => self.in_own_words(&path, &client, response),
+            None => response,
         }
     }
 
@@ -108,14 +112,16 @@ impl Door {
     }
 
     /// The answer, unless it is the library's, to a message that it could not read.
-    fn in_own_words(&self, path: &str, response: Response) -> Response {
+    fn in_own_words(&self, path: &str, client: &ClientScope, response: Response) -> Response {
         let status = Status::from_header_map(response.headers());
         let most = self.ports.intake.admission().limits().max_body;
         match status.and_then(|status| refusal::unread(&status, most)) {
-            Some(refused) => {
-                self.count_refused(path, &refused);
+            Some(refused) if path.starts_with(PUBLISHING) => {
+                let intake = &self.ports.intake;
+                let refused = intake.refuse(intake::Door::Grpc, client, refused);
                 refusal::status(&refused).into_http()
             }
+            Some(refused) => refusal::status(&refused).into_http(),
             None => response,
         }
     }

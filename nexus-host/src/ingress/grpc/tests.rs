@@ -574,6 +574,34 @@ async fn reflection_answers_one_question_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_message_that_cannot_be_read_counts_as_an_event() {
+    let slow = |id| crate::admission::Client {
+        rate: Some(0.001),
+        burst: Some(1),
+        ..crate::ingress::harness::client(id, &["*"], &["*"])
+    };
+    let hub = Hub::start(|settings| {
+        settings.limits.max_body = crate::config::ByteSize::from_kib(16);
+        settings.clients.extend([slow("one"), slow("two")]);
+    })
+    .await;
+    let mut client = HubClient::new(channel(&hub).await);
+    let big = || {
+        publish(wire::Event {
+            payload: vec![b' '; 1 << 20].into(),
+            ..event(1)
+        })
+    };
+    for code in [Code::InvalidArgument, Code::ResourceExhausted] {
+        let refused = client.publish(with_key("one", big())).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+        let stream = with_key("two", tokio_stream::iter([big()]));
+        let mut answers = client.publish_stream(stream).await.unwrap().into_inner();
+        assert_eq!(answers.message().await.unwrap_err().code(), code);
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_cannot_be_read_is_refused_with_its_code() {
     let hub =
         Hub::start(|settings| settings.limits.max_body = crate::config::ByteSize::from_kib(16))

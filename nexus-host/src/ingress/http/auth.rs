@@ -67,7 +67,9 @@ pub(super) async fn publisher(
 /// administrator; the client that [`confirm`] makes of another one is asked [`expect_admin`].
 pub(super) async fn admin_sender(shared: &Shared, head: &Parts) -> Result<Sender, Problem> {
     let sender = sender(shared, head).await?;
-    sender.known().map_or(Ok(()), expect_admin)?;
+    sender
+        .known()
+        .map_or(Ok(()), |client| expect_admin(client))?;
     Ok(sender)
 }
 

@@ -22,16 +22,15 @@ use crate::admission::{ClientScope, Code, Sender, quoted};
 use crate::config::ByteSize;
 use crate::ingress::cloudevents::is_utf8;
 
-/// Reads a body, confirms with it who has sent it, and undoes its compression. Neither form of it may
-/// be over `limits.max_body`.
+/// Reads a body as it was sent, and confirms with it who has sent it. How it is compressed is still to be
+/// undone.
 pub(super) async fn receive(
     shared: &Shared,
     head: &Parts,
     sender: Sender,
     body: Body,
-) -> Result<(Arc<ClientScope>, Bytes), Problem> {
+) -> Result<(Arc<ClientScope>, Encoding, Bytes), Problem> {
     let encoding = Encoding::of(&head.headers)?;
-    let most = shared.admission().limits().max_body;
     let (client, sent) = match sender.known() {
         Some(_) => {
             let sent = read(shared, body).await?;
@@ -43,7 +42,7 @@ pub(super) async fn receive(
             (auth::confirm(shared, sender, &sent)?, sent)
         }
     };
-    Ok((client, encoding.undo(sent, most).await?))
+    Ok((client, encoding, sent))
 }
 
 /// Reads the body of a known sender, as it was sent.

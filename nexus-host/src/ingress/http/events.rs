@@ -18,12 +18,13 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::deprecation;
+use super::encoding::Encoding;
 use super::format::{Format, PREFIX};
 use super::idempotency::{Content, Key};
 use super::problem::{Document, Problem};
 use super::query::{known, refused};
 use super::{Shared, State, auth, body, json, json_text, rate};
-use crate::admission::{ClientScope, Notice, Rejection, Supplied, Transport, quoted};
+use crate::admission::{ClientScope, Notice, Rejection, Sender, Supplied, Transport, quoted};
 use crate::ingress::cloudevents;
 use crate::intake::{Door, Receipt, Submitted};
 use crate::queue::{EventStatus, Journey};
@@ -34,8 +35,17 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let opened = open(&shared, &head, body).await;
-    let opened = opened.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
+    let sender = auth::publisher(&shared, &head, Transport::Http).await;
+    let sender = sender.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
+    let known = sender.known().cloned();
+    let opened = open(&shared, &head, sender, body).await;
+    let opened = opened.map_err(|problem| match &known {
+        Some(client) => shared.refuse(Door::Http, client, problem),
+        None => {
+            shared.count_refused(Door::Http, &problem);
+            problem
+        }
+    })?;
     let client = opened.client.clone();
     let answer = take_in(&shared, &head.headers, opened).await;
     Ok(rate::announced(&client, answer.into_response()))
@@ -45,18 +55,24 @@ pub(super) async fn publish(
 struct Opened {
     client: Arc<ClientScope>,
     format: Format,
+    encoding: Encoding,
     body: Bytes,
     watched: bool,
 }
 
-async fn open(shared: &Shared, head: &Parts, body: Body) -> Result<Opened, Problem> {
-    let sender = auth::publisher(shared, head, Transport::Http).await?;
+async fn open(
+    shared: &Shared,
+    head: &Parts,
+    sender: Sender,
+    body: Body,
+) -> Result<Opened, Problem> {
     let watched = is_watched(head.uri.query())?;
     let format = Format::of(&head.headers)?;
-    let (client, body) = body::receive(shared, head, sender, body).await?;
+    let (client, encoding, body) = body::receive(shared, head, sender, body).await?;
     Ok(Opened {
         client,
         format,
+        encoding,
         body,
         watched,
     })
@@ -65,11 +81,17 @@ async fn open(shared: &Shared, head: &Parts, body: Body) -> Result<Opened, Probl
 async fn take_in(
     shared: &Shared,
     headers: &HeaderMap,
-    opened: Opened,
+    mut opened: Opened,
 ) -> Result<Response, Problem> {
     let (client, watched) = (opened.client.clone(), opened.watched);
-    let claim = Claim::of(shared, &client, headers, &opened.body);
-    let claim = claim.inspect_err(|problem| shared.count_refused(Door::Http, problem))?;
+    let refuse = |problem| shared.refuse(Door::Http, &client, problem);
+    let most = shared.admission().limits().max_body;
+    opened.body = opened
+        .encoding
+        .undo(opened.body, most)
+        .await
+        .map_err(refuse)?;
+    let claim = Claim::of(shared, &client, headers, &opened.body).map_err(refuse)?;
     let key = claim.as_ref().map(|claim| claim.key);
     let trace = Trace::of(headers);
     let supply = |place| Supplied {
@@ -148,6 +170,7 @@ async fn submit<'s>(
         format,
         body,
         watched,
+        ..
     } = opened;
     let client = &client;
     let traced = |event: Result<Event, Rejection>| {
@@ -163,7 +186,7 @@ async fn submit<'s>(
         }
         Format::Batch => {
             let events = cloudevents::batch_of(admission, &body)
-                .inspect_err(|refused| intake.count_refused(Door::Http, refused.code()))?;
+                .map_err(|refused| intake.refuse(Door::Http, client, refused))?;
             let events = events.into_iter().map(traced).collect();
             let answers = intake.submit_events(Door::Http, client, events, watched);
             return Ok(Submitted::Many(answers.await));

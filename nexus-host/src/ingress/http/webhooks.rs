@@ -6,11 +6,12 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
-use nexus_plugin_api::{Event, PublishStatus};
+use nexus_plugin_api::PublishStatus;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use super::deprecation;
 use super::problem::Problem;
 use super::{Shared, auth, body, json, json_text};
 use crate::admission::{Code, quoted};
-use crate::ingress::webhooks::{Message, Receiver};
+use crate::ingress::webhooks::{Message, Receiver, Verified};
 use crate::intake::{Door, Receipt};
 
 /// What became of a webhook's event.
@@ -38,13 +39,28 @@ pub(super) async fn receive(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let opened = open(shared, webhook, path, head, body).await;
-    let opened = opened.inspect_err(|problem| shared.count_refused(Door::Webhook, problem))?;
-    let event = match opened {
-        Opened::Event(event) => *event,
-        Opened::Answered(response) => return Ok(response),
-    };
+    if !matches!(path, "" | "/") {
+        let problem = Problem::not_found("a webhook has no paths below its own");
+        shared.count_refused(Door::Webhook, &problem);
+        return Err(problem);
+    }
+    if head.method != Method::POST {
+        let mut response = Problem::method_not_allowed().into_response();
+        let post = HeaderValue::from_static("POST");
+        response.headers_mut().insert(ALLOW, post);
+        return Ok(response);
+    }
+    let proven = prove(shared, webhook, head, body).await;
+    let (verified, body) = proven.inspect_err(|problem| {
+        shared.count_refused(Door::Webhook, problem);
+    })?;
     let scope = webhook.scope();
+    let message = body.and_then(|body| read(shared, webhook, head, &verified, &body));
+    let message = message.map_err(|problem| shared.refuse(Door::Webhook, scope, problem))?;
+    let event = match message {
+        Message::Event(event) => *event,
+        Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
+    };
     let receipt = shared
         .ports
         .intake
@@ -59,29 +75,13 @@ pub(super) async fn receive(
     Ok(response)
 }
 
-/// What a request comes to before its event is looked at.
-enum Opened {
-    Event(Box<Event>),
-    /// It holds none, and is answered by this.
-    Answered(Response),
-}
-
-async fn open(
+/// Finds out who sent it. With the body, or with what is wrong with that, of a sender who was known before.
+async fn prove(
     shared: &Shared,
     webhook: &Receiver,
-    path: &str,
     head: &Parts,
     body: Body,
-) -> Result<Opened, Problem> {
-    if !matches!(path, "" | "/") {
-        return Err(Problem::not_found("a webhook has no paths below its own"));
-    }
-    if head.method != Method::POST {
-        let mut response = Problem::method_not_allowed().into_response();
-        let post = HeaderValue::from_static("POST");
-        response.headers_mut().insert(ALLOW, post);
-        return Ok(Opened::Answered(response));
-    }
+) -> Result<(Verified, Result<Bytes, Problem>), Problem> {
     let now = Utc::now();
     let verify = |body: &[u8]| {
         let verified = webhook.verify(&head.headers, body, now);
@@ -90,22 +90,26 @@ async fn open(
             admission.refuse_webhook(webhook.name(), auth::peer(head), reason)
         })
     };
-    let (verified, body) = match webhook.needs_body() {
-        true => {
-            let mut share = shared.unproven.share(auth::peer(head));
-            let body = body::read_unproven(shared, body, &mut share).await?;
-            (verify(&body)?, body)
-        }
-        false => (verify(&[])?, body::read(shared, body).await?),
-    };
+    if !webhook.needs_body() {
+        return Ok((verify(&[])?, body::read(shared, body).await));
+    }
+    let mut share = shared.unproven.share(auth::peer(head));
+    let body = body::read_unproven(shared, body, &mut share).await?;
+    Ok((verify(&body)?, Ok(body)))
+}
+
+/// What a verified request comes to.
+fn read(
+    shared: &Shared,
+    webhook: &Receiver,
+    head: &Parts,
+    verified: &Verified,
+    body: &[u8],
+) -> Result<Message, Problem> {
     let admission = shared.admission();
-    let text = content(&head.headers, &body)?;
+    let text = content(&head.headers, body)?;
     let text = admission.json(&text)?;
-    let message = webhook.read(&verified, &head.headers, text, admission.contracts())?;
-    Ok(match message {
-        Message::Event(event) => Opened::Event(event),
-        Message::Ping => Opened::Answered(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
-    })
+    Ok(webhook.read(verified, &head.headers, text, admission.contracts())?)
 }
 
 impl From<&Receipt> for Answer {

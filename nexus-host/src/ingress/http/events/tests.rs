@@ -10,6 +10,7 @@ use nexus_plugin_api::Event;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::admission::Client;
 use crate::config::ByteSize;
 use crate::ingress::harness::{Answer, Hub, client, event};
 use crate::queue::{Queue, Settlement};
@@ -516,6 +517,66 @@ async fn bodies_may_be_compressed() {
     let headers = [BATCH, ("content-encoding", "gzip")];
     let answer = publish(&hub, &headers, &gzip(batch.as_bytes())).await;
     assert_eq!(answer.json()[0]["status"], "accepted");
+}
+
+/// A client that may send one event, and then none for a long time.
+fn limited(id: &str) -> Client {
+    Client {
+        rate: Some(0.001),
+        burst: Some(1),
+        ..client(id, &["*"], &["*"])
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_counts_as_an_event() {
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+    bomb.write_all(&[b' '; 2 * 1024 * 1024]).unwrap();
+    let bomb = bomb.finish().unwrap();
+    let gzip = [JSON, ("content-encoding", "gzip")];
+    let bad_key = [JSON, ("idempotency-key", "")];
+    let large = vec![b' '; 1024 * 1024 + 1];
+    let refused: [(&[_], &[u8], u16); 9] = [
+        (&[JSON], b"[{}", 400),
+        (&[JSON], b"", 400),
+        (&[JSON], b"\xff", 400),
+        (&[JSON], &large, 413),
+        (&gzip, &bomb, 413),
+        (&gzip, b"{}", 400),
+        (&[("content-type", "text/plain")], b"{}", 415),
+        (&[BATCH], b"{}", 400),
+        (&bad_key, b"{}", 400),
+    ];
+    let names: Vec<String> = (0..refused.len()).map(|n| format!("limited{n}")).collect();
+    let clients = names.iter().map(|name| limited(name));
+    let hub = Hub::start(|settings| settings.clients.extend(clients)).await;
+    for (name, (headers, body, status)) in names.iter().zip(refused) {
+        let key = format!("Bearer {name}");
+        let headers = [headers, &[("authorization", &key)]].concat();
+        let answer = send(&hub, "/v1/events", &headers, body).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        let again = send(&hub, "/v1/events", &headers, body).await;
+        assert_eq!(again.problem(429), "rate_limited", "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_counts_as_an_event() {
+    let two = Client {
+        burst: Some(2),
+        ..limited("two")
+    };
+    let hub = Hub::start(|settings| settings.clients.push(two)).await;
+    let headers = [
+        JSON,
+        ("authorization", "Bearer two"),
+        ("idempotency-key", "k"),
+    ];
+    let taken = event(json!({})).to_string();
+    for (body, status) in [(&*taken, 202), ("{}", 409), ("{}", 429), ("{}", 429)] {
+        let answer = send(&hub, "/v1/events", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -382,3 +382,17 @@ async fn the_sender_of_a_type_that_is_given_up_is_told() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_its_sender_sends_and_is_no_event_counts_as_one() {
+    for (body, status) in [("{", 400), (r#"{"n": 1, "n": 2}"#, 400), ("[]", 422)] {
+        let hub = hub(&[standard(|webhook| {
+            webhook.rate = Some(0.001);
+            webhook.burst = Some(1);
+        })])
+        .await;
+        assert_eq!(deliver(&hub, "msg_1", body).await.status, status);
+        let answer = deliver(&hub, "msg_2", body).await;
+        assert_eq!(answer.problem(429), "rate_limited");
+    }
+}

@@ -273,7 +273,7 @@ impl Session {
                 },
                 Err((id, refused)) => {
                     let intake = &self.shared.ports.intake;
-                    intake.count_refused(Door::WebSocket, refused.code());
+                    let refused = intake.refuse(Door::WebSocket, &self.client, refused);
                     self.refuse(socket, id.as_deref(), refused).await?;
                 }
             }

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::config::{ByteSize, HumanDuration};
-use crate::ingress::harness::{Hub, event};
+use crate::ingress::harness::{Hub, client, event};
 use crate::queue::Queue;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -447,4 +447,23 @@ async fn the_sender_of_an_outdated_version_is_told() {
     assert_eq!(told["deprecation"]["sunset"], "2999-12-31T00:00:00Z");
     let fine = client.ask(event(json!({}))).await;
     assert!(fine.get("deprecation").is_none(), "{fine}");
+}
+
+#[tokio::test]
+async fn a_frame_that_is_none_counts_as_an_event() {
+    let slow = |id| crate::admission::Client {
+        rate: Some(0.001),
+        burst: Some(1),
+        ..client(id, &["*"], &["*"])
+    };
+    let hub = Hub::start(|settings| settings.clients.extend([slow("one"), slow("two")])).await;
+    for (key, frame, code) in [
+        ("Bearer one", "[", "malformed_json"),
+        ("Bearer two", r#"{"op": "x"}"#, "malformed_event"),
+    ] {
+        let headers = [("authorization", key)];
+        let mut slow = Client::open(&hub, "", &headers).await.unwrap();
+        assert_eq!(slow.ask(frame).await["error"]["code"], code);
+        assert_eq!(slow.ask(frame).await["error"]["code"], "rate_limited");
+    }
 }
