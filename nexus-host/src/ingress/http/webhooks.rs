@@ -12,6 +12,7 @@ use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 use nexus_plugin_api::PublishStatus;
+use percent_encoding::percent_decode;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -143,9 +144,9 @@ pub(super) fn content<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b,
             Ok(Cow::Borrowed(body))
         }
         "application/x-www-form-urlencoded" => {
-            let mut fields = form_urlencoded::parse(body).filter(|(name, _)| name == "payload");
-            match (fields.next(), fields.next()) {
-                (Some((_, payload)), None) => Ok(Cow::Owned(payload.into_owned().into_bytes())),
+            let mut payloads = fields(body).filter(|(name, _)| decoded(name) == b"payload");
+            match (payloads.next(), payloads.next()) {
+                (Some((_, payload)), None) => Ok(Cow::Owned(decoded(payload))),
                 _ => {
                     let detail = "a form must have one field `payload`, with JSON in it";
                     Err(Problem::new(Code::MalformedEvent, detail))
@@ -159,6 +160,25 @@ pub(super) fn content<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b,
             ))
         }
     }
+}
+
+/// A form's fields, each with its value, as they were sent.
+fn fields(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    form.split(|byte| *byte == b'&').map(|field| {
+        let end = field.iter().position(|byte| *byte == b'=');
+        let (name, value) = field.split_at(end.unwrap_or(field.len()));
+        (name, value.strip_prefix(b"=").unwrap_or_default())
+    })
+}
+
+/// The bytes that a part of a form stands for, whatever they are: those that are no UTF-8 are refused with
+/// the rest of what is no JSON, and none is replaced.
+fn decoded(part: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = part
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    percent_decode(&spaced).collect()
 }
 
 #[cfg(test)]

@@ -240,6 +240,11 @@ async fn github_is_understood_in_both_of_its_formats() {
             400,
         ),
         ("application/x-www-form-urlencoded", "payload=%7B", 400),
+        (
+            "application/x-www-form-urlencoded",
+            "payload=%7B%22a%22%3A%22%FF%FE%22%7D",
+            400,
+        ),
         ("text/plain", "{}", 415),
     ] {
         let answer = push(&hub, "happened", content_type, body).await;
