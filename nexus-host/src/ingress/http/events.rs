@@ -319,7 +319,12 @@ fn word(status: PublishStatus) -> &'static str {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum One<'a> {
-    Finished(&'a Journey),
+    Finished {
+        #[serde(flatten)]
+        journey: &'a Journey,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deprecation: Option<&'a Notice>,
+    },
     Taken {
         event_id: Uuid,
         status: &'static str,
@@ -380,12 +385,15 @@ fn all(outcomes: &[Outcome], watched: bool) -> Response {
     let body: Vec<One<'_>> = outcomes
         .iter()
         .map(|outcome| match outcome {
-            Ok((_, Some(journey))) => One::Finished(journey),
+            Ok((receipt, Some(journey))) => One::Finished {
+                journey,
+                deprecation: receipt.notice.as_deref(),
+            },
             Ok((receipt, None)) => One::taken(receipt),
             Err(problem) => One::rejected(problem),
         })
         .collect();
-    let finished = |one: &One<'_>| matches!(one, One::Finished(_));
+    let finished = |one: &One<'_>| matches!(one, One::Finished { .. });
     let status = if outcomes.iter().any(Result::is_err) {
         StatusCode::MULTI_STATUS
     } else if watched && body.iter().all(finished) {

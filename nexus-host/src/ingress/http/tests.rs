@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nexus_plugin_api::ContractInfo;
 use serde_json::{Value, json};
 
 use super::super::harness::{Hub, client, event, post};
@@ -197,6 +198,25 @@ async fn an_outcome_is_waited_for_but_not_for_ever() {
     assert_eq!(answer.status, 207);
     assert_eq!(answer.json()[0]["status"], "processed");
     assert_eq!(answer.json()[1]["status"], "rejected");
+}
+
+#[tokio::test]
+async fn who_waits_for_an_array_is_told_of_an_outdated_version_too() {
+    let hub = Hub::start(|_| {}).await;
+    let mut info = ContractInfo::new("test.old", "1.0.0".parse().unwrap(), json!({}));
+    info.sunset = Some("2999-12-31T00:00:00Z".parse().unwrap());
+    hub.contracts.register("test", info).unwrap();
+    let both = json!([event(json!({ "type": "test.old" })), event(json!({}))]).to_string();
+    let process = async {
+        hub.process_one().await;
+        hub.process_one().await;
+    };
+    let (answer, ()) = tokio::join!(hub.post("/v1/events?ack=processed", &both), process);
+    assert_eq!(answer.status, 200);
+    let answer = answer.json();
+    assert_eq!(answer[0]["status"], "processed");
+    assert_eq!(answer[0]["deprecation"]["sunset"], "2999-12-31T00:00:00Z");
+    assert!(answer[1].get("deprecation").is_none(), "{answer}");
 }
 
 #[tokio::test]

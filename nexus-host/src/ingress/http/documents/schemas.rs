@@ -112,7 +112,7 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
         ("Refused", refused()),
         (
             "Result",
-            json!({ "anyOf": [reference("Receipt"), reference("Refused"), reference("Journey")] }),
+            json!({ "anyOf": [reference("Receipt"), reference("Refused"), finished()] }),
         ),
         (
             "Results",
@@ -236,6 +236,14 @@ fn deprecation() -> Value {
             "successor": { "type": "string" },
         },
     })
+}
+
+/// An element of an array that was waited for.
+fn finished() -> Value {
+    json!({ "allOf": [
+        reference("Journey"),
+        { "properties": { "deprecation": deprecation() } },
+    ] })
 }
 
 fn refused() -> Value {
