@@ -9,6 +9,7 @@ mod place;
 mod pulse;
 mod socket;
 mod stream;
+mod tail;
 
 use std::future::Future;
 use std::io;

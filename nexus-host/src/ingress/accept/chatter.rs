@@ -6,6 +6,8 @@
 //! measure their line send a PING for what they receive, and give back room by WINDOW_UPDATE. A request that is
 //! taken back costs nothing, once: whoever takes back more than was asked for means no request.
 
+use std::num::NonZeroU32;
+
 use tokio::time::Instant;
 
 /// What a client sends before its first frame.
@@ -13,6 +15,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Octets of a frame's head: three of its length, then its type.
 const HEAD: usize = 9;
+
+/// Frames of which a block of headers is made, and the flag of its last one.
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
 
 /// What frames cost.
 const BUSY: u64 = 10;
@@ -33,6 +40,11 @@ const MOST_BEGUN: u64 = 200;
 pub(super) struct Chatter {
     at: At,
     allowance: u64,
+    /// The header block that has begun, if it has not ended; and whether it ends with the frame that it is in.
+    block: Option<NonZeroU32>,
+    is_last: bool,
+    /// How many there were.
+    blocks: u32,
     /// Requests that were begun, as far as that is counted, and not taken back.
     begun: u64,
     since: Instant,
@@ -55,6 +67,9 @@ impl Chatter {
         Self {
             at: At::Preface(0),
             allowance: MOST,
+            block: None,
+            is_last: false,
+            blocks: 0,
             begun: 0,
             since: Instant::now(),
         }
@@ -97,8 +112,9 @@ impl Chatter {
                     octets = behind;
                     if *seen == HEAD {
                         let head = *head;
+                        self.follow(head[3], head[4]);
                         self.at = match u32::from_be_bytes([0, head[0], head[1], head[2]]) {
-                            0 => At::Head([0; HEAD], 0),
+                            0 => self.ended(),
                             length => At::Frame(length as usize),
                         };
                         let cost = self.cost(head[3]);
@@ -110,7 +126,7 @@ impl Chatter {
                     *rest -= length;
                     octets = &octets[length..];
                     if *rest == 0 {
-                        self.at = At::Head([0; HEAD], 0);
+                        self.at = self.ended();
                     }
                 }
             }
@@ -118,11 +134,32 @@ impl Chatter {
         Ok(())
     }
 
+    /// The header block that has begun and not ended, told apart from those before.
+    pub(super) fn block(&self) -> Option<NonZeroU32> {
+        self.block
+    }
+
+    /// A frame has begun: HEADERS begins a block, and it or a CONTINUATION says that the block ends with it.
+    fn follow(&mut self, kind: u8, flags: u8) {
+        if kind == HEADERS {
+            self.blocks = self.blocks.wrapping_add(1);
+            self.block = NonZeroU32::new(self.blocks);
+        }
+        self.is_last = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0;
+    }
+
+    /// A frame has ended, and another one is to come.
+    fn ended(&mut self) -> At {
+        if self.is_last {
+            self.block = None;
+        }
+        At::Head([0; HEAD], 0)
+    }
+
     /// What a frame of that type takes from the allowance.
     fn cost(&mut self, kind: u8) -> u64 {
         match kind {
-            // HEADERS.
-            1 => {
+            HEADERS => {
                 self.begun = MOST_BEGUN.min(self.begun + 1);
                 0
             }
@@ -135,7 +172,7 @@ impl Chatter {
                 None => BUSY,
             },
             // DATA, PUSH_PROMISE, GOAWAY, CONTINUATION: what these lead to is bounded where they are understood.
-            0 | 5 | 7 | 9 => 0,
+            0 | 5 | 7 | CONTINUATION => 0,
             // WINDOW_UPDATE.
             8 => ROOM,
             // PRIORITY, SETTINGS, PING, and what nobody knows.

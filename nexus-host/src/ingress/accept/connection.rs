@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -122,7 +123,7 @@ pub(super) async fn serve(
         let service = service_fn(|request: Request<Incoming>| {
             let is_http2 = request.version() == Version::HTTP_2;
             let waits = request.headers().contains_key(EXPECT);
-            let asked = pulse.asked(is_http2);
+            let asked = pulse.asked(is_http2, request.body().size_hint().exact());
             let (parts, body) = request.into_parts();
             let (body, rest) = Asked::new(body, pulse.clone());
             let mut request = Request::from_parts(parts, Body::new(body));
@@ -251,6 +252,9 @@ struct Deadline {
     limits: Limits,
     seen: Option<u32>,
     at: Option<Instant>,
+    /// The header block that has begun, and when it must have ended. What else goes on, such as answers to
+    /// other requests, gives it no more time.
+    block: Option<(NonZeroU32, Instant)>,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -261,6 +265,7 @@ impl Deadline {
             limits,
             seen: None,
             at: None,
+            block: None,
             sleep: Box::pin(sleep_until(at)),
         }
     }
@@ -280,7 +285,13 @@ impl Deadline {
             };
             self.at = limit.map(|limit| Instant::now() + limit);
         }
-        let Some(at) = self.at else {
+        let block = pulse.block();
+        if block != self.block.map(|(block, _)| block) {
+            let until = Instant::now() + self.limits.header;
+            self.block = block.map(|block| (block, until));
+        }
+        let block = self.block.map(|(_, until)| until);
+        let Some(at) = self.at.into_iter().chain(block).min() else {
             return Poll::Pending;
         };
         if at < self.sleep.deadline() {

@@ -1,6 +1,7 @@
 //! What a connection is doing: receives the changes from the stream, the request's body and the
 //! answer's, and tells the one who watches the deadlines. It knows no clock.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -9,6 +10,7 @@ use futures_util::task::AtomicWaker;
 
 use super::place::Place;
 use super::socket::Socket;
+use super::tail::Tails;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub(super) struct Pulse {
     unread: AtomicBool,
     /// Whether the request of HTTP/1 that is being answered had trailers.
     trailers: AtomicBool,
+    /// How what has come ends, and the body of the request of HTTP/1 that is being answered.
+    tails: Tails,
+    /// Which of the header blocks of HTTP/2 has begun and not ended; 0 for none.
+    block: AtomicU32,
     /// Answers of HTTP/2 of which a part was offered and not taken: their streams have no room.
     offered: AtomicU32,
     /// Whoever watches the deadlines. Answers of HTTP/2 are sent by tasks of their own, and one that has no
@@ -76,7 +82,9 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.offered(false);
         if self.pulse.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.pulse.now(Doing::Resting);
+            let rests = !self.pulse.has_begun_another();
+            self.pulse
+                .now(if rests { Doing::Resting } else { Doing::Asking });
         }
     }
 }
@@ -96,8 +104,9 @@ impl Pulse {
         }
     }
 
-    /// A request has come whole, as far as its headers go.
-    pub(super) fn asked(self: &Arc<Self>, is_http2: bool) -> Request {
+    /// A request has come whole, as far as its headers go. `length` is that of its body, if it is known.
+    pub(super) fn asked(self: &Arc<Self>, is_http2: bool, length: Option<u64>) -> Request {
+        self.tails.asked(length);
         self.is_http2.store(is_http2, Ordering::Relaxed);
         self.unread.store(false, Ordering::Relaxed);
         self.trailers.store(false, Ordering::Relaxed);
@@ -109,8 +118,30 @@ impl Pulse {
         }
     }
 
+    /// A part of a request's body was read.
+    pub(super) fn read(&self, part: &[u8]) {
+        self.tails.read(part);
+    }
+
+    /// Whether the next request of HTTP/1 has begun, with the one that was answered.
+    fn has_begun_another(&self) -> bool {
+        !self.is_http2.load(Ordering::Relaxed) && self.tails.differ()
+    }
+
+    /// The header block that has begun and not ended, if there is one.
+    pub(super) fn block(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.block.load(Ordering::Relaxed))
+    }
+
+    /// A header block has begun, or there is none any more.
+    pub(super) fn in_block(&self, block: Option<NonZeroU32>) {
+        let block = block.map_or(0, NonZeroU32::get);
+        self.block.store(block, Ordering::Relaxed);
+    }
+
     /// Bytes have come in.
-    pub(super) fn heard(&self) {
+    pub(super) fn heard(&self, bytes: &[u8]) {
+        self.tails.heard(bytes);
         if self.doing() == Doing::Resting && !self.is_http2.load(Ordering::Relaxed) {
             self.now(Doing::Asking);
         }

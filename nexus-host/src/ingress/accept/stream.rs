@@ -66,10 +66,11 @@ impl AsyncRead for Stream {
         let poll = self.inner()?.poll_read(cx, buf);
         let heard = &buf.filled()[before..];
         if !heard.is_empty() {
-            self.pulse.heard();
+            self.pulse.heard(heard);
             if let Err(told) = self.chatter.heard(heard) {
                 return Poll::Ready(Err(io::Error::other(told)));
             }
+            self.pulse.in_block(self.chatter.block());
         }
         poll
     }
@@ -182,7 +183,10 @@ impl Body for Asked {
         };
         let poll = Pin::new(inner).poll_frame(cx);
         match &poll {
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => self.pulse.trailed(),
+            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                Some(part) => self.pulse.read(part),
+                None => self.pulse.trailed(),
+            },
             // One in chunks does not know its end before.
             Poll::Ready(None) => self.inner = None,
             _ => {}

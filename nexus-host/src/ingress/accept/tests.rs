@@ -359,6 +359,33 @@ async fn an_address_in_use_is_named_with_its_key() {
     assert!(refused.contains("server.http"), "{refused}");
 }
 
+#[tokio::test]
+async fn what_has_come_of_a_second_request_with_the_first_waits_no_longer_than_a_header() {
+    let hub = Hub::start(impatient).await;
+    let body = event(json!({})).to_string();
+    let posted = post("any", "/v1/events", &body);
+    let chunked = posted
+        .replace(
+            &format!("content-length: {}", body.len()),
+            "transfer-encoding: chunked",
+        )
+        .replace(&body, &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
+    for first in [HEALTH, &posted, &chunked] {
+        for (behind, limit) in [("", 1_200), ("GET /hea", 150)] {
+            let mut connection = hub.connect().await;
+            connection.write(&format!("{first}{behind}")).await;
+            assert!(connection.answer().await.status < 300);
+            let started = Instant::now();
+            assert_eq!(connection.closed().await, "");
+            let past = started.elapsed().as_millis();
+            assert!(
+                (limit - 50..limit + 800).contains(&past),
+                "{past} {first}{behind}"
+            );
+        }
+    }
+}
+
 /// The beginning of HTTP/2: its preface, and settings with nothing in them.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
@@ -529,6 +556,39 @@ async fn pings_keep_no_connection_alive() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn headers_of_http2_that_never_end_are_waited_for_no_longer_than_a_header() {
+    let hub = Hub::start(impatient).await;
+    let headers = [0x82, 0x84, 0x86, 0x41, 0x01, b'x'];
+    let unended = frame(1, 0x1, 3, &headers);
+    // One whole frame without an end, half a frame, and CONTINUATIONs that come and come.
+    for (begun, drips) in [
+        (&unended[..], false),
+        (&unended[..12], false),
+        (&unended, true),
+    ] {
+        let mut connection = hub.connect().await;
+        connection.0.write_all(HTTP2).await.unwrap();
+        let whole = frame(1, 0x5, 1, &headers);
+        connection.0.write_all(&whole).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        connection.0.write_all(begun).await.unwrap();
+        let started = Instant::now();
+        let (mut read, mut write) = connection.0.split();
+        let drip = async {
+            while drips && write.write_all(&frame(9, 0, 3, &[0x90])).await.is_ok() {
+                sleep(Duration::from_millis(60)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut scrap = Vec::new();
+        let closed = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut scrap);
+        tokio::select! { () = drip => {}, _ = closed => {} }
+        assert!(about(started, 150), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_millis(800));
+    }
 }
 
 #[tokio::test]
