@@ -16,6 +16,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use hyper::HeaderMap;
 use nexus_plugin_api::Event;
+use serde_json::Value;
 
 pub use config::Webhook;
 pub use pick::{Pick, Pointer};
@@ -47,6 +48,8 @@ pub(super) enum Message {
     Event(Box<Event>),
     /// A sign of life that no contract knows: to be answered, and nothing else.
     Ping,
+    /// A question whether the address is right: to be answered with this.
+    Challenge(Value),
 }
 
 impl Webhooks {
@@ -121,6 +124,9 @@ impl Receiver {
         json: &str,
         contracts: &Contracts,
     ) -> Result<Message, Rejection> {
+        if let Some(answer) = self.mapping.challenge(json) {
+            return Ok(Message::Challenge(answer));
+        }
         let event_type = self.mapping.event_type(headers, json)?;
         let is_ping = || {
             let event = headers.get(mapping::GITHUB_EVENT);

@@ -60,6 +60,7 @@ pub(super) async fn receive(
     let message = message.map_err(|problem| shared.refuse(Door::Webhook, scope, problem))?;
     let event = match message {
         Message::Event(event) => *event,
+        Message::Challenge(answer) => return Ok(json(StatusCode::OK, &answer)),
         Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
     };
     let receipt = shared

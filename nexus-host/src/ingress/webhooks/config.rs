@@ -93,6 +93,11 @@ pub struct Webhook {
     /// Where the partition key is found. Default none: the lane is the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_from: Option<Pick>,
+    /// Where in the body a text is found that the sender wants to have back, as a JSON pointer such as
+    /// "/challenge", for senders that ask so whether the address is right. A signed request with a text there
+    /// makes no event and is answered with it. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge_from: Option<Pointer>,
     /// How many events it may bring per second, more than 0. Default no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
@@ -247,6 +252,18 @@ impl Webhook {
         }
         self.check_scheme(section);
         self.check_type(section);
+        if self
+            .challenge_from
+            .as_ref()
+            .is_some_and(|place| place.last().is_none())
+        {
+            let message = "names no member that could be answered";
+            section.refuse(
+                "challenge_from",
+                message,
+                "write one such as \"/challenge\"",
+            );
+        }
         if self.burst.is_some() && self.rate.is_none() {
             section.refuse_together(
                 &["burst", "rate"],

@@ -44,6 +44,7 @@ static WEBHOOKS: LazyLock<Webhooks> = LazyLock::new(|| {
             prefix: Some("v1=".to_owned()),
             timestamp_header: Some("X-Time".to_owned()),
             id_from: place("/id"),
+            challenge_from: "/challenge".parse().ok(),
             ..webhook("hmac", Scheme::Hmac, SECRET)
         },
         webhook("bearer", Scheme::Bearer, SECRET),
@@ -136,6 +137,7 @@ fn read(receiver: &Receiver, verified: &Verified, headers: &HeaderMap, body: &[u
         .and_then(|json| receiver.read(verified, headers, json, admission.contracts()));
     let event = match read {
         Ok(Message::Event(event)) => *event,
+        Ok(Message::Challenge(_)) => return assert_eq!(receiver.name, "hmac"),
         Ok(Message::Ping) => return assert_eq!(receiver.scheme, Scheme::Github),
         Err(refused) => return expect_told(&refused),
     };

@@ -6,6 +6,7 @@ use chrono::Utc;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 use nexus_plugin_api::{Event, Priority, RawJson};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::config::{Scheme, Webhook};
@@ -29,6 +30,7 @@ pub(super) struct Mapping {
     priority: Priority,
     correlation: Option<Pick>,
     partition: Option<Pick>,
+    challenge: Option<Pointer>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Mapping {
             priority: webhook.priority,
             correlation: webhook.correlation_from.clone(),
             partition: webhook.partition_from.clone(),
+            challenge: webhook.challenge_from.clone(),
         }
     }
 
@@ -72,6 +75,15 @@ impl Mapping {
             TypeRule::Found(_, prefix) if prefix.is_empty() => Selector::Any,
             TypeRule::Found(_, prefix) => Selector::Below(format!("{prefix}.")),
         }
+    }
+
+    /// What a request is to be answered with that only asks for an answer: the text it brings, under the
+    /// same name.
+    pub(super) fn challenge(&self, json: &str) -> Option<Value> {
+        let place = self.challenge.as_ref()?;
+        let text: String = serde_json::from_str(place.find(json)?).ok()?;
+        let answer = [(place.last()?.to_owned(), Value::String(text))];
+        Some(Value::Object(answer.into_iter().collect()))
     }
 
     /// The type of a request's event.

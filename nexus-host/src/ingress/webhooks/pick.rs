@@ -31,6 +31,11 @@ const MOST_STEPS: usize = 128;
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
+    /// The name of the member it leads to; none for the whole text.
+    pub(super) fn last(&self) -> Option<&str> {
+        self.0.last().map(String::as_str)
+    }
+
     /// The JSON text of the value it points to. `json` is a valid text in which no key occurs twice.
     pub fn find<'t>(&self, json: &'t str) -> Option<&'t str> {
         let mut value = json.trim();

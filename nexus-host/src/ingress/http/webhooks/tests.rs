@@ -401,3 +401,45 @@ async fn what_its_sender_sends_and_is_no_event_counts_as_one() {
         assert_eq!(answer.problem(429), "rate_limited");
     }
 }
+
+#[tokio::test]
+async fn a_challenge_is_answered_once_its_sender_is_proven_and_makes_no_event() {
+    let slack = Webhook {
+        header: Some("X-Slack-Signature".to_owned()),
+        prefix: Some("v0=".to_owned()),
+        timestamp_header: Some("X-Slack-Request-Timestamp".to_owned()),
+        signed: Some("v0:{timestamp}:{body}".to_owned()),
+        r#type: Some("test.happened".to_owned()),
+        challenge_from: Some("/challenge".parse().unwrap()),
+        ..webhook("slack", Scheme::Hmac, "shared")
+    };
+    let hub = hub(&[slack]).await;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"shared");
+    let sent = async |key: &hmac::Key, body: &str| {
+        let time = Utc::now().timestamp().to_string();
+        let tag = hmac::sign(key, format!("v0:{time}:{body}").as_bytes());
+        let headers = [
+            ("x-slack-signature", &*format!("v0={}", hex::encode(tag))),
+            ("x-slack-request-timestamp", &time),
+            ("content-type", "application/json"),
+        ];
+        send(&hub, "slack", &headers, body).await
+    };
+    let asks = r#"{"type": "url_verification", "challenge": "3eZ\u0062\"", "token": "t"}"#;
+    let answer = sent(&key, asks).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.json(), json!({ "challenge": "3eZb\"" }));
+    assert_eq!(hub.queue.stats().depth, 0);
+    let other = hmac::Key::new(hmac::HMAC_SHA256, b"guessed");
+    let guessed = sent(&other, asks).await;
+    assert_eq!(guessed.problem(401), "unauthenticated");
+    assert!(!guessed.body.contains("3eZ"));
+    for event in [
+        r#"{"type": "event_callback", "n": 1}"#,
+        r#"{"challenge": null}"#,
+    ] {
+        assert_eq!(sent(&key, event).await.status, 202);
+    }
+    assert_eq!(hub.queue.stats().depth, 2);
+}

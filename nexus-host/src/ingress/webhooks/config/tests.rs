@@ -168,6 +168,10 @@ fn what_does_not_go_together_is_refused() {
             "is not a JSON pointer",
         ),
         (
+            format!("scheme = \"bearer\"\n{SHARED}\ntype = \"a.b\"\nchallenge_from = \"\""),
+            "names no member",
+        ),
+        (
             format!("scheme = \"bearer\"\n{SHARED}\ntype = \"a.b\"\nburst = 3"),
             "burst needs rate",
         ),
