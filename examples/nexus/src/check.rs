@@ -80,7 +80,8 @@ impl Findings {
     fn of_config(&mut self, config: &Config) {
         let files = self.of_folder(config);
         self.of_sections(config, &files);
-        self.of_contract_files(config);
+        let contracts = self.of_contract_files(config);
+        self.of_webhooks(config, &files, &contracts);
         self.of_certificates(config);
         if config.clients.is_empty() {
             let who = match config.webhooks.is_empty() {
@@ -91,8 +92,6 @@ impl Findings {
                 "no [[clients]]: {who}; `nexus key new` makes a key"
             ));
         }
-        let warnings = config.webhooks.iter().flat_map(|one| one.warnings());
-        self.notes.extend(warnings);
         let now = Utc::now();
         let warnings = config.clients.iter().flat_map(|one| one.warnings(now));
         self.warnings.extend(warnings);
@@ -141,11 +140,11 @@ impl Findings {
 
     /// Reads the contract files. What plugins own is not known here: a file that gives one of their
     /// versions another content is refused at the start only.
-    fn of_contract_files(&mut self, config: &Config) {
-        let Some(folder) = &config.plugins.contracts_dir else {
-            return;
-        };
+    fn of_contract_files(&mut self, config: &Config) -> Contracts {
         let contracts = Contracts::default();
+        let Some(folder) = &config.plugins.contracts_dir else {
+            return contracts;
+        };
         match register_files(folder, &contracts) {
             Ok(reports) => {
                 let slips = reports.iter().flat_map(|report| {
@@ -169,6 +168,26 @@ impl Findings {
                 let place = config.document().place(&["plugins", "contracts_dir"]);
                 self.problems
                     .push(Problem::new(place, "plugins.contracts_dir", message));
+            }
+        }
+        contracts
+    }
+
+    /// What to think of in webhooks: of those whose type is fixed, whether a plugin or a file has a contract
+    /// for it.
+    fn of_webhooks(&mut self, config: &Config, files: &[Surveyed], contracts: &Contracts) {
+        for webhook in &config.webhooks {
+            self.notes.extend(webhook.warnings());
+            let Some(event_type) = webhook.r#type.as_deref() else {
+                continue;
+            };
+            let mut owned = files.iter().flat_map(|file| file.owned.types());
+            if contracts.newest(event_type).is_none() && !owned.any(|owned| owned == event_type) {
+                self.warnings.push(format!(
+                    "webhook `{}` makes events of the type `{event_type}`, for which there is no contract: \
+                     each is refused until a plugin brings one, or a file in plugins.contracts_dir",
+                    webhook.name
+                ));
             }
         }
     }

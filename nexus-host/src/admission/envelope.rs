@@ -146,6 +146,7 @@ impl<'t> Fields<'t> {
             }
             payload => payload,
         };
+        let is_cloudevent = self.unknown.iter().any(|name| name == "specversion");
         for name in self.unknown {
             let pointer = format!("/{}", escaped(&name));
             found.add(
@@ -174,9 +175,18 @@ impl<'t> Fields<'t> {
                 };
                 Ok(Opened { event, payload })
             }
+            _ if is_cloudevent => Err(a_cloudevent(found.0)),
             _ => Err(not_an_event(found.0)),
         }
     }
+}
+
+/// The rejection of what would be an event if it had been sent as what it is.
+fn a_cloudevent(errors: Vec<Violation>) -> Rejection {
+    let message = "this looks like a CloudEvent, and was not sent as one: over HTTP its Content-Type is \
+                   application/cloudevents+json, or application/cloudevents-batch+json for an array; a \
+                   WebSocket takes them with the subprotocol cloudevents.json";
+    Rejection::new(Code::ContractViolation, message).with_errors(errors)
 }
 
 /// The rejection of an event whose envelope is not in order.

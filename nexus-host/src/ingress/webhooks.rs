@@ -22,7 +22,7 @@ pub use config::Webhook;
 pub use pick::{Pick, Pointer};
 pub(crate) use pick::{check_pick, check_pointer};
 
-use crate::admission::{ClientScope, Contracts, Rejection};
+use crate::admission::{ClientScope, Contracts, Lines, Rejection, quoted};
 use config::Scheme;
 use mapping::Mapping;
 use verify::{Proof, Refused, Verifier};
@@ -38,6 +38,8 @@ pub(super) struct Receiver {
     verifier: Verifier,
     mapping: Mapping,
     scope: ClientScope,
+    /// What was told of events for which there is no contract.
+    without_contract: Lines,
 }
 
 /// A request whose sender is known.
@@ -84,6 +86,7 @@ impl Receiver {
             verifier,
             mapping,
             scope,
+            without_contract: Lines::new(),
         }
     }
 
@@ -95,6 +98,20 @@ impl Receiver {
     /// Whether the body has a part in the proof of who sent it.
     pub(super) fn needs_body(&self) -> bool {
         self.verifier.needs_body()
+    }
+
+    /// Tells the log that there is no contract for an event's type: senders seldom look at what they are
+    /// answered.
+    pub(super) fn tell_without_contract(&self, event_type: &str) {
+        if let Some(left_out) = self.without_contract.next() {
+            tracing::warn!(
+                webhook = self.name,
+                r#type = %quoted(event_type),
+                left_out,
+                "refused an event for whose type there is no contract: add a plugin that brings one, or a \
+                 file to plugins.contracts_dir"
+            );
+        }
     }
 
     /// Its name.

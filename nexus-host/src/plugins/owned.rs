@@ -24,6 +24,11 @@ struct OwnedContract {
 }
 
 impl Owned {
+    /// The types that the contracts are of.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.contracts.iter().map(|contract| &*contract.r#type)
+    }
+
     /// What is good to know of them: versions that are deprecated or past their sunset, and major versions
     /// that nothing leads on from.
     pub fn remarks(&self, now: DateTime<Utc>) -> Vec<String> {

@@ -107,3 +107,24 @@ fn a_name_that_a_plugin_has_is_refused_at_start() {
     assert!(!status.success());
     assert!(log.contains("the webhook `probe`"), "{log}");
 }
+
+#[tokio::test]
+async fn a_type_without_a_contract_is_told_in_the_log_and_not_without_end() {
+    let section = "[[webhooks]]\nname = \"door\"\nscheme = \"none\"\ntype = \"door.rung\"";
+    let hub = HubBuilder::new().config(section).start();
+    for _ in 0..40 {
+        let request = reqwest::Client::new()
+            .post(format!("{}/v1/hooks/door", hub.url()))
+            .header("content-type", "application/json")
+            .body("{}");
+        let (status, answer) = hub.send(request).await;
+        assert_eq!((status, &answer["code"]), (422, &json!("unknown_type")));
+    }
+    let log = hub.log();
+    let told = log
+        .lines()
+        .filter(|line| line.contains("there is no contract"));
+    let told: Vec<_> = told.collect();
+    assert!((20..25).contains(&told.len()), "{log}");
+    assert!(told[0].contains("door.rung") && told[0].contains("plugins.contracts_dir"));
+}

@@ -145,6 +145,28 @@ fn a_webhook_that_anybody_may_call_is_pointed_out() {
 }
 
 #[test]
+fn a_webhook_whose_type_has_no_contract_is_pointed_out() {
+    let hub = |event_type: &str| {
+        Place::new()
+            .probe()
+            .file(
+                "contracts/door.json",
+                r#"{"type": "door.rung", "version": "1.0.0", "schema": {"type": "object"}}"#,
+            )
+            .hub(&format!(
+                "[plugins]\ncontracts_dir = \"contracts\"\n\
+                 [[webhooks]]\nname = \"door\"\nscheme = \"none\"\ntype = \"{event_type}\""
+            ))
+    };
+    let warning = "warning: webhook `door` makes events of the type `door.opened`, for which";
+    hub("door.opened").run(&["check"]).exits(0).says(warning);
+    for known in ["door.rung", "probe.ping"] {
+        let told = hub(known).run(&["check"]).exits(0).stdout;
+        assert!(!told.contains("makes events"), "{told}");
+    }
+}
+
+#[test]
 fn clients_that_can_do_nothing_are_pointed_out() {
     let client = |more: &str| Place::new().hub(&format!("[[clients]]\nid = \"odd\"\n{more}"));
     let key = |ends: &str| format!("keys = [{{ sha256 = \"{0:a>64}\", {ends} }}]", "");

@@ -63,11 +63,15 @@ pub(super) async fn receive(
         Message::Challenge(answer) => return Ok(json(StatusCode::OK, &answer)),
         Message::Ping => return Ok(json_text(StatusCode::OK, r#"{"status":"pong"}"#)),
     };
+    let event_type = event.event_type.clone();
     let receipt = shared
         .ports
         .intake
         .submit_event(Door::Webhook, scope, Ok(event), false);
     let receipt = receipt.await.inspect_err(|refused| {
+        if refused.code() == Code::UnknownType {
+            webhook.tell_without_contract(&event_type);
+        }
         tracing::debug!(client = %scope.id(), code = %refused.code(), "refused");
     })?;
     let mut response = json(StatusCode::ACCEPTED, &Answer::from(&receipt));

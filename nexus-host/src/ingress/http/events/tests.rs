@@ -561,6 +561,26 @@ async fn a_body_that_is_refused_counts_as_an_event() {
 }
 
 #[tokio::test]
+async fn a_cloudevent_that_was_not_sent_as_one_is_told_how_to_be() {
+    let hub = Hub::start(|_| {}).await;
+    let sent = cloudevent(json!({})).to_string();
+    let answer = publish(&hub, &[JSON], sent.as_bytes()).await;
+    assert_eq!(answer.problem(422), "contract_violation");
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("application/cloudevents+json"), "{detail}");
+    let array = json!([cloudevent(json!({})), event(json!({ "colour": 1 }))]).to_string();
+    let answer = publish(&hub, &[JSON], array.as_bytes()).await.json();
+    let detail = |place: usize| {
+        answer[place]["error"]["detail"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(detail(0).contains("application/cloudevents-batch+json"));
+    assert!(!detail(1).contains("CloudEvent"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_conflict_counts_as_an_event() {
     let two = Client {
         burst: Some(2),
