@@ -247,14 +247,29 @@ async fn linger(mut stream: Socket) {
     let _ = timeout(LINGER, drain).await;
 }
 
+/// What has begun, and when it must have ended. What else goes on on the connection, such as answers to other
+/// requests, gives it no more time.
+struct Span<T>(Option<(T, Instant)>);
+
+impl<T: Copy + PartialEq> Span<T> {
+    /// When what is `now` under way must have ended.
+    fn until(&mut self, now: Option<T>, limit: Duration) -> Option<Instant> {
+        if now != self.0.map(|(what, _)| what) {
+            self.0 = now.map(|what| (what, Instant::now() + limit));
+        }
+        self.0.map(|(_, until)| until)
+    }
+}
+
 /// The deadline of whatever a connection is doing.
 struct Deadline {
     limits: Limits,
     seen: Option<u32>,
     at: Option<Instant>,
-    /// The header block that has begun, and when it must have ended. What else goes on, such as answers to
-    /// other requests, gives it no more time.
-    block: Option<(NonZeroU32, Instant)>,
+    /// The header block that has begun.
+    block: Span<NonZeroU32>,
+    /// The part of an answer that has waited longest to be taken.
+    offer: Span<u64>,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -265,7 +280,8 @@ impl Deadline {
             limits,
             seen: None,
             at: None,
-            block: None,
+            block: Span(None),
+            offer: Span(None),
             sleep: Box::pin(sleep_until(at)),
         }
     }
@@ -285,13 +301,10 @@ impl Deadline {
             };
             self.at = limit.map(|limit| Instant::now() + limit);
         }
-        let block = pulse.block();
-        if block != self.block.map(|(block, _)| block) {
-            let until = Instant::now() + self.limits.header;
-            self.block = block.map(|block| (block, until));
-        }
-        let block = self.block.map(|(_, until)| until);
-        let Some(at) = self.at.into_iter().chain(block).min() else {
+        let (header, write) = (self.limits.header, self.limits.write);
+        let block = self.block.until(pulse.block(), header);
+        let offer = self.offer.until(pulse.oldest_offer(), write);
+        let Some(at) = [self.at, block, offer].into_iter().flatten().min() else {
             return Poll::Pending;
         };
         if at < self.sleep.deadline() {

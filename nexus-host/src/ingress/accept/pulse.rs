@@ -1,6 +1,7 @@
 //! What a connection is doing: receives the changes from the stream, the request's body and the
 //! answer's, and tells the one who watches the deadlines. It knows no clock.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +46,7 @@ pub(super) struct Pulse {
     /// Which of the header blocks of HTTP/2 has begun and not ended; 0 for none.
     block: AtomicU32,
     /// Answers of HTTP/2 of which a part was offered and not taken: their streams have no room.
-    offered: AtomicU32,
+    offers: Mutex<Offers>,
     /// Whoever watches the deadlines. Answers of HTTP/2 are sent by tasks of their own, and one that has no
     /// room wakes nobody else.
     watcher: AtomicWaker,
@@ -53,10 +54,18 @@ pub(super) struct Pulse {
     left: Mutex<Option<(Socket, Place)>>,
 }
 
+/// Parts of answers that wait to be taken, each by a number that is higher than those before it.
+#[derive(Default)]
+struct Offers {
+    waiting: BTreeSet<u64>,
+    last: u64,
+}
+
 /// A request that is being answered, until this is dropped.
 pub(super) struct Request {
     pulse: Arc<Pulse>,
-    is_offered: bool,
+    /// The number of the part that waits.
+    offer: Option<u64>,
 }
 
 impl Request {
@@ -66,14 +75,18 @@ impl Request {
         if !pulse.is_http2.load(Ordering::Relaxed) {
             return;
         }
-        match (self.is_offered, offered) {
-            (false, true) => drop(pulse.offered.fetch_add(1, Ordering::Relaxed)),
-            (true, false) => drop(pulse.offered.fetch_sub(1, Ordering::Relaxed)),
-            _ => {}
+        let mut offers = pulse.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = self.offer.take() {
+            offers.waiting.remove(&taken);
         }
-        self.is_offered = offered;
-        // Each part that is taken is a beginning.
-        pulse.changed();
+        // Each part that is taken is a beginning: the next is younger than all that wait.
+        if offered {
+            offers.last += 1;
+            let number = offers.last;
+            offers.waiting.insert(number);
+            self.offer = Some(number);
+        }
+        drop(offers);
         pulse.watcher.wake();
     }
 }
@@ -114,7 +127,7 @@ impl Pulse {
         self.now(Doing::Answering);
         Request {
             pulse: self.clone(),
-            is_offered: false,
+            offer: None,
         }
     }
 
@@ -148,7 +161,13 @@ impl Pulse {
     }
 
     pub(super) fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed) || self.offered.load(Ordering::Relaxed) > 0
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// The part of an answer of HTTP/2 that has waited longest.
+    pub(super) fn oldest_offer(&self) -> Option<u64> {
+        let offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        offers.waiting.first().copied()
     }
 
     /// The client takes no more for the moment, or again.

@@ -614,3 +614,36 @@ async fn an_answer_that_is_given_no_room_is_waited_for_no_longer_than_a_body() {
     let _ = tokio::io::AsyncReadExt::read_to_end(&mut connection.0, &mut scrap).await;
     assert!(about(started, 250), "{:?}", started.elapsed());
 }
+
+/// Others that are taken give one that is not no more time.
+#[tokio::test]
+async fn an_answer_without_room_is_waited_for_no_longer_because_others_are_taken() {
+    let hub = Hub::start(impatient).await;
+    let mut connection = hub.connect().await;
+    connection.0.write_all(&HTTP2[..24]).await.unwrap();
+    let settings = [0, 4, 0, 0, 0, 0];
+    let headers = [0x82, 0x84, 0x86, 0x41, 0x01, b'x'];
+    let begin = [frame(4, 0, 0, &settings), frame(1, 0x5, 1, &headers)].concat();
+    connection.0.write_all(&begin).await.unwrap();
+    let started = Instant::now();
+    let (mut read, mut write) = connection.0.split();
+    let others = async {
+        for stream in (3_u32..).step_by(2) {
+            let room = frame(8, 0, stream, &1_000_u32.to_be_bytes());
+            let other = [frame(1, 0x5, stream, &headers), room].concat();
+            if write.write_all(&other).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(60)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut scrap = Vec::new();
+    let closed = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut scrap);
+    tokio::select! {
+        () = others => {}
+        _ = closed => {}
+        () = sleep(Duration::from_secs(5)) => panic!("it is still open"),
+    }
+    assert!(about(started, 250), "{:?}", started.elapsed());
+}
