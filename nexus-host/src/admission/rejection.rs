@@ -50,11 +50,13 @@ pub enum Code {
     ShuttingDown,
     /// The storage behind the queue does not work, for the moment. 503.
     StorageUnavailable,
+    /// The keys by which a token would be judged cannot be had, for the moment. 503.
+    IssuerUnavailable,
 }
 
 impl Code {
     /// Every code, in the order in which they are declared.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::MalformedJson,
         Self::MalformedEvent,
         Self::Unauthenticated,
@@ -69,6 +71,7 @@ impl Code {
         Self::QueueFull,
         Self::ShuttingDown,
         Self::StorageUnavailable,
+        Self::IssuerUnavailable,
     ];
 
     /// The code as answers carry it.
@@ -88,6 +91,7 @@ impl Code {
             Self::QueueFull => "queue_full",
             Self::ShuttingDown => "shutting_down",
             Self::StorageUnavailable => "storage_unavailable",
+            Self::IssuerUnavailable => "issuer_unavailable",
         }
     }
 
@@ -103,7 +107,10 @@ impl Code {
             Self::UnsupportedMediaType => 415,
             Self::ContractViolation | Self::UnknownType => 422,
             Self::RateLimited => 429,
-            Self::QueueFull | Self::ShuttingDown | Self::StorageUnavailable => 503,
+            Self::QueueFull
+            | Self::ShuttingDown
+            | Self::StorageUnavailable
+            | Self::IssuerUnavailable => 503,
         }
     }
 
@@ -124,6 +131,7 @@ impl Code {
             Self::QueueFull => "Queue full",
             Self::ShuttingDown => "Shutting down",
             Self::StorageUnavailable => "Storage unavailable",
+            Self::IssuerUnavailable => "Issuer unavailable",
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) enum Reason {
     TooManySignatures,
     UnknownCertificate,
     ExpiredCertificate,
+    IssuerUnavailable,
     RefusedCertificate,
     TwoIdentities,
     WrongTransport,
@@ -52,7 +53,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Every one, in the order in which they are declared.
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::NoCredentials,
         Self::Unreadable,
         Self::UnknownKey,
@@ -70,6 +71,7 @@ impl Reason {
         Self::TooManySignatures,
         Self::UnknownCertificate,
         Self::ExpiredCertificate,
+        Self::IssuerUnavailable,
         Self::RefusedCertificate,
         Self::TwoIdentities,
         Self::WrongTransport,
@@ -95,6 +97,7 @@ impl Reason {
             Self::TooManySignatures => "too_many_signatures",
             Self::UnknownCertificate => "unknown_certificate",
             Self::ExpiredCertificate => "expired_certificate",
+            Self::IssuerUnavailable => "issuer_unavailable",
             Self::RefusedCertificate => "refused_certificate",
             Self::TwoIdentities => "two_identities",
             Self::WrongTransport => "wrong_transport",
@@ -325,6 +328,23 @@ mod tests {
         assert_eq!(fail_at("billing", "192.0.2.1"), Code::Unauthenticated);
         let client = fail(&failures, "192.0.2.1", 0);
         assert_eq!(client.code(), Code::Unauthenticated);
+    }
+
+    /// Whoever cannot be judged for the moment has guessed nothing.
+    #[test]
+    fn tokens_whose_issuer_cannot_be_asked_hold_no_address_back() {
+        let failures = Failures::new();
+        let peer = Some("192.0.2.1".parse().unwrap());
+        let unavailable = || {
+            let rejection = Rejection::new(Code::IssuerUnavailable, "later");
+            Failure::with(Reason::IssuerUnavailable, rejection)
+        };
+        for _ in 0..3 * PER_MINUTE {
+            let refused = failures.record_at(peer, unavailable(), 0);
+            assert_eq!(refused.code(), Code::IssuerUnavailable);
+        }
+        let refused = failures.record_at(peer, Failure::new(Reason::UnknownKey, "no"), 0);
+        assert_eq!(refused.code(), Code::Unauthenticated);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use ring::hmac;
 
 use super::super::config::{self, Algorithm, Client};
+use super::super::rejection::{Code, Rejection};
 use super::ClientScope;
 use super::failure::{Failure, Reason};
-use super::key_source::KeySource;
+use super::key_source::{self, KeySource};
 use super::scope::Narrowed;
 use super::token::{Claims, Token};
 
@@ -104,6 +105,7 @@ impl Issuer {
             Verifier::Public(source) if algorithm != Algorithm::HS256 => {
                 let kid = token.header.kid.as_deref();
                 let keys = source.keys(kid, algorithm).await;
+                let keys = keys.ok_or_else(unavailable)?;
                 let key = keys.find(kid, algorithm).ok_or_else(|| {
                     bad("the key that the token is signed with (kid) is not one of its issuer's")
                 })?;
@@ -146,6 +148,16 @@ impl Issuer {
                 Failure::new(Reason::UnknownSubject, message)
             })
     }
+}
+
+/// Nobody can say whether a token is good: no fault of whoever shows it.
+fn unavailable() -> Failure {
+    let message = "the keys of the token's issuer cannot be had at the moment; try again later";
+    let rejection = Rejection::new(Code::IssuerUnavailable, message);
+    Failure::with(
+        Reason::IssuerUnavailable,
+        rejection.with_retry_after(key_source::SOON),
+    )
 }
 
 fn bad(message: &'static str) -> Failure {

@@ -21,6 +21,9 @@ use crate::ordinary;
 /// keys.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// After a failure it is tried again so soon when there is nothing at hand: every token is refused meanwhile.
+pub(super) const SOON: Duration = Duration::from_secs(5);
+
 /// How long keys are good after they should have been read anew, when that fails. For so long an issuer can
 /// be out of reach, or a key that it has taken back be used by whoever keeps it out of reach.
 const KEPT: Duration = Duration::from_hours(1);
@@ -77,12 +80,13 @@ impl KeySource {
     }
 
     /// The keys, in which there is one of that id if there can be. Whoever comes when they are old waits for
-    /// newer ones: a key that was taken back is not used once more.
+    /// newer ones: a key that was taken back is not used once more. `None` when they cannot be had for the
+    /// moment, and none are at hand that are good still.
     pub(super) async fn keys(
         self: &Arc<Self>,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> Arc<KeySet> {
+    ) -> Option<Arc<KeySet>> {
         let at_hand = self.at_hand.read().clone();
         let is_there = at_hand.keys.find(kid, algorithm).is_some();
         if at_hand.age() < self.renewal(&at_hand, is_there) {
@@ -99,17 +103,19 @@ impl KeySource {
         let has_failed = at_hand.tried != at_hand.got;
         match is_there && !has_failed {
             true => self.refresh,
-            false => self.refresh.min(AGAIN),
+            false if self.is_good(at_hand) => self.refresh.min(AGAIN),
+            false => self.refresh.min(SOON),
         }
     }
 
-    /// The keys, as long as they are not too old.
-    fn good(&self, at_hand: AtHand) -> Arc<KeySet> {
+    /// Whether the keys are not too old, if there are any.
+    fn is_good(&self, at_hand: &AtHand) -> bool {
         let most = self.refresh.saturating_add(KEPT);
-        match at_hand.got {
-            Some(got) if got.elapsed() < most => at_hand.keys,
-            _ => Arc::default(),
-        }
+        at_hand.got.is_some_and(|got| got.elapsed() < most)
+    }
+
+    fn good(&self, at_hand: AtHand) -> Option<Arc<KeySet>> {
+        self.is_good(&at_hand).then_some(at_hand.keys)
     }
 
     /// In a task of its own: somebody who goes away must not have the next one begin anew.

@@ -126,7 +126,10 @@ fn code_of(code: Code) -> GrpcCode {
         Code::NotFound => GrpcCode::NotFound,
         Code::Conflict => GrpcCode::AlreadyExists,
         Code::RateLimited => GrpcCode::ResourceExhausted,
-        Code::QueueFull | Code::ShuttingDown | Code::StorageUnavailable => GrpcCode::Unavailable,
+        Code::QueueFull
+        | Code::ShuttingDown
+        | Code::StorageUnavailable
+        | Code::IssuerUnavailable => GrpcCode::Unavailable,
         Code::MalformedJson
         | Code::MalformedEvent
         | Code::PayloadTooLarge

@@ -175,14 +175,18 @@ fn responses(one: &Operation) -> Value {
 fn refusals(one: &Operation) -> Vec<&'static str> {
     let by_access: &[&str] = match one.access {
         Access::Open => &[],
-        Access::Client | Access::Metrics | Access::Admin => {
-            &["unauthenticated", "forbidden", "rate_limited"]
-        }
+        Access::Client | Access::Metrics | Access::Admin => &[
+            "unauthenticated",
+            "forbidden",
+            "rate_limited",
+            "issuer_unavailable",
+        ],
         // A key that is in the header and in the query is in neither.
         Access::Publisher => &[
             "unauthenticated",
             "forbidden",
             "rate_limited",
+            "issuer_unavailable",
             "malformed_event",
         ],
     };
