@@ -295,7 +295,8 @@ impl Hub {
         eventually("the hub says where it serves gRPC", || async {
             let log = self.log();
             let address = log.lines().find_map(|line| line.strip_prefix("grpc "))?;
-            address.trim().parse().ok()
+            // Behind it may stand that it speaks TLS.
+            address.split_whitespace().next()?.parse().ok()
         })
         .await
     }
