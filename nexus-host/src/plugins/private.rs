@@ -47,6 +47,8 @@ impl Private {
     fn make(temporary: &Path) -> io::Result<Self> {
         for _ in 0..TRIES {
             let mut builder = tempfile::Builder::new();
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
             let folder = builder.prefix(PREFIX).tempdir_in(temporary)?;
             let lock = folder.path().join(LOCK);
             let held = File::create_new(&lock)?;
@@ -130,6 +132,16 @@ mod tests {
         let path = second.path().to_owned();
         drop(second);
         assert!(!path.exists() && first.path().exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_comes_in() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = tempfile::tempdir().unwrap();
+        let made = Private::within(temporary.path()).unwrap();
+        let mode = fs::metadata(made.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[cfg(unix)]
