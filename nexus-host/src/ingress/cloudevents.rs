@@ -203,8 +203,9 @@ pub(in crate::ingress) fn is_json(media_type: &str) -> bool {
 /// Whether the parameters of a content type name no other charset than UTF-8.
 pub(in crate::ingress) fn is_utf8<'p>(mut parameters: impl Iterator<Item = &'p str>) -> bool {
     parameters.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let charset = charset.trim().trim_matches('"');
+            charset.eq_ignore_ascii_case("utf-8")
         }
         _ => true,
     })

@@ -160,6 +160,7 @@ mod tests {
             "application/jsonx",
             "application/cloudevents+json",
             "application/json; charset=latin1",
+            "application/json; charset = latin1",
             "application/x-www-form-urlencoded",
             "",
         ] {

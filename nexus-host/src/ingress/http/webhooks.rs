@@ -20,6 +20,7 @@ use super::deprecation;
 use super::problem::Problem;
 use super::{Shared, auth, body, json, json_text};
 use crate::admission::{Code, quoted};
+use crate::ingress::cloudevents::is_utf8;
 use crate::ingress::webhooks::{Message, Receiver, Verified};
 use crate::intake::{Door, Receipt};
 
@@ -141,9 +142,16 @@ pub(super) fn content<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b,
         return Ok(Cow::Borrowed(body));
     };
     let media_type = String::from_utf8_lossy(media_type.as_bytes());
-    let essence = media_type.split(';').next().unwrap_or_default();
+    let mut parts = media_type.split(';');
+    let essence = parts.next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     match essence.as_str() {
+        _ if !is_utf8(parts) => {
+            let found = quoted(&media_type);
+            refused(format!(
+                "content type {found} is not read; JSON is in UTF-8"
+            ))
+        }
         "application/json" => Ok(Cow::Borrowed(body)),
         text if text.starts_with("application/") && text.ends_with("+json") => {
             Ok(Cow::Borrowed(body))

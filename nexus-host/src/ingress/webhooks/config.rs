@@ -12,6 +12,9 @@ use super::verify::Verifier;
 use crate::admission::rules;
 use crate::config::{HumanDuration, Secret, Section};
 
+/// A secret with less bytes can be guessed by whoever has seen something that was signed with it.
+const SHORT_SECRET: usize = 16;
+
 /// How many secrets one webhook may have: the one in use, and those that are on their way in or out.
 pub(super) const MOST_SECRETS: usize = 4;
 
@@ -199,6 +202,14 @@ impl Webhook {
         if self.scheme == Scheme::None {
             warnings.push(format!(
                 "webhook `{}` has scheme = \"none\": whoever reaches the hub can send its events",
+                self.name
+            ));
+        }
+        let is_short = |secret: &Secret| secret.expose().len() < SHORT_SECRET;
+        if self.secrets.iter().any(is_short) {
+            warnings.push(format!(
+                "webhook `{}` has a secret of less than {SHORT_SECRET} bytes, which can be guessed: give it \
+                 and its sender a longer one",
                 self.name
             ));
         }

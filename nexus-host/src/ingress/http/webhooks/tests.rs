@@ -246,6 +246,7 @@ async fn github_is_understood_in_both_of_its_formats() {
             400,
         ),
         ("text/plain", "{}", 415),
+        ("application/json; charset=utf-16", "{}", 415),
     ] {
         let answer = push(&hub, "happened", content_type, body).await;
         assert_eq!(answer.status, status, "{content_type} {body}");

@@ -2,7 +2,8 @@ use crate::config::{Config, Loader};
 
 fn load(text: &str) -> Result<Config, String> {
     let variables = [
-        ("SHARED", "canary-shared"),
+        ("SHARED", "canary-shared-secret"),
+        ("SHORT", "canary-fifteen-"),
         ("WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("EMPTY", ""),
     ];
@@ -81,6 +82,23 @@ fn every_scheme_is_read_with_its_own_keys() {
     assert!(warnings[0].contains("`door`"), "{warnings:?}");
     config.check().unwrap();
     assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_is_warned_of_and_not_shown() {
+    let config = load(
+        r#"
+        [[webhooks]]
+        name = "shop"
+        scheme = "github"
+        secrets = [{ env = "SHORT" }]
+        type = "shop.sold"
+        "#,
+    )
+    .unwrap();
+    let warnings = config.webhooks[0].warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("16 bytes") && !warnings[0].contains("canary"));
 }
 
 #[test]
