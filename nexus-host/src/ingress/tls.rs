@@ -2,6 +2,8 @@
 //! client has shown. The files are read again when they change; what cannot be used then is told, and
 //! the old ones go on serving. It decides nothing about who a certificate stands for.
 
+mod plain;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,8 +66,9 @@ impl Tls {
     /// verified, if it has one.
     pub(super) async fn accept(
         &self,
-        stream: TcpStream,
+        mut stream: TcpStream,
     ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<[u8]>>)> {
+        plain::refuse(&mut stream).await?;
         let current = self.current.read().clone();
         let stream = TlsAcceptor::from(current).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates();

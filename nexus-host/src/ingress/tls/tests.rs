@@ -203,7 +203,7 @@ async fn a_certificate_that_is_required_must_be_shown() {
 }
 
 #[tokio::test]
-async fn plain_text_and_silence_get_nowhere() {
+async fn silence_gets_nowhere_and_plain_text_is_told_what_to_speak() {
     let files = Files::new();
     let mut tls = files.config();
     tls.client_ca = None;
@@ -224,12 +224,16 @@ async fn plain_text_and_silence_get_nowhere() {
     plain
         .write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         .await;
-    let mut answer = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut plain.0, &mut answer).await;
+    let mut answer = String::new();
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut plain.0, &mut answer);
+    read.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(
-        !String::from_utf8_lossy(&answer).contains("HTTP"),
-        "{answer:?}"
+        head.contains(&format!("content-length: {}", body.len())),
+        "{head}"
     );
+    assert!(body.contains("https://"), "{body}");
 }
 
 /// The certificate that the hub shows.
