@@ -350,17 +350,19 @@ impl fmt::Debug for Admission {
 }
 
 fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Rejection> {
+    let is_reserved = rules::is_reserved(event_type);
+    if !is_reserved && client.may_publish(source, event_type) {
+        return Ok(());
+    }
     let wanted = format!(
         "publish the type {} as the source {}",
         quoted(event_type),
         quoted(source)
     );
-    let (wanted, message) = if rules::is_reserved(event_type) {
+    let (wanted, message) = if is_reserved {
         let message =
             "types that begin with `nexus.` are the hub's own; nobody else may publish them";
         (wanted, message.to_owned())
-    } else if client.may_publish(source, event_type) {
-        return Ok(());
     } else if client.is_held_back(|client| client.may_publish(source, event_type)) {
         let message = format!(
             "the token's scope does not let client `{}` publish the type `{event_type}` as the source \

@@ -304,7 +304,7 @@ impl Host {
     /// # Errors
     /// When the queue's storage does not work.
     pub async fn journey(&self, event_id: Uuid) -> Result<Option<Journey>, Unavailable> {
-        self.queue.journey(event_id, Box::new(|_| true)).await
+        self.queue.journey(event_id, Box::new(|_, _| true)).await
     }
 
     /// The way of a source's event so far; `None` when it is unknown or forgotten.
@@ -317,7 +317,7 @@ impl Host {
         event_id: Uuid,
     ) -> Result<Option<Journey>, Unavailable> {
         let source = source.to_owned();
-        let is_of_source = move |journey: &Journey| journey.source == source;
+        let is_of_source = move |of: &str, _: &str| of == source;
         self.queue.journey(event_id, Box::new(is_of_source)).await
     }
 

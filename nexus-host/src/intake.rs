@@ -52,6 +52,8 @@ pub struct Receipt {
     pub event_id: Uuid,
     /// When it was accepted before; `None` when it is new.
     pub first_accepted_at: Option<DateTime<Utc>>,
+    /// Its source, when the id alone does not tell which event it is: another source has used it, too.
+    pub source: Option<String>,
     /// What its sender is told, when the contract version that was sent is outdated.
     pub notice: Option<Arc<Notice>>,
     /// Ready when the event is finished; there when it was asked for.
@@ -279,16 +281,20 @@ impl Intake {
         let with_events = report.answers.into_iter().zip(pushed).zip(watches);
         with_events
             .map(|((answer, (event, notice)), watch)| {
-                let first_accepted_at = match answer.map_err(refusal)? {
+                let (first_accepted_at, id_is_shared) = match answer.map_err(refusal)? {
                     Pushed::Accepted => {
                         self.observer.accepted(&event);
-                        None
+                        (None, false)
                     }
-                    Pushed::Duplicate { first_accepted_at } => Some(first_accepted_at),
+                    Pushed::Duplicate {
+                        first_accepted_at,
+                        id_is_shared,
+                    } => (Some(first_accepted_at), id_is_shared),
                 };
                 Ok(Receipt {
                     event_id: event.event_id,
                     first_accepted_at,
+                    source: id_is_shared.then(|| event.source.clone()),
                     notice,
                     watch,
                 })

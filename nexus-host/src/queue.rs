@@ -40,8 +40,8 @@ pub use work::{
 /// A boxed future, as a backend behind `dyn` returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Says which of the events with one id are meant.
-pub type Meant = Box<dyn Fn(&Journey) -> bool + Send>;
+/// Says which of the events with one id are meant, by source and type.
+pub type Meant = Box<dyn Fn(&str, &str) -> bool + Send>;
 
 /// A backend. Every one passes the same conformance suite.
 ///
@@ -149,6 +149,9 @@ pub enum Pushed {
     Duplicate {
         /// When it was accepted, to the millisecond.
         first_accepted_at: DateTime<Utc>,
+        /// Whether another source has used the id, too, so that it alone does not tell which event
+        /// is meant.
+        id_is_shared: bool,
     },
 }
 

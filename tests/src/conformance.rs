@@ -297,13 +297,13 @@ impl Rig<'_> {
 
     /// The way of an event so far.
     pub async fn journey(&self, id: Uuid) -> Option<Journey> {
-        let journey = self.queue.journey(id, Box::new(|_| true)).await;
+        let journey = self.queue.journey(id, Box::new(|_, _| true)).await;
         journey.expect("it can be read")
     }
 
     /// The journey of a source's event.
     pub async fn journey_of(&self, source: &'static str, id: Uuid) -> Option<Journey> {
-        let is_meant = move |journey: &Journey| journey.source == source;
+        let is_meant = move |of: &str, _: &str| of == source;
         let journey = self.queue.journey(id, Box::new(is_meant)).await;
         journey.expect("it can be read")
     }

@@ -397,13 +397,14 @@ struct Notify<'a> {
     request: &'a RawJson,
 }
 
-/// What the idempotency keys of an event's effects begin with: its id, or one made of its source and id
-/// when another source's event has that id.
-fn key_base(delivery: &Delivery) -> Uuid {
+/// What the idempotency keys of an event's effects begin with: its id; and, when another source's event
+/// has that id, what tells the source. No id looks like both, so nobody can choose one to that end.
+fn key_base(delivery: &Delivery) -> String {
     let event = &delivery.event;
+    let id = event.event_id;
     match delivery.id_is_shared {
-        false => event.event_id,
-        true => Uuid::new_v5(&event.event_id, event.source.as_bytes()),
+        false => id.to_string(),
+        true => format!("{id}.{}", Uuid::new_v5(&id, event.source.as_bytes())),
     }
 }
 

@@ -200,12 +200,13 @@ pub(in crate::ingress) fn is_json(media_type: &str) -> bool {
     is_json && is_utf8(parts)
 }
 
-/// Whether the parameters of a content type name no other charset than UTF-8.
+/// Whether the parameters of a content type name no other charset than UTF-8, or a part of it; what is in the
+/// body is looked at anyway.
 pub(in crate::ingress) fn is_utf8<'p>(mut parameters: impl Iterator<Item = &'p str>) -> bool {
     parameters.all(|parameter| match parameter.split_once('=') {
         Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
             let charset = charset.trim().trim_matches('"');
-            charset.eq_ignore_ascii_case("utf-8")
+            ["utf-8", "utf8", "us-ascii"].contains(&charset.to_ascii_lowercase().as_str())
         }
         _ => true,
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus_plugin_api::Event;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::admission::{ClientScope, Code, Rejection, quoted};
 use crate::config::Selector;
@@ -136,13 +136,14 @@ impl Follower {
         })
     }
 
-    /// Waits for what happens next, so long at most.
+    /// Waits for what happens next, so long at most, whatever passes that the client does not want.
     pub(super) async fn next(&mut self, patience: Duration) -> Next {
+        let deadline = Instant::now() + patience;
         loop {
             let heard = tokio::select! {
                 biased;
                 _ = self.stopping.wait_for(|stopping| *stopping) => return Next::End,
-                heard = timeout(patience, self.live.hear()) => heard,
+                heard = timeout_at(deadline, self.live.hear()) => heard,
             };
             if self.client.has_expired() {
                 return Next::End;
@@ -154,6 +155,7 @@ impl Follower {
                 Ok(Heard::Event(passed)) if self.wants(&passed.event) => {
                     return Next::Event(passed);
                 }
+                Ok(Heard::Event(_)) if Instant::now() >= deadline => return Next::Quiet,
                 Ok(Heard::Event(_)) => {}
             }
         }
@@ -163,5 +165,35 @@ impl Follower {
         let is_within_reach =
             self.client.is_admin() || self.client.covers(&event.source, &event.event_type);
         is_within_reach && self.wanted.matches(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nexus_plugin_api::RawJson;
+
+    use super::*;
+    use crate::admission::fuzz::anybody;
+
+    /// A sign of life is due although others' events pass all the time.
+    #[tokio::test(start_paused = true)]
+    async fn events_that_are_not_wanted_are_no_news() {
+        let tap = Tap::new();
+        let wanted = Wanted::of_query(Some("a.*"), None).unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let mut follower = Follower::new(&tap, anybody(), wanted, stopping);
+        let busy = async {
+            loop {
+                let event = Event::new("b.c", "s", RawJson::from_checked("{}"));
+                tap.show(&Arc::new(event));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let began = Instant::now();
+        tokio::select! {
+            () = busy => {}
+            next = follower.next(Duration::from_secs(1)) => assert!(matches!(next, Next::Quiet)),
+        }
+        assert!(began.elapsed() < Duration::from_millis(1_200));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -21,6 +21,8 @@ pub struct Completions {
     waiting: Mutex<HashMap<Uuid, Vec<Waiter>>>,
     /// Waiters in the map, so that finishing an event costs one load while nobody waits.
     count: AtomicUsize,
+    /// Waiters that there were.
+    begun: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,8 @@ impl Completions {
         let (tell, told) = oneshot::channel();
         let mut waiting = self.lock();
         let waiters = waiting.entry(event_id).or_default();
-        let number = waiters.last().map_or(0, |last| last.number + 1);
+        // No two have the same: one that was told and is dropped later takes nobody else out.
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
         waiters.push(Waiter {
             source: source.to_owned(),
             number,
@@ -175,6 +178,20 @@ mod tests {
         completions.finish(&event("a", id));
         c.await;
         d.await;
+        assert_eq!(left(&completions), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_was_told_takes_nobody_else_out() {
+        let completions = Arc::new(Completions::default());
+        let id = Uuid::now_v7();
+        let told = completions.watch("a", id);
+        completions.finish(&event("a", id));
+        let mut other = completions.watch("b", id);
+        drop(told);
+        let mut asleep = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut other).poll(&mut asleep).is_pending());
+        drop(other);
         assert_eq!(left(&completions), (0, 0));
     }
 

@@ -98,7 +98,7 @@ async fn a_plugin_s_event_has_the_plugin_as_its_source() {
         .unwrap();
     let journey = intake
         .queue()
-        .journey(published.event_id, Box::new(|_| true))
+        .journey(published.event_id, Box::new(|_, _| true))
         .await;
     let journey = journey.unwrap().unwrap();
     assert_eq!(journey.source, "outlook");

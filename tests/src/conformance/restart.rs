@@ -94,7 +94,10 @@ pub async fn duplicates_stay_known(backend: &Backend) {
     let first = rig.lease().await;
     rig.ack(&first).await;
     rig.lease().await;
-    let Ok(Pushed::Duplicate { first_accepted_at }) = rig.push(events[0].clone()).await else {
+    let Ok(Pushed::Duplicate {
+        first_accepted_at, ..
+    }) = rig.push(events[0].clone()).await
+    else {
         panic!("it is known before");
     };
     rig.restart().await;
@@ -102,7 +105,14 @@ pub async fn duplicates_stay_known(backend: &Backend) {
         assert!(is_duplicate(&rig.push(one).await));
     }
     let again = rig.push(events[0].clone()).await;
-    assert_eq!(again, Ok(Pushed::Duplicate { first_accepted_at }));
+    let id_is_shared = false;
+    assert_eq!(
+        again,
+        Ok(Pushed::Duplicate {
+            first_accepted_at,
+            id_is_shared
+        })
+    );
     assert_eq!(rig.queue.stats().depth, 2);
 }
 

@@ -91,7 +91,7 @@ async fn broken_promises(queue: &dyn Queue, promises: &Promises) -> Vec<String> 
     }
     for id in promises.accepted.union(&promises.finished) {
         let event = Uuid::parse_str(id).expect("a mark has an id");
-        let journey = queue.journey(event, Box::new(|_| true)).await;
+        let journey = queue.journey(event, Box::new(|_, _| true)).await;
         match journey.map(|journey| journey.map(|journey| journey.status)) {
             Ok(Some(EventStatus::Processed | EventStatus::Dead)) => {}
             Ok(Some(status)) => broken.push(format!("accepted, and {status:?} for ever: {id}")),

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use nexus_host::config::ByteSize;
 use nexus_host::queue::config::WhenFull;
 use nexus_host::queue::{
-    Clock, Config, DeadLetter, Delivery, FollowUp, Grave, Journey, Lease, LetterFilter,
-    MemoryQueue, Page, Pushed, Queue, SettleError, Settlement, SqliteQueue, Verdict, Work,
+    Clock, Config, DeadLetter, Delivery, FollowUp, Grave, Lease, LetterFilter, MemoryQueue, Page,
+    Pushed, Queue, SettleError, Settlement, SqliteQueue, Verdict, Work,
 };
 use nexus_plugin_api::{Event, Priority, StateWrite};
 use nexus_tests::conformance::{effect, failure};
@@ -449,7 +449,7 @@ impl<'a> Pair<'a> {
             .map(|known| ((known.event.event_id, known.event.source.clone()), known))
             .collect();
         for ((id, source), known) in newest {
-            let is_meant = move |journey: &Journey| journey.source == source;
+            let is_meant = move |of: &str, _: &str| of == source;
             let journey = self.queue.journey(id, Box::new(is_meant)).await;
             let journey = journey.expect("it can be read");
             let journey = journey.expect("it is known");

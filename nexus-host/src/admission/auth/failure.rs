@@ -237,7 +237,8 @@ impl Failures {
         count
     }
 
-    /// Counts a failure, and tells the log unless too many were told already. From an address with too many, the answer no longer says
+    /// Counts a failure, and tells the log unless too many were told already. From an address with too many,
+    /// the answer no longer says
     /// what is wrong.
     pub(super) fn record(&self, peer: Option<IpAddr>, failure: Failure) -> Rejection {
         self.record_at(peer, failure, now())

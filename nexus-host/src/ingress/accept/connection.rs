@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::body::Body;
 use chrono::Utc;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::EXPECT;
 use hyper::service::service_fn;
 use hyper::{Request, Version};
@@ -142,7 +142,7 @@ pub(super) async fn serve(
                 let is_read = match rest.take() {
                     Left::Nothing => true,
                     // Who waits to be told to go on has sent nothing, and is not told to.
-                    Left::All(rest) => !waits && forget(rest).await,
+                    Left::All(rest) => !waits && forget(rest, &pulse).await,
                     Left::Part => false,
                 };
                 if is_read {
@@ -224,12 +224,22 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 /// Reads and forgets the rest of a body; whether it has come to its end.
-async fn forget(body: Incoming) -> bool {
+async fn forget(body: Incoming, pulse: &Pulse) -> bool {
     if body.size_hint().lower() > FORGET_BYTES {
         return false;
     }
-    let all = Limited::new(body, FORGET_BYTES as usize).collect();
-    timeout(FORGET, all).await.is_ok_and(|read| read.is_ok())
+    let mut body = Limited::new(body, FORGET_BYTES as usize);
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            match frame.as_ref().map(Frame::data_ref) {
+                Ok(Some(part)) => pulse.read(part),
+                Ok(None) => pulse.trailed(),
+                Err(_) => return false,
+            }
+        }
+        true
+    };
+    timeout(FORGET, all).await.unwrap_or(false)
 }
 
 /// Reads and forgets what still comes, within bounds. The writing side is closed already.
@@ -247,29 +257,14 @@ async fn linger(mut stream: Socket) {
     let _ = timeout(LINGER, drain).await;
 }
 
-/// What has begun, and when it must have ended. What else goes on on the connection, such as answers to other
-/// requests, gives it no more time.
-struct Span<T>(Option<(T, Instant)>);
-
-impl<T: Copy + PartialEq> Span<T> {
-    /// When what is `now` under way must have ended.
-    fn until(&mut self, now: Option<T>, limit: Duration) -> Option<Instant> {
-        if now != self.0.map(|(what, _)| what) {
-            self.0 = now.map(|what| (what, Instant::now() + limit));
-        }
-        self.0.map(|(_, until)| until)
-    }
-}
-
 /// The deadline of whatever a connection is doing.
 struct Deadline {
     limits: Limits,
     seen: Option<u32>,
     at: Option<Instant>,
-    /// The header block that has begun.
-    block: Span<NonZeroU32>,
-    /// The part of an answer that has waited longest to be taken.
-    offer: Span<u64>,
+    /// The header block that has begun, and when it must have ended. What else goes on, such as answers to
+    /// other requests, gives it no more time.
+    block: Option<(NonZeroU32, Instant)>,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -280,8 +275,7 @@ impl Deadline {
             limits,
             seen: None,
             at: None,
-            block: Span(None),
-            offer: Span(None),
+            block: None,
             sleep: Box::pin(sleep_until(at)),
         }
     }
@@ -301,9 +295,14 @@ impl Deadline {
             };
             self.at = limit.map(|limit| Instant::now() + limit);
         }
-        let (header, write) = (self.limits.header, self.limits.write);
-        let block = self.block.until(pulse.block(), header);
-        let offer = self.offer.until(pulse.oldest_offer(), write);
+        let block = pulse.block();
+        if block != self.block.map(|(block, _)| block) {
+            let until = Instant::now() + self.limits.header;
+            self.block = block.map(|block| (block, until));
+        }
+        let block = self.block.map(|(_, until)| until);
+        // No more time for it either.
+        let offer = pulse.oldest_offer().map(|since| since + self.limits.write);
         let Some(at) = [self.at, block, offer].into_iter().flatten().min() else {
             return Poll::Pending;
         };

@@ -1,13 +1,14 @@
 //! What a connection is doing: receives the changes from the stream, the request's body and the
-//! answer's, and tells the one who watches the deadlines. It knows no clock.
+//! answer's, and tells the one who watches the deadlines. It waits for nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
 
 use super::place::Place;
 use super::socket::Socket;
@@ -45,7 +46,10 @@ pub(super) struct Pulse {
     tails: Tails,
     /// Which of the header blocks of HTTP/2 has begun and not ended; 0 for none.
     block: AtomicU32,
-    /// Answers of HTTP/2 of which a part was offered and not taken: their streams have no room.
+    /// Answers of HTTP/2 that have no end of their own, of which a part was offered and not taken: their
+    /// streams have no room. Whoever follows slowly may, as long as anything else goes on.
+    endless: AtomicU32,
+    /// The same of answers that have one.
     offers: Mutex<Offers>,
     /// Whoever watches the deadlines. Answers of HTTP/2 are sent by tasks of their own, and one that has no
     /// room wakes nobody else.
@@ -54,18 +58,26 @@ pub(super) struct Pulse {
     left: Mutex<Option<(Socket, Place)>>,
 }
 
-/// Parts of answers that wait to be taken, each by a number that is higher than those before it.
+/// Parts of answers that wait to be taken, each by a number that is higher than those before it, and since
+/// when.
 #[derive(Default)]
 struct Offers {
-    waiting: BTreeSet<u64>,
+    waiting: BTreeMap<u64, Instant>,
     last: u64,
+}
+
+/// A part of an answer that waits to be taken.
+enum Offer {
+    Endless,
+    Numbered(u64),
 }
 
 /// A request that is being answered, until this is dropped.
 pub(super) struct Request {
     pulse: Arc<Pulse>,
-    /// The number of the part that waits.
-    offer: Option<u64>,
+    /// Whether its answer has an end.
+    is_finite: bool,
+    offer: Option<Offer>,
 }
 
 impl Request {
@@ -76,18 +88,30 @@ impl Request {
             return;
         }
         let mut offers = pulse.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = self.offer.take() {
-            offers.waiting.remove(&taken);
+        match self.offer.take() {
+            Some(Offer::Numbered(taken)) => drop(offers.waiting.remove(&taken)),
+            Some(Offer::Endless) => drop(pulse.endless.fetch_sub(1, Ordering::Relaxed)),
+            None => {}
         }
         // Each part that is taken is a beginning: the next is younger than all that wait.
-        if offered {
+        if offered && self.is_finite {
             offers.last += 1;
             let number = offers.last;
-            offers.waiting.insert(number);
-            self.offer = Some(number);
+            offers.waiting.insert(number, Instant::now());
+            self.offer = Some(Offer::Numbered(number));
+        } else if offered {
+            pulse.endless.fetch_add(1, Ordering::Relaxed);
+            self.offer = Some(Offer::Endless);
         }
         drop(offers);
+        pulse.changed();
         pulse.watcher.wake();
+    }
+
+    /// The answer is there.
+    pub(super) fn answered(&mut self, is_finite: bool) {
+        self.is_finite = is_finite;
+        self.offered(true);
     }
 }
 
@@ -127,6 +151,7 @@ impl Pulse {
         self.now(Doing::Answering);
         Request {
             pulse: self.clone(),
+            is_finite: true,
             offer: None,
         }
     }
@@ -161,13 +186,13 @@ impl Pulse {
     }
 
     pub(super) fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed)
+        self.stalled.load(Ordering::Relaxed) || self.endless.load(Ordering::Relaxed) > 0
     }
 
-    /// The part of an answer of HTTP/2 that has waited longest.
-    pub(super) fn oldest_offer(&self) -> Option<u64> {
+    /// Since when the part of an answer of HTTP/2 with an end waits that has waited longest.
+    pub(super) fn oldest_offer(&self) -> Option<Instant> {
         let offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        offers.waiting.first().copied()
+        offers.waiting.first_key_value().map(|(_, since)| *since)
     }
 
     /// The client takes no more for the moment, or again.

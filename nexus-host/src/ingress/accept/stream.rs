@@ -211,7 +211,7 @@ pub(super) struct Answered {
 
 impl Answered {
     pub(super) fn new(inner: axum::body::Body, mut request: Request) -> Self {
-        request.offered(true);
+        request.answered(inner.size_hint().exact().is_some());
         Self { inner, request }
     }
 }

@@ -347,6 +347,14 @@ pub(super) struct First {
     href: String,
 }
 
+/// Where an event's journey is. A source has no letter that would have to be escaped.
+fn href(event_id: Uuid, source: Option<&str>) -> String {
+    match source {
+        None => format!("/v1/events/{event_id}"),
+        Some(source) => format!("/v1/events/{event_id}?source={source}"),
+    }
+}
+
 impl<'a> One<'a> {
     /// An event that is in, or was there before.
     fn taken(receipt: &'a Receipt) -> Self {
@@ -356,7 +364,7 @@ impl<'a> One<'a> {
             status: word(receipt.status()),
             first: receipt.first_accepted_at.map(|first_accepted_at| First {
                 first_accepted_at,
-                href: format!("/v1/events/{event_id}"),
+                href: href(event_id, receipt.source.as_deref()),
             }),
             deprecation: receipt.notice.as_deref(),
         }
@@ -416,13 +424,15 @@ async fn outcome(
     let source = watch.source().to_owned();
     let journey = async || {
         let source = source.clone();
-        let is_meant = move |journey: &Journey| journey.source == source;
+        let is_meant = move |of: &str, _: &str| of == source;
         let queue = shared.ports.intake.queue();
         let journey = queue.journey(receipt.event_id, Box::new(is_meant)).await;
         // Whoever cannot be told the outcome for the moment is told that the event is in.
         journey.ok().flatten()
     };
-    let is_finished = |journey: &Journey| within_reach(client, journey) && is_finished(journey);
+    let is_finished = |journey: &Journey| {
+        within_reach(client, &journey.source, &journey.event_type) && is_finished(journey)
+    };
     // A duplicate may have been finished, and forgotten, long before anybody watched. It may be somebody
     // else's, whose outcome is told to those who may read events.
     if receipt.first_accepted_at.is_some() {
@@ -443,8 +453,8 @@ async fn outcome(
     journey().await.filter(is_finished)
 }
 
-fn within_reach(client: &ClientScope, journey: &Journey) -> bool {
-    client.is_admin() || client.covers(&journey.source, &journey.event_type)
+fn within_reach(client: &ClientScope, source: &str, event_type: &str) -> bool {
+    client.is_admin() || client.covers(source, event_type)
 }
 
 fn is_finished(journey: &Journey) -> bool {
@@ -467,9 +477,9 @@ pub(super) async fn journey(
     let id = Uuid::try_parse(&id).map_err(|_| unknown())?;
     let [source, _] = known(head.uri.query(), ["source", "access_token"])?;
     let source = source.map(Cow::into_owned);
-    let is_meant = move |journey: &Journey| {
+    let is_meant = move |of: &str, event_type: &str| {
         let source = source.as_deref();
-        source.is_none_or(|source| journey.source == source) && within_reach(&client, journey)
+        source.is_none_or(|source| of == source) && within_reach(&client, of, event_type)
     };
     let queue = shared.ports.intake.queue();
     let journey = queue.journey(id, Box::new(is_meant)).await?;

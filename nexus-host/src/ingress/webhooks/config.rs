@@ -275,6 +275,13 @@ impl Webhook {
                 "write one such as \"/challenge\"",
             );
         }
+        if self.challenge_from.is_some() && self.scheme == Scheme::None {
+            section.refuse_together(
+                &["challenge_from", "scheme"],
+                "`challenge_from` does not go with scheme = \"none\": anybody would be answered",
+                "take one of the two out",
+            );
+        }
         if self.burst.is_some() && self.rate.is_none() {
             section.refuse_together(
                 &["burst", "rate"],

@@ -267,12 +267,14 @@ impl Records {
     }
 
     pub(super) fn journey(&self, event_id: Uuid, of: &Meant) -> Option<Journey> {
-        let journey = |key| match self.open.get(&key) {
-            Some(record) => Some(record.journey()),
-            None => self.finished.get(&key).map(|(_, journey)| journey.clone()),
-        };
-        let mut journeys = self.by_id.newest_first(event_id).filter_map(journey);
-        journeys.find(|journey| of(journey))
+        self.by_id.newest_first(event_id).find_map(|key| {
+            if let Some(record) = self.open.get(&key) {
+                let event = &record.event;
+                return of(&event.source, &event.event_type).then(|| record.journey());
+            }
+            let (_, journey) = self.finished.get(&key)?;
+            of(&journey.source, &journey.event_type).then(|| journey.clone())
+        })
     }
 
     /// Events with work left.

@@ -1,20 +1,22 @@
 //! Marks against duplicates: which events were accepted within the window.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
-use smallvec::SmallVec;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Remembers accepted events, bounded in time and count.
 #[derive(Debug)]
 pub(super) struct Seen {
-    marks: HashMap<Uuid, SmallVec<[Mark; 1]>>,
-    by_age: VecDeque<(Instant, u64, Uuid)>,
+    marks: HashMap<Mark, First>,
+    /// How many sources' marks have an id.
+    ids: HashMap<Uuid, u32>,
+    by_age: VecDeque<(Instant, Mark)>,
     window: Duration,
     capacity: usize,
     hasher: RandomState,
@@ -22,18 +24,20 @@ pub(super) struct Seen {
 
 /// When an event was accepted: by the clock that bounds the window, and by the one people read.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
-    /// Hashed with this process's own key, so that a mark is as small whatever producers call
-    /// themselves. A false match needs the same id too.
-    source: u64,
+struct First {
     instant: Instant,
     at: DateTime<Utc>,
 }
+
+/// Source and id. The source is hashed with this process's own key: a mark is 24 bytes whatever
+/// producers call themselves, and a false match needs the same id too.
+type Mark = (u64, Uuid);
 
 impl Seen {
     pub(super) fn new(window: Duration, capacity: usize) -> Self {
         Self {
             marks: HashMap::new(),
+            ids: HashMap::new(),
             by_age: VecDeque::new(),
             window,
             capacity,
@@ -43,43 +47,55 @@ impl Seen {
 
     /// When the event was accepted, if it was within the window.
     pub(super) fn first(&self, event: &Event, now: Instant) -> Option<DateTime<Utc>> {
-        let source = self.hasher.hash_one(&event.source);
-        let marks = self.marks.get(&event.event_id)?;
-        let first = marks.iter().find(|mark| mark.source == source)?;
+        let first = self.marks.get(&self.mark(event))?;
         (now.duration_since(first.instant) < self.window).then_some(first.at)
+    }
+
+    /// Whether marks of several sources have the event's id.
+    pub(super) fn is_shared(&self, event: &Event) -> bool {
+        self.ids
+            .get(&event.event_id)
+            .is_some_and(|sources| *sources > 1)
     }
 
     /// Marks an event. Answers whether another source's with the same id is remembered.
     pub(super) fn insert(&mut self, event: &Event, now: Instant, at: DateTime<Utc>) -> bool {
-        let source = self.hasher.hash_one(&event.source);
-        let marks = self.marks.entry(event.event_id).or_default();
-        marks.retain(|mark| mark.source != source);
-        let id_is_shared = !marks.is_empty();
-        marks.push(Mark {
-            source,
-            instant: now,
-            at,
-        });
-        self.by_age.push_back((now, source, event.event_id));
+        let mark = self.mark(event);
+        let before = self.marks.insert(mark, First { instant: now, at });
+        let sources = self.ids.entry(event.event_id).or_default();
+        *sources += u32::from(before.is_none());
+        let id_is_shared = *sources > 1;
+        self.by_age.push_back((now, mark));
         self.forget_old(now);
         id_is_shared
     }
 
     fn forget_old(&mut self, now: Instant) {
-        while let Some((at, source, id)) = self.by_age.front().copied() {
+        while let Some((at, mark)) = self.by_age.front().copied() {
             let old = now.duration_since(at) >= self.window;
             if !old && self.by_age.len() <= self.capacity {
                 break;
             }
             self.by_age.pop_front();
-            let Some(marks) = self.marks.get_mut(&id) else {
-                continue;
-            };
             // A mark that was renewed since is younger than this entry.
-            marks.retain(|mark| mark.source != source || mark.instant != at);
-            if marks.is_empty() {
-                self.marks.remove(&id);
+            if self
+                .marks
+                .get(&mark)
+                .is_none_or(|first| first.instant != at)
+            {
+                continue;
+            }
+            self.marks.remove(&mark);
+            if let Entry::Occupied(mut sources) = self.ids.entry(mark.1) {
+                *sources.get_mut() -= 1;
+                if *sources.get() == 0 {
+                    sources.remove();
+                }
             }
         }
+    }
+
+    fn mark(&self, event: &Event) -> Mark {
+        (self.hasher.hash_one(&event.source), event.event_id)
     }
 }

@@ -124,7 +124,10 @@ impl State {
             return Err(PushError::Closed);
         }
         if let Some(first_accepted_at) = self.seen.first(event.event(), now) {
-            return Ok(Pushed::Duplicate { first_accepted_at });
+            return Ok(Pushed::Duplicate {
+                first_accepted_at,
+                id_is_shared: self.seen.is_shared(event.event()),
+            });
         }
         if !self.make_room(event.event(), wake) {
             return Err(PushError::Full {

@@ -143,11 +143,7 @@ impl Marks {
         totals: &mut Totals,
     ) -> rusqlite::Result<Marked> {
         let print = Print::of(event);
-        // Marks of its own may be there, of an earlier time: those are no other source's.
-        let own = u32::from(self.rows.contains_key(&print.low));
-        let own = own + u32::from(self.fresh.contains_key(&print));
-        let of_id = self.ids.get(&beginning(print.low)).copied();
-        let id_is_shared = of_id.unwrap_or(0) > own;
+        let id_is_shared = self.has_others(print);
         totals.mark += 1;
         let cells = [totals.mark, print.low, print.high, now].map(ValueRef::Integer);
         sum::put(
@@ -159,6 +155,19 @@ impl Marks {
             self.count(print.low);
         }
         Ok(Marked { id_is_shared })
+    }
+
+    /// Whether another source's event with the same id is remembered, or, rarely, seems to be.
+    pub(super) fn is_shared(&self, event: &Event) -> bool {
+        self.has_others(Print::of(event))
+    }
+
+    fn has_others(&self, print: Print) -> bool {
+        // Marks of its own may be there, of an earlier time: those are no other source's.
+        let own = u32::from(self.rows.contains_key(&print.low));
+        let own = own + u32::from(self.fresh.contains_key(&print));
+        let of_id = self.ids.get(&beginning(print.low)).copied();
+        of_id.unwrap_or(0) > own
     }
 
     fn count(&mut self, low: i64) {

@@ -149,11 +149,11 @@ impl Desk {
             places.sort_by_key(|(place, _)| Reverse(*place));
             for (_, place) in places {
                 let journey = match place {
-                    Place::Open(event) => Some(open_journey(&view, id, event, ready)?),
-                    Place::Finished(found) => desk.finished_journey(&view, id, found)?,
+                    Place::Open(event) => open_journey(&view, id, event, of, ready)?,
+                    Place::Finished(found) => desk.finished_journey(&view, id, found, of)?,
                 };
-                if let Some(journey) = journey.filter(|journey| of(journey)) {
-                    return Ok(Some(journey));
+                if journey.is_some() {
+                    return Ok(journey);
                 }
             }
             Ok(None)
@@ -165,6 +165,7 @@ impl Desk {
         connection: &Connection,
         id: Uuid,
         found: Found,
+        of: &Meant,
     ) -> Result<Option<Journey>, Trouble> {
         let found = connection
             .prepare_cached(
@@ -174,7 +175,7 @@ impl Desk {
             .query_row(params![found.seq, id.as_bytes(), self.journeys], |row| {
                 sum::read(row, |row| {
                     Ok((
-                        (row.get(3)?, row.get(4)?),
+                        (row.get::<_, String>(3)?, row.get(4)?),
                         (row.get(5)?, row.get(6)?),
                         (row.get::<_, String>(7)?, row.get::<_, String>(8)?),
                     ))
@@ -191,7 +192,11 @@ impl Desk {
             "dead" => EventStatus::Dead,
             _ => EventStatus::Processed,
         };
-        let (told, steps): (Told, _) = (decode(&head)?, rows::read_lines(&lines)?);
+        let told: Told = decode(&head)?;
+        if !of(&source, &told.event_type) {
+            return Ok(None);
+        }
+        let steps = rows::read_lines(&lines)?;
         let finished_at = Some(finished_at);
         Ok(Some(told.journey(
             id,
@@ -300,14 +305,19 @@ fn open_journey(
     connection: &Connection,
     id: Uuid,
     event: OpenEvent,
+    of: &Meant,
     ready: &Mutex<Ready>,
-) -> Result<Journey, Trouble> {
+) -> Result<Option<Journey>, Trouble> {
     let OpenEvent {
         key: Key(key),
         source,
         accepted_at,
         head,
     } = event;
+    let told: Told = decode(&head)?;
+    if !of(&source, &told.event_type) {
+        return Ok(None);
+    }
     let parts: Vec<String> = connection
         .prepare_cached(PARTS)?
         .query_map([key], part)?
@@ -329,8 +339,8 @@ fn open_journey(
         true => EventStatus::Processing,
         false => EventStatus::Queued,
     };
-    let told: Told = decode(&head)?;
-    Ok(told.journey(id, status, source, accepted_at, None, steps))
+    let journey = told.journey(id, status, source, accepted_at, None, steps);
+    Ok(Some(journey))
 }
 
 impl Told {

@@ -184,6 +184,11 @@ impl Store {
         })
     }
 
+    /// Whether another source's event with the same id is remembered.
+    pub(super) fn id_is_shared(&self, event: &Event) -> bool {
+        self.marks.is_shared(event)
+    }
+
     /// Takes an event in at the end of its class, room or not.
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
         let (sent_as, flags) = (event.sent_as(), event.flags());

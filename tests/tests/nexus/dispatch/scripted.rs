@@ -218,7 +218,7 @@ impl Rig {
 
     /// The journey of an event.
     pub async fn journey(&self, id: Uuid) -> Journey {
-        let journey = self.queue.journey(id, Box::new(|_| true)).await;
+        let journey = self.queue.journey(id, Box::new(|_, _| true)).await;
         journey.expect("it can be read").expect("it is known")
     }
 

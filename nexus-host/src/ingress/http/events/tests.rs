@@ -265,6 +265,11 @@ async fn clients_that_use_the_same_id_are_told_of_their_own_events() {
     let unknown = hub.get("any", &format!("{path}?sauce=one")).await;
     assert_eq!(unknown.problem(400), "malformed_event");
 
+    // The way to what became of a duplicate leads to its own.
+    let again = post("one", "/v1/events").await.json();
+    let there = hub.get("any", again["href"].as_str().unwrap()).await;
+    assert_eq!(status(there), of("one", "processed"));
+
     // Sent again, the first is finished, and the second is waited for.
     let again = post("one", "/v1/events?ack=processed").await;
     assert_eq!(status(again), of("one", "processed"));

@@ -114,6 +114,10 @@ fn what_does_not_go_together_is_refused() {
             "whsec_",
         ),
         (
+            "scheme = \"none\"\nchallenge_from = \"/challenge\"\ntype = \"a.b\"".to_owned(),
+            "`challenge_from` does not go with",
+        ),
+        (
             format!("scheme = \"none\"\n{SHARED}\ntype = \"a.b\""),
             "`secrets` does not go with",
         ),

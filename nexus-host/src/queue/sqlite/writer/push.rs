@@ -101,7 +101,10 @@ impl Writer {
     ) -> Result<Put, Trouble> {
         if let Some(at) = self.store.first_accepted(event.event(), now)? {
             let first_accepted_at = clock::at(at);
-            return Ok(Put::Answer(Ok(Pushed::Duplicate { first_accepted_at })));
+            return Ok(Put::Answer(Ok(Pushed::Duplicate {
+                first_accepted_at,
+                id_is_shared: self.store.id_is_shared(event.event()),
+            })));
         }
         while !self.store.has_room(event.event(), (0, 0)) {
             match self.make_room(group, event, now)? {
