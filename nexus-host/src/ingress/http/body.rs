@@ -51,14 +51,21 @@ pub(super) async fn read(shared: &Shared, body: Body) -> Result<Bytes, Problem> 
     within(body, most, shared.body_timeout, |_| Ok(())).await
 }
 
-/// Reads a body that has yet to prove who has sent it, as far as its share allows.
+/// Reads a body that has yet to prove who has sent it, as far as its share allows, and until it is displaced.
 pub(super) async fn read_unproven(
     shared: &Shared,
     body: Body,
     share: &mut Share<'_>,
 ) -> Result<Bytes, Problem> {
     let most = shared.admission().limits().max_body;
-    within(body, most, shared.body_timeout, |bytes| share.grow(bytes)).await
+    let displaced = share.displaced();
+    let read = within(body, most, shared.body_timeout, |bytes| share.grow(bytes));
+    // What was read is let go of before the answer is made. A body that is complete is taken in any case.
+    tokio::select! {
+        biased;
+        read = read => read,
+        () = displaced => Err(share.too_slow()),
+    }
 }
 
 async fn within(

@@ -44,14 +44,16 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
     if !shared.ports.hooks.knows(source) {
         return Err(unknown(source));
     }
-    // Until the plugin has answered, nobody has said who it is.
+    // Held no longer than the body takes to come: how long the plugin then works is not up to the sender.
     let mut share = shared.unproven.share(auth::peer(&head));
+    let body = body::read_unproven(&shared, body, &mut share).await?;
+    drop(share);
     let request = HookRequest {
         method: head.method.as_str().to_owned(),
         path: path.to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: plain(&head.headers),
-        body: body::read_unproven(&shared, body, &mut share).await?,
+        body,
     };
     match shared.ports.hooks.hook(source, request).await {
         // The plugin's own answer, until too many have failed.

@@ -3,18 +3,20 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
+use futures_util::future::select_all;
 use nexus_plugin_api::ContractInfo;
 use ring::hmac;
 use serde_json::json;
 
 use crate::admission::config::Rate;
 use crate::config::Secret;
-use crate::ingress::harness::{Answer, Hub};
+use crate::ingress::harness::{Answer, Connection, Hub};
 use crate::ingress::webhooks::Webhook;
 use crate::ingress::webhooks::config::Scheme;
 use crate::queue::Queue;
 
 const KEY: [u8; 32] = [7; 32];
+const MIB: usize = 1024 * 1024;
 
 fn webhook(name: &str, scheme: Scheme, secret: &str) -> Webhook {
     Webhook {
@@ -103,6 +105,37 @@ async fn a_signed_delivery_becomes_an_event_once() {
     assert_eq!(event.payload.as_slice(), br#"{"n": 1}"#, "byte for byte");
     let other = deliver(&hub, "msg_2", r#"{"n": 1}"#).await;
     assert_eq!(other.json()["status"], "accepted");
+}
+
+/// Begins a body and holds the rest of it back.
+async fn hold_back(hub: &Hub, begun: usize) -> Connection {
+    let mut connection = hub.connect().await;
+    let head = "POST /v1/hooks/billing HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n";
+    connection.write(head).await;
+    connection.write(&"x".repeat(begun)).await;
+    connection
+}
+
+#[tokio::test]
+async fn whoever_holds_bodies_back_shuts_out_nobody_of_the_same_address() {
+    let hub = hub(&[standard(|_| {})]).await;
+    let mut idle = Vec::new();
+    // An address may hold a fifth of 64 MiB: the last one has no room beside all others.
+    for begun in [vec![MIB - 1; 12], vec![MIB - MIB / 10]].concat() {
+        idle.push(hold_back(&hub, begun).await);
+    }
+    let answers = idle
+        .iter_mut()
+        .map(|connection| Box::pin(connection.answer()));
+    let (told, ..) = select_all(answers).await;
+    assert_eq!(told.problem(429), "rate_limited");
+    assert!(told.header("retry-after").is_some(), "{told:?}");
+    assert!(told.body.contains("gave way"), "{told:?}");
+    let body = format!("{{\"n\": 1{}}}", " ".repeat(MIB - 9));
+    for id in ["msg_1", "msg_2", "msg_3"] {
+        let answer = deliver(&hub, id, &body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
 }
 
 #[tokio::test]
