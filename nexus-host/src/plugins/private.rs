@@ -1,14 +1,13 @@
 //! A folder for copies of libraries that nobody else can write to, in the system's temporary one. It is gone
 //! with its value; what a process left behind that was killed is removed by the next.
 //!
-//! A file in it is locked as long as its process lives. A folder without that file is nobody's business here.
+//! A file in it is locked as long as its process lives. A folder without that file is nobody's business here:
+//! so the file goes last, and stays where anything else cannot be removed, for the next process to try again.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-
-use tempfile::TempDir;
 
 const PREFIX: &str = "nexus-plugins-";
 
@@ -21,9 +20,9 @@ const TRIES: usize = 8;
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Private {
-    /// Let go of before the folder is removed.
-    _held: File,
-    folder: TempDir,
+    /// `None` when it is let go of, with nothing left to hold it for.
+    held: Option<File>,
+    folder: PathBuf,
 }
 
 impl Private {
@@ -56,8 +55,8 @@ impl Private {
                 // Where a file system knows no locks, nobody removes anything.
                 Ok(()) | Err(TryLockError::Error(_)) if lock.exists() => {
                     return Ok(Self {
-                        _held: held,
-                        folder,
+                        held: Some(held),
+                        folder: folder.keep(),
                     });
                 }
                 _ => {}
@@ -67,7 +66,7 @@ impl Private {
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Removes the folders of processes that are gone; how many.
@@ -90,7 +89,7 @@ impl Private {
             return false;
         };
         // Held until all is gone, so that two processes do not do it at once.
-        lock.try_lock().is_ok() && fs::remove_dir_all(folder).is_ok()
+        lock.try_lock().is_ok() && clear(folder).and_then(|()| remove_cleared(folder)).is_ok()
     }
 
     /// Whether the same user made both: what another user has put there is not even opened.
@@ -105,6 +104,43 @@ impl Private {
     fn has_owner_of(&self, _: &Path) -> bool {
         true
     }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if clear(&self.folder).is_ok() {
+            // Where open files cannot be removed, this one could not.
+            self.held = None;
+            let _ = remove_cleared(&self.folder);
+        }
+    }
+}
+
+/// Removes everything in a folder but the file that is locked.
+///
+/// # Errors
+/// When something is left.
+fn clear(folder: &Path) -> io::Result<()> {
+    let mut cleared = Ok(());
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        let removed = if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())
+        } else {
+            fs::remove_file(entry.path())
+        };
+        cleared = cleared.and(removed);
+    }
+    cleared
+}
+
+/// Removes a folder in which nothing is left but the file that is locked.
+fn remove_cleared(folder: &Path) -> io::Result<()> {
+    fs::remove_file(folder.join(LOCK))?;
+    fs::remove_dir(folder)
 }
 
 #[cfg(test)]
@@ -132,6 +168,46 @@ mod tests {
         let path = second.path().to_owned();
         drop(second);
         assert!(!path.exists() && first.path().exists());
+    }
+
+    #[test]
+    fn the_locked_file_goes_last() {
+        let temporary = tempfile::tempdir().unwrap();
+        let made = Private::within(temporary.path()).unwrap();
+        fs::create_dir(made.path().join("folder")).unwrap();
+        for name in ["library", "folder/library", ".hidden"] {
+            fs::write(made.path().join(name), "bytes").unwrap();
+        }
+        clear(made.path()).unwrap();
+        let left = fs::read_dir(made.path()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [LOCK]);
+    }
+
+    /// Nothing holds up a superuser.
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_removed_now_is_removed_by_a_later_process() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = tempfile::tempdir().unwrap();
+        let first = Private::within(temporary.path()).unwrap();
+        let path = first.path().to_owned();
+        let stuck = path.join("stuck");
+        fs::create_dir(&stuck).unwrap();
+        fs::write(stuck.join("library"), "bytes").unwrap();
+        let allow = |mode| fs::set_permissions(&stuck, fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o500);
+        if fs::write(stuck.join("probe"), "").is_ok() {
+            return;
+        }
+        drop(first);
+        assert!(stuck.exists() && path.join(LOCK).exists());
+        let second = Private::within(temporary.path()).unwrap();
+        assert!(stuck.exists() && path.join(LOCK).exists());
+        allow(0o700);
+        drop(second);
+        Private::within(temporary.path()).unwrap();
+        assert!(!path.exists());
     }
 
     #[cfg(unix)]
