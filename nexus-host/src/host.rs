@@ -203,7 +203,7 @@ impl Host {
         // Last, when everything that they may call is there: the sources and the server.
         let mut background = catalog.connect(Arc::new(Hub(intake.clone())));
         background.spawn(vitals.clone().watch());
-        let secret = secret::of(&queue).await;
+        let secret = secret::of(&queue, &mut background).await;
         let server = server.map(|server| {
             let ports = Ports {
                 intake: intake.clone(),
