@@ -1,6 +1,7 @@
 //! A server on a real socket for tests, with an in-memory queue and a plugin side that answers
 //! what the test wants; and a client that writes what no proper client would.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use nexus_plugin_api::{ContractInfo, Event, HookReply, HookRequest};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -38,6 +39,8 @@ pub(super) struct Hub {
     pub(super) live: Tap,
     pub(super) grpc: SocketAddr,
     pub(super) intake: Arc<Intake>,
+    /// A permit for each webhook that the endless source has begun with.
+    pub(super) at_work: Arc<Semaphore>,
     completions: Arc<Completions>,
     stop: Option<oneshot::Sender<Duration>>,
     served: JoinHandle<Served>,
@@ -54,11 +57,17 @@ pub(super) struct Settings {
     pub(super) webhooks: Vec<Webhook>,
 }
 
-struct Plugins(ReadyStatus);
+struct Plugins {
+    ready: ReadyStatus,
+    at_work: Arc<Semaphore>,
+}
 
 impl Hooks for Plugins {
     fn knows(&self, source: &str) -> bool {
-        ["echo", "slow", "strange", "strict", "busy", "broken"].contains(&source)
+        [
+            "echo", "slow", "endless", "strange", "strict", "busy", "broken",
+        ]
+        .contains(&source)
     }
 
     fn hook<'a>(
@@ -86,6 +95,10 @@ impl Hooks for Plugins {
                     sleep(Duration::from_millis(300)).await;
                     Ok(HookReply::text("at last"))
                 }
+                "endless" => {
+                    self.at_work.add_permits(1);
+                    pending().await
+                }
                 "strict" => Ok(HookReply::status(401).with_header("x-why", "unsigned")),
                 "strange" => Ok(HookReply::status(99)),
                 "busy" => Err(HookFailure::Unavailable {
@@ -101,7 +114,7 @@ impl Hooks for Plugins {
 impl Readiness for Plugins {
     fn report(&self) -> ReadyReport {
         ReadyReport {
-            status: self.0,
+            status: self.ready,
             checks: vec![Check {
                 name: "toasty".to_owned(),
                 status: CheckStatus::Degraded,
@@ -188,7 +201,11 @@ impl Hub {
             &settings.issuers,
             contracts.clone(),
         );
-        let plugins = Arc::new(Plugins(settings.ready));
+        let at_work = Arc::new(Semaphore::new(0));
+        let plugins = Arc::new(Plugins {
+            ready: settings.ready,
+            at_work: at_work.clone(),
+        });
         let admission = Arc::new(admission);
         let intake = Arc::new(Intake::new(
             admission.clone(),
@@ -221,6 +238,7 @@ impl Hub {
             contracts,
             live,
             intake,
+            at_work,
             completions,
             stop: Some(stop),
             served: tokio::spawn(serve),

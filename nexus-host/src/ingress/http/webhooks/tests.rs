@@ -107,11 +107,12 @@ async fn a_signed_delivery_becomes_an_event_once() {
     assert_eq!(other.json()["status"], "accepted");
 }
 
-/// Begins a body and holds the rest of it back.
-async fn hold_back(hub: &Hub, begun: usize) -> Connection {
+/// Begins a body of 1 MiB and holds the rest of it back.
+async fn hold_back(hub: &Hub, name: &str, begun: usize) -> Connection {
     let mut connection = hub.connect().await;
-    let head = "POST /v1/hooks/billing HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n";
-    connection.write(head).await;
+    let head =
+        format!("POST /v1/hooks/{name} HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB}\r\n\r\n");
+    connection.write(&head).await;
     connection.write(&"x".repeat(begun)).await;
     connection
 }
@@ -122,7 +123,7 @@ async fn whoever_holds_bodies_back_shuts_out_nobody_of_the_same_address() {
     let mut idle = Vec::new();
     // An address may hold a fifth of 64 MiB: the last one has no room beside all others.
     for begun in [vec![MIB - 1; 12], vec![MIB - MIB / 10]].concat() {
-        idle.push(hold_back(&hub, begun).await);
+        idle.push(hold_back(&hub, "billing", begun).await);
     }
     let answers = idle
         .iter_mut()
@@ -136,6 +137,20 @@ async fn whoever_holds_bodies_back_shuts_out_nobody_of_the_same_address() {
         let answer = deliver(&hub, id, &body).await;
         assert_eq!(answer.status, 202, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_plugin_works_with_takes_no_room_of_what_is_still_to_come() {
+    let hub = hub(&[]).await;
+    let mut coming = hold_back(&hub, "echo", MIB - 1).await;
+    let mut at_work = Vec::new();
+    for _ in 0..12 {
+        at_work.push(hold_back(&hub, "endless", MIB).await);
+        hub.at_work.acquire().await.unwrap().forget();
+    }
+    coming.write("x").await;
+    let answer = coming.answer().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[tokio::test]
