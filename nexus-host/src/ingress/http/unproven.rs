@@ -142,8 +142,8 @@ impl Held {
         Some(part.bytes)
     }
 
-    /// Lets go of the body of this address of which nothing has come for longest, and tells it. Whether there
-    /// was one.
+    /// Lets go of the body of this address of which nothing has come for longest, and tells it: whoever receives
+    /// it is woken, and drops what is there. Whether there was one.
     fn displace(&mut self, network: Option<IpAddr>) -> bool {
         let bodies = self.by_network.get(&network);
         let first = bodies.and_then(|bodies| bodies.by_arrival.first_key_value());
