@@ -10,11 +10,12 @@ use tokio::net::TcpStream;
 const SCRAP: usize = 16 * 1024;
 
 const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
-    content-type: text/plain; charset=utf-8\r\n\
-    content-length: 45\r\n\
+    content-type: application/problem+json\r\n\
+    content-length: 166\r\n\
     connection: close\r\n\
     \r\n\
-    TLS is spoken here: use https:// (or wss://)\n";
+    {\"type\":\"urn:nexus:problem:malformed_event\",\"title\":\"Malformed request\",\"status\":400,\
+    \"detail\":\"TLS is spoken here; write https:// or wss://\",\"code\":\"malformed_event\"}";
 
 /// Answers a client that begins as TLS never does: with a letter, as a method's name.
 ///

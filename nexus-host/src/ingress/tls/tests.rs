@@ -233,6 +233,8 @@ async fn silence_gets_nowhere_and_plain_text_is_told_what_to_speak() {
         head.contains(&format!("content-length: {}", body.len())),
         "{head}"
     );
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["code"], "malformed_event");
     assert!(body.contains("https://"), "{body}");
 }
 
