@@ -78,13 +78,16 @@ pub(super) fn expect_admin(client: &ClientScope) -> Result<(), Problem> {
     if client.is_admin() {
         return Ok(());
     }
-    client.tell_refused("administer");
     let place = missing(client, "admin", ClientScope::is_admin);
-    let detail = format!(
-        "client `{}` may not administer; that takes {place}",
-        client.id()
-    );
-    Err(Problem::new(Code::Forbidden, detail))
+    let why = format!("; that takes {place}");
+    Err(may_not(client, "administer", &why))
+}
+
+/// The refusal of what a client may not do, and why; the log is told, too.
+fn may_not(client: &ClientScope, wanted: &str, why: &str) -> Problem {
+    client.tell_refused(wanted);
+    let detail = format!("client `{}` may not {wanted}{why}", client.id());
+    Problem::new(Code::Forbidden, detail)
 }
 
 /// What a client lacks that may not do something, and where.
@@ -104,13 +107,9 @@ pub(super) async fn metrics_reader(
     if client.may_read_metrics() {
         return Ok(client);
     }
-    client.tell_refused("read the metrics");
     let place = missing(&client, "metrics", ClientScope::may_read_metrics);
-    let detail = format!(
-        "client `{}` may not read the metrics; that takes {place}",
-        client.id()
-    );
-    Err(Problem::new(Code::Forbidden, detail))
+    let why = format!("; that takes {place}");
+    Err(may_not(&client, "read the metrics", &why))
 }
 
 /// The client behind a request without a body, when it may read the contracts.
@@ -122,13 +121,9 @@ pub(super) async fn contract_reader(
     if client.may_read_contracts() {
         return Ok(client);
     }
-    client.tell_refused("read the contracts");
-    let detail = format!(
-        "client `{}` may not read the contracts: neither its `sources` and `types` in [[clients]] nor, if it \
-         has one, its token's scope let it publish or follow anything",
-        client.id()
-    );
-    Err(Problem::new(Code::Forbidden, detail))
+    let why = ": neither its `sources` and `types` in [[clients]] nor, if it has one, its token's scope let it \
+               publish or follow anything";
+    Err(may_not(&client, "read the contracts", why))
 }
 
 /// Whether somebody tries to be let in at all.

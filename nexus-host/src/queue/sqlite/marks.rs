@@ -48,12 +48,6 @@ fn beginning(low: i64) -> Beginning {
     (low.cast_unsigned() >> 32) as Beginning
 }
 
-/// How an event was marked.
-pub(super) struct Marked {
-    /// Whether another source's event with the same id is remembered, or, rarely, seems to be.
-    pub(super) id_is_shared: bool,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Marks {
@@ -134,14 +128,15 @@ impl Marks {
         }
     }
 
-    /// Marks an event that is being accepted.
+    /// Marks an event that is being accepted. Answers whether its id is shared, as
+    /// [`is_shared`](Self::is_shared) does.
     pub(super) fn insert(
         &mut self,
         connection: &Connection,
         event: &Event,
         now: i64,
         totals: &mut Totals,
-    ) -> rusqlite::Result<Marked> {
+    ) -> rusqlite::Result<bool> {
         let print = Print::of(event);
         let id_is_shared = self.has_others(print);
         totals.mark += 1;
@@ -154,7 +149,7 @@ impl Marks {
         if self.fresh.insert(print, (totals.mark, now)).is_none() {
             self.count(print.low);
         }
-        Ok(Marked { id_is_shared })
+        Ok(id_is_shared)
     }
 
     /// Whether another source's event with the same id is remembered, or, rarely, seems to be.

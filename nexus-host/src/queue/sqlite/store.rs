@@ -193,7 +193,7 @@ impl Store {
     pub(super) fn accept(&mut self, event: &Admitted, now: i64) -> Result<Row, Trouble> {
         let (sent_as, flags) = (event.sent_as(), event.flags());
         let event = event.event();
-        let marked = self
+        let id_is_shared = self
             .marks
             .insert(&self.connection, event, now, &mut self.totals)?;
         self.totals.accepted += 1;
@@ -202,7 +202,7 @@ impl Store {
         let beside = Beside {
             sent_as,
             flags,
-            id_is_shared: marked.id_is_shared,
+            id_is_shared,
         };
         let head = rows::head(event, &beside)?;
         self.insert_event(key, event, now, &head)?;
