@@ -32,9 +32,12 @@ use uuid::Uuid;
 pub use admitted::Admitted;
 pub use auth::{ClientScope, Credentials, Head, Presented, Sender, check_issuer_files};
 pub use config::{Client, Issuer, Limits, OnSuspicion, Pattern, Transport};
-pub use contract::file::{ContractFile, FileReport, register as register_files};
+pub use contract::file::{
+    ContractFile, FileReport, offer as offer_files, register as register_files, scan as scan_files,
+};
 pub use contract::{
-    Change, Contract, ContractConflict, ContractDiff, Contracts, HUB, Migrator, Notice, Offer, Rule,
+    Change, Contract, ContractConflict, ContractDiff, Contracts, Draft, HUB, Migrator, Notice,
+    Offer, Rule,
 };
 pub use emitted::Origin;
 pub use rate_limit::Standing;
@@ -60,7 +63,7 @@ pub struct Admission {
     limits: Limits,
     bounds: Bounds,
     auth: Auth,
-    rates: Rates,
+    rates: Arc<Rates>,
     contracts: Arc<Contracts>,
     suspicion: Suspicion,
 }
@@ -107,10 +110,33 @@ impl Admission {
             limits: limits.clone(),
             bounds: Bounds::new(limits),
             auth: Auth::new(clients, issuers, Utc::now().timestamp()),
-            rates: Rates::new(limits),
+            rates: Arc::new(Rates::new(limits)),
             contracts,
             suspicion: Suspicion::new(limits),
         }
+    }
+
+    /// The same for other clients and limits, to take its place. What stays as it is keeps what is known of it:
+    /// rates that are used up, signatures that were used, keys of issuers.
+    pub fn succeeded_by(&self, limits: &Limits, clients: &[Client], issuers: &[Issuer]) -> Self {
+        Self {
+            limits: limits.clone(),
+            bounds: Bounds::new(limits),
+            auth: self
+                .auth
+                .succeeded_by(clients, issuers, Utc::now().timestamp()),
+            rates: match self.limits.has_rates_of(limits) {
+                true => self.rates.clone(),
+                false => Arc::new(self.rates.succeeded_by(limits)),
+            },
+            contracts: self.contracts.clone(),
+            suspicion: Suspicion::new(limits),
+        }
+    }
+
+    /// Takes back from clients what `successor` does not grant them: what goes on for long ends.
+    pub fn give_way_to(&self, successor: &Self) {
+        self.auth.give_way_to(&successor.auth);
     }
 
     /// The contracts that payloads are held against.

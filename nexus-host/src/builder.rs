@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nexus_plugin_api::Plugin;
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, Loader};
 use crate::host::{Host, StartError};
 use crate::queue::Queue;
 
@@ -15,7 +15,7 @@ use crate::queue::Queue;
 #[derive(Debug, Default)]
 pub struct HostBuilder {
     config: Option<Config>,
-    config_file: Option<PathBuf>,
+    source: Option<Loader>,
     plugins_dir: Option<PathBuf>,
     plugins: Vec<Plugin>,
     without_server: bool,
@@ -26,6 +26,8 @@ pub struct HostBuilder {
 #[derive(Debug)]
 pub struct PreparedHost {
     pub(crate) config: Config,
+    /// Where the configuration can be read again.
+    pub(crate) source: Option<Loader>,
     pub(crate) plugins: Vec<Plugin>,
     pub(crate) serves: bool,
     pub(crate) queue: Option<Arc<dyn Queue>>,
@@ -51,10 +53,18 @@ impl HostBuilder {
         self
     }
 
-    /// Takes the configuration from a file, with its layers and the environment's overrides.
+    /// Takes the configuration from a file, with its layers and the environment's overrides. It is read there
+    /// again when the host is told to [reload](Host::reload).
     #[must_use]
-    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.config_file = Some(path.into());
+    pub fn config_file(self, path: impl Into<PathBuf>) -> Self {
+        self.config_source(Loader::new(path).variables(std::env::vars_os()))
+    }
+
+    /// Takes the configuration from where this reads it, now and when the host is told to
+    /// [reload](Host::reload).
+    #[must_use]
+    pub fn config_source(mut self, source: Loader) -> Self {
+        self.source = Some(source);
         self
     }
 
@@ -92,18 +102,23 @@ impl HostBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub fn build(self) -> Result<PreparedHost, BuildError> {
-        let mut config = match (self.config, self.config_file) {
+        let mut config = match (self.config, &self.source) {
             (Some(_), Some(_)) => return Err(BuildError::TwoConfigs),
             (Some(config), None) => config,
-            (None, Some(path)) => Config::load(&path)?,
+            (None, Some(source)) => source.clone().load()?,
             (None, None) => Config::default(),
         };
+        let source = self.source.map(|source| match &self.plugins_dir {
+            Some(folder) => source.plugins_dir(folder),
+            None => source,
+        });
         if let Some(folder) = self.plugins_dir {
             config.plugins.dir = folder;
         }
         config.check()?;
         Ok(PreparedHost {
             config,
+            source,
             plugins: self.plugins,
             serves: !self.without_server,
             queue: self.queue,

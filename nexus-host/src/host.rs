@@ -1,7 +1,8 @@
 //! A running host: the only place that wires every room, in the order in which events pass.
 
-mod files;
 mod ports;
+mod registry;
+mod reload;
 mod report;
 mod secret;
 mod vitals;
@@ -15,37 +16,43 @@ use std::time::Duration;
 use chrono::Utc;
 use nexus_plugin_api::{Event, Published};
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
-use crate::admission::{Admission, Code, Contracts, FileReport, Origin, Rejection};
+use crate::admission::{Admission, Code, FileReport, Origin, Rejection};
 use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::{Config, Selector};
+use crate::current::Current;
 use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
 use crate::observe::{Heard, Listener, Metrics, Passed, Tap};
-use crate::plugins::{self, Catalog, PluginReport, Starter};
+use crate::plugins::{self, Manager, PluginReport};
 use crate::queue::config::Backend;
 use crate::queue::{
     DeadLetter, Journey, LetterFilter, MemoryQueue, OpenError, Page, Queue, QueueStats,
     SqliteQueue, Unavailable,
 };
 use ports::{Hub, News, Webhooks};
+use registry::Registry;
+use reload::Reloader;
 use vitals::Vitals;
 
 pub(crate) use ports::Counted;
+pub use reload::{Candidate, PluginChange, ReloadError, ReloadPlan};
 pub use report::{HealthReport, ShutdownReport};
 
 /// A running hub.
 ///
 /// Dropping it without [`Host::shutdown`] ends it at once; what is queued in memory is lost.
 pub struct Host {
-    config: Config,
-    catalog: Arc<Catalog>,
+    config: Arc<Current<Config>>,
+    manager: Arc<Manager>,
+    registry: Arc<Registry>,
+    reloader: Arc<Reloader>,
     intake: Arc<Intake>,
     queue: Arc<dyn Queue>,
     breakers: Arc<Breakers>,
@@ -129,31 +136,30 @@ impl Host {
     pub(crate) async fn start(prepared: PreparedHost) -> Result<Self, StartError> {
         let PreparedHost {
             config,
+            source,
             plugins,
             serves,
             queue,
         } = prepared;
+        let config = Arc::new(config);
         // First what fails most often and costs least; connections wait until it serves.
         let server = match serves {
             true => Some(Server::bind(&config.server).await?),
             false => None,
         };
         // Contracts come with the plugins, so the plugins come first.
-        let contracts = Contracts::with_rules(&config.rules).map_err(StartError::Rule)?;
-        let contracts = Arc::new(contracts);
-        let catalog = Arc::new(Starter::new(&config, &*contracts).start(plugins).await?);
-        for webhook in &config.webhooks {
-            if catalog.has_source(&webhook.name) {
-                return Err(StartError::Webhook(webhook.name.clone()));
-            }
-            for warning in webhook.warnings() {
-                tracing::warn!("{warning}");
-            }
+        let registry = Arc::new(Registry::new(&config)?);
+        let manager = Manager::start(config.clone(), registry.clone(), plugins).await?;
+        let catalog = manager.catalog().clone();
+        reload::expect_apart(&config, |name| catalog.has_source(name))?;
+        for warning in config
+            .webhooks
+            .iter()
+            .flat_map(|webhook| webhook.warnings())
+        {
+            tracing::warn!("{warning}");
         }
-
-        // A file never takes the place of a plugin's contract, so the files come after the plugins.
-        let contract_files = files::register(&config, &contracts)?;
-        for remark in contracts.remarks(Utc::now()) {
+        for remark in registry.contracts().remarks(Utc::now()) {
             tracing::warn!("{remark}");
         }
 
@@ -163,7 +169,7 @@ impl Host {
             &config.limits,
             &config.clients,
             &config.issuers,
-            contracts,
+            registry.contracts().clone(),
         ));
         let lanes = config.dispatch.ordering == Ordering::Lane;
         let queue: Arc<dyn Queue> = match (queue, config.queue.backend) {
@@ -178,7 +184,7 @@ impl Host {
             completions: completions.clone(),
         });
         let intake = Arc::new(Intake::new(
-            admission.clone(),
+            admission,
             queue.clone(),
             news.clone(),
             completions.clone(),
@@ -190,19 +196,33 @@ impl Host {
             breakers.clone(),
             queue.clone(),
             catalog.clone(),
-            admission.clone(),
+            intake.clone(),
             news,
         ));
         let workers = tokio::spawn(dispatcher.run());
+        let webhooks = Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks));
+        let current = Arc::new(Current::new(config.clone()));
+        let reloader = Arc::new(Reloader {
+            source,
+            config: current.clone(),
+            manager: manager.clone(),
+            registry: registry.clone(),
+            intake: intake.clone(),
+            webhooks: webhooks.clone(),
+            alone: Mutex::default(),
+        });
         let vitals = Arc::new(Vitals::new(
+            current.clone(),
             catalog.clone(),
             breakers.clone(),
             queue.clone(),
-            contract_files,
+            registry.clone(),
+            reloader.clone(),
         ));
         // Last, when everything that they may call is there: the sources and the server.
-        let mut background = catalog.connect(Arc::new(Hub(intake.clone())));
-        background.spawn(vitals.clone().watch());
+        manager.connect(Arc::new(Hub(intake.clone()))).await;
+        let mut background = JoinSet::new();
+        background.spawn(manager.clone().attend());
         let secret = secret::of(&queue, &mut background).await;
         let server = server.map(|server| {
             let ports = Ports {
@@ -211,21 +231,20 @@ impl Host {
                     catalog: catalog.clone(),
                     limit: config.dispatch.processor_timeout.get(),
                 }),
-                webhooks: Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks)),
+                webhooks,
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
                 live: tap.clone(),
                 secret,
-                metrics: Arc::new(Metrics::new(Arc::new(Counted {
-                    admission,
-                    intake: intake.clone(),
-                }))),
+                metrics: Arc::new(Metrics::new(Arc::new(Counted(intake.clone())))),
             };
             Serving::start(server, ports)
         });
         Ok(Self {
-            config,
-            catalog,
+            config: current,
+            manager,
+            registry,
+            reloader,
             intake,
             queue,
             breakers,
@@ -411,18 +430,49 @@ impl Host {
     }
 
     /// Every plugin and plugin file that was looked at.
-    pub fn plugins(&self) -> &[PluginReport] {
-        self.catalog.reports()
+    pub fn plugins(&self) -> Vec<PluginReport> {
+        self.manager.catalog().reports()
     }
 
     /// Every contract file that was looked at.
-    pub fn contract_files(&self) -> &[FileReport] {
-        self.vitals.contract_files()
+    pub fn contract_files(&self) -> Arc<Vec<FileReport>> {
+        self.registry.reports()
     }
 
     /// The configuration it runs with.
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> Arc<Config> {
+        self.config.get()
+    }
+
+    /// Tells what another configuration would change, and changes nothing. Plugins are not started for it.
+    ///
+    /// # Errors
+    /// When there is no such configuration, or it is not in order.
+    pub fn plan(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
+        self.reloader.plan(candidate)
+    }
+
+    /// Applies another configuration, all of it or nothing: clients, issuers, limits, rules, webhooks and plugins.
+    /// Plugins whose sections differ are started beside themselves first; those before finish what they are at.
+    /// Answers what has changed.
+    ///
+    /// ```
+    /// use nexus_host::{Config, Host};
+    /// use nexus_host::host::Candidate;
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let host = Host::builder().without_server().build()?.start().await?;
+    /// let other = Config::from_toml_str("[limits]\nmax_depth = 8\n")?;
+    /// let changed = host.reload(Candidate::Given(other.into())).await?.changed;
+    /// assert_eq!(changed, ["limits.max_depth"]);
+    /// # host.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn reload(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
+        self.reloader.reload(candidate).await
     }
 
     /// Stops: takes no more events, lets those in work finish for `shutdown.drain_timeout`, and
@@ -432,8 +482,9 @@ impl Host {
     /// When a part had ended before by a panic; the rest is stopped all the same.
     pub async fn shutdown(mut self) -> Result<ShutdownReport, ShutdownError> {
         let begun = Instant::now();
-        let end = begun + self.config.shutdown.timeout.get();
-        let drained_by = begun + self.config.shutdown.drain_timeout.get();
+        let limits = self.config.get().shutdown.clone();
+        let end = begun + limits.timeout.get();
+        let drained_by = begun + limits.drain_timeout.get();
         // Nothing new comes in.
         self.vitals.stop();
         let served = self
@@ -441,7 +492,11 @@ impl Host {
             .take()
             .map(|server| server.stop(drained_by - begun));
         self.queue.close_intake();
-        let _ = timeout_at(drained_by, self.background.shutdown()).await;
+        let background = async {
+            self.background.shutdown().await;
+            self.manager.stop_sources().await;
+        };
+        let _ = timeout_at(drained_by, background).await;
         // What is in, gets done.
         let drained = timeout_at(drained_by, self.queue.drained(drained_by)).await;
         self.queue.close_leasing();
@@ -504,7 +559,7 @@ fn selector(text: &str) -> Selector {
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
-            .field("plugins", &self.catalog)
+            .field("plugins", &self.manager)
             .field("queue", &self.queue.stats())
             .finish_non_exhaustive()
     }

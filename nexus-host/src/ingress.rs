@@ -25,7 +25,8 @@ mod harness;
 pub use accept::{BindError, Served};
 pub use config::Config;
 pub use ports::{
-    Admin, Check, CheckStatus, HookFailure, Hooks, Ports, Readiness, ReadyReport, ReadyStatus,
+    Admin, Check, CheckStatus, HookFailure, Hooks, NotReloaded, Ports, Readiness, ReadyReport,
+    ReadyStatus,
 };
 pub use server::{Server, ServerError};
 pub use tls::{TlsError, check_files as check_tls_files};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use nexus_plugin_api::{Event, NewEvent, PublishStatus, Published};
+use nexus_plugin_api::{Event, NewEvent, PluginError, PublishStatus, Published};
 use uuid::Uuid;
 
 pub use completion::{Completions, Watch};
@@ -21,7 +21,8 @@ use door::Outcomes;
 use crate::admission::{
     Admission, Admitted, ClientScope, Code, Notice, Origin, Parcel, Rejection, Supplied,
 };
-use crate::dispatch::port::Observer;
+use crate::current::Current;
+use crate::dispatch::port::{Admit, Observer};
 use crate::queue::{PushError, Pushed, Queue};
 
 /// When somebody who found the queue full should come again.
@@ -38,7 +39,7 @@ const TURN: usize = 32;
 
 /// Admits events and queues them.
 pub struct Intake {
-    admission: Arc<Admission>,
+    admission: Current<Admission>,
     queue: Arc<dyn Queue>,
     observer: Arc<dyn Observer>,
     completions: Arc<Completions>,
@@ -88,7 +89,7 @@ impl Intake {
         completions: Arc<Completions>,
     ) -> Self {
         Self {
-            admission,
+            admission: Current::new(admission),
             queue,
             observer,
             completions,
@@ -96,9 +97,16 @@ impl Intake {
         }
     }
 
-    /// What lets events in.
-    pub fn admission(&self) -> &Arc<Admission> {
-        &self.admission
+    /// What lets events in now.
+    pub fn admission(&self) -> Arc<Admission> {
+        self.admission.get()
+    }
+
+    /// Has another one let events in from now on.
+    pub(crate) fn admit_by(&self, admission: Admission) {
+        let admission = Arc::new(admission);
+        let before = self.admission.set(admission.clone());
+        before.give_way_to(&admission);
     }
 
     /// Where accepted events go.
@@ -119,7 +127,7 @@ impl Intake {
     /// Refuses what a client has sent, events or not, before they were looked at: it counts as one, against
     /// the client's rate as well. Hands on what is to be answered.
     pub fn refuse(&self, door: Door, client: &ClientScope, refused: Rejection) -> Rejection {
-        let refused = self.admission.refuse(client, refused);
+        let refused = self.admission().refuse(client, refused);
         self.count_refused(door, refused.code());
         refused
     }
@@ -138,16 +146,17 @@ impl Intake {
         watched: bool,
         supply: impl Fn(usize) -> Supplied<'s>,
     ) -> Result<Submitted, Rejection> {
-        let parcel = self.admission.open(body);
+        // One for the whole body, whatever takes its place meanwhile.
+        let admission = self.admission();
+        let parcel = admission.open(body);
         match parcel.map_err(|refused| self.refuse(door, client, refused))? {
             Parcel::One(event) => {
-                let admitted = self.admission.admit_with(client, event, supply(0));
+                let admitted = admission.admit_with(client, event, supply(0));
                 let receipt = self.push_one(door, admitted, watched).await;
                 receipt.map(Submitted::One)
             }
             Parcel::Many(events) => {
-                let judge =
-                    |(place, event)| self.admission.admit_with(client, event, supply(place));
+                let judge = |(place, event)| admission.admit_with(client, event, supply(place));
                 let events = events.into_iter().enumerate();
                 let answers = self.judge_and_push(door, events, judge, watched).await;
                 Ok(Submitted::Many(answers))
@@ -180,9 +189,10 @@ impl Intake {
         events: Vec<Result<Event, Rejection>>,
         watched: bool,
     ) -> Vec<Result<Receipt, Rejection>> {
+        let admission = self.admission();
         let judge = |event| match event {
-            Ok(event) => self.admission.admit_event(event, Origin::Client(client)),
-            Err(refused) => Err(self.admission.refuse(client, refused)),
+            Ok(event) => admission.admit_event(event, Origin::Client(client)),
+            Err(refused) => Err(admission.refuse(client, refused)),
         };
         self.judge_and_push(door, events, judge, watched).await
     }
@@ -228,7 +238,7 @@ impl Intake {
         event: Event,
         origin: Origin<'_>,
     ) -> Result<Published, Rejection> {
-        let admitted = self.admission.admit_event(event, origin);
+        let admitted = self.admission().admit_event(event, origin);
         self.push_one(door, admitted, false).await.map(published)
     }
 
@@ -242,7 +252,7 @@ impl Intake {
         event: NewEvent,
         origin: Origin<'_>,
     ) -> Result<Published, Rejection> {
-        let admitted = self.admission.admit_new(event, origin);
+        let admitted = self.admission().admit_new(event, origin);
         self.push_one(door, admitted, false).await.map(published)
     }
 
@@ -300,6 +310,19 @@ impl Intake {
                 })
             })
             .collect()
+    }
+}
+
+/// What follows from events is let in by whatever lets events in at that time.
+impl Admit for Intake {
+    fn admit_emitted(
+        &self,
+        event: NewEvent,
+        plugin: &str,
+        cause: &Event,
+        effect: u32,
+    ) -> Result<Admitted, PluginError> {
+        self.admission().admit_emitted(event, plugin, cause, effect)
     }
 }
 

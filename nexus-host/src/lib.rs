@@ -73,6 +73,7 @@
 pub mod admission;
 mod builder;
 pub mod config;
+mod current;
 pub mod descriptors;
 pub mod dispatch;
 #[cfg(any(test, feature = "fuzz"))]

@@ -1,17 +1,21 @@
 //! Plugins: found in a folder or linked in, checked, loaded, started, and called.
 //!
 //! Receives configuration and files; hands on a [`Catalog`] that dispatch and ingress call through
-//! their ports. What is not taken is kept with its reason. One bad file never stops the others,
-//! unless the configuration says that it is required.
+//! their ports. The [`Manager`] says who is in it, and changes that while the hub runs. What is not taken is kept
+//! with its reason. One bad file never stops the others, unless the configuration says that it is required.
 
 mod catalog;
 pub mod config;
 mod discover;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
+mod generations;
 mod instance;
+mod lineup;
 mod load;
+mod manager;
 mod manifest;
+mod member;
 mod owned;
 pub mod port;
 mod private;
@@ -20,12 +24,17 @@ mod refusal;
 mod routes;
 mod service;
 mod sources;
+mod standing;
 mod start;
+mod watch;
 pub mod worker;
 
-pub use catalog::{Catalog, PluginReport, PluginState};
+pub use catalog::{Catalog, PluginReport};
 pub use config::{Config, Isolation};
 pub use discover::{Candidate, Found, Refused, examine, scan};
+pub use generations::LibraryCost;
+pub use manager::{Change, Manager, StartError, required};
+pub use member::Origin;
 pub use owned::Owned;
 pub use refusal::{Refusal, RefusalCode};
-pub use start::{StartError, Starter};
+pub use standing::PluginState;

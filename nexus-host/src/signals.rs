@@ -1,4 +1,4 @@
-//! The signals that ask a process to stop.
+//! The signals that ask a process to stop, or to read its configuration again.
 
 use std::io;
 
@@ -70,5 +70,45 @@ impl Requests {
             _ = self.close.recv() => "close",
             _ = self.shutdown.recv() => "shutdown",
         }
+    }
+}
+
+/// Requests to read the configuration again: SIGHUP. On other systems than Unix there are none.
+#[derive(Debug)]
+pub struct Reloads {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Reloads {
+    /// Listens from now on. Without it, SIGHUP ends the process.
+    ///
+    /// # Errors
+    /// When the system refuses to hand signals to this process.
+    #[cfg(unix)]
+    pub fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(unix))]
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next.
+    pub async fn requested(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            tracing::info!("asked by SIGHUP to read the configuration again");
+            return;
+        }
+        std::future::pending().await
     }
 }

@@ -27,7 +27,8 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// The plugin is then refused with this reason, and the others go on.
     fn new(config: Self::Config, setup: &Setup) -> Result<Self, PluginError>;
 
-    /// How the component is; asked from time to time.
+    /// How the component is; asked from time to time. It has 2 s to answer: one that does not, several times in a
+    /// row, counts as [failed](Health::Failed).
     fn health_check(&self) -> impl Future<Output = Health> + Send {
         async { Health::Ready }
     }
@@ -136,6 +137,11 @@ pub enum Health {
     Ready,
     /// Works in part, or not for the moment.
     Degraded {
+        /// Why.
+        reason: String,
+    },
+    /// Does not work, and is to be built anew: the hub starts the plugin again.
+    Failed {
         /// Why.
         reason: String,
     },

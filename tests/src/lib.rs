@@ -23,4 +23,5 @@ pub mod tls;
 pub mod toasty;
 pub mod websocket;
 pub mod wire;
+pub mod workshop;
 pub mod ws;

@@ -2,7 +2,7 @@
 //! plugin files it names. It starts nothing and runs nothing of a plugin.
 //!
 //! Exit code 2 for mistakes in the configuration, 1 for plugin and contract files that a start would
-//! refuse.
+//! refuse, and for what a running hub would not apply without a restart.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,14 @@ use nexus_host::admission::{Contracts, FileReport, check_issuer_files, register_
 use nexus_host::config::{Config, Problem};
 use nexus_host::ingress::{TlsError, check_tls_files};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::cli::Common;
+use crate::cli::{Check, Common, Reach};
 use crate::configuration::Origin;
 use crate::failure::Failure;
-use crate::output;
+use crate::hub::Hub;
 use crate::survey::{self, Refusal, Surveyed};
+use crate::{output, reload};
 
 /// Everything that was found.
 #[derive(Debug, Default, Serialize)]
@@ -34,6 +36,9 @@ struct Findings {
     warnings: Vec<String>,
     /// Not wrong, but good to know.
     notes: Vec<String>,
+    /// What a running hub would change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,7 +52,7 @@ struct RefusedFile {
 ///
 /// # Errors
 /// When something is wrong; it has been told by then.
-pub(crate) fn check(common: &Common) -> Result<(), Failure> {
+pub(crate) async fn check(common: &Common, options: &Check) -> Result<(), Failure> {
     let origin = Origin::of(common);
     let mut findings = Findings::default();
     if origin == Origin::Defaults {
@@ -60,6 +65,17 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
             findings.of_folder_alone(origin.path());
         }
     }
+    if let Some(url) = options
+        .against
+        .clone()
+        .filter(|_| findings.problems.is_empty())
+    {
+        let reach = Reach {
+            url: Some(url).filter(|url| !url.is_empty()),
+            tls: options.tls.clone(),
+        };
+        findings.plan = Some(plan(common, &reach, &origin).await?);
+    }
     let refused = !findings.refused.is_empty() || !findings.refused_contracts.is_empty();
     findings.ok = findings.problems.is_empty() && !refused;
     if common.json {
@@ -70,10 +86,29 @@ pub(crate) fn check(common: &Common) -> Result<(), Failure> {
     if !findings.problems.is_empty() {
         return Err(Failure::told_usage());
     }
-    if refused {
+    let is_told_off = findings.plan.as_ref().is_some_and(|plan| {
+        let takes_restart = plan["needs_restart"].as_array();
+        takes_restart.is_some_and(|keys| !keys.is_empty())
+    });
+    if refused || is_told_off {
         return Err(Failure::told());
     }
     Ok(())
+}
+
+/// What the running hub would change if this file were its own.
+async fn plan(common: &Common, reach: &Reach, origin: &Origin) -> Result<Value, Failure> {
+    let hub = Hub::find(common, reach)?;
+    let body = match origin {
+        Origin::Defaults => json!({ "config": "" }),
+        Origin::File(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::failed(format!("{} cannot be read: {error}", path.display()))
+            })?;
+            json!({ "config": text })
+        }
+    };
+    Ok(hub.post("/v1/admin/reload/plan", body.to_string()).await?)
 }
 
 impl Findings {
@@ -277,6 +312,17 @@ impl Findings {
         }
         for note in &self.notes {
             output::line(&format!("note: {note}"));
+        }
+        if let Some(plan) = &self.plan {
+            let told = reload::lines(plan);
+            if told.is_empty() {
+                output::line("the running hub has this configuration already");
+            } else {
+                output::line("the running hub would change:");
+            }
+            for line in told {
+                output::line(&format!("  {line}"));
+            }
         }
         if self.ok {
             output::line(&match origin {

@@ -45,7 +45,9 @@ pub(crate) enum Command {
     /// Run the hub until SIGTERM or Ctrl-C
     Run,
     /// Tell everything that is wrong with the configuration and the plugins, running nothing
-    Check,
+    Check(Check),
+    /// Have the running hub read its configuration again, and apply all of it or nothing
+    Reload(Reach),
     /// Send an event to the running hub
     Send(Send),
     /// Tell what became of an event, step by step
@@ -152,6 +154,13 @@ pub(crate) struct Reach {
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+}
+
+/// Whom to believe, and what to show.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Tls {
     /// Who vouches for the hub's certificate, as PEM [default: the configuration's own certificate, or
     /// with --url the system's authorities]
     #[arg(long, value_name = "FILE")]
@@ -164,6 +173,17 @@ pub(crate) struct Reach {
     /// The private key of --cert, as PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) cert_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Tell what the running hub would change if it were given this configuration [default: the hub at the
+    /// configuration's `[server] http`]. The key is read from NEXUS_KEY
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) against: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) tls: Tls,
 }
 
 #[derive(Debug, Args)]

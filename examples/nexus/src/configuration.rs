@@ -63,7 +63,8 @@ impl Origin {
         self.loader().without_secrets().load()
     }
 
-    fn loader(&self) -> Loader {
+    /// How it is read.
+    pub(crate) fn loader(&self) -> Loader {
         let loader = Loader::new(self.path()).variables(std::env::vars_os());
         match self {
             Self::File(_) => loader,

@@ -88,7 +88,7 @@ impl Hub {
             None => Some(configuration::load(common)?),
         };
         let key = key()?;
-        if key.is_none() && reach.cert.is_none() {
+        if key.is_none() && reach.tls.cert.is_none() {
             return Err(Failure::usage(format!(
                 "{KEY_VARIABLE} is not set: put the key of one of the hub's clients there \
                  (`nexus key new` makes one)"
@@ -103,7 +103,7 @@ impl Hub {
     /// When the address or the key cannot be used.
     pub(crate) fn find_if_key(reach: &Reach, config: &Config) -> Result<Option<Self>, Failure> {
         let key = key()?;
-        if key.is_none() && reach.cert.is_none() {
+        if key.is_none() && reach.tls.cert.is_none() {
             return Ok(None);
         }
         if reach.url.is_none() && config.server.http.port() == 0 {
@@ -119,18 +119,18 @@ impl Hub {
             (None, None) => return Err(Failure::usage("no address is known; give one with --url")),
         };
         let own = config.and_then(|config| config.server.tls.as_ref());
-        let trust = match (&reach.ca, own) {
+        let trust = match (&reach.tls.ca, own) {
             (Some(authorities), _) => Trust::Authorities(authorities),
             (None, Some(own)) if reach.url.is_none() => Trust::Own(&own.certificate),
             (None, _) => Trust::System,
         };
-        let identity = match (&reach.cert, &reach.cert_key) {
+        let identity = match (&reach.tls.cert, &reach.tls.cert_key) {
             (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
             _ => None,
         };
         let has_tls = base.scheme_str() == Some("https");
         let has_certificate = identity.is_some();
-        if !has_tls && (reach.ca.is_some() || has_certificate) {
+        if !has_tls && (reach.tls.ca.is_some() || has_certificate) {
             return Err(Failure::usage(
                 "--ca, --cert and --cert-key are for TLS, and the hub's address is http://",
             ));

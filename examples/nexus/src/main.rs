@@ -17,6 +17,7 @@ mod key;
 mod moment;
 mod output;
 mod plugin;
+mod reload;
 mod run;
 mod send;
 mod survey;
@@ -54,7 +55,8 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
     let common = &arguments.common;
     match &arguments.command {
         Command::Run => run::run(common).await,
-        Command::Check => check::check(common),
+        Command::Check(options) => check::check(common, options).await,
+        Command::Reload(options) => reload::reload(common, options).await,
         Command::Send(options) => send::send(common, options).await,
         Command::Explain(options) => explain::explain(common, options).await,
         Command::Plugin(PluginCommand::List(options)) => plugin::list::list(common, options).await,

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use nexus_host::admission::FileReport;
 use nexus_host::config::Config;
+use nexus_host::host::Candidate;
 use nexus_host::plugins::{PluginReport, PluginState};
 use nexus_host::queue::config::Backend;
-use nexus_host::{Host, descriptors, observe, signals};
+use nexus_host::{BuildError, Host, descriptors, observe, signals};
 use serde_json::json;
 
 use crate::cli::Common;
@@ -21,17 +22,18 @@ use crate::output;
 /// When it does not start, or does not stop as it should.
 pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     let origin = Origin::of(common);
-    let config = origin.load()?;
-    observe::init_logging(&config.observe)
+    let prepared = Host::builder().config_source(origin.loader()).build();
+    let prepared = prepared.map_err(|error| match error {
+        BuildError::Config(errors) => errors.into(),
+        other => Failure::usage(other.to_string()),
+    })?;
+    observe::init_logging(&prepared.config().observe)
         .map_err(|error| Failure::usage(format!("the log cannot be set up: {error}")))?;
     let descriptors = descriptors::raise();
-    let prepared = Host::builder()
-        .config(config)
-        .build()
-        .map_err(|error| Failure::usage(error.to_string()))?;
 
     // Polled first, so that a signal is heard from now on, also while plugins start.
     let mut stop = std::pin::pin!(signals::stop_requested());
+    let mut reloads = signals::Reloads::new().map_err(no_signals)?;
     let host = tokio::select! {
         biased;
         stopped = &mut stop => {
@@ -45,7 +47,18 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     };
     started(common, &origin, &host);
     tell_few(descriptors, &host);
-    stop.await.map_err(no_signals)?;
+    let reloading = async {
+        loop {
+            reloads.requested().await;
+            // The log tells what came of it.
+            let _ = host.reload(Candidate::Own).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        stopped = &mut stop => stopped.map_err(no_signals)?,
+        () = reloading => {}
+    }
 
     let report = host
         .shutdown()
@@ -89,10 +102,10 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
                 Origin::Defaults => None,
             },
             "plugins": plugins,
-            "contract_files": host.contract_files(),
+            "contract_files": *host.contract_files(),
             "clients": host.config().clients.len(),
-            "webhooks": webhooks(host.config()),
-            "queue": queue_file(host.config()),
+            "webhooks": webhooks(&host.config()),
+            "queue": queue_file(&host.config()),
         }}));
         return;
     }
@@ -113,14 +126,15 @@ fn started(common: &Common, origin: &Origin, host: &Host) {
     output::line(&format!("config   {origin}"));
     plugins(host);
     contracts(host);
-    senders(host.config());
-    queue(host.config());
+    senders(&host.config());
+    queue(&host.config());
     output::line("stop it with Ctrl-C or SIGTERM");
 }
 
 fn plugins(host: &Host) {
     let reports = host.plugins();
-    let folder = host.config().plugins.dir.display();
+    let config = host.config();
+    let folder = config.plugins.dir.display();
     if reports.is_empty() {
         let unknown = if host.contract_files().is_empty() {
             ", so no event type is known yet"
@@ -138,18 +152,19 @@ fn plugins(host: &Host) {
         "plugins  {ready} ready, {} refused or disabled, from {folder}",
         reports.len() - ready
     ));
-    for report in reports {
+    for report in &reports {
         output::line(&format!("  {}", plugin_line(report)));
     }
 }
 
 /// The contract files, where a folder of them is configured.
 fn contracts(host: &Host) {
-    let Some(folder) = &host.config().plugins.contracts_dir else {
+    let config = host.config();
+    let Some(folder) = &config.plugins.contracts_dir else {
         return;
     };
-    let refused: Vec<String> = host
-        .contract_files()
+    let files = host.contract_files();
+    let refused: Vec<String> = files
         .iter()
         .filter_map(|FileReport { file, refusal, .. }| {
             let reason = refusal.as_ref()?;
@@ -158,7 +173,7 @@ fn contracts(host: &Host) {
         .collect();
     output::line(&format!(
         "contract files  {} registered, {} refused, from {}",
-        host.contract_files().len() - refused.len(),
+        files.len() - refused.len(),
         refused.len(),
         folder.display()
     ));
@@ -172,26 +187,22 @@ fn plugin_line(report: &PluginReport) -> String {
         Some(manifest) => format!("{} {} ({})", manifest.id, manifest.version, report.origin),
         None => report.origin.to_string(),
     };
-    match &report.state {
-        PluginState::Ready => format!("ready    {who}"),
-        PluginState::Refused(refusal) => format!("refused  {who}: {refusal}"),
-        // A later host knows more states than this program.
-        other => format!("{other:?}  {who}"),
+    let state = report.state.as_str();
+    match (report.state.refusal(), report.state.reason()) {
+        (Some(refusal), _) => format!("{state:<8} {who}: {refusal}"),
+        (None, Some(reason)) => format!("{state:<8} {who}: {reason}"),
+        (None, None) => format!("{state:<8} {who}"),
     }
 }
 
 fn plugin_json(report: &PluginReport) -> serde_json::Value {
     let manifest = report.manifest.as_ref();
-    let refusal = match &report.state {
-        PluginState::Refused(refusal) => Some(refusal),
-        _ => None,
-    };
     json!({
         "id": manifest.map(|manifest| &manifest.id),
         "version": manifest.map(|manifest| &manifest.version),
         "origin": report.origin.to_string(),
-        "state": if refusal.is_some() { "refused" } else { "ready" },
-        "refusal": refusal,
+        "state": report.state,
+        "refusal": report.state.refusal(),
     })
 }
 

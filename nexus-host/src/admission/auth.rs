@@ -147,12 +147,13 @@ struct Claimed {
 
 /// The configured clients, by everything that they can be known by.
 pub(super) struct Auth {
-    clients: usize,
+    /// As they are configured, and what each may do.
+    clients: Vec<(Client, Arc<ClientScope>)>,
     keys: Keys,
     signers: Signers,
     issuers: Issuers,
     certificates: Certificates,
-    failures: Failures,
+    failures: Arc<Failures>,
 }
 
 impl Auth {
@@ -163,18 +164,53 @@ impl Auth {
             .map(|client| (client, Arc::new(ClientScope::new(client))));
         let scopes: Vec<_> = scopes.collect();
         Self {
-            clients: clients.len(),
             keys: Keys::new(&scopes),
             signers: Signers::new(&scopes, started),
             issuers: Issuers::new(issuers, &scopes),
             certificates: Certificates::new(&scopes),
-            failures: Failures::new(),
+            failures: Arc::new(Failures::new()),
+            clients: owned(&scopes),
+        }
+    }
+
+    /// The same for other clients, from `now` on, in seconds since 1970. A client that stays as it is keeps its
+    /// rate; nobody can use a signature again, and what has failed stays counted.
+    pub(super) fn succeeded_by(&self, clients: &[Client], issuers: &[Issuer], now: i64) -> Self {
+        let scope_of = |client: &Client| {
+            let mut before = self.clients.iter();
+            let same = before.find(|(other, _)| other == client);
+            same.map_or_else(
+                || Arc::new(ClientScope::new(client)),
+                |(_, scope)| scope.clone(),
+            )
+        };
+        let scopes: Vec<_> = clients
+            .iter()
+            .map(|client| (client, scope_of(client)))
+            .collect();
+        Self {
+            keys: Keys::new(&scopes),
+            signers: self.signers.succeeded_by(&scopes, now),
+            issuers: self.issuers.succeeded_by(issuers, &scopes),
+            certificates: Certificates::new(&scopes),
+            failures: self.failures.clone(),
+            clients: owned(&scopes),
+        }
+    }
+
+    /// Takes back what `successor` does not grant.
+    pub(super) fn give_way_to(&self, successor: &Self) {
+        for (_, scope) in &self.clients {
+            let mut after = successor.clients.iter();
+            if !after.any(|(_, other)| Arc::ptr_eq(scope, other)) {
+                scope.take_back();
+            }
         }
     }
 
     /// How many clients are configured.
     pub(super) fn clients(&self) -> usize {
-        self.clients
+        self.clients.len()
     }
 
     /// How many attempts have failed, by why.
@@ -230,7 +266,7 @@ impl Auth {
     }
 
     async fn recognise(&self, credentials: &Credentials<'_>) -> Result<Who, Failure> {
-        if self.clients == 0 {
+        if self.clients.is_empty() {
             let message = "no client is configured, so nobody is let in; add a [[clients]] section";
             return Err(Failure::new(Reason::NoCredentials, message));
         }
@@ -284,6 +320,11 @@ impl Claimed {
         expect_fitting(&scope, self.certified.as_deref(), self.transport)?;
         Ok(scope.until(self.end))
     }
+}
+
+fn owned(scopes: &[(&Client, Arc<ClientScope>)]) -> Vec<(Client, Arc<ClientScope>)> {
+    let owned = |(client, scope): &(&Client, Arc<ClientScope>)| ((*client).clone(), scope.clone());
+    scopes.iter().map(owned).collect()
 }
 
 /// Refuses a client that comes with another one's certificate, or by a way that it may not.

@@ -67,6 +67,13 @@ pub struct Limits {
     pub patterns: Vec<Pattern>,
 }
 
+impl Limits {
+    /// Whether the rates are the same.
+    pub(super) fn has_rates_of(&self, other: &Self) -> bool {
+        (self.rate, self.burst, &self.rates) == (other.rate, other.burst, &other.rates)
+    }
+}
+
 /// How many clients' events may come from each source, or of each event type, that it covers. Every
 /// source and every type that is covered has this rate for itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,5 @@
 //! The contracts: receives them from the plugins and files that own them, compiles each once, and answers
-//! whether a payload fits. It never forgets one, and never fetches a schema from elsewhere.
+//! whether a payload fits. It never fetches a schema from elsewhere.
 //!
 //! A version of a contract that refuses what an earlier one of the same major version accepts is not
 //! registered. What an event of an earlier version becomes is found out here as well, so that finding an
@@ -8,6 +8,7 @@
 mod compiled;
 mod conflict;
 mod diff;
+mod draft;
 pub(super) mod file;
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) mod fuzz;
@@ -16,26 +17,28 @@ mod onward;
 mod rule;
 mod unusable;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::ContractInfo;
 use nexus_plugin_api::wire::MigrationInfo;
+use parking_lot::Mutex;
 use semver::Version;
 
 pub use compiled::Contract;
 pub use conflict::ContractConflict;
 pub use diff::{Change, ContractDiff};
+pub use draft::Draft;
 pub(super) use onward::Found;
 pub use onward::{Migrator, Notice};
 pub use rule::Rule;
 
 use super::config::TypeRule;
 use super::rejection::{Code, Rejection, Violation, cut, quoted};
-use super::rules;
-use onward::{Entry, Migration, same_line};
+use crate::current::Current;
+use onward::Entry;
 
 /// The owner under which the hub registers contracts of its own, below `nexus.`.
 pub const HUB: &str = "nexus";
@@ -46,15 +49,25 @@ pub const HUB: &str = "nexus";
 /// while a plugin is being loaded.
 #[derive(Default)]
 pub struct Contracts {
-    known: RwLock<Arc<Known>>,
+    known: Current<Known>,
     /// Held by whoever changes the registry, so that compiling schemas keeps no reader waiting.
     changing: Mutex<()>,
-    /// What the configuration asks of types.
-    rules: Vec<(TypeRule, Arc<Rule>)>,
 }
 
-/// By type.
-type Known = HashMap<Arc<str>, Arc<Entry>>;
+/// One state of the registry.
+#[derive(Clone, Default)]
+struct Known {
+    types: HashMap<Arc<str>, Arc<Entry>>,
+    rules: TypeRules,
+}
+
+/// What the configuration asks of types.
+type TypeRules = Arc<[(TypeRule, Arc<Rule>)]>;
+
+fn compiled(rules: &[TypeRule]) -> Result<TypeRules, String> {
+    let compile = |rule: &TypeRule| Ok((rule.clone(), Arc::new(rule.compile()?)));
+    rules.iter().map(compile).collect()
+}
 
 /// What an owner brings along.
 #[derive(Clone, Copy)]
@@ -75,9 +88,12 @@ impl Contracts {
     /// # Errors
     /// When a rule cannot be used, naming it.
     pub fn with_rules(rules: &[TypeRule]) -> Result<Self, String> {
-        let compile = |rule: &TypeRule| Ok((rule.clone(), Arc::new(rule.compile()?)));
+        let known = Known {
+            rules: compiled(rules)?,
+            ..Known::default()
+        };
         Ok(Self {
-            rules: rules.iter().map(compile).collect::<Result<_, String>>()?,
+            known: Current::new(known),
             ..Self::default()
         })
     }
@@ -103,77 +119,29 @@ impl Contracts {
     /// When another owner has a version with another content, one is no usable contract, or one breaks
     /// an earlier one of the same major version.
     pub fn take(&self, offer: Offer<'_>) -> Result<(), ContractConflict> {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.snapshot();
-        let mut changed = Known::clone(&before);
-        for info in offer.contracts {
-            self.put(&mut changed, offer.owner, info)?;
-        }
-        for step in offer.migrations {
-            connect(&mut changed, &offer, step)?;
-        }
-        let types: BTreeSet<&str> = offer.contracts.iter().map(|c| &*c.event_type).collect();
-        for event_type in types {
-            if let Some(entry) = changed.get_mut(event_type) {
-                let entry = Arc::make_mut(entry);
-                let before = before.get(event_type);
-                check_lines(before.map_or(&[], |entry| &entry.versions), &entry.versions)?;
-                entry.settle(Utc::now());
-            }
-        }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
+        let _alone = self.changing.lock();
+        let mut draft = Draft::on(self.known.get());
+        draft.take(offer)?;
+        self.known.set(draft.into_known());
         Ok(())
     }
 
-    /// Adds one contract to a registry in the making.
-    fn put(
-        &self,
-        known: &mut Known,
-        owner: &str,
-        info: &ContractInfo,
-    ) -> Result<(), ContractConflict> {
-        check_type(owner, &info.event_type)?;
-        let entry = known.entry(info.event_type.as_str().into());
-        let entry = entry.or_insert_with(|| Arc::new(self.entry(&info.event_type)));
-        let place = entry
-            .versions
-            .binary_search_by(|c| c.info().version.cmp(&info.version));
-        if let Ok(place) = place {
-            let present = &entry.versions[place];
-            if present.info() == info {
-                return Ok(());
-            }
-            if present.owner() != owner {
-                return Err(ContractConflict::Taken {
-                    event_type: info.event_type.clone(),
-                    version: info.version.clone(),
-                    owner: owner.to_owned(),
-                    other: present.owner().to_owned(),
-                });
-            }
-        }
-        let contract = Arc::new(Contract::compile(owner, info)?);
-        let mut versions = entry.versions.to_vec();
-        match place {
-            Ok(place) => versions[place] = contract,
-            Err(place) => versions.insert(place, contract),
-        }
-        Arc::make_mut(entry).versions = versions.into();
-        Ok(())
+    /// Begins another registry to take the place of this one, with no contract yet and the same rules.
+    pub fn draft(&self) -> Draft {
+        Draft::instead_of(self.known.get())
     }
 
-    /// A type without versions yet, and what the configuration asks of it.
-    fn entry(&self, event_type: &str) -> Entry {
-        let own = self.rules.iter();
-        let own = own.filter(|(of, _)| of.r#type.matches(event_type));
-        Entry::asking(own.map(|(_, rule)| rule.clone()).collect())
+    /// Puts a registry in the place of this one.
+    pub fn put(&self, draft: Draft) {
+        let _alone = self.changing.lock();
+        self.known.set(draft.into_known());
     }
 
     /// What is good to know of every type: versions without a migration, deprecated ones, and those
     /// past their sunset.
     pub fn remarks(&self, now: DateTime<Utc>) -> Vec<String> {
-        let known = self.snapshot();
-        let mut types: Vec<_> = known.iter().collect();
+        let known = self.known.get();
+        let mut types: Vec<_> = known.types.iter().collect();
         types.sort_unstable_by_key(|(event_type, _)| *event_type);
         let remarks = types.into_iter().flat_map(|(_, entry)| {
             let mut entry = Entry::clone(entry);
@@ -185,8 +153,8 @@ impl Contracts {
 
     /// One version of a type.
     pub fn get(&self, event_type: &str, version: &Version) -> Option<Arc<Contract>> {
-        let known = self.snapshot();
-        let entry = known.get(event_type)?;
+        let known = self.known.get();
+        let entry = known.types.get(event_type)?;
         entry.place(version).map(|at| entry.versions[at].clone())
     }
 
@@ -199,14 +167,17 @@ impl Contracts {
 
     /// Every version of a type, lowest first; `None` when the type is unknown.
     pub fn versions(&self, event_type: &str) -> Option<Arc<[Arc<Contract>]>> {
-        let known = self.snapshot();
-        known.get(event_type).map(|entry| entry.versions.clone())
+        let known = self.known.get();
+        known
+            .types
+            .get(event_type)
+            .map(|entry| entry.versions.clone())
     }
 
     /// Every contract, by type and version.
     pub fn list(&self) -> Vec<Arc<Contract>> {
-        let known = self.snapshot();
-        let mut types: Vec<_> = known.iter().collect();
+        let known = self.known.get();
+        let mut types: Vec<_> = known.types.iter().collect();
         types.sort_unstable_by_key(|(event_type, _)| *event_type);
         let versions = types.into_iter().flat_map(|(_, e)| e.versions.iter());
         versions.cloned().collect()
@@ -238,24 +209,17 @@ impl Contracts {
     /// A type's versions and ways as they are now. A sunset that has come changes them once, when the type
     /// is asked for.
     fn current(&self, event_type: &str, now: impl Fn() -> DateTime<Utc>) -> Option<Arc<Entry>> {
-        let entry = self.snapshot().get(event_type)?.clone();
+        let entry = self.known.get().types.get(event_type)?.clone();
         if !entry.is_stale(&now) {
             return Some(entry);
         }
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = Known::clone(&self.snapshot());
-        let entry = changed.get_mut(event_type)?;
+        let _alone = self.changing.lock();
+        let mut changed = Known::clone(&self.known.get());
+        let entry = changed.types.get_mut(event_type)?;
         Arc::make_mut(entry).settle(now());
         let entry = entry.clone();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
+        self.known.set(changed);
         Some(entry)
-    }
-
-    fn snapshot(&self) -> Arc<Known> {
-        self.known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 
@@ -275,102 +239,6 @@ fn unknown_version(event_type: &str, versions: &[Arc<Contract>]) -> Rejection {
     let place = Violation::new("/contract_version", cut(message));
     let message = "the event names an unknown contract version; see `errors`";
     Rejection::new(Code::ContractViolation, message).with_errors(vec![place])
-}
-
-fn check_type(owner: &str, event_type: &str) -> Result<(), ContractConflict> {
-    if !rules::is_event_type(event_type) {
-        return Err(ContractConflict::InvalidType {
-            event_type: quoted(event_type),
-            owner: owner.to_owned(),
-        });
-    }
-    if rules::is_reserved(event_type) && owner != HUB {
-        return Err(ContractConflict::Reserved {
-            event_type: event_type.to_owned(),
-            owner: owner.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// Adds one migration to a registry in the making.
-fn connect(
-    known: &mut Known,
-    offer: &Offer<'_>,
-    step: &MigrationInfo,
-) -> Result<(), ContractConflict> {
-    let invalid = |message| ContractConflict::InvalidMigration {
-        step: step.clone().into(),
-        owner: offer.owner.to_owned(),
-        message,
-    };
-    let own = |version: &Version| {
-        let is_it = |c: &&ContractInfo| c.event_type == step.event_type && c.version == *version;
-        offer.contracts.iter().any(|c| is_it(&c))
-    };
-    let migrator = offer
-        .migrator
-        .ok_or_else(|| invalid("has nobody to perform it"))?;
-    if step.from >= step.to {
-        return Err(invalid("does not lead to a later version"));
-    }
-    if !own(&step.from) || !own(&step.to) {
-        return Err(invalid(
-            "is between versions that are not both among the owner's contracts",
-        ));
-    }
-    if let Some(entry) = known.get_mut(&*step.event_type) {
-        let migrations = &mut Arc::make_mut(entry).migrations;
-        migrations.retain(|known| known.step != *step);
-        migrations.push(Migration {
-            step: step.clone(),
-            migrator: migrator.clone(),
-        });
-    }
-    Ok(())
-}
-
-/// Every release must accept what those before it in the same major version do. Pairs that stood beside
-/// each other before were compared then.
-fn check_lines(
-    before: &[Arc<Contract>],
-    versions: &[Arc<Contract>],
-) -> Result<(), ContractConflict> {
-    let stood = |one: &Arc<Contract>| before.iter().any(|known| Arc::ptr_eq(known, one));
-    let releases = versions.iter().filter(|c| c.info().version.pre.is_empty());
-    let releases: Vec<_> = releases.map(|one| (one, stood(one))).collect();
-    for (at, (new, new_stood)) in releases.iter().enumerate() {
-        for (old, old_stood) in &releases[..at] {
-            let in_line = same_line(&old.info().version, &new.info().version);
-            if in_line && !(*old_stood && *new_stood) {
-                check_pair(old, new)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_pair(older: &Contract, newer: &Contract) -> Result<(), ContractConflict> {
-    let (old, new) = (older.info(), newer.info());
-    let diff = ContractDiff::of_contracts(old, new);
-    if let Some(change) = diff.first_break() {
-        return Err(ContractConflict::Breaking {
-            event_type: new.event_type.clone(),
-            version: new.version.clone(),
-            owner: newer.owner().to_owned(),
-            previous: old.version.clone().into(),
-            change: change.clone().into(),
-        });
-    }
-    if !diff.accepts_newer() {
-        tracing::info!(
-            r#type = new.event_type,
-            older = %old.version,
-            newer = %new.version,
-            "strict consumers of the older version would refuse some payloads of the newer one"
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

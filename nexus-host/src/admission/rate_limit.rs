@@ -7,6 +7,7 @@ mod keyed;
 mod lines;
 mod quota;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{Limits, Rate};
@@ -24,7 +25,7 @@ pub(super) struct Rates {
     rules: Vec<Rule>,
     table: Keyed,
     whole: Option<Bucket>,
-    refused: Tally<{ Of::ALL.len() }>,
+    refused: Arc<Tally<{ Of::ALL.len() }>>,
 }
 
 /// A rate for every source or every type that it covers.
@@ -61,13 +62,22 @@ impl Of {
 
 impl Rates {
     pub(super) fn new(limits: &Limits) -> Self {
+        Self::counting(limits, Arc::new(Tally::new()))
+    }
+
+    /// Other rates, which go on counting what is refused.
+    pub(super) fn succeeded_by(&self, limits: &Limits) -> Self {
+        Self::counting(limits, self.refused.clone())
+    }
+
+    fn counting(limits: &Limits, refused: Arc<Tally<{ Of::ALL.len() }>>) -> Self {
         Self {
             rules: limits.rates.iter().filter_map(Rule::new).collect(),
             table: Keyed::new(keyed::MOST_KEYS),
             whole: limits
                 .rate
                 .map(|rate| Bucket::new(Quota::new(rate, limits.burst))),
-            refused: Tally::new(),
+            refused,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,11 +47,14 @@ pub struct Loader {
     overrides: BTreeMap<String, OsString>,
     secrets: BTreeMap<String, OsString>,
     secrets_left_out: bool,
+    plugins_dir: Option<PathBuf>,
 }
 
 #[derive(Clone)]
 enum Source {
     File(PathBuf),
+    /// As if this text stood in that file.
+    Instead(PathBuf, String),
     Text(String),
 }
 
@@ -74,7 +78,24 @@ impl Loader {
             overrides: BTreeMap::new(),
             secrets: BTreeMap::new(),
             secrets_left_out: false,
+            plugins_dir: None,
         }
+    }
+
+    /// Has plugins in this folder, whatever the layers say.
+    pub(crate) fn plugins_dir(mut self, folder: &Path) -> Self {
+        self.plugins_dir = Some(folder.to_owned());
+        self
+    }
+
+    /// Reads a text in the place of the file, which stays as it is: what the file would say with it. Relative
+    /// paths start at the file's folder, and the environment's file beside it is read as ever.
+    pub fn with_text(mut self, text: impl Into<String>) -> Self {
+        self.source = match self.source {
+            Source::File(path) | Source::Instead(path, _) => Source::Instead(path, text.into()),
+            Source::Text(_) => Source::Text(text.into()),
+        };
+        self
     }
 
     /// Names the environment, whose file must then exist; `NEXUS_ENV` among the variables does so
@@ -149,7 +170,10 @@ impl Loader {
         config.object(&mut objections);
         problems.extend(objections.into_problems());
         ConfigErrors::none_of(problems)?;
-        config.plugins.dir = folder.resolve(&config.plugins.dir);
+        config.plugins.dir = match self.plugins_dir {
+            Some(fixed) => fixed,
+            None => folder.resolve(&config.plugins.dir),
+        };
         if let Some(tls) = &mut config.server.tls {
             tls.certificate = folder.resolve(&tls.certificate);
             tls.key = folder.resolve(&tls.key);
@@ -180,15 +204,18 @@ impl Loader {
                 lay(&mut document.root, source::read(text, name))?;
                 return Ok((document, Folder::default()));
             }
-            Source::File(path) => path,
+            Source::File(path) | Source::Instead(path, _) => path,
         };
         let mut problems = Vec::new();
         let mut document = Document::from_file(path);
-        let mut layers = vec![read(
-            path,
-            self.missing_file_allowed,
-            "check the path, or `--config`",
-        )];
+        let mut layers = vec![match &self.source {
+            Source::Instead(_, text) => source::read(text, path),
+            _ => read(
+                path,
+                self.missing_file_allowed,
+                "check the path, or `--config`",
+            ),
+        }];
         match self.env_file(path) {
             Ok(Some(beside)) => layers.push(read(
                 &beside,
@@ -231,6 +258,18 @@ impl Loader {
                 "is not the name of an environment",
             )
             .with_help("use letters, digits, `-` and `_`, as in `prod`")),
+        }
+    }
+}
+
+/// Shows where it reads from, and no variable: any may be a secret.
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::File(path) | Source::Instead(path, _) => {
+                write!(f, "Loader({})", path.display())
+            }
+            Source::Text(_) => f.write_str("Loader(text)"),
         }
     }
 }

@@ -8,14 +8,14 @@ use nexus_plugin_api::{
     Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
 };
 
-use crate::admission::{Admission, Code, Contracts, Offer, Origin, Rejection};
+use crate::admission::{Code, Origin, Rejection};
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Door, Intake};
 use crate::observe::Tap;
 use crate::observe::metrics::{ContractUse, Counts, EventCount};
 use crate::plugins::Catalog;
-use crate::plugins::port::{ContractStore, Upstream};
+use crate::plugins::port::Upstream;
 use crate::queue::{BoxFuture, Unavailable};
 
 /// Passes news of events on: to the live view, and to those who wait for an outcome.
@@ -94,23 +94,14 @@ fn storage_failed(unavailable: Unavailable) -> PluginError {
     PluginError::retryable(Code::StorageUnavailable.as_str(), unavailable.to_string())
 }
 
-impl ContractStore for Contracts {
-    fn register(&self, offer: Offer<'_>) -> Result<(), String> {
-        self.take(offer).map_err(|conflict| conflict.to_string())
-    }
-}
-
 /// What the rooms have counted.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) intake: Arc<Intake>,
-}
+pub(crate) struct Counted(pub(crate) Arc<Intake>);
 
 impl Counts for Counted {
     fn contracts(&self, each: &mut dyn FnMut(ContractUse<'_>)) {
         let now = Utc::now();
-        for contract in self.admission.contracts().list() {
+        for contract in self.0.admission().contracts().list() {
             let info = contract.info();
             each(ContractUse {
                 event_type: &info.event_type,
@@ -122,7 +113,7 @@ impl Counts for Counted {
     }
 
     fn events(&self, each: &mut dyn FnMut(EventCount)) {
-        self.intake.outcomes(|door, result, count| {
+        self.0.outcomes(|door, result, count| {
             let door = door.as_str();
             each(EventCount {
                 door,
@@ -133,12 +124,14 @@ impl Counts for Counted {
     }
 
     fn failed_attempts(&self, each: &mut dyn FnMut(&'static str, u64)) {
-        let counts = self.admission.failed_attempts();
+        let admission = self.0.admission();
+        let counts = admission.failed_attempts();
         counts.for_each(|(reason, count)| each(reason, count));
     }
 
     fn rate_limited(&self, each: &mut dyn FnMut(&'static str, u64)) {
-        let counts = self.admission.rate_limited();
+        let admission = self.0.admission();
+        let counts = admission.rate_limited();
         counts.for_each(|(scope, count)| each(scope, count));
     }
 }

@@ -1,67 +1,47 @@
-//! How the hub is: what plugins say of themselves, asked from time to time, and what breakers show.
+//! How the hub is: what plugins, breakers and the queue show, put together for whoever asks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use parking_lot::RwLock;
 use serde_json::{Value, json};
-use tokio::time::{MissedTickBehavior, interval};
 
-use crate::admission::FileReport;
+use super::registry::Registry;
+use super::reload::{Candidate, ReloadError, Reloader};
+use crate::config::Config;
+use crate::current::Current;
 use crate::dispatch::Breakers;
-use crate::ingress::{Admin, Check, CheckStatus, Readiness, ReadyReport, ReadyStatus};
-use crate::plugins::{Catalog, PluginReport, PluginState};
-use crate::queue::Queue;
-
-/// How often plugins are asked how they are.
-const ASK_EVERY: Duration = Duration::from_secs(2);
+use crate::ingress::{Admin, Check, CheckStatus, NotReloaded, Readiness, ReadyReport, ReadyStatus};
+use crate::plugins::{self, Catalog, PluginReport, PluginState};
+use crate::queue::{BoxFuture, Queue};
 
 /// What is known of the hub's state.
 pub(super) struct Vitals {
+    config: Arc<Current<Config>>,
     catalog: Arc<Catalog>,
     breakers: Arc<Breakers>,
     queue: Arc<dyn Queue>,
-    contract_files: Vec<FileReport>,
+    registry: Arc<Registry>,
+    reloader: Arc<Reloader>,
     stopping: AtomicBool,
-    /// Plugins that are not well, with the reason.
-    unwell: RwLock<Vec<(String, String)>>,
 }
 
 impl Vitals {
     pub(super) fn new(
+        config: Arc<Current<Config>>,
         catalog: Arc<Catalog>,
         breakers: Arc<Breakers>,
         queue: Arc<dyn Queue>,
-        contract_files: Vec<FileReport>,
+        registry: Arc<Registry>,
+        reloader: Arc<Reloader>,
     ) -> Self {
         Self {
+            config,
             catalog,
             breakers,
             queue,
-            contract_files,
+            registry,
+            reloader,
             stopping: AtomicBool::new(false),
-            unwell: RwLock::default(),
-        }
-    }
-
-    pub(super) fn contract_files(&self) -> &[FileReport] {
-        &self.contract_files
-    }
-
-    /// Asks the plugins again and again; ends when it is dropped.
-    pub(super) async fn watch(self: Arc<Self>) {
-        let mut ticks = interval(ASK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let health = self.catalog.health().await;
-            let unwell: Vec<_> = health
-                .into_iter()
-                .filter_map(|(plugin, reason)| Some((plugin, reason?)))
-                .collect();
-            let before = std::mem::replace(&mut *self.unwell.write(), unwell.clone());
-            tell_changes(&before, &unwell);
         }
     }
 
@@ -69,51 +49,52 @@ impl Vitals {
         self.stopping.store(true, Ordering::Release);
     }
 
-    fn plugin(&self, report: &PluginReport) -> Value {
-        let manifest = report.manifest.as_ref();
-        let id = manifest.map(|manifest| manifest.id.as_str());
-        let unwell = self.unwell.read();
-        let reason = unwell
-            .iter()
-            .find(|(plugin, _)| Some(plugin.as_str()) == id);
-        let (state, refusal) = match (&report.state, reason) {
-            (PluginState::Ready, None) => ("ready", None),
-            (PluginState::Ready, Some(_)) => ("degraded", None),
-            (PluginState::Refused(refusal), _) => ("refused", Some(refusal)),
-        };
-        let (panics, last_panic) = id.map_or((0, None), |id| self.catalog.panics(id));
-        json!({
-            "id": id,
-            "version": manifest.map(|manifest| &manifest.version),
-            "description": manifest.map(|manifest| &manifest.description),
-            "state": state,
-            "reason": reason.map(|(_, reason)| reason),
-            "refusal": refusal,
-            "since": report.since,
-            "isolation": report.isolation,
-            "origin": report.origin,
-            "components": manifest.map(|manifest| &manifest.components),
-            "contracts": report.contracts,
-            "panics": panics,
-            "last_panic": last_panic,
+    /// The plugins that are required and are not well.
+    fn required(&self) -> impl Iterator<Item = Check> {
+        let states = plugins::required(&self.config.get(), &self.catalog);
+        states.into_iter().filter_map(|(section, state)| {
+            let status = match &state {
+                PluginState::Ready => return None,
+                state if state.serves() => CheckStatus::Degraded,
+                _ => CheckStatus::Failed,
+            };
+            let reason = match state.reason() {
+                Some(reason) => format!("{}: {reason}", state.as_str()),
+                None => state.as_str().to_owned(),
+            };
+            Some(Check {
+                name: format!("plugin {section}"),
+                status,
+                reason: Some(reason),
+            })
         })
     }
 }
 
-fn tell_changes(before: &[(String, String)], now: &[(String, String)]) {
-    for (plugin, reason) in now.iter().filter(|entry| !before.contains(entry)) {
-        tracing::warn!(plugin, reason, "a plugin is not well");
-    }
-    for (plugin, _) in before {
-        if !now.iter().any(|(other, _)| other == plugin) {
-            tracing::info!(plugin, "a plugin is well again");
-        }
-    }
+fn plugin(report: &PluginReport) -> Value {
+    let manifest = report.manifest.as_ref();
+    let refusal = report.state.refusal();
+    json!({
+        "id": manifest.map(|manifest| &manifest.id),
+        "version": manifest.map(|manifest| &manifest.version),
+        "description": manifest.map(|manifest| &manifest.description),
+        "state": report.state,
+        "reason": report.state.reason().filter(|_| refusal.is_none()),
+        "refusal": refusal,
+        "since": report.since,
+        "isolation": report.isolation,
+        "origin": report.origin,
+        "components": manifest.map(|manifest| &manifest.components),
+        "contracts": report.contracts,
+        "restarts": report.restarts,
+        "panics": report.panics,
+        "last_panic": report.last_panic,
+        "libraries": report.libraries,
+    })
 }
 
 impl Readiness for Vitals {
     fn report(&self) -> ReadyReport {
-        let plugins = self.unwell.read().clone().into_iter();
         let breakers = self.breakers.snapshot().into_iter();
         let trouble = self.queue.trouble();
         let storage = trouble.as_ref().map(|trouble| Check {
@@ -121,27 +102,27 @@ impl Readiness for Vitals {
             status: CheckStatus::Failed,
             reason: Some(trouble.to_string()),
         });
-        let parts = plugins
-            .map(|(plugin, reason)| (format!("plugin {plugin}"), reason))
-            .chain(
-                breakers
-                    .filter(|breaker| breaker.state != "closed")
-                    .map(|breaker| {
-                        let held = if breaker.held { "held " } else { "" };
-                        let state = breaker.state.replace('_', " ");
-                        let reason = format!("its breaker is {held}{state}");
-                        (format!("integration {}", breaker.name), reason)
-                    }),
-            )
-            .map(|(name, reason)| Check {
-                name,
+        let open = breakers.filter(|breaker| breaker.state != "closed");
+        let open = open.map(|breaker| {
+            let held = if breaker.held { "held " } else { "" };
+            let state = breaker.state.replace('_', " ");
+            Check {
+                name: format!("integration {}", breaker.name),
                 status: CheckStatus::Degraded,
-                reason: Some(reason),
-            });
-        let checks: Vec<Check> = storage.into_iter().chain(parts).collect();
+                reason: Some(format!("its breaker is {held}{state}")),
+            }
+        });
+        let checks: Vec<Check> = storage
+            .into_iter()
+            .chain(self.required())
+            .chain(open)
+            .collect();
+        let has_failed = checks
+            .iter()
+            .any(|check| check.status == CheckStatus::Failed);
         let status = if self.stopping.load(Ordering::Acquire) {
             ReadyStatus::ShuttingDown
-        } else if trouble.is_some() {
+        } else if has_failed {
             ReadyStatus::NotReady
         } else if checks.is_empty() {
             ReadyStatus::Ready
@@ -154,13 +135,21 @@ impl Readiness for Vitals {
 
 impl Admin for Vitals {
     fn plugins(&self) -> Value {
-        let plugins: Vec<_> = self
-            .catalog
-            .reports()
-            .iter()
-            .map(|one| self.plugin(one))
-            .collect();
-        json!({ "plugins": plugins, "contract_files": self.contract_files })
+        let plugins: Vec<_> = self.catalog.reports().iter().map(plugin).collect();
+        json!({ "plugins": plugins, "contract_files": *self.registry.reports() })
+    }
+
+    fn plan(&self, text: Option<String>) -> Result<Value, NotReloaded> {
+        let candidate = text.map_or(Candidate::Own, Candidate::Text);
+        let planned = self.reloader.plan(candidate);
+        planned.map(|plan| json!(plan)).map_err(not_reloaded)
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Value, NotReloaded>> {
+        Box::pin(async move {
+            let reloaded = self.reloader.reload(Candidate::Own).await;
+            reloaded.map(|plan| json!(plan)).map_err(not_reloaded)
+        })
     }
 
     fn breakers(&self) -> Value {
@@ -173,5 +162,23 @@ impl Admin for Vitals {
 
     fn close_breaker(&self, name: &str) -> Option<Value> {
         self.breakers.close(name).map(|breaker| json!(breaker))
+    }
+}
+
+fn not_reloaded(error: ReloadError) -> NotReloaded {
+    let problems = match &error {
+        ReloadError::Config(errors) => {
+            let each = errors.problems().iter();
+            each.map(|problem| (problem.key.clone(), problem.to_string()))
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    NotReloaded {
+        detail: match problems.is_empty() {
+            true => error.to_string(),
+            false => "the configuration is not in order; see `errors`".to_owned(),
+        },
+        problems,
     }
 }

@@ -17,8 +17,8 @@ use tokio::time::{sleep, timeout};
 use super::config::Grpc;
 use super::webhooks::{Webhook, Webhooks};
 use super::{
-    Admin, Check, CheckStatus, Config, HookFailure, Hooks, Ports, Readiness, ReadyReport,
-    ReadyStatus, Served, Server,
+    Admin, Check, CheckStatus, Config, HookFailure, Hooks, NotReloaded, Ports, Readiness,
+    ReadyReport, ReadyStatus, Served, Server,
 };
 use uuid::Uuid;
 
@@ -129,6 +129,26 @@ impl Admin for Plugins {
         json!({ "plugins": [] })
     }
 
+    fn plan(&self, text: Option<String>) -> Result<Value, NotReloaded> {
+        let nothing = json!({ "changed": [], "plugins": [], "needs_restart": [] });
+        match text.as_deref() {
+            Some("spoilt") => Err(NotReloaded {
+                detail: "see `errors`".to_owned(),
+                problems: vec![("clients[0].id".to_owned(), "is missing".to_owned())],
+            }),
+            _ => Ok(nothing),
+        }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Value, NotReloaded>> {
+        Box::pin(async {
+            Err(NotReloaded {
+                detail: "server.http can only change with a restart".to_owned(),
+                problems: Vec::new(),
+            })
+        })
+    }
+
     fn breakers(&self) -> Value {
         json!({ "breakers": [] })
     }
@@ -206,9 +226,8 @@ impl Hub {
             ready: settings.ready,
             at_work: at_work.clone(),
         });
-        let admission = Arc::new(admission);
         let intake = Arc::new(Intake::new(
-            admission.clone(),
+            Arc::new(admission),
             queue.clone(),
             Arc::new(Tell(live.clone())),
             completions.clone(),
@@ -221,10 +240,7 @@ impl Hub {
             admin: plugins,
             live: live.clone(),
             secret: Uuid::new_v4(),
-            metrics: Arc::new(Metrics::new(Arc::new(Counted {
-                admission,
-                intake: intake.clone(),
-            }))),
+            metrics: Arc::new(Metrics::new(Arc::new(Counted(intake.clone())))),
         };
         let server = Server::bind(&settings.server).await.unwrap();
         let address = server.http_addr();

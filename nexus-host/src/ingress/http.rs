@@ -21,6 +21,7 @@ mod metrics;
 mod problem;
 mod query;
 mod rate;
+mod reload;
 mod stream;
 mod unproven;
 mod webhooks;
@@ -70,7 +71,7 @@ pub(super) struct Shared {
 type State = axum::extract::State<Arc<Shared>>;
 
 impl Shared {
-    fn admission(&self) -> &Admission {
+    fn admission(&self) -> Arc<Admission> {
         self.ports.intake.admission()
     }
 
@@ -155,6 +156,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
             "/v1/admin/dead-letters/{id}/replay",
             post(dead_letters::replay_one),
         ),
+        ("/v1/admin/reload", post(reload::reload)),
+        ("/v1/admin/reload/plan", post(reload::plan)),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(metrics::metrics)),

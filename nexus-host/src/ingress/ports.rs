@@ -140,10 +140,32 @@ pub enum CheckStatus {
     Failed,
 }
 
+/// Why a configuration is not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReloaded {
+    /// In one sentence.
+    pub detail: String,
+    /// Every mistake in it, by its key; none when that is not what is wrong.
+    pub problems: Vec<(String, String)>,
+}
+
 /// What administration shows and changes beside the queue.
 pub trait Admin: Send + Sync + 'static {
     /// The plugins, as `/v1/admin/plugins` answers them.
     fn plugins(&self) -> serde_json::Value;
+
+    /// What the hub's configuration would change if it were applied now, or would with this text in the place of
+    /// its file.
+    ///
+    /// # Errors
+    /// When it is not in order.
+    fn plan(&self, text: Option<String>) -> Result<serde_json::Value, NotReloaded>;
+
+    /// Applies the hub's configuration as it is now, all of it or nothing: what has changed.
+    ///
+    /// # Errors
+    /// Why nothing has.
+    fn reload(&self) -> BoxFuture<'_, Result<serde_json::Value, NotReloaded>>;
 
     /// The breakers, as `/v1/admin/breakers` answers them.
     fn breakers(&self) -> serde_json::Value;

@@ -12,6 +12,7 @@ mod verify;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use hyper::HeaderMap;
@@ -23,18 +24,21 @@ pub use pick::{Pick, Pointer};
 pub(crate) use pick::{check_pick, check_pointer};
 
 use crate::admission::{ClientScope, Contracts, Lines, Rejection, quoted};
+use crate::current::Current;
 use config::Scheme;
 use mapping::Mapping;
 use verify::{Proof, Refused, Verifier};
 
 /// The webhooks, by their names.
 #[derive(Default)]
-pub struct Webhooks(HashMap<String, Receiver>);
+pub struct Webhooks(Current<Receivers>);
+
+type Receivers = HashMap<String, Arc<Receiver>>;
 
 /// One webhook, ready to receive.
 pub(super) struct Receiver {
-    name: String,
-    scheme: Scheme,
+    /// As it is configured.
+    webhook: Webhook,
     verifier: Verifier,
     mapping: Mapping,
     scope: ClientScope,
@@ -58,15 +62,30 @@ impl Webhooks {
     /// The webhooks of a configuration that was checked. One that cannot be verified, which the check
     /// refuses, is left out: nothing is let in unverified.
     pub fn new(webhooks: &[Webhook]) -> Self {
-        let receiver = |webhook: &Webhook| {
-            let verifier = Verifier::new(webhook).ok()?;
-            Some((webhook.name.clone(), Receiver::new(webhook, verifier)))
-        };
-        Self(webhooks.iter().filter_map(receiver).collect())
+        let these = Self::default();
+        these.become_those(webhooks);
+        these
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Receiver> {
-        self.0.get(name)
+    /// Has these received from now on, and no others. One that stays as it is keeps its rate.
+    pub(crate) fn become_those(&self, webhooks: &[Webhook]) {
+        let before = self.0.get();
+        let receiver = |webhook: &Webhook| {
+            let same = before
+                .get(&webhook.name)
+                .filter(|one| one.webhook == *webhook);
+            let receiver = match same {
+                Some(receiver) => receiver.clone(),
+                None => Arc::new(Receiver::new(webhook, Verifier::new(webhook).ok()?)),
+            };
+            Some((webhook.name.clone(), receiver))
+        };
+        let receivers: Receivers = webhooks.iter().filter_map(receiver).collect();
+        self.0.set(receivers);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Arc<Receiver>> {
+        self.0.get().get(name).cloned()
     }
 }
 
@@ -81,8 +100,7 @@ impl Receiver {
             webhook.burst,
         );
         Self {
-            name: webhook.name.clone(),
-            scheme: webhook.scheme,
+            webhook: webhook.clone(),
             verifier,
             mapping,
             scope,
@@ -105,7 +123,7 @@ impl Receiver {
     pub(super) fn tell_without_contract(&self, event_type: &str) {
         if let Some(left_out) = self.without_contract.next() {
             tracing::warn!(
-                webhook = self.name,
+                webhook = self.name(),
                 r#type = %quoted(event_type),
                 left_out,
                 "refused an event for whose type there is no contract: add a plugin that brings one, or a \
@@ -116,7 +134,7 @@ impl Receiver {
 
     /// Its name.
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.webhook.name
     }
 
     /// Finds out whether the sender is the one it should be.
@@ -149,7 +167,10 @@ impl Receiver {
             let event = headers.get(mapping::GITHUB_EVENT);
             event.is_some_and(|event| event == "ping")
         };
-        if self.scheme == Scheme::Github && is_ping() && contracts.newest(&event_type).is_none() {
+        if self.webhook.scheme == Scheme::Github
+            && is_ping()
+            && contracts.newest(&event_type).is_none()
+        {
             return Ok(Message::Ping);
         }
         let event = self.mapping.event(event_type, headers, json, &verified.0)?;
@@ -159,7 +180,7 @@ impl Receiver {
 
 impl fmt::Debug for Webhooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
+        f.debug_list().entries(self.0.get().keys()).finish()
     }
 }
 

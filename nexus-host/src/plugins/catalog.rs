@@ -1,71 +1,26 @@
-//! The plugins that are there, by the names others call them by.
+//! The plugins as everybody else calls them: receives calls by name, hands them to whoever answers to it now.
+//! Which those are is the [manager's](super::manager) business; here they are only swapped.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use nexus_plugin_api::abi::{ComponentKind, Manifest};
-use nexus_plugin_api::{
-    Event, Health, HookReply, HookRequest, Outcome, PluginError, RawJson, Reply,
-};
-use serde::Serialize;
-use tokio::task::JoinSet;
+use nexus_plugin_api::abi::Manifest;
+use nexus_plugin_api::{Event, HookReply, HookRequest, Outcome, PluginError, RawJson, Reply};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::config::Isolation;
-use super::instance::Instance;
-use super::port::Upstream;
-use super::refusal::Refusal;
-use super::routes::Routes;
-use super::service::Connection;
-use super::sources;
+use super::generations::{Generations, LibraryCost};
+use super::lineup::{Lineup, Place};
+use super::member::{Member, Origin};
+use super::standing::{PluginState, Standing};
+use crate::current::Current;
 use crate::dispatch::port::{Call, Components};
 use crate::queue::BoxFuture;
-
-/// How long a component has to say how it is.
-const HEALTH_LIMIT: Duration = Duration::from_secs(2);
-
-/// Where a plugin comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Origin {
-    /// Linked into the host.
-    Linked,
-    /// A file that was checked.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// SHA-256 of its bytes, hex.
-        sha256: String,
-    },
-    /// A file that could not even be read.
-    Unread {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Linked => f.write_str("linked"),
-            Self::File { path, .. } | Self::Unread { path } => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-/// Whether a plugin runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PluginState {
-    /// It runs.
-    Ready,
-    /// It does not, and why.
-    Refused(Refusal),
-}
 
 /// One plugin or file, and what became of it.
 #[derive(Debug, Clone)]
@@ -78,125 +33,118 @@ pub struct PluginReport {
     pub isolation: Isolation,
     /// The contracts it owns, `type version`.
     pub contracts: Vec<String>,
-    /// Whether it runs.
+    /// How it stands.
     pub state: PluginState,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// How often it was started again since it did not work.
+    pub restarts: u64,
+    /// Panics that were caught, since the hub started.
+    pub panics: u64,
+    /// The message of the last.
+    pub last_panic: Option<String>,
+    /// What its libraries cost the hub.
+    pub libraries: LibraryCost,
 }
 
-/// The running plugins and the reports on all of them.
+/// See the module.
 pub struct Catalog {
-    reports: Vec<PluginReport>,
-    running: Vec<Arc<Instance>>,
-    connection: Connection,
-    routes: Routes,
-    processors: HashMap<Arc<str>, (Arc<Instance>, u32)>,
-    integrations: HashMap<Arc<str>, (Arc<Instance>, u32)>,
-    /// Full names by the integration's own name.
-    integrations_by_name: HashMap<String, Vec<Arc<str>>>,
-    sources: HashMap<String, (Arc<Instance>, u32)>,
+    lineup: Current<Lineup>,
+    /// Files that have come or changed and are looked at soon.
+    arriving: Mutex<BTreeMap<PathBuf, Standing>>,
+    generations: Arc<Generations>,
 }
 
 impl Catalog {
-    pub(super) fn new(
-        reports: Vec<PluginReport>,
-        running: Vec<Arc<Instance>>,
-        connection: Connection,
-    ) -> Self {
-        let mut catalog = Self {
-            reports,
-            running: running.clone(),
-            connection,
-            routes: Routes::default(),
-            processors: HashMap::new(),
-            integrations: HashMap::new(),
-            integrations_by_name: HashMap::new(),
-            sources: HashMap::new(),
-        };
-        for instance in &running {
-            catalog.add(instance);
-        }
-        catalog
-    }
-
-    fn add(&mut self, instance: &Arc<Instance>) {
-        let id = &instance.manifest.id;
-        for (number, component) in (0..).zip(&instance.manifest.components) {
-            let full: Arc<str> = Arc::from(format!("{id}/{}", component.name));
-            let target = (instance.clone(), number);
-            match component.kind {
-                ComponentKind::Processor => {
-                    for subscription in &component.subscriptions {
-                        self.routes.add(subscription, &full);
-                    }
-                    self.processors.insert(full, target);
-                }
-                ComponentKind::Integration => {
-                    let same_name = self.integrations_by_name.entry(component.name.clone());
-                    same_name.or_default().push(full.clone());
-                    self.integrations.insert(full, target);
-                }
-                ComponentKind::Source => {
-                    if self.sources.contains_key(&component.name) {
-                        tracing::warn!(
-                            plugin = id,
-                            source = component.name,
-                            "another plugin answers this source's webhooks already"
-                        );
-                    } else {
-                        self.sources.insert(component.name.clone(), target);
-                    }
-                }
-                _ => {}
-            }
+    pub(super) fn new(generations: Arc<Generations>) -> Self {
+        Self {
+            lineup: Current::default(),
+            arriving: Mutex::default(),
+            generations,
         }
     }
 
-    /// Lets plugins reach the hub, and starts the background tasks of sources. They run until the
-    /// returned set is dropped.
-    pub fn connect(&self, upstream: Arc<dyn Upstream>) -> JoinSet<()> {
-        if self.connection.set(upstream).is_err() {
-            tracing::error!("the plugins are connected already");
-        }
-        let mut all = Vec::new();
-        for instance in &self.running {
-            for (number, component) in (0..).zip(&instance.manifest.components) {
-                if component.kind == ComponentKind::Source {
-                    let name = format!("{}/{}", instance.manifest.id, component.name);
-                    all.push((instance.clone(), number, name));
-                }
-            }
-        }
-        sources::run(all)
+    /// One without any plugin.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        Self::new(Arc::default())
     }
 
-    /// Every plugin and file that was looked at, in order.
-    pub fn reports(&self) -> &[PluginReport] {
-        &self.reports
+    pub(super) fn lineup(&self) -> Arc<Lineup> {
+        self.lineup.get()
     }
 
-    /// How the running plugins are, asked now: id, and the reason when it is not well.
-    pub async fn health(&self) -> Vec<(String, Option<String>)> {
-        let ask = self.running.iter().map(|instance| async {
-            let id = instance.manifest.id.clone();
-            (id, unwell(instance).await)
+    /// Has others answer from now on. What is under way goes on where it is.
+    pub(super) fn put(&self, lineup: Lineup) {
+        self.lineup.set(lineup);
+    }
+
+    /// These files are about to be looked at, and no others.
+    pub(super) fn arriving(&self, paths: impl IntoIterator<Item = PathBuf>) {
+        let mut arriving = self.arriving.lock();
+        let mut before = std::mem::take(&mut *arriving);
+        for path in paths {
+            let known = before.remove(&path);
+            let standing = known.unwrap_or_else(|| Standing::now(PluginState::Discovered));
+            arriving.insert(path, standing);
+        }
+    }
+
+    /// One of them is being started.
+    pub(super) fn starting(&self, path: &Path) {
+        if let Some(standing) = self.arriving.lock().get_mut(path) {
+            *standing = Standing::now(PluginState::Starting(None));
+        }
+    }
+
+    /// Every plugin and file, in order, and what becomes of each.
+    pub fn reports(&self) -> Vec<PluginReport> {
+        let lineup = self.lineup();
+        let members = lineup.members().iter().map(|member| self.report(member));
+        let arriving = self.arriving.lock().clone();
+        let arriving = arriving.into_iter().map(|(path, standing)| PluginReport {
+            origin: Origin::Unread { path },
+            manifest: None,
+            isolation: Isolation::default(),
+            contracts: Vec::new(),
+            state: standing.state,
+            since: standing.since,
+            restarts: 0,
+            panics: 0,
+            last_panic: None,
+            libraries: LibraryCost::default(),
         });
-        futures_util::future::join_all(ask).await
+        members.chain(arriving).collect()
     }
 
-    /// How often a plugin has panicked, and the last message.
-    pub fn panics(&self, id: &str) -> (u64, Option<String>) {
-        self.running
-            .iter()
-            .find(|instance| instance.manifest.id == id)
-            .map_or((0, None), |instance| {
-                (instance.panics(), instance.last_panic())
-            })
+    fn report(&self, member: &Arc<Member>) -> PluginReport {
+        let standing = member.standing();
+        let (panics, last_panic) = member.panics();
+        let contracts = member.running().into_iter().flat_map(|one| &one.contracts);
+        let in_use = match (&member.origin, member.running()) {
+            (Origin::File { sha256, .. }, Some(_)) => Some(sha256.as_str()),
+            _ => None,
+        };
+        let cost = |id| self.generations.cost(id, in_use);
+        PluginReport {
+            origin: member.origin.clone(),
+            manifest: member.manifest.clone(),
+            isolation: member.isolation,
+            contracts: contracts
+                .map(|contract| format!("{} {}", contract.event_type, contract.version))
+                .collect(),
+            state: standing.state,
+            since: standing.since,
+            restarts: member.past.restarts,
+            panics,
+            last_panic,
+            libraries: member.id().map(cost).unwrap_or_default(),
+        }
     }
 
     /// Whether a plugin has a source of that name.
     pub fn has_source(&self, name: &str) -> bool {
-        self.sources.contains_key(name)
+        self.lineup().source(name).is_some()
     }
 
     /// Answers a webhook. `None` when no source has that name.
@@ -206,9 +154,9 @@ impl Catalog {
         request: HookRequest,
         limit: Duration,
     ) -> Option<Result<HookReply, PluginError>> {
-        let (instance, component) = self.sources.get(source)?;
-        let answer = timeout(limit, instance.hook(*component, request, limit)).await;
-        Some(answer.unwrap_or_else(|_| {
+        let place = self.lineup().source(source).cloned()?;
+        let answer = place.instance.hook(place.component, request, limit);
+        Some(timeout(limit, answer).await.unwrap_or_else(|_| {
             Err(PluginError::retryable(
                 "timeout",
                 format!("no answer within {limit:?}"),
@@ -220,47 +168,18 @@ impl Catalog {
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Catalog")
-            .field("reports", &self.reports)
+            .field("reports", &self.reports())
             .finish_non_exhaustive()
     }
 }
 
-async fn unwell(instance: &Arc<Instance>) -> Option<String> {
-    for (number, component) in (0..).zip(&instance.manifest.components) {
-        let reason = match timeout(HEALTH_LIMIT, instance.health(number)).await {
-            Ok(Ok(Health::Ready)) => continue,
-            Ok(Ok(Health::Degraded { reason })) => reason,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {HEALTH_LIMIT:?}"),
-        };
-        return Some(format!("{} {}: {reason}", component.kind, component.name));
-    }
-    None
-}
-
 impl Components for Catalog {
     fn subscribers(&self, event: &Event) -> Vec<Arc<str>> {
-        self.routes.of(&event.event_type, &event.source)
+        self.lineup().subscribers(event)
     }
 
     fn integration(&self, name: &str) -> Result<Arc<str>, PluginError> {
-        if let Some((full, _)) = self.integrations.get_key_value(name) {
-            return Ok(full.clone());
-        }
-        match self.integrations_by_name.get(name).map(Vec::as_slice) {
-            Some([only]) => Ok(only.clone()),
-            Some(several) => Err(PluginError::permanent(
-                "ambiguous_integration",
-                format!(
-                    "`{name}` is any of {}; name one of them",
-                    several.join(", ")
-                ),
-            )),
-            None => Err(PluginError::permanent(
-                "unknown_integration",
-                format!("no plugin has an integration `{name}`"),
-            )),
-        }
+        self.lineup().integration(name)
     }
 
     fn process<'a>(
@@ -270,10 +189,11 @@ impl Components for Catalog {
         event: &'a Event,
     ) -> BoxFuture<'a, Result<Outcome, PluginError>> {
         Box::pin(async move {
-            let (instance, component) = self.processors.get(processor).ok_or_else(|| {
-                PluginError::permanent("unknown_processor", format!("no processor {processor}"))
-            })?;
-            instance.process(*component, call, event).await
+            let Place {
+                instance,
+                component,
+            } = self.lineup().processor(processor)?;
+            instance.process(component, call, event).await
         })
     }
 
@@ -285,15 +205,12 @@ impl Components for Catalog {
         request: &'a RawJson,
     ) -> BoxFuture<'a, Result<Reply, PluginError>> {
         Box::pin(async move {
-            let (instance, component) = self.integrations.get(integration).ok_or_else(|| {
-                PluginError::permanent(
-                    "unknown_integration",
-                    format!("no integration {integration}"),
-                )
-            })?;
-            instance
-                .deliver(*component, target, call, request.as_slice())
-                .await
+            let Place {
+                instance,
+                component,
+            } = self.lineup().deliverer(integration)?;
+            let request = request.as_slice();
+            instance.deliver(component, target, call, request).await
         })
     }
 }

@@ -15,7 +15,14 @@ use nexus_plugin_api::abi::Manifest;
 use crate::config::{ByteSize, HumanDuration, Secret, Section, Sha256};
 
 /// The keys of `[plugins]` itself, which no plugin's section can be called.
-pub(crate) const RESERVED: [&str; 4] = ["contracts_dir", "dir", "init_timeout", "worker"];
+pub(crate) const RESERVED: [&str; 6] = [
+    "contracts_dir",
+    "dir",
+    "init_timeout",
+    "max_generations",
+    "watch",
+    "worker",
+];
 
 /// With less a process does not even start.
 const LEAST_MEMORY: u64 = 64 << 20;
@@ -40,6 +47,13 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub worker: Option<PathBuf>,
+    /// Whether files that come, change or go in the folder while the hub runs are taken up at once. Default
+    /// true; with false, when the configuration is read again.
+    pub watch: bool,
+    /// How many libraries of one plugin may be loaded into the hub, one after the other: none is ever unloaded.
+    /// Those of workers do not count. 1 to 1,000; default 16.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_generations: usize,
     /// The section of each plugin, `[plugins.NAME]`; `-` and `_` in a name are the same.
     #[serde(flatten)]
     pub named: BTreeMap<String, PluginConfig>,
@@ -52,6 +66,8 @@ impl Default for Config {
             contracts_dir: None,
             init_timeout: HumanDuration::from_secs(10),
             worker: None,
+            watch: true,
+            max_generations: 16,
             named: BTreeMap::new(),
         }
     }

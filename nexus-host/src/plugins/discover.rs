@@ -134,6 +134,11 @@ fn check_settings(manifest: &Manifest, sha256: &str, config: &Config) -> Result<
     Ok(())
 }
 
+/// Whether a file in the folder says anything about which plugins there are.
+pub(super) fn matters(path: &Path) -> bool {
+    is_library_name(path)
+}
+
 fn is_library_name(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension == Some(std::env::consts::DLL_EXTENSION)

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,12 +16,13 @@ use nexus_plugin_api::wire::{
 };
 use nexus_plugin_api::{Event, Health, HookReply, HookRequest, Outcome, PluginError, Reply};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
-use super::worker::First;
+use super::worker::{First, Workers};
 use crate::admission::Migrator;
 use crate::dispatch::port::Call;
 
@@ -40,6 +41,42 @@ pub(super) struct Instance {
     last_panic: Mutex<Option<String>>,
     /// Held while components are built anew, so that it happens once for many callers.
     rebuilding: tokio::sync::Mutex<()>,
+    /// The processes that it runs in, if it does.
+    workers: Option<Workers>,
+    under_way: UnderWay,
+}
+
+/// Calls that are under way.
+#[derive(Default)]
+struct UnderWay {
+    count: AtomicUsize,
+    none_left: Notify,
+}
+
+impl UnderWay {
+    /// One more, as long as what is handed back is there.
+    fn one(&self) -> impl Drop + '_ {
+        struct One<'c>(&'c UnderWay);
+        impl Drop for One<'_> {
+            fn drop(&mut self) {
+                if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    self.0.none_left.notify_waiters();
+                }
+            }
+        }
+        self.count.fetch_add(1, Ordering::AcqRel);
+        One(self)
+    }
+
+    async fn none(&self) {
+        loop {
+            let none_left = self.none_left.notified();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
 }
 
 /// What a plugin says of itself once it is loaded.
@@ -89,11 +126,15 @@ impl Instance {
                 Start::Here(root, host) => {
                     let build = move || root.start()(host, init.as_slice().into()).into_result();
                     let built = spawn_blocking(build).await;
-                    built.map_err(|error| failed(error.to_string()))
+                    let built = built.map_err(|error| failed(error.to_string()))?;
+                    Ok(built.map(|plugin| (plugin, None)))
                 }
                 Start::InWorkers(first, workers) => {
                     let remote = first.start(init, workers).await?;
-                    Ok(remote.map(PluginV1::new))
+                    Ok(remote.map(|remote| {
+                        let workers = remote.workers();
+                        (PluginV1::new(remote), Some(workers))
+                    }))
                 }
             }
         };
@@ -105,9 +146,11 @@ impl Instance {
             )
         })?;
         match started {
-            Ok(Ok(plugin)) => Ok(Arc::new(Self {
+            Ok(Ok((plugin, workers))) => Ok(Arc::new(Self {
                 manifest,
                 plugin,
+                workers,
+                under_way: UnderWay::default(),
                 redaction,
                 panics: AtomicU64::new(0),
                 last_panic: Mutex::new(None),
@@ -129,6 +172,16 @@ impl Instance {
         }
     }
 
+    /// The processes that it runs in, if it does.
+    pub(super) fn workers(&self) -> Option<&Workers> {
+        self.workers.as_ref()
+    }
+
+    /// Waits until no call is under way. What sources do in the background is none.
+    pub(super) async fn idle(&self) {
+        self.under_way.none().await;
+    }
+
     /// Panics caught since the start.
     pub(super) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
@@ -145,6 +198,7 @@ impl Instance {
         call: Call<'_>,
         event: &Event,
     ) -> Result<Outcome, PluginError> {
+        let _under_way = self.under_way.one();
         let text = EventText::new(event);
         let answer = self
             .answered(|| {
@@ -165,6 +219,7 @@ impl Instance {
         call: Call<'_>,
         request: &[u8],
     ) -> Result<Reply, PluginError> {
+        let _under_way = self.under_way.one();
         let head = serde_json::to_vec(&DeliverHead {
             target: target.map(str::to_owned),
         })?;
@@ -183,6 +238,7 @@ impl Instance {
         request: HookRequest,
         limit: Duration,
     ) -> Result<HookReply, PluginError> {
+        let _under_way = self.under_way.one();
         let head = serde_json::to_vec(&HookHead {
             method: request.method,
             path: request.path,

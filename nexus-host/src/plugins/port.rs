@@ -2,7 +2,7 @@
 
 use nexus_plugin_api::{NewEvent, PluginError, Published, StateWrite};
 
-use crate::admission::Offer;
+use crate::admission::Draft;
 use crate::queue::BoxFuture;
 
 /// The hub, as plugins see it.
@@ -37,11 +37,10 @@ pub trait Upstream: Send + Sync + 'static {
 }
 
 /// Where contracts are kept.
-pub trait ContractStore {
-    /// Takes over a plugin's contracts and migrations, all of them or none.
-    ///
-    /// # Errors
-    /// Why they cannot be: one does not compile, breaks an earlier version, or another plugin has it with
-    /// another content.
-    fn register(&self, offer: Offer<'_>) -> Result<(), String>;
+pub trait ContractStore: Send + Sync + 'static {
+    /// Begins another registry, for plugins to bring their contracts to.
+    fn draft(&self) -> Draft;
+
+    /// Puts it in the place of the one before.
+    fn put(&self, draft: Draft);
 }

@@ -61,7 +61,7 @@ impl Redaction {
     }
 
     pub(super) fn health(&self, mut health: Health) -> Health {
-        if let Health::Degraded { reason } = &mut health {
+        if let Health::Degraded { reason } | Health::Failed { reason } = &mut health {
             self.clean(reason);
         }
         health

@@ -66,9 +66,24 @@ pub enum RefusalCode {
     NoWorker,
     /// Its worker ended before it was ready.
     WorkerDied,
+    /// As many libraries of this plugin are loaded already as may be.
+    TooManyGenerations,
 }
 
 impl RefusalCode {
+    /// Whether it may be gone when the same file is started once more.
+    pub(super) fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::ContractConflict
+                | Self::InitFailed
+                | Self::InitPanicked
+                | Self::InitTimeout
+                | Self::NoWorker
+                | Self::WorkerDied
+        )
+    }
+
     /// The code as text.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,6 +106,7 @@ impl RefusalCode {
             Self::InitTimeout => "init_timeout",
             Self::NoWorker => "no_worker",
             Self::WorkerDied => "worker_died",
+            Self::TooManyGenerations => "too_many_generations",
         }
     }
 }
@@ -115,6 +131,11 @@ impl Refusal {
             format!("[plugins.{id}] says enabled = false"),
             "remove that line to use it",
         )
+    }
+
+    /// Whether somebody has asked for it.
+    pub fn is_wanted(&self) -> bool {
+        self.code == RefusalCode::Disabled
     }
 
     /// The manifest does not parse or contradicts itself.

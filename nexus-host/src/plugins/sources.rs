@@ -1,9 +1,8 @@
-//! The background tasks of sources: started, restarted with a growing delay, stopped.
+//! The background task of a source: started, and started again with a growing delay.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::instance::Instance;
@@ -15,16 +14,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// A task that ran this long before it failed starts over with the first delay.
 const HEALTHY_RUN: Duration = Duration::from_secs(60);
 
-/// Runs every given source until the set is dropped.
-pub(super) fn run(sources: Vec<(Arc<Instance>, u32, String)>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    for (instance, component, name) in sources {
-        tasks.spawn(supervise(instance, component, name));
-    }
-    tasks
-}
-
-async fn supervise(instance: Arc<Instance>, component: u32, name: String) {
+/// Runs a source's background task again and again, until this is dropped.
+pub(super) async fn supervise(instance: Arc<Instance>, component: u32, name: String) {
     let mut delay = FIRST_DELAY;
     loop {
         let started = Instant::now();

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) use frame::expect_same_again;
 pub(super) use keeper::Keeper;
 pub(super) use launch::Recipe;
-pub(super) use pool::First;
+pub(super) use pool::{First, Workers};
 
 use super::refusal::{Refusal, RefusalCode as Code};
 

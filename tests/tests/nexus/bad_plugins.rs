@@ -4,41 +4,11 @@ use std::path::{Path, PathBuf};
 
 use nexus_tests::artifacts;
 use nexus_tests::hub::HubBuilder;
+use nexus_tests::workshop::{self, Workshop};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// Libraries that were tampered with.
-struct Workshop(TempDir);
-
-impl Workshop {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// A file with this content.
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    /// The probe with one text in its manifest replaced by another of the same length.
-    fn probe_with(&self, name: &str, from: &str, to: &str) -> PathBuf {
-        assert_eq!(from.len(), to.len());
-        let mut bytes = probe();
-        let manifest = find(&bytes, b"NEXUSMF1").expect("the probe has a manifest");
-        let at = manifest + find(&bytes[manifest..], from.as_bytes()).expect("the text is there");
-        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-        self.file(name, &bytes)
-    }
-}
 
 fn probe() -> Vec<u8> {
-    std::fs::read(artifacts::library("probe")).unwrap()
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+    workshop::library("probe")
 }
 
 /// A shared library that is no plugin: a procedural macro of this build.
@@ -87,32 +57,38 @@ async fn every_bad_file_is_refused_with_its_code_and_the_good_one_works() {
         ),
         (
             "e-newer-minor.so",
-            shop.probe_with("minor", r#""abi":"1.0.0""#, r#""abi":"1.7.0""#),
+            shop.with("probe", "minor", r#""abi":"1.0.0""#, r#""abi":"1.7.0""#),
             "abi_mismatch",
         ),
         (
             "f-newer-major.so",
-            shop.probe_with("major", r#""abi":"1.0.0""#, r#""abi":"2.0.0""#),
+            shop.with("probe", "major", r#""abi":"1.0.0""#, r#""abi":"2.0.0""#),
             "abi_mismatch",
         ),
         (
             "g-abort.so",
-            shop.probe_with("abort", r#""panic":"unwind""#, r#""panic":"abort" "#),
+            shop.with(
+                "probe",
+                "abort",
+                r#""panic":"unwind""#,
+                r#""panic":"abort" "#,
+            ),
             "panic_abort",
         ),
         (
             "h-target.so",
-            shop.probe_with("target", "unknown-linux", "unknown-ocean"),
+            shop.with("probe", "target", "unknown-linux", "unknown-ocean"),
             "wrong_target",
         ),
         (
             "i-garbled.so",
-            shop.probe_with("garbled", r#"{"id":"#, r#"{"id";"#),
+            shop.with("probe", "garbled", r#"{"id":"#, r#"{"id";"#),
             "bad_manifest",
         ),
         (
             "j-entry.so",
-            shop.probe_with(
+            shop.with(
+                "probe",
                 "entry",
                 "nexus_plugin_entry_probe",
                 "nexus_plugin_entry_robot",

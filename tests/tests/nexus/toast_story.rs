@@ -28,7 +28,7 @@ fn hub(toasty: &str) -> Hub {
     HubBuilder::new()
         .config(&format!(
             "[retry]\ndelays = [\"100ms\", \"200ms\", \"400ms\"]\n[breaker]\nopen_for = \"500ms\"\n\
-             [plugins.toasty.config]\nendpoint = \"{toasty}\""
+             [plugins.toasty]\nrequired = true\n[plugins.toasty.config]\nendpoint = \"{toasty}\""
         ))
         .plugin("parrot")
         .plugin("toasty")

@@ -38,7 +38,7 @@ fn id(event: &Value) -> &str {
 }
 
 /// The workers' processes, by what the system lists as the hub's children.
-fn workers(hub: &Hub) -> Vec<u32> {
+pub(crate) fn workers(hub: &Hub) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{}/task", hub.pid()));
     let children = threads
         .into_iter()

@@ -29,6 +29,9 @@ struct Row {
     id: Option<String>,
     version: Option<String>,
     state: String,
+    /// Since when, as the hub tells it (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     isolation: Option<String>,
     components: Vec<String>,
     /// Absent for one that is linked into the hub.
@@ -104,6 +107,7 @@ fn of_file(file: &Surveyed) -> Row {
         id: manifest.map(|manifest| manifest.id.clone()),
         version: manifest.map(|manifest| manifest.version.clone()),
         state: state.to_owned(),
+        since: None,
         isolation: manifest.map(|_| isolation_name(file.isolation)),
         components: manifest.map(components).into_iter().collect(),
         file: Some(file.path.display().to_string()),
@@ -130,6 +134,7 @@ fn of_hub(plugin: &Value) -> Row {
         id: text("id"),
         version: text("version"),
         state: text("state").unwrap_or_else(|| "?".to_owned()),
+        since: text("since"),
         isolation: text("isolation"),
         components: listed.into_iter().flatten().map(component).collect(),
         file: plugin["origin"]["path"].as_str().map(str::to_owned),
@@ -162,6 +167,7 @@ fn tell(common: &Common, listing: &Listing, introduction: &str, none: &str) {
             or_dash(&row.id),
             or_dash(&row.version),
             row.state.clone(),
+            or_dash(&row.since),
             or_dash(&row.isolation),
             or_dash(&Some(components).filter(|text| !text.is_empty())),
             row.file.clone().unwrap_or_else(|| "(linked)".to_owned()),
@@ -173,6 +179,7 @@ fn tell(common: &Common, listing: &Listing, introduction: &str, none: &str) {
         "ID",
         "VERSION",
         "STATE",
+        "SINCE",
         "ISOLATION",
         "COMPONENTS",
         "FILE",

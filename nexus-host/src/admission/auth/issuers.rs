@@ -16,7 +16,11 @@ use super::scope::Narrowed;
 use super::token::{Claims, Token};
 
 /// The configured issuers by their names, and the clients that their tokens may name.
-pub(super) struct Issuers(HashMap<String, Issuer>);
+pub(super) struct Issuers {
+    known: HashMap<String, Issuer>,
+    /// Where public keys come from, and by what configuration.
+    sources: Vec<(config::Issuer, Arc<KeySource>)>,
+}
 
 struct Issuer {
     audience: String,
@@ -33,16 +37,46 @@ enum Verifier {
 
 impl Issuers {
     pub(super) fn new(issuers: &[config::Issuer], clients: &[(&Client, Arc<ClientScope>)]) -> Self {
+        Self::with(issuers, clients, &[])
+    }
+
+    /// The same for others. An issuer that stays as it is keeps the keys that were fetched.
+    pub(super) fn succeeded_by(
+        &self,
+        issuers: &[config::Issuer],
+        clients: &[(&Client, Arc<ClientScope>)],
+    ) -> Self {
+        Self::with(issuers, clients, &self.sources)
+    }
+
+    fn with(
+        issuers: &[config::Issuer],
+        clients: &[(&Client, Arc<ClientScope>)],
+        before: &[(config::Issuer, Arc<KeySource>)],
+    ) -> Self {
+        let source = |issuer: &config::Issuer| {
+            let known = before.iter().find(|(other, _)| other == issuer);
+            let known = known.map(|(_, source)| source.clone());
+            known.or_else(|| Some(Arc::new(KeySource::new(issuer)?)))
+        };
+        let public = issuers.iter().filter(|issuer| issuer.secret.is_none());
+        let sources = public.filter_map(|issuer| Some((issuer.clone(), source(issuer)?)));
+        let sources: Vec<_> = sources.collect();
         let alone = issuers.len() == 1;
         let known = issuers.iter().filter_map(|issuer| {
-            let known = Issuer::new(issuer, alone, clients)?;
+            let source = sources.iter().find(|(other, _)| other == issuer);
+            let source = source.map(|(_, source)| source);
+            let known = Issuer::new(issuer, source, alone, clients)?;
             Some((issuer.issuer.clone(), known))
         });
-        Self(known.collect())
+        Self {
+            known: known.collect(),
+            sources,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
     /// The client that the token names. `now` in seconds since 1970.
@@ -52,7 +86,7 @@ impl Issuers {
     pub(super) async fn find(&self, text: &str, now: i64) -> Result<Arc<ClientScope>, Failure> {
         let token = Token::read(text).ok_or_else(|| bad("the token cannot be read"))?;
         let named = token.claims.iss.as_deref();
-        let issuer = named.and_then(|name| self.0.get(name));
+        let issuer = named.and_then(|name| self.known.get(name));
         let issuer = issuer.ok_or_else(|| {
             let message = "the token's issuer (iss) is not known here";
             Failure::new(Reason::UnknownIssuer, message)
@@ -66,6 +100,7 @@ impl Issuer {
     /// Nothing for an issuer without keys, which the configuration refuses.
     fn new(
         issuer: &config::Issuer,
+        source: Option<&Arc<KeySource>>,
         alone: bool,
         clients: &[(&Client, Arc<ClientScope>)],
     ) -> Option<Self> {
@@ -74,7 +109,7 @@ impl Issuer {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
                 Verifier::Shared(key)
             }
-            None => Verifier::Public(Arc::new(KeySource::new(issuer)?)),
+            None => Verifier::Public(source?.clone()),
         };
         let is_its = |client: &Client| match &client.jwt_issuer {
             Some(name) => *name == issuer.issuer,

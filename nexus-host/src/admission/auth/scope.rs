@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -30,6 +31,8 @@ struct Grant {
     limit: Option<RateLimit>,
     /// What was asked for beyond the scope.
     refusals: Lines,
+    /// Whether the configuration grants it no more.
+    is_taken_back: AtomicBool,
 }
 
 /// What a token leaves of a client's scope.
@@ -83,6 +86,7 @@ impl ClientScope {
             metrics: client.metrics,
             limit: client.rate.map(|rate| RateLimit::new(rate, client.burst)),
             refusals: Lines::new(),
+            is_taken_back: AtomicBool::new(false),
         })
     }
 
@@ -112,6 +116,7 @@ impl ClientScope {
             metrics: false,
             limit: rate.map(|rate| RateLimit::new(rate, burst)),
             refusals: Lines::new(),
+            is_taken_back: AtomicBool::new(false),
         })
     }
 
@@ -136,10 +141,16 @@ impl ClientScope {
         Arc::new(scope)
     }
 
-    /// Whether the key, token or certificate that let it in has expired since: for what goes on for long,
-    /// such as a stream of events.
+    /// Whether the key, token or certificate that let it in has expired since, or the configuration grants it
+    /// no more: for what goes on for long, such as a stream of events.
     pub fn has_expired(&self) -> bool {
-        self.until.is_some_and(|end| Utc::now() >= end)
+        self.grant.is_taken_back.load(Ordering::Relaxed)
+            || self.until.is_some_and(|end| Utc::now() >= end)
+    }
+
+    /// The configuration grants it no more.
+    pub(super) fn take_back(&self) {
+        self.grant.is_taken_back.store(true, Ordering::Relaxed);
     }
 
     /// The client's name in logs and metrics.

@@ -49,7 +49,7 @@ struct Signer {
     window: i64,
     /// When this process began, in seconds since 1970: what was signed before may have been used then.
     since: i64,
-    nonces: Nonces,
+    nonces: Arc<Nonces>,
 }
 
 /// Somebody who says which client he is and has yet to prove it.
@@ -86,6 +86,25 @@ struct Parameters<'p> {
 impl Signers {
     /// `started`: when this process began to take signatures, in seconds since 1970.
     pub(super) fn new(clients: &[(&Client, Arc<ClientScope>)], started: i64) -> Self {
+        Self::with(clients, started, |_, _| (Arc::new(Nonces::new()), started))
+    }
+
+    /// The same for other clients, from `now` on, in seconds since 1970. What was used stays used.
+    pub(super) fn succeeded_by(&self, clients: &[(&Client, Arc<ClientScope>)], now: i64) -> Self {
+        Self::with(clients, now, |id, window| match self.clients.get(id) {
+            Some(signer) if window <= signer.window => (signer.nonces.clone(), signer.since),
+            // With a longer window, what was forgotten could be used again.
+            Some(signer) => (signer.nonces.clone(), now),
+            None => (Arc::new(Nonces::new()), now),
+        })
+    }
+
+    /// `used` answers for a client and its window what it has used, and since when that is known.
+    fn with(
+        clients: &[(&Client, Arc<ClientScope>)],
+        started: i64,
+        used: impl Fn(&str, i64) -> (Arc<Nonces>, i64),
+    ) -> Self {
         let signers = clients.iter().filter(|(client, _)| !client.hmac.is_empty());
         let signers = signers.map(|(client, scope)| {
             let key = |secret: &crate::config::Secret| {
@@ -93,12 +112,13 @@ impl Signers {
             };
             let mut keys = client.hmac.iter().map(key);
             let window = window_of(client);
+            let (nonces, since) = used(&client.id, window);
             let signer = Signer {
                 scope: Some(scope.clone()),
                 keys: std::array::from_fn(|_| keys.next().unwrap_or_else(unknown_key)),
                 window,
-                since: started,
-                nonces: Nonces::new(),
+                since,
+                nonces,
             };
             (scope.id().clone(), Arc::new(signer))
         });
@@ -112,7 +132,7 @@ impl Signers {
             keys: std::array::from_fn(|_| unknown_key()),
             window: longest,
             since: started,
-            nonces: Nonces::new(),
+            nonces: Arc::new(Nonces::new()),
         };
         Self {
             clients,

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::super::rejection::quoted;
 use super::super::rules;
-use super::{Contracts, lint};
+use super::{Contracts, Draft, Offer, lint};
 use crate::ordinary;
 
 /// The largest contract file that is read, in bytes.
@@ -61,7 +61,7 @@ impl ContractFile {
 ///
 /// # Errors
 /// When the folder cannot be read, or holds too many files.
-fn scan(folder: &Path) -> io::Result<Vec<ContractFile>> {
+pub fn scan(folder: &Path) -> io::Result<Vec<ContractFile>> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()?;
@@ -80,7 +80,7 @@ fn scan(folder: &Path) -> io::Result<Vec<ContractFile>> {
 }
 
 /// A contract file, and whether its contract is registered.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileReport {
     /// The file's name.
     pub file: String,
@@ -98,24 +98,36 @@ pub struct FileReport {
     pub warnings: Vec<String>,
 }
 
-/// Registers the contracts of a folder's files. One that is refused does not stop the others.
+/// Registers the contracts of a folder's files, and no others. One that is refused does not stop the others.
 ///
 /// # Errors
 /// When the folder cannot be read, or holds too many files.
 pub fn register(folder: &Path, contracts: &Contracts) -> io::Result<Vec<FileReport>> {
-    let files = scan(folder)?.into_iter();
-    Ok(files.map(|file| register_one(&file, contracts)).collect())
+    let mut draft = contracts.draft();
+    let reports = offer(&scan(folder)?, &mut draft);
+    contracts.put(draft);
+    Ok(reports)
 }
 
-fn register_one(file: &ContractFile, contracts: &Contracts) -> FileReport {
+/// Has a registry in the making take the contracts of files. One that is refused does not stop the others.
+pub fn offer(files: &[ContractFile], draft: &mut Draft) -> Vec<FileReport> {
+    files.iter().map(|file| offer_one(file, draft)).collect()
+}
+
+fn offer_one(file: &ContractFile, draft: &mut Draft) -> FileReport {
     let owner = file.owner();
     let taken = file
         .contract
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|info| {
-            let registered = contracts.register(&owner, info.clone());
-            registered.map_err(|conflict| conflict.to_string())
+            let taken = draft.take(Offer {
+                owner: &owner,
+                contracts: std::slice::from_ref(info),
+                migrations: &[],
+                migrator: None,
+            });
+            taken.map_err(|conflict| conflict.to_string())
         });
     let info = file.contract.as_ref().ok();
     let registered = info.filter(|_| taken.is_ok());

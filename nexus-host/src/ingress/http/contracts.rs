@@ -82,7 +82,7 @@ impl Listed {
 /// `GET /v1/contracts`.
 pub(super) async fn list(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
     auth::contract_reader(&shared, &head).await?;
-    let contracts = shared.admission().contracts();
+    let contracts = shared.admission().contracts().clone();
     let mut listed: Vec<Listed> = Vec::new();
     for contract in contracts.list() {
         let info = contract.info();
@@ -116,7 +116,7 @@ pub(super) async fn newest(
     head: Parts,
 ) -> Result<Response, Problem> {
     auth::contract_reader(&shared, &head).await?;
-    let contracts = shared.admission().contracts();
+    let contracts = shared.admission().contracts().clone();
     let newest = contracts.newest(&event_type);
     let newest = newest.ok_or_else(|| unknown_type(&event_type))?;
     let versions = contracts.versions(&event_type);
@@ -132,7 +132,7 @@ pub(super) async fn version(
     head: Parts,
 ) -> Result<Response, Problem> {
     auth::contract_reader(&shared, &head).await?;
-    let contracts = shared.admission().contracts();
+    let contracts = shared.admission().contracts().clone();
     if contracts.newest(&event_type).is_none() {
         return Err(unknown_type(&event_type));
     }

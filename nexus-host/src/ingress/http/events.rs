@@ -185,13 +185,13 @@ async fn submit<'s>(
             return submitted.await;
         }
         Format::Batch => {
-            let events = cloudevents::batch_of(admission, &body)
+            let events = cloudevents::batch_of(&admission, &body)
                 .map_err(|refused| intake.refuse(Door::Http, client, refused))?;
             let events = events.into_iter().map(traced).collect();
             let answers = intake.submit_events(Door::Http, client, events, watched);
             return Ok(Submitted::Many(answers.await));
         }
-        Format::Structured => cloudevents::structured_of(admission, &body),
+        Format::Structured => cloudevents::structured_of(&admission, &body),
         // The event's own copy: what was read may share its memory with other requests.
         Format::Binary(attributes) => {
             let data = (!body.is_empty()).then(|| Bytes::copy_from_slice(&body));

@@ -39,7 +39,7 @@ pub(super) async fn hook(Extracted(shared): State, request: Request) -> Result<R
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let (source, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if let Some(webhook) = shared.ports.webhooks.get(source) {
-        return webhooks::receive(&shared, webhook, path, &head, body).await;
+        return webhooks::receive(&shared, &webhook, path, &head, body).await;
     }
     if !shared.ports.hooks.knows(source) {
         return Err(unknown(source));

@@ -16,9 +16,10 @@ use crate::intake::STORAGE_RETRY;
 use crate::queue::Unavailable;
 
 /// The codes of what HTTP itself knows and admission does not, with their statuses.
-pub(super) const OF_HTTP: [(u16, &str); 5] = [
+pub(super) const OF_HTTP: [(u16, &str); 6] = [
     (405, "method_not_allowed"),
     (408, "request_timeout"),
+    (422, "invalid_config"),
     (426, "upgrade_required"),
     (500, "internal"),
     (503, "unavailable"),
@@ -92,6 +93,13 @@ impl Problem {
     pub(super) fn other_websocket_version() -> Self {
         let detail = "WebSockets are of version 13 here, which Sec-WebSocket-Version must name";
         Self::of_http(426, "upgrade_required", "Upgrade required", detail)
+    }
+
+    pub(super) fn invalid_config(detail: String, errors: Vec<Violation>) -> Self {
+        Self {
+            errors,
+            ..Self::of_http(422, "invalid_config", "Invalid configuration", detail)
+        }
     }
 
     pub(super) fn internal(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -202,6 +210,7 @@ mod tests {
         let all = [
             Problem::method_not_allowed(),
             Problem::too_slow(),
+            Problem::invalid_config(String::new(), Vec::new()),
             Problem::other_websocket_version(),
             Problem::internal("because"),
             Problem::unavailable("because", Duration::ZERO),

@@ -172,7 +172,8 @@ async fn a_certificate_is_who_somebody_is() {
 /// Waits until so many certificates were refused, which is counted after the client is told.
 async fn refused(hub: &Hub, times: u64) {
     let count = || {
-        let mut counts = hub.intake.admission().failed_attempts();
+        let admission = hub.intake.admission();
+        let mut counts = admission.failed_attempts();
         counts.find(|(reason, _)| *reason == "refused_certificate")
     };
     for _ in 0..100 {

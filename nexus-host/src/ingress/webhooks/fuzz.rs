@@ -93,7 +93,7 @@ pub fn webhook(bytes: &[u8]) {
                 .is_err()
         );
     }
-    read(receiver, &verified, &headers, body);
+    read(&receiver, &verified, &headers, body);
 }
 
 /// Puts in what proves it.
@@ -137,16 +137,16 @@ fn read(receiver: &Receiver, verified: &Verified, headers: &HeaderMap, body: &[u
         .and_then(|json| receiver.read(verified, headers, json, admission.contracts()));
     let event = match read {
         Ok(Message::Event(event)) => *event,
-        Ok(Message::Challenge(_)) => return assert_eq!(receiver.name, "hmac"),
-        Ok(Message::Ping) => return assert_eq!(receiver.scheme, Scheme::Github),
+        Ok(Message::Challenge(_)) => return assert_eq!(receiver.name(), "hmac"),
+        Ok(Message::Ping) => return assert_eq!(receiver.webhook.scheme, Scheme::Github),
         Err(refused) => return expect_told(&refused),
     };
-    assert_eq!(event.source, receiver.name);
+    assert_eq!(event.source, receiver.name());
     match admission.admit_event(event, Origin::Client(receiver.scope())) {
         Ok(admitted) => expect_in_order(&admitted),
         Err(refused) => {
             expect_told(&refused);
-            assert!(refused.code() != Code::Forbidden || receiver.scheme == Scheme::None);
+            assert!(refused.code() != Code::Forbidden || receiver.webhook.scheme == Scheme::None);
         }
     }
 }

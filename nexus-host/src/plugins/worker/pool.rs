@@ -18,6 +18,7 @@ use tokio::sync::{RwLock, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::refusal::{Refusal, RefusalCode as Code};
+use super::super::standing::PluginState;
 use super::frame::{self, Call, Event, ToWorker};
 use super::keeper::Keeper;
 use super::launch::{Loaded, Recipe};
@@ -563,6 +564,46 @@ impl PluginInstance for Remote {
             _ => {
                 let (id, frame) = numbered();
                 self.made(call, id, frame)
+            }
+        }
+    }
+}
+
+impl Remote {
+    /// Its workers, to be looked at.
+    pub(in crate::plugins) fn workers(&self) -> Workers {
+        Workers(self.0.clone())
+    }
+}
+
+/// A plugin's workers, seen from outside.
+pub(in crate::plugins) struct Workers(Arc<Pool>);
+
+impl Workers {
+    /// How the plugin stands for their sake; `None` when all are there.
+    pub(in crate::plugins) fn state(&self) -> Option<PluginState> {
+        let standings = self.0.slots.iter();
+        let standings: Vec<_> = standings
+            .map(|slot| slot.standing.borrow().clone())
+            .collect();
+        let is_there = |now: &&Standing| matches!(now, Standing::Ready(line) if !line.is_dead());
+        let there = standings.iter().filter(is_there).count();
+        let hopeless = standings.iter().find_map(|now| match now {
+            Standing::Hopeless(why) => Some(why),
+            _ => None,
+        });
+        match (there, hopeless) {
+            (there, _) if there == standings.len() => None,
+            (0, Some(why)) => Some(PluginState::Quarantined(format!("no worker lasts: {why}"))),
+            (0, None) => {
+                let why = "its worker has died and is started again";
+                Some(PluginState::Starting(Some(why.to_owned())))
+            }
+            (there, why) => {
+                let all = standings.len();
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                let told = format!("{there} of {all} workers are there{why}");
+                Some(PluginState::Degraded(told))
             }
         }
     }

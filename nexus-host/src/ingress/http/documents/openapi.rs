@@ -141,6 +141,10 @@ fn request_body(body: Body) -> Value {
             let content = json!({ "application/json": { "schema": reference("Selection") } });
             (true, content)
         }
+        Body::Candidate => {
+            let content = json!({ "application/json": { "schema": reference("Candidate") } });
+            (false, content)
+        }
         Body::Anything => (false, json!({ "*/*": {} })),
     };
     json!({ "required": required, "content": content })
@@ -201,7 +205,7 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
         ],
     };
     let by_events: &[&str] = match one.body {
-        None | Some(Body::Selection) => &[],
+        None | Some(Body::Selection | Body::Candidate) => &[],
         Some(Body::Events | Body::Anything) => &[
             "contract_violation",
             "unknown_type",
@@ -261,7 +265,7 @@ fn headers_of(body: Option<Body>) -> Option<Value> {
             headers["RateLimit-Policy"] = text("the client's rate, if it has one");
         }
         Body::Anything => {}
-        Body::Selection => return None,
+        Body::Selection | Body::Candidate => return None,
     }
     Some(headers)
 }

@@ -42,6 +42,8 @@ pub(super) enum Body {
     Events,
     /// Which dead letters are meant.
     Selection,
+    /// Another configuration.
+    Candidate,
     /// Whatever the source plugin, or the webhook, reads.
     Anything,
 }
@@ -356,7 +358,7 @@ fn hooks() -> [Operation; 3] {
     ]
 }
 
-fn administration() -> [Operation; 5] {
+fn administration() -> [Operation; 7] {
     let admin = |operation: Operation| operation.within("administration", Access::Admin);
     let switch = |path, id| {
         admin(Operation::post(path, id))
@@ -378,6 +380,15 @@ fn administration() -> [Operation; 5] {
         switch("/v1/admin/breakers/{name}/open", "open_breaker")
             .says("Opens a breaker and holds it until it is closed"),
         switch("/v1/admin/breakers/{name}/close", "close_breaker").says("Closes a breaker"),
+        admin(Operation::post("/v1/admin/reload", "reload"))
+            .says("Reads the configuration again and applies all of it, or nothing")
+            .answers(200, "what has changed", Content::Json(&["Plan"]))
+            .refuses(&["conflict", "invalid_config"]),
+        admin(Operation::post("/v1/admin/reload/plan", "plan_reload"))
+            .says("Tells what a reload would change, and changes nothing")
+            .body(Body::Candidate)
+            .answers(200, "what would change", Content::Json(&["Plan"]))
+            .refuses(&["conflict", "invalid_config"]),
     ]
 }
 

@@ -159,6 +159,8 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
         ("DeadLetters", dead_letters()),
         ("DeadLetter", dead_letter()),
         ("Selection", selection()),
+        ("Candidate", candidate()),
+        ("Plan", plan()),
         (
             "Changed",
             json!({ "type": "object", "description": "the ids of the letters, and how many" }),
@@ -335,6 +337,44 @@ fn dead_letter() -> Value {
             "accepted_at": time(),
             "work": {},
             "errors": { "type": "array", "items": { "type": "object" } },
+        },
+    })
+}
+
+/// Another configuration, to be looked at.
+fn candidate() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "config": {
+                "type": ["string", "null"],
+                "description": "TOML in the place of the configuration file; the file itself when absent",
+            },
+        },
+    })
+}
+
+/// What another configuration changes.
+fn plan() -> Value {
+    let keys = json!({ "type": "array", "items": { "type": "string" } });
+    json!({
+        "type": "object",
+        "required": ["changed", "plugins", "needs_restart"],
+        "properties": {
+            "changed": keys,
+            "plugins": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["id", "becomes"],
+                    "properties": {
+                        "id": { "type": "string" },
+                        "becomes": { "enum": ["starts", "stops", "starts_again"] },
+                    },
+                },
+            },
+            "needs_restart": keys,
         },
     })
 }

@@ -306,7 +306,7 @@ impl Session {
     async fn publish_cloudevent(&self, text: &Utf8Bytes) -> Said {
         let intake = &self.shared.ports.intake;
         let body = bytes::Bytes::copy_from_slice(text.as_bytes());
-        let event = cloudevents::structured_of(self.shared.admission(), &body);
+        let event = cloudevents::structured_of(&self.shared.admission(), &body);
         let receipt = intake.submit_event(Door::WebSocket, &self.client, event, false);
         Said::One(receipt.await.map_err(Problem::from))
     }

@@ -1,0 +1,100 @@
+//! Libraries that were taken into use: what is loaded into this process stays in its memory for ever, so that it
+//! is counted, bounded, and used again when the same file comes back.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nexus_plugin_api::abi::RootV1_Ref;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::config::Isolation;
+use super::discover::Candidate;
+use super::load::Copies;
+use super::refusal::{Refusal, RefusalCode as Code};
+
+/// A library that was checked.
+#[derive(Clone)]
+pub(super) enum Library {
+    /// It is loaded here.
+    Loaded(RootV1_Ref),
+    /// There is a copy of it that workers load.
+    Copied {
+        path: PathBuf,
+        sha256: [u8; 32],
+        /// The folder that the copy is in.
+        copies: Arc<Copies>,
+    },
+}
+
+/// What was loaded into this process, by plugin.
+#[derive(Default)]
+pub(super) struct Generations(Mutex<HashMap<String, Vec<Generation>>>);
+
+struct Generation {
+    sha256: [u8; 32],
+    root: RootV1_Ref,
+    bytes: u64,
+}
+
+/// What a plugin's libraries cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LibraryCost {
+    /// Libraries of this plugin that are loaded into the hub: the one in use, and those before it.
+    pub loaded: usize,
+    /// Octets of the files that those before it were.
+    pub resting_bytes: u64,
+}
+
+impl Generations {
+    /// Takes a library into use: as it was loaded before, or loads it, or leaves that to workers.
+    pub(super) fn take(
+        &self,
+        candidate: &Candidate,
+        isolation: Isolation,
+        most: usize,
+        copies: &Arc<Copies>,
+    ) -> Result<Library, Refusal> {
+        if isolation == Isolation::Process {
+            return Ok(Library::Copied {
+                path: copies.write(candidate)?,
+                sha256: candidate.digest,
+                copies: copies.clone(),
+            });
+        }
+        let mut all = self.0.lock();
+        let of_plugin = all.entry(candidate.manifest.id.clone()).or_default();
+        if let Some(known) = of_plugin.iter().find(|one| one.sha256 == candidate.digest) {
+            return Ok(Library::Loaded(known.root));
+        }
+        if of_plugin.len() >= most {
+            return Err(Refusal::new(
+                Code::TooManyGenerations,
+                format!(
+                    "{} libraries of this plugin are loaded already, and none is ever unloaded",
+                    of_plugin.len()
+                ),
+                "start the hub again, raise plugins.max_generations, or use isolation = \"process\"",
+            ));
+        }
+        let root = copies.load(candidate)?;
+        of_plugin.push(Generation {
+            sha256: candidate.digest,
+            root,
+            bytes: candidate.bytes.len() as u64,
+        });
+        Ok(Library::Loaded(root))
+    }
+
+    /// What a plugin's libraries cost, of which `in_use` is no burden.
+    pub(super) fn cost(&self, plugin: &str, in_use: Option<&str>) -> LibraryCost {
+        let all = self.0.lock();
+        let loaded = all.get(plugin).map_or(&[][..], Vec::as_slice);
+        let rests = |one: &&Generation| in_use != Some(&*hex::encode(one.sha256));
+        LibraryCost {
+            loaded: loaded.len(),
+            resting_bytes: loaded.iter().filter(rests).map(|one| one.bytes).sum(),
+        }
+    }
+}

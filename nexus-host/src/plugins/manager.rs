@@ -1,0 +1,409 @@
+//! Which plugins there are: receives linked plugins, files and the configuration, has each checked and started,
+//! and puts all of them in the place of those before, at once. What does not start never takes the place of
+//! what runs; what is replaced finishes what it is at, and then rests.
+//!
+//! One change is made at a time. Events go on meanwhile.
+
+mod gathering;
+mod leaving;
+mod recovery;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use nexus_plugin_api::Plugin;
+use nexus_plugin_api::abi::{Manifest, RootV1_Ref};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::catalog::Catalog;
+use super::config::PluginConfig;
+use super::discover::scan;
+use super::generations::Generations;
+use super::lineup::Lineup;
+use super::member::{Member, Running};
+use super::port::{ContractStore, Upstream};
+use super::refusal::Refusal;
+use super::service::Connection;
+use super::standing::PluginState;
+use super::start::Starter;
+use super::watch::{self, Stamps};
+use super::worker::Keeper;
+use crate::admission::Draft;
+use crate::config::Config;
+use gathering::{Failures, Gathering};
+
+/// Why the plugins could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The plugins folder is there and cannot be read.
+    #[error("the plugins folder {} cannot be read: {source}; check [plugins] dir", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No private folder for copies could be made.
+    #[error("no private folder for plugin copies could be made: {0}; check the temporary folder")]
+    Copies(std::io::Error),
+    /// A plugin that the configuration calls required is not there or was refused.
+    #[error("the required plugin `{id}` is not available: {reason}")]
+    Required {
+        /// Its id.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// A plugin that ran, or whose section has changed, would not run.
+    #[error("the plugin `{id}` would not run: {refusal}")]
+    Refused {
+        /// Its id.
+        id: String,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// See the module.
+pub struct Manager {
+    catalog: Arc<Catalog>,
+    contracts: Arc<dyn ContractStore>,
+    connection: Connection,
+    generations: Arc<Generations>,
+    linked: Vec<(Manifest, RootV1_Ref)>,
+    work: Arc<Mutex<Work>>,
+    /// What plugins that leave are still at.
+    leaving: parking_lot::Mutex<JoinSet<()>>,
+}
+
+/// What whoever makes a change works with.
+struct Work {
+    config: Arc<Config>,
+    keeper: Option<Arc<Keeper>>,
+    /// The folder's files when it was last read.
+    seen: Stamps,
+    failures: Failures,
+    /// Plugins that were replaced or removed and are not done yet.
+    leaving: Vec<Arc<Running>>,
+}
+
+/// Plugins that were started beside those that run, and have not taken their place yet. As long as this is
+/// there, nothing else changes.
+#[must_use = "nothing has changed before it is committed"]
+pub struct Change {
+    config: Arc<Config>,
+    members: Vec<Arc<Member>>,
+    draft: Draft,
+    work: OwnedMutexGuard<Work>,
+}
+
+impl Manager {
+    /// Starts everything that can be: linked plugins first, then files by name.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        config: Arc<Config>,
+        contracts: Arc<dyn ContractStore>,
+        linked: Vec<Plugin>,
+    ) -> Result<Arc<Self>, StartError> {
+        let generations = Arc::new(Generations::default());
+        let work = Work {
+            config: config.clone(),
+            keeper: None,
+            seen: Stamps::new(),
+            failures: Failures::default(),
+            leaving: Vec::new(),
+        };
+        let manager = Arc::new(Self {
+            catalog: Arc::new(Catalog::new(generations.clone())),
+            contracts,
+            connection: Arc::new(OnceLock::new()),
+            generations,
+            linked: linked.into_iter().map(Plugin::into_parts).collect(),
+            work: Arc::new(Mutex::new(work)),
+            leaving: parking_lot::Mutex::default(),
+        });
+        let change = manager.prepare(config, manager.contracts.draft()).await?;
+        change.expect_required()?;
+        change.tell_unknown_sections();
+        manager.commit(change);
+        Ok(manager)
+    }
+
+    /// The plugins, to be called.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Lets plugins reach the hub, and starts the background tasks of sources.
+    pub async fn connect(&self, upstream: Arc<dyn Upstream>) {
+        if self.connection.set(upstream).is_err() {
+            tracing::error!("the plugins are connected already");
+        }
+        for (_, running) in self.catalog.lineup().running() {
+            running.start_sources().await;
+        }
+    }
+
+    /// Keeps the plugins as they should be until it is dropped: asks how they are, starts those again that do
+    /// not work, and takes up what changes in the folder.
+    pub async fn attend(self: Arc<Self>) {
+        tokio::join!(watch::watch(self.clone()), recovery::supervise(self));
+    }
+
+    /// Ends the background tasks of sources.
+    pub async fn stop_sources(&self) {
+        let lineup = self.catalog.lineup();
+        let all = lineup.running().map(|(_, running)| running.stop_sources());
+        futures_util::future::join_all(all).await;
+    }
+
+    /// Starts what this configuration and the folder ask for and does not run yet, beside what does. `draft` is
+    /// where contracts are registered.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or copies not be made. A plugin that does not start is no error here.
+    pub async fn prepare(
+        self: &Arc<Self>,
+        config: Arc<Config>,
+        draft: Draft,
+    ) -> Result<Change, StartError> {
+        let mut work = self.work.clone().lock_owned().await;
+        let settings = config.plugins.clone();
+        let folder = settings.dir.clone();
+        let look = move || (watch::look(&settings.dir), scan(&settings));
+        let looked = spawn_blocking(look).await;
+        let looked = looked.map_err(std::io::Error::other);
+        let (seen, found) = match looked {
+            Ok((seen, Ok(found))) => (seen, found),
+            Ok((_, Err(source))) | Err(source) => {
+                return Err(StartError::Folder {
+                    path: folder,
+                    source,
+                });
+            }
+        };
+        if found.is_empty() && work.seen.is_empty() {
+            tracing::info!(folder = %folder.display(), "no plugin files in the plugins folder");
+        }
+        work.seen = seen;
+        let Work {
+            keeper,
+            failures,
+            leaving,
+            ..
+        } = &mut *work;
+        let mut gathering = Gathering {
+            starter: Starter {
+                config: &config,
+                connection: &self.connection,
+                keeper,
+            },
+            catalog: &self.catalog,
+            generations: &self.generations,
+            before: self.catalog.lineup(),
+            failures,
+            draft,
+            copies: None,
+            members: Vec::new(),
+        };
+        gathering.begin_with_what_runs(leaving);
+        for (manifest, root) in &self.linked {
+            gathering.linked(manifest, *root).await;
+        }
+        gathering.files(found).await?;
+        let Gathering { members, draft, .. } = gathering;
+        Ok(Change {
+            config,
+            members,
+            draft,
+            work,
+        })
+    }
+
+    /// Puts what was prepared in the place of what is there.
+    pub fn commit(self: &Arc<Self>, change: Change) {
+        let Change {
+            config,
+            members,
+            draft,
+            mut work,
+        } = change;
+        let before = self.catalog.lineup();
+        self.contracts.put(draft);
+        self.catalog.put(Lineup::of(members));
+        self.catalog.arriving([]);
+        work.config = config;
+        self.hand_over(&before, &mut work);
+    }
+
+    /// Gives up what was prepared. What runs goes on as it is.
+    pub fn abandon(&self, change: Change) {
+        let before = self.catalog.lineup();
+        let runs = |one: &Arc<Running>| before.running().any(|(_, other)| Arc::ptr_eq(one, other));
+        for running in change.members.iter().filter_map(Member::running) {
+            if !runs(running) {
+                leaving::rest(running.clone());
+            }
+        }
+        self.catalog.arriving([]);
+    }
+
+    /// Has files that did not start tried at the next change, however soon that is.
+    pub async fn try_failures_again(&self) {
+        self.work.lock().await.failures.forget();
+    }
+
+    /// Reads the folder once more, and takes up what has changed.
+    pub(super) async fn refresh(self: &Arc<Self>) {
+        let config = self.work.lock().await.config.clone();
+        match self.prepare(config, self.contracts.draft()).await {
+            Ok(change) => self.commit(change),
+            Err(error) => tracing::error!(%error, "the plugins stay as they are"),
+        }
+    }
+
+    /// The folder, if it is to be watched.
+    pub(super) async fn watched(&self) -> Option<PathBuf> {
+        let work = self.work.lock().await;
+        let settings = &work.config.plugins;
+        settings.watch.then(|| settings.dir.clone())
+    }
+
+    /// The files that are others than when the folder was last read, which become known as arriving.
+    pub(super) async fn changed(&self, now: &Stamps) -> Vec<PathBuf> {
+        let work = self.work.lock().await;
+        let is_other = |path: &PathBuf| now.get(path) != work.seen.get(path);
+        let all: BTreeMap<&PathBuf, ()> = now
+            .keys()
+            .chain(work.seen.keys())
+            .map(|p| (p, ()))
+            .collect();
+        let changed = all.into_keys().filter(|path| is_other(path));
+        let changed: Vec<PathBuf> = changed.cloned().collect();
+        let here = changed.iter().filter(|path| now.contains_key(*path));
+        self.catalog.arriving(here.cloned());
+        changed
+    }
+}
+
+impl Change {
+    /// Refuses a change after which a required plugin would not run.
+    ///
+    /// # Errors
+    /// Which, and why.
+    pub fn expect_required(&self) -> Result<(), StartError> {
+        for (section, settings) in &self.config.plugins.named {
+            if !settings.required
+                || self
+                    .of_section(section)
+                    .any(|member| member.running.is_some())
+            {
+                continue;
+            }
+            let refusal = self
+                .of_section(section)
+                .find_map(|member| member.standing().state.refusal().cloned());
+            return Err(StartError::Required {
+                id: section.clone(),
+                reason: match refusal {
+                    Some(refusal) => refusal.to_string(),
+                    None => format!("no such plugin in {}", self.config.plugins.dir.display()),
+                },
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses a change after which a plugin would not run as its section says that ran before, or whose
+    /// section is another now.
+    ///
+    /// # Errors
+    /// Which, and why.
+    pub fn expect_as_configured(&self, manager: &Manager) -> Result<(), StartError> {
+        let before = manager.catalog.lineup();
+        for member in &self.members {
+            let state = member.standing().state;
+            let (Some(id), Some(refusal)) = (member.id(), state.refusal()) else {
+                continue;
+            };
+            let settings = |config: &Config| config.plugins.get(id).cloned();
+            let is_told_otherwise = settings(&self.config) != settings(&self.work.config);
+            let was_refused = before.members().iter().any(|other| {
+                other.origin.path() == member.origin.path() && other.standing().state == state
+            });
+            let concerns = is_told_otherwise || (before.of_id(id).is_some() && !was_refused);
+            if concerns && !refusal.is_wanted() && !self.runs_as(id, settings(&self.config)) {
+                return Err(StartError::Refused {
+                    id: id.to_owned(),
+                    refusal: refusal.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the webhook sources that there would be.
+    pub fn has_source(&self, name: &str) -> bool {
+        Lineup::of(self.members.clone()).source(name).is_some()
+    }
+
+    fn runs_as(&self, id: &str, settings: Option<PluginConfig>) -> bool {
+        let settings = settings.unwrap_or_default();
+        let mut running = self.members.iter().filter_map(Member::running);
+        running.any(|one| one.instance.manifest.id == id && one.settings == settings)
+    }
+
+    fn of_section<'c>(&'c self, section: &'c str) -> impl Iterator<Item = &'c Arc<Member>> {
+        let plugins = &self.config.plugins;
+        let is_its = |member: &&Arc<Member>| {
+            member.id().and_then(|id| plugins.section_name(id)) == Some(section)
+        };
+        self.members.iter().filter(is_its)
+    }
+
+    fn tell_unknown_sections(&self) {
+        for section in self.config.plugins.named.keys() {
+            if self.of_section(section).next().is_none() {
+                tracing::warn!("[plugins.{section}] is configured, but there is no such plugin");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager")
+            .field("catalog", &self.catalog)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How each plugin stands that the configuration calls required, by the name of its section.
+pub fn required(config: &Config, catalog: &Catalog) -> Vec<(String, PluginState)> {
+    let reports = catalog.reports();
+    let plugins = &config.plugins;
+    let required = plugins.named.iter().filter(|(_, one)| one.required);
+    let states = required.map(|(section, _)| {
+        let is_its = |id: &str| plugins.section_name(id) == Some(section);
+        let own = reports.iter().filter(|report| {
+            report
+                .manifest
+                .as_ref()
+                .is_some_and(|manifest| is_its(&manifest.id))
+        });
+        // A file that is to take its place, and cannot, does not speak for it.
+        let own = own.max_by_key(|report| report.state.refusal().is_none());
+        let gone = || PluginState::Stopped("there is no such plugin".to_owned());
+        (
+            section.clone(),
+            own.map_or_else(gone, |report| report.state.clone()),
+        )
+    });
+    states.collect()
+}

@@ -1,0 +1,357 @@
+//! Gathering what is to run: receives linked plugins and files, hands on a member for each, running where that
+//! can be. Of several files of one plugin the highest version is tried first; one that runs already and is to
+//! stay as it is goes on.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nexus_plugin_api::abi::{Manifest, RootV1_Ref};
+use semver::Version;
+use tokio::time::Instant;
+
+use super::super::catalog::Catalog;
+use super::super::config::Isolation;
+use super::super::discover::{Candidate, Found};
+use super::super::generations::{Generations, Library};
+use super::super::lineup::Lineup;
+use super::super::load::Copies;
+use super::super::member::{Member, Origin, Past, Running};
+use super::super::refusal::{Refusal, RefusalCode as Code};
+use super::super::standing::{PluginState, Trials};
+use super::super::start::Starter;
+use super::StartError;
+use super::leaving::rest;
+use crate::admission::Draft;
+
+/// So many plugins are told of that are not there any more.
+const MOST_STOPPED: usize = 64;
+
+/// Files that did not start and may later, by the SHA-256 of their bytes.
+#[derive(Default)]
+pub(super) struct Failures(HashMap<String, Failure>);
+
+struct Failure {
+    refusal: Refusal,
+    trials: Trials,
+    due: Instant,
+}
+
+impl Failures {
+    /// Whether one of them is to be tried again now.
+    pub(super) fn are_due(&self) -> bool {
+        let now = Instant::now();
+        self.0.values().any(|failure| failure.due <= now)
+    }
+
+    /// Has all of them tried at the next occasion.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Why it need not be tried yet.
+    fn holds_back(&self, sha256: &str) -> Option<&Refusal> {
+        let failure = self.0.get(sha256)?;
+        (failure.due > Instant::now()).then_some(&failure.refusal)
+    }
+
+    fn note(&mut self, sha256: &str, refusal: &Refusal) {
+        let failure = self.0.entry(sha256.to_owned()).or_insert(Failure {
+            refusal: refusal.clone(),
+            trials: Trials::default(),
+            due: Instant::now(),
+        });
+        failure.refusal = refusal.clone();
+        failure.due = Instant::now() + failure.trials.failed();
+    }
+}
+
+/// See the module.
+pub(super) struct Gathering<'a> {
+    pub(super) starter: Starter<'a>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) generations: &'a Generations,
+    pub(super) before: Arc<Lineup>,
+    pub(super) failures: &'a mut Failures,
+    pub(super) draft: Draft,
+    /// Where libraries are copied to, once one is.
+    pub(super) copies: Option<Arc<Copies>>,
+    pub(super) members: Vec<Arc<Member>>,
+}
+
+impl Gathering<'_> {
+    /// The contracts of what runs stay until it is done, whatever takes its place.
+    pub(super) fn begin_with_what_runs(&mut self, leaving: &[Arc<Running>]) {
+        let before = self.before.clone();
+        let running = before.running().map(|(_, running)| running);
+        for running in leaving.iter().chain(running) {
+            register(running, &mut self.draft);
+        }
+    }
+
+    /// A plugin that is part of the program.
+    pub(super) async fn linked(&mut self, manifest: &Manifest, root: RootV1_Ref) {
+        let settings = self.starter.settings(manifest);
+        let started = match self.before.of_id(&manifest.id) {
+            _ if self.runs(&manifest.id).is_some() => Err(self.duplicate(&manifest.id)),
+            Some((member, running)) if running.settings == settings => {
+                self.members.push(member.clone());
+                return;
+            }
+            _ => self.start(manifest, Library::Loaded(root), true).await,
+        };
+        self.conclude(Origin::Linked, manifest, started);
+    }
+
+    /// The files of the folder.
+    ///
+    /// # Errors
+    /// When copies cannot be made.
+    pub(super) async fn files(&mut self, found: Vec<Found>) -> Result<(), StartError> {
+        let there: Vec<PathBuf> = found.iter().map(|one| one.path.clone()).collect();
+        let linked = self.members.len();
+        for (id, mut candidates) in self.by_plugin(found) {
+            // The order of names stays among equals.
+            let version = |candidate: &Candidate| Version::parse(&candidate.manifest.version).ok();
+            candidates.sort_by_cached_key(|(_, one)| Reverse(version(one)));
+            for (path, candidate) in candidates {
+                self.consider(&id, path, &candidate).await?;
+            }
+        }
+        self.keep_or_let_go(&there);
+        self.members[linked..].sort_by(|one, other| one.origin.path().cmp(&other.origin.path()));
+        Ok(())
+    }
+
+    /// What may be loaded, in the order of names; what may not is noted.
+    fn by_plugin(&mut self, found: Vec<Found>) -> Vec<(String, Vec<(PathBuf, Candidate)>)> {
+        let mut plugins: Vec<(String, Vec<_>)> = Vec::new();
+        for Found { path, result } in found {
+            match result {
+                Ok(candidate) => {
+                    let id = &candidate.manifest.id;
+                    match plugins.iter_mut().find(|(other, _)| other == id) {
+                        Some((_, of_plugin)) => of_plugin.push((path, candidate)),
+                        None => plugins.push((id.clone(), vec![(path, candidate)])),
+                    }
+                }
+                Err(refused) => {
+                    let manifest = refused.manifest.map(|manifest| *manifest);
+                    self.refuse(Origin::Unread { path }, manifest, refused.refusal);
+                }
+            }
+        }
+        plugins
+    }
+
+    /// Takes a file into use, unless its plugin runs already.
+    async fn consider(
+        &mut self,
+        id: &str,
+        path: PathBuf,
+        candidate: &Candidate,
+    ) -> Result<(), StartError> {
+        let (manifest, sha256) = (&candidate.manifest, &candidate.sha256);
+        let origin = Origin::File {
+            path: path.clone(),
+            sha256: sha256.clone(),
+        };
+        if self.runs(id).is_some() {
+            let refusal = self.duplicate(id);
+            self.refuse(origin, Some(manifest.clone()), refusal);
+            return Ok(());
+        }
+        let settings = self.starter.settings(manifest);
+        if let Some((member, running)) = self.before.of_id(id)
+            && is_of(member, sha256)
+            && running.settings == settings
+        {
+            let member = match member.origin.path() == Some(&path) {
+                true => member.clone(),
+                false => member.moved_to(origin),
+            };
+            self.members.push(member);
+            return Ok(());
+        }
+        if let Some(refusal) = self.failures.holds_back(sha256) {
+            let refusal = refusal.clone();
+            self.refuse(origin, Some(manifest.clone()), refusal);
+            return Ok(());
+        }
+        self.catalog.starting(&path);
+        let copies = match &self.copies {
+            Some(copies) => copies.clone(),
+            None => {
+                let copies = Arc::new(Copies::new().map_err(StartError::Copies)?);
+                self.copies.insert(copies).clone()
+            }
+        };
+        let most = self.starter.config.plugins.max_generations;
+        let library = self
+            .generations
+            .take(candidate, settings.isolation, most, &copies);
+        let started = match library {
+            Ok(library) => self.start(manifest, library, false).await,
+            Err(refusal) => Err(refusal),
+        };
+        match &started {
+            Err(refusal) if refusal.code.may_pass() => self.failures.note(sha256, refusal),
+            _ => drop(self.failures.0.remove(sha256)),
+        }
+        self.conclude(origin, manifest, started);
+        Ok(())
+    }
+
+    /// Starts a plugin and registers its contracts.
+    async fn start(
+        &mut self,
+        manifest: &Manifest,
+        library: Library,
+        linked: bool,
+    ) -> Result<Arc<Running>, Refusal> {
+        let running = self.starter.start(manifest, library, linked).await?;
+        // Only now: the events of a plugin that does not run must stay unknown.
+        let registered = running.offer(|offer| self.draft.take(offer));
+        match registered {
+            Ok(()) => Ok(running),
+            Err(conflict) => {
+                rest(running);
+                Err(Refusal::new(
+                    Code::ContractConflict,
+                    conflict,
+                    "correct the contract, give it another version, or remove one of the plugins",
+                ))
+            }
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        origin: Origin,
+        manifest: &Manifest,
+        started: Result<Arc<Running>, Refusal>,
+    ) {
+        match started {
+            Ok(running) => {
+                let id = manifest.id.as_str();
+                let before = self.before.of_id(id);
+                let past = before.map_or_else(Past::default, |(member, _)| member.becomes_past());
+                match before {
+                    None => tracing::info!(plugin = id, %origin, "plugin ready"),
+                    Some(_) => tracing::info!(
+                        plugin = id,
+                        %origin,
+                        version = %manifest.version,
+                        "plugin ready, in the place of the one before"
+                    ),
+                }
+                let member = Member::served_by(origin, running, past);
+                self.members.push(Arc::new(member));
+            }
+            Err(refusal) => self.refuse(origin, Some(manifest.clone()), refusal),
+        }
+    }
+
+    /// What has run and runs no more: it goes on where something is there that is to take its place and
+    /// cannot, and leaves where nothing is.
+    fn keep_or_let_go(&mut self, there: &[PathBuf]) {
+        let before = self.before.clone();
+        for member in before.members() {
+            let (Some(id), Some(path)) = (member.id(), member.origin.path()) else {
+                continue;
+            };
+            if self.runs(id).is_some() {
+                continue;
+            }
+            let is_there = there.iter().any(|one| one == path);
+            if member.running.is_none() {
+                let is_stopped = matches!(member.standing().state, PluginState::Stopped(_));
+                if is_stopped && !is_there && self.stopped() < MOST_STOPPED {
+                    self.members.push(member.clone());
+                }
+                continue;
+            }
+            let refusals = self
+                .members
+                .iter()
+                .filter(|other| other.id() == Some(id) || other.origin.path() == Some(path));
+            let refusals = refusals.filter_map(|other| other.standing().state.refusal().cloned());
+            let refusals: Vec<Refusal> = refusals.collect();
+            let is_disabled = refusals.iter().any(Refusal::is_wanted);
+            if is_disabled {
+                tracing::info!(plugin = id, "the plugin is disabled, and stops");
+            } else if !refusals.is_empty() {
+                self.members.push(member.clone());
+            } else {
+                tracing::info!(plugin = id, "the plugin's file is gone, and it stops");
+                let stopped = Member::new(
+                    member.origin.clone(),
+                    member.manifest.clone(),
+                    member.isolation,
+                    PluginState::Stopped("its file was removed".to_owned()),
+                );
+                self.members.push(Arc::new(stopped));
+            }
+        }
+    }
+
+    fn stopped(&self) -> usize {
+        let is_stopped =
+            |member: &&Arc<Member>| matches!(member.standing().state, PluginState::Stopped(_));
+        self.members.iter().filter(is_stopped).count()
+    }
+
+    fn refuse(&mut self, origin: Origin, manifest: Option<Manifest>, refusal: Refusal) {
+        if !self.was_refused(origin.path(), &refusal) {
+            match refusal.is_wanted() {
+                true => tracing::info!(%origin, "plugin disabled by the configuration"),
+                false => tracing::warn!(
+                    %origin,
+                    code = refusal.code.as_str(),
+                    "plugin refused: {refusal}"
+                ),
+            }
+        }
+        let settings = manifest
+            .as_ref()
+            .and_then(|manifest| self.starter.config.plugins.get(&manifest.id));
+        let isolation = settings.map_or(Isolation::default(), |settings| settings.isolation);
+        let member = Member::new(origin, manifest, isolation, PluginState::Refused(refusal));
+        self.members.push(Arc::new(member));
+    }
+
+    /// Whether that has been told already.
+    fn was_refused(&self, path: Option<&Path>, refusal: &Refusal) -> bool {
+        let mut before = self.before.members().iter();
+        before.any(|other| {
+            other.origin.path() == path && other.standing().state.refusal() == Some(refusal)
+        })
+    }
+
+    fn runs(&self, id: &str) -> Option<&Arc<Member>> {
+        let runs = |member: &&Arc<Member>| member.running.is_some() && member.id() == Some(id);
+        self.members.iter().find(runs)
+    }
+
+    fn duplicate(&self, id: &str) -> Refusal {
+        let owner = self.runs(id).map(|member| member.origin.to_string());
+        Refusal::new(
+            Code::DuplicateId,
+            format!("the id {id} is taken by {}", owner.unwrap_or_default()),
+            "remove one of the two",
+        )
+    }
+}
+
+/// Registers the contracts of a plugin that runs; they were registered before.
+pub(super) fn register(running: &Running, draft: &mut Draft) {
+    if let Err(conflict) = running.offer(|offer| draft.take(offer)) {
+        let plugin = &running.instance.manifest.id;
+        tracing::error!(plugin, %conflict, "contracts that were registered are not any more");
+    }
+}
+
+fn is_of(member: &Member, sha256: &str) -> bool {
+    matches!(&member.origin, Origin::File { sha256: own, .. } if own == sha256)
+}

@@ -1,0 +1,154 @@
+//! Plugins that do not work: asked from time to time how they are, and started again when they do not say so.
+//! One that does not work again and again is left alone for longer and longer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::super::member::{Member, Origin};
+use super::super::standing::{PluginState, Trials};
+use super::super::start::Starter;
+use super::gathering::register;
+use super::{Change, Manager, Work};
+
+/// How often plugins are asked how they are.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// A plugin that works for so long has recovered.
+const RECOVERED: Duration = Duration::from_secs(60);
+
+/// What is tried to have a plugin work again.
+#[derive(Default)]
+struct Recovery {
+    trials: Trials,
+    /// Not before.
+    due: Option<Instant>,
+    well_since: Option<Instant>,
+}
+
+/// Goes on until it is dropped.
+pub(super) async fn supervise(manager: Arc<Manager>) {
+    let mut ticks = interval(ASK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut recoveries: HashMap<String, Recovery> = HashMap::new();
+    let mut restarts = JoinSet::new();
+    loop {
+        ticks.tick().await;
+        while restarts.try_join_next().is_some() {}
+        let lineup = manager.catalog.lineup();
+        let members: Vec<Arc<Member>> = lineup.running().map(|(one, _)| one.clone()).collect();
+        let asked = members.iter().map(|member| member.examine());
+        let failed = futures_util::future::join_all(asked).await;
+        let now = Instant::now();
+        for (member, has_failed) in members.iter().zip(failed) {
+            let Some(id) = member.id() else { continue };
+            if !has_failed {
+                recoveries.retain(|other, one| other != id || !one.is_over(now));
+                continue;
+            }
+            let recovery = recoveries.entry(id.to_owned()).or_default();
+            recovery.well_since = None;
+            if recovery.is_due(now) {
+                recovery.begin(now);
+                restarts.spawn(manager.clone().restart(member.clone()));
+            } else if recovery.trials.is_hopeless() {
+                let reason = member.standing().state.reason().map(str::to_owned);
+                member.stands(PluginState::Quarantined(reason.unwrap_or_default()));
+            }
+        }
+        if manager.has_due_failures() {
+            let manager = manager.clone();
+            restarts.spawn(async move { manager.refresh().await });
+        }
+    }
+}
+
+impl Recovery {
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_none_or(|due| due <= now)
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.due = Some(now + self.trials.failed());
+    }
+
+    /// It is well; whether it has been for long enough.
+    fn is_over(&mut self, now: Instant) -> bool {
+        let since = *self.well_since.get_or_insert(now);
+        now - since >= RECOVERED
+    }
+}
+
+impl Manager {
+    /// Whether a file that did not start is to be tried again. Not while anything changes.
+    fn has_due_failures(&self) -> bool {
+        self.work
+            .try_lock()
+            .is_ok_and(|work| work.failures.are_due())
+    }
+
+    /// Starts a plugin again that has failed, beside itself.
+    async fn restart(self: Arc<Self>, member: Arc<Member>) {
+        let mut work = self.work.clone().lock_owned().await;
+        let lineup = self.catalog.lineup();
+        let Some(running) = member.running() else {
+            return;
+        };
+        // Meanwhile something else may have taken its place.
+        if !lineup.members().iter().any(|one| Arc::ptr_eq(one, &member)) {
+            return;
+        }
+        let manifest = &running.instance.manifest;
+        let reason = member.standing().state.reason().map(str::to_owned);
+        tracing::warn!(
+            plugin = manifest.id,
+            reason,
+            "a plugin does not work and is started again"
+        );
+        member.stands(PluginState::Starting(reason));
+        let config = work.config.clone();
+        let Work {
+            keeper, leaving, ..
+        } = &mut *work;
+        let mut starter = Starter {
+            config: &config,
+            connection: &self.connection,
+            keeper,
+        };
+        let linked = member.origin == Origin::Linked;
+        let library = running.library.clone();
+        let started = match starter.start(manifest, library, linked).await {
+            Ok(started) => started,
+            Err(refusal) => {
+                tracing::error!(plugin = manifest.id, %refusal, "a plugin does not start again");
+                member.stands(PluginState::Failed(refusal.to_string()));
+                return;
+            }
+        };
+        let mut past = member.becomes_past();
+        past.restarts += 1;
+        let successor = Arc::new(Member::served_by(member.origin.clone(), started, past));
+        let members = lineup
+            .members()
+            .iter()
+            .map(|one| match Arc::ptr_eq(one, &member) {
+                true => successor.clone(),
+                false => one.clone(),
+            });
+        let members: Vec<Arc<Member>> = members.collect();
+        let mut draft = self.contracts.draft();
+        let running = members.iter().filter_map(Member::running);
+        for running in leaving.iter().chain(running) {
+            register(running, &mut draft);
+        }
+        self.commit(Change {
+            config,
+            members,
+            draft,
+            work,
+        });
+    }
+}

@@ -1,0 +1,324 @@
+//! One plugin or plugin file: where it comes from, what it says of itself, how it stands, and what runs for it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nexus_plugin_api::abi::{ComponentKind, Manifest};
+use nexus_plugin_api::wire::MigrationInfo;
+use nexus_plugin_api::{ContractInfo, Health};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::config::{Isolation, PluginConfig};
+use super::generations::Library;
+use super::instance::Instance;
+use super::sources;
+use super::standing::{PluginState, Standing};
+use crate::admission::{Migrator, Offer};
+
+/// How long a component has to say how it is.
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the background tasks of sources have to end.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// So many times in a row a component has to fail to say how it is before the plugin counts as failed.
+const STRIKES: u32 = 3;
+
+/// Where a plugin comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Origin {
+    /// Linked into the host.
+    Linked,
+    /// A file that was checked.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// SHA-256 of its bytes, hex.
+        sha256: String,
+    },
+    /// A file that could not even be read.
+    Unread {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Origin {
+    /// The file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Linked => None,
+            Self::File { path, .. } | Self::Unread { path } => Some(path),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path() {
+            None => f.write_str("linked"),
+            Some(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Member {
+    pub(super) origin: Origin,
+    pub(super) manifest: Option<Manifest>,
+    pub(super) isolation: Isolation,
+    pub(super) running: Option<Arc<Running>>,
+    pub(super) past: Past,
+    standing: Mutex<Standing>,
+    /// How often in a row it has failed to say how it is.
+    strikes: AtomicU32,
+}
+
+/// What runs for a plugin.
+pub(super) struct Running {
+    pub(super) instance: Arc<Instance>,
+    pub(super) library: Library,
+    /// What it was started with.
+    pub(super) settings: PluginConfig,
+    pub(super) contracts: Vec<ContractInfo>,
+    pub(super) migrations: Vec<MigrationInfo>,
+    sources: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+/// What happened under a plugin's id before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    pub(super) restarts: u64,
+    panics: u64,
+    last_panic: Option<String>,
+}
+
+impl Member {
+    pub(super) fn new(
+        origin: Origin,
+        manifest: Option<Manifest>,
+        isolation: Isolation,
+        state: PluginState,
+    ) -> Self {
+        Self {
+            origin,
+            manifest,
+            isolation,
+            running: None,
+            past: Past::default(),
+            standing: Mutex::new(Standing::now(state)),
+            strikes: AtomicU32::new(0),
+        }
+    }
+
+    /// One that runs.
+    pub(super) fn served_by(origin: Origin, running: Arc<Running>, past: Past) -> Self {
+        let (manifest, isolation) = (&running.instance.manifest, running.settings.isolation);
+        Self {
+            past,
+            ..Self::new(
+                origin,
+                Some(manifest.clone()),
+                isolation,
+                PluginState::Ready,
+            )
+        }
+        .with(running)
+    }
+
+    fn with(mut self, running: Arc<Running>) -> Self {
+        self.running = Some(running);
+        self
+    }
+
+    /// The same under another name.
+    pub(super) fn moved_to(&self, origin: Origin) -> Arc<Self> {
+        Arc::new(Self {
+            origin,
+            manifest: self.manifest.clone(),
+            isolation: self.isolation,
+            running: self.running.clone(),
+            past: self.past.clone(),
+            standing: Mutex::new(self.standing()),
+            strikes: AtomicU32::new(self.strikes.load(Ordering::Relaxed)),
+        })
+    }
+
+    pub(super) fn running(self: &Arc<Self>) -> Option<&Arc<Running>> {
+        self.running.as_ref()
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.manifest.as_ref().map(|manifest| manifest.id.as_str())
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.lock().clone()
+    }
+
+    /// It stands so from now on.
+    pub(super) fn stands(&self, state: PluginState) {
+        let mut standing = self.standing.lock();
+        if standing.state == state {
+            return;
+        }
+        let is_other = standing.state.as_str() != state.as_str();
+        if is_other {
+            tell(self.id(), &state);
+            *standing = Standing::now(state);
+        } else {
+            standing.state = state;
+        }
+    }
+
+    /// Panics of whatever ran under this id, and the last message.
+    pub(super) fn panics(&self) -> (u64, Option<String>) {
+        let now = self.running.as_ref().map(|running| &running.instance);
+        let (count, last) = now.map_or((0, None), |one| (one.panics(), one.last_panic()));
+        let last = last.or_else(|| self.past.last_panic.clone());
+        (self.past.panics + count, last)
+    }
+
+    /// What is handed on to whatever runs under this id next.
+    pub(super) fn becomes_past(&self) -> Past {
+        let (panics, last_panic) = self.panics();
+        Past {
+            restarts: self.past.restarts,
+            panics,
+            last_panic,
+        }
+    }
+
+    /// Asks how it is, and notes that. Whether it has failed, and ought to be started again.
+    pub(super) async fn examine(&self) -> bool {
+        let Some(running) = &self.running else {
+            return false;
+        };
+        let state = match running.look().await {
+            Look::Fine => PluginState::Ready,
+            Look::Says(PluginState::Failed(reason)) => return self.fails(reason),
+            Look::Says(state) => state,
+            Look::IsSilent(reason) => {
+                let strikes = self.strikes.fetch_add(1, Ordering::Relaxed) + 1;
+                if strikes >= STRIKES {
+                    return self.fails(reason);
+                }
+                self.stands(PluginState::Degraded(reason));
+                return false;
+            }
+        };
+        self.strikes.store(0, Ordering::Relaxed);
+        self.stands(state);
+        false
+    }
+
+    fn fails(&self, reason: String) -> bool {
+        // Only when it works again is it out of quarantine.
+        if !matches!(self.standing().state, PluginState::Quarantined(_)) {
+            self.stands(PluginState::Failed(reason));
+        }
+        true
+    }
+}
+
+fn tell(plugin: Option<&str>, state: &PluginState) {
+    let (name, reason) = (state.as_str(), state.reason());
+    match state {
+        PluginState::Failed(_) | PluginState::Quarantined(_) => {
+            tracing::error!(plugin, state = name, reason, "a plugin is {name}");
+        }
+        PluginState::Degraded(_) => {
+            tracing::warn!(plugin, state = name, reason, "a plugin is not well")
+        }
+        PluginState::Ready => tracing::info!(plugin, state = name, "a plugin is well again"),
+        _ => tracing::info!(plugin, state = name, reason, "a plugin is {name}"),
+    }
+}
+
+/// How a plugin was found.
+enum Look {
+    Fine,
+    /// It says so itself, or its workers show it.
+    Says(PluginState),
+    /// It does not say how it is.
+    IsSilent(String),
+}
+
+impl Running {
+    pub(super) fn new(
+        instance: Arc<Instance>,
+        library: Library,
+        settings: PluginConfig,
+        contracts: Vec<ContractInfo>,
+        migrations: Vec<MigrationInfo>,
+    ) -> Self {
+        Self {
+            instance,
+            library,
+            settings,
+            contracts,
+            migrations,
+            sources: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Brings its contracts along.
+    pub(super) fn offer<R>(&self, to: impl FnOnce(Offer<'_>) -> R) -> R {
+        let migrator: Arc<dyn Migrator> = self.instance.clone();
+        to(Offer {
+            owner: &self.instance.manifest.id,
+            contracts: &self.contracts,
+            migrations: &self.migrations,
+            migrator: Some(&migrator),
+        })
+    }
+
+    /// Starts the background tasks of its sources.
+    pub(super) async fn start_sources(&self) {
+        let manifest = &self.instance.manifest;
+        let components = (0..).zip(&manifest.components);
+        let sources = components.filter(|(_, component)| component.kind == ComponentKind::Source);
+        let mut tasks = self.sources.lock().await;
+        for (number, component) in sources {
+            let name = format!("{}/{}", manifest.id, component.name);
+            tasks.spawn(sources::supervise(self.instance.clone(), number, name));
+        }
+    }
+
+    /// Ends them.
+    pub(super) async fn stop_sources(&self) {
+        let mut tasks = std::mem::take(&mut *self.sources.lock().await);
+        if timeout(ENDING, tasks.shutdown()).await.is_err() {
+            let plugin = &self.instance.manifest.id;
+            tracing::warn!(plugin, "a source's background task does not end");
+        }
+    }
+
+    async fn look(&self) -> Look {
+        if let Some(state) = self.instance.workers().and_then(|workers| workers.state()) {
+            return Look::Says(state);
+        }
+        for (number, component) in (0..).zip(&self.instance.manifest.components) {
+            let of = |reason: String| format!("{} {}: {reason}", component.kind, component.name);
+            match timeout(HEALTH_LIMIT, self.instance.health(number)).await {
+                Ok(Ok(Health::Ready)) => {}
+                Ok(Ok(Health::Degraded { reason })) => {
+                    return Look::Says(PluginState::Degraded(of(reason)));
+                }
+                Ok(Ok(Health::Failed { reason })) => {
+                    return Look::Says(PluginState::Failed(of(reason)));
+                }
+                Ok(Err(error)) => return Look::IsSilent(of(error.to_string())),
+                Err(_) => return Look::IsSilent(of(format!("no answer within {HEALTH_LIMIT:?}"))),
+            }
+        }
+        Look::Fine
+    }
+}
