@@ -2,7 +2,7 @@
 //! of bounded size. It opens nothing else, such as a pipe, on which whoever opens it waits for ever, or a
 //! device, which has no end.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -11,14 +11,30 @@ use std::path::Path;
 /// # Errors
 /// When it is no ordinary file, is too large, or cannot be read.
 pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no ordinary file"));
+    expect(&fs::metadata(path)?)?;
+    read_opened(File::open(path)?, max_bytes)
+}
+
+/// Refuses what is no ordinary file.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn expect(facts: &Metadata) -> io::Result<()> {
+    if facts.is_file() {
+        return Ok(());
     }
+    Err(io::Error::other("it is no ordinary file"))
+}
+
+/// Reads a file that is open, as [`read`] does.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_opened(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
+    expect(&file.metadata()?)?;
     let mut bytes = Vec::new();
     // However long it was a moment ago.
-    File::open(path)?
-        .take(max_bytes + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
         let message = format!("it is over {max_bytes} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

@@ -38,13 +38,17 @@ impl Finding {
 type Format = (&'static str, fn(&str) -> Result<(), InvalidValue>);
 
 /// The texts with a form of their own that the hub's schema names.
-const FORMATS: [Format; 10] = [
+const FORMATS: [Format; 11] = [
     ("nexus-duration", |text| {
         text.parse::<HumanDuration>().map(drop)
     }),
     ("nexus-size", |text| text.parse::<ByteSize>().map(drop)),
     ("nexus-sha256", |text| text.parse::<Sha256>().map(drop)),
     ("nexus-selector", |text| text.parse::<Selector>().map(drop)),
+    (
+        "nexus-public-key",
+        crate::plugins::signature::check_public_key,
+    ),
     ("nexus-address", crate::ingress::config::check_address),
     ("nexus-grpc", |text| {
         text.parse::<crate::ingress::config::Grpc>().map(drop)

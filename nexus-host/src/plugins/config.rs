@@ -12,14 +12,19 @@ use serde_json::{Map, Value};
 
 use nexus_plugin_api::abi::Manifest;
 
+use super::signature::PublicKey;
 use crate::config::{ByteSize, HumanDuration, Secret, Section, Sha256};
 
 /// The keys of `[plugins]` itself, which no plugin's section can be called.
-pub(crate) const RESERVED: [&str; 6] = [
+pub(crate) const RESERVED: [&str; 10] = [
+    "check_permissions",
     "contracts_dir",
     "dir",
     "init_timeout",
+    "locked",
     "max_generations",
+    "require_signature",
+    "trusted_keys",
     "watch",
     "worker",
 ];
@@ -54,6 +59,17 @@ pub struct Config {
     /// Those of workers do not count. 1 to 1,000; default 16.
     #[schemars(range(min = 1, max = 1000))]
     pub max_generations: usize,
+    /// Whether a file is refused that others than root and the hub's user can write or replace. Not on Windows.
+    /// Default true.
+    pub check_permissions: bool,
+    /// Whether a file is refused for which its plugin's section lists no `sha256`. Default false.
+    pub locked: bool,
+    /// Who may sign plugin files: Ed25519 public keys, such as "ssh-ed25519 AAAA... name". The signature of
+    /// NAME.so is NAME.so.sig beside it. Default none: signatures are not looked at.
+    pub trusted_keys: Vec<PublicKey>,
+    /// Whether a file without a signature is refused; one with a wrong signature always is. Only with
+    /// `trusted_keys`. Default false.
+    pub require_signature: bool,
     /// The section of each plugin, `[plugins.NAME]`; `-` and `_` in a name are the same.
     #[serde(flatten)]
     pub named: BTreeMap<String, PluginConfig>,
@@ -68,6 +84,10 @@ impl Default for Config {
             worker: None,
             watch: true,
             max_generations: 16,
+            check_permissions: true,
+            locked: false,
+            trusted_keys: Vec::new(),
+            require_signature: false,
             named: BTreeMap::new(),
         }
     }
@@ -92,6 +112,13 @@ impl Config {
 
     pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
         section.positive("init_timeout", self.init_timeout.get());
+        if self.require_signature && self.trusted_keys.is_empty() {
+            section.refuse_together(
+                &["require_signature", "trusted_keys"],
+                "requires signatures, but trusts nobody's",
+                "list who may sign in trusted_keys; `nexus plugin keygen` makes a key",
+            );
+        }
         let names: Vec<&String> = self.named.keys().collect();
         for (at, name) in names.iter().enumerate() {
             if let Some(first) = names[..at].iter().find(|first| same_name(first, name)) {

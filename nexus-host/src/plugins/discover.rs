@@ -1,4 +1,4 @@
-//! Finding plugin files, and deciding from their bytes alone whether they may be loaded.
+//! Finding plugin files, and deciding from their bytes and from who can write them whether they may be loaded.
 //!
 //! Receives the plugins folder, hands on [`Candidate`]s in the order of their names. Runs nothing.
 
@@ -12,8 +12,11 @@ use sha2::{Digest, Sha256};
 
 use super::config::Config;
 use super::manifest;
+use super::open::{self, Opened};
 use super::owned::Owned;
 use super::refusal::{Refusal, RefusalCode as Code};
+use super::signature;
+use crate::config::Sha256 as AllowedHash;
 
 /// Largest library that is read.
 const MAX_LIBRARY_BYTES: u64 = 1 << 30;
@@ -32,6 +35,8 @@ pub struct Found {
 pub struct Refused {
     /// Its manifest, when that could be read.
     pub manifest: Option<Box<Manifest>>,
+    /// SHA-256 of its bytes, lower-case hex, when those could be read.
+    pub sha256: Option<String>,
     /// Why.
     pub refusal: Refusal,
 }
@@ -40,6 +45,7 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self {
             manifest: None,
+            sha256: None,
             refusal,
         }
     }
@@ -55,6 +61,8 @@ pub struct Candidate {
     pub sha256: String,
     /// The same, as octets.
     pub(super) digest: [u8; 32],
+    /// Which of the trusted keys has signed it.
+    pub signed_by: Option<String>,
     /// The file's content as it was checked.
     pub bytes: Vec<u8>,
 }
@@ -93,45 +101,105 @@ pub fn scan(config: &Config) -> io::Result<Vec<Found>> {
 /// # Errors
 /// Why it may not be loaded.
 pub fn examine(path: &Path, config: &Config) -> Result<Candidate, Refused> {
-    let bytes = read(path)?;
-    let (manifest, owned) = manifest::read(&bytes)?;
-    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    let opened = open::read(path, MAX_LIBRARY_BYTES)?;
+    let digest: [u8; 32] = Sha256::digest(&opened.bytes).into();
     let sha256 = hex::encode(digest);
-    if let Err(refusal) = check_settings(&manifest, &sha256, config) {
-        return Err(Refused {
+    let (manifest, owned) = match manifest::read(&opened.bytes) {
+        Ok(read) => read,
+        Err(refusal) => {
+            return Err(Refused {
+                manifest: None,
+                sha256: Some(sha256),
+                refusal,
+            });
+        }
+    };
+    match check_trust(path, &opened, &manifest, &digest, config) {
+        Ok(signed_by) => Ok(Candidate {
+            manifest,
+            owned,
+            sha256,
+            digest,
+            signed_by,
+            bytes: opened.bytes,
+        }),
+        Err(refusal) => Err(Refused {
             manifest: Some(Box::new(manifest)),
+            sha256: Some(sha256),
             refusal,
-        });
+        }),
     }
-    Ok(Candidate {
-        manifest,
-        owned,
-        sha256,
-        digest,
-        bytes,
-    })
 }
 
-fn check_settings(manifest: &Manifest, sha256: &str, config: &Config) -> Result<(), Refusal> {
-    let Some(settings) = config.get(&manifest.id) else {
-        return Ok(());
-    };
-    if !settings.enabled {
+/// Whether a file that could be loaded is one that the configuration lets in; who has signed it.
+fn check_trust(
+    path: &Path,
+    opened: &Opened,
+    manifest: &Manifest,
+    digest: &[u8; 32],
+    config: &Config,
+) -> Result<Option<String>, Refusal> {
+    let settings = config.get(&manifest.id);
+    if settings.is_some_and(|settings| !settings.enabled) {
         return Err(Refusal::disabled(&manifest.id));
     }
-    let allowed: Vec<String> = settings
-        .sha256
-        .iter()
-        .map(|hash| hex::encode(hash.as_bytes()))
-        .collect();
-    if !allowed.is_empty() && !allowed.iter().any(|hash| hash == sha256) {
+    if config.check_permissions {
+        opened.check_permissions()?;
+    }
+    let allowed = settings.map_or(&[][..], |settings| &settings.sha256);
+    check_hash(&manifest.id, digest, allowed, config.locked)?;
+    signer(path, &opened.bytes, config)
+}
+
+fn check_hash(
+    id: &str,
+    digest: &[u8; 32],
+    allowed: &[AllowedHash],
+    must_be_listed: bool,
+) -> Result<(), Refusal> {
+    if allowed.is_empty() && must_be_listed {
         return Err(Refusal::new(
-            Code::WrongHash,
-            format!("expected sha256 {}, found {sha256}", allowed.join(" or ")),
-            "put the expected file back, or allow this one in [plugins.NAME] sha256",
+            Code::NotLocked,
+            format!("expected its hash in [plugins.{id}] sha256, found none listed"),
+            "`nexus plugin lock` lists it",
         ));
     }
-    Ok(())
+    if allowed.is_empty() || allowed.iter().any(|hash| hash.as_bytes() == digest) {
+        return Ok(());
+    }
+    let listed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    Err(Refusal::new(
+        Code::WrongHash,
+        format!(
+            "expected sha256 {}, found {}",
+            listed.join(" or "),
+            hex::encode(digest)
+        ),
+        "put the expected file back, or allow this one in [plugins.NAME] sha256",
+    ))
+}
+
+/// Which of the trusted keys has signed a file's bytes, if one must or the file says that one has.
+fn signer(path: &Path, bytes: &[u8], config: &Config) -> Result<Option<String>, Refusal> {
+    if config.trusted_keys.is_empty() {
+        return Ok(None);
+    }
+    let beside = signature::file_of(path);
+    let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    if beside.symlink_metadata().is_err_and(is_missing) {
+        return match config.require_signature {
+            false => Ok(None),
+            true => Err(Refusal::new(
+                Code::Unsigned,
+                format!("expected its signature in {}, found none", beside.display()),
+                "sign it with `nexus plugin sign`",
+            )),
+        };
+    }
+    let signature = open::read(&beside, signature::LONGEST)
+        .map_err(|refused| signature::bad(format!("{}: {}", beside.display(), refused.reason)))?;
+    let key = signature::verify(&signature.bytes, bytes, &config.trusted_keys)?;
+    Ok(Some(key.to_string()))
 }
 
 /// Whether a file in the folder says anything about which plugins there are.
@@ -142,27 +210,4 @@ pub(super) fn matters(path: &Path) -> bool {
 fn is_library_name(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension == Some(std::env::consts::DLL_EXTENSION)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    let unreadable = |reason: String| {
-        Refusal::new(
-            Code::Unreadable,
-            reason,
-            "check the file and its permissions",
-        )
-    };
-    let facts = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if !facts.is_file() {
-        return Err(unreadable(
-            "expected a file, found something else".to_owned(),
-        ));
-    }
-    if facts.len() > MAX_LIBRARY_BYTES {
-        return Err(unreadable(format!(
-            "expected at most {MAX_LIBRARY_BYTES} bytes, found {}",
-            facts.len()
-        )));
-    }
-    fs::read(path).map_err(|error| unreadable(error.to_string()))
 }

@@ -29,6 +29,8 @@ pub struct Refusal {
 pub enum RefusalCode {
     /// The file cannot be read.
     Unreadable,
+    /// It is a link to a file outside of the plugins folder.
+    OutsideFolder,
     /// It is not a shared library at all.
     NotALibrary,
     /// A library, but for another system or processor.
@@ -41,6 +43,14 @@ pub enum RefusalCode {
     AbiMismatch,
     /// Compiled so that a panic would end the host.
     PanicAbort,
+    /// Others than root and the hub's user can write it, or can put another file in its place.
+    UnsafePermissions,
+    /// It has no signature, and must have one.
+    Unsigned,
+    /// It is not what its signature was made for, or none of the trusted keys has made that.
+    BadSignature,
+    /// No hash is listed for it, and must be.
+    NotLocked,
     /// Its hash is not among the allowed ones.
     WrongHash,
     /// Another plugin has the same id.
@@ -88,12 +98,17 @@ impl RefusalCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
+            Self::OutsideFolder => "outside_folder",
             Self::NotALibrary => "not_a_library",
             Self::WrongTarget => "wrong_target",
             Self::NoManifest => "no_manifest",
             Self::BadManifest => "bad_manifest",
             Self::AbiMismatch => "abi_mismatch",
             Self::PanicAbort => "panic_abort",
+            Self::UnsafePermissions => "unsafe_permissions",
+            Self::Unsigned => "unsigned",
+            Self::BadSignature => "bad_signature",
+            Self::NotLocked => "not_locked",
             Self::WrongHash => "wrong_hash",
             Self::DuplicateId => "duplicate_id",
             Self::Disabled => "disabled",
