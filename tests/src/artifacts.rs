@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "nexus-host",
     "nexus",
     "toasty-server",
@@ -16,6 +16,7 @@ const PACKAGES: [&str; 10] = [
     "probe",
     "second",
     "crasher",
+    "witness",
     "disk",
 ];
 

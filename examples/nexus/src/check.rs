@@ -155,11 +155,18 @@ impl Findings {
             });
         }
         let now = Utc::now();
+        let are_signed = !config.plugins.trusted_keys.is_empty();
         for file in &files {
             let remarks = file.owned.remarks(now).into_iter();
-            let of_plugin = |remark| format!("plugin {}: {remark}", file.name());
+            let of_plugin = |remark: String| format!("plugin {}: {remark}", file.name());
             self.warnings.extend(remarks.map(of_plugin));
             self.problems.extend(file.problems.iter().cloned());
+            if are_signed && file.is_loadable && file.signed_by.is_none() {
+                self.warnings.push(of_plugin(format!(
+                    "nobody has signed {}; plugins.require_signature would refuse it",
+                    file.path.display()
+                )));
+            }
             match &file.refusal {
                 Some(refusal) if file.problems.is_empty() && !refusal.is_wanted() => {
                     self.refused.push(RefusedFile {

@@ -77,6 +77,12 @@ pub(crate) enum PluginCommand {
     Inspect(Inspect),
     /// Write a new plugin's crate
     New(New),
+    /// List the hashes of plugin files for the configuration, so that no other file is taken
+    Lock(Lock),
+    /// Make a key to sign plugin files with
+    Keygen(Keygen),
+    /// Sign plugin files: the signature of FILE is FILE.sig
+    Sign(Sign),
 }
 
 #[derive(Debug, Subcommand)]
@@ -363,6 +369,43 @@ pub(crate) struct New {
     /// current folder]
     #[arg(long, value_name = "PATH")]
     pub(crate) sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// The files that are right [default: those in the plugins folder]
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Write the hashes into the configuration file, which keeps its comments
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// Keep the hashes that are listed already: old and new files are both right
+    #[arg(long)]
+    pub(crate) add: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// Where to write the private key; the public one is FILE.pub beside it. Neither may be there yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// What the key is called, for people [default: the file's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The libraries
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The private key, an Ed25519 key as OpenSSH writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ mod run;
 mod send;
 mod survey;
 mod table;
+mod write;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,9 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
             plugin::inspect::inspect(common, options)
         }
         Command::Plugin(PluginCommand::New(options)) => plugin::new::new(common, options),
+        Command::Plugin(PluginCommand::Lock(options)) => plugin::lock::lock(common, options),
+        Command::Plugin(PluginCommand::Keygen(options)) => plugin::sign::keygen(common, options),
+        Command::Plugin(PluginCommand::Sign(options)) => plugin::sign::sign(common, options),
         Command::Contract(ContractCommand::List(options)) => contract::list(common, options).await,
         Command::Contract(ContractCommand::Show(options)) => contract::show(common, options).await,
         Command::Contract(ContractCommand::Diff(options)) => contract::diff(common, options).await,

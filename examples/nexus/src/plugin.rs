@@ -1,9 +1,11 @@
-//! `nexus plugin`: plugins seen from outside, and new ones.
+//! `nexus plugin`: plugins seen from outside, new ones, and which files are trusted.
 
 pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod new;
 mod sdk;
+pub(crate) mod sign;
 mod template;
 
 use nexus_host::plugins::Isolation;

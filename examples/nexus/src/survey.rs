@@ -20,8 +20,12 @@ pub(crate) struct Surveyed {
     pub(crate) manifest: Option<Manifest>,
     /// The contracts that it says it owns.
     pub(crate) owned: Owned,
-    /// SHA-256 of its bytes, when it may be loaded.
+    /// SHA-256 of its bytes, when those could be read.
     pub(crate) sha256: Option<String>,
+    /// Whether the file itself is in order, whatever its settings are.
+    pub(crate) is_loadable: bool,
+    /// Which of the trusted keys has signed it.
+    pub(crate) signed_by: Option<String>,
     /// Where its code would run.
     pub(crate) isolation: Isolation,
     /// Why it would be refused.
@@ -86,18 +90,25 @@ pub(crate) fn file(path: &Path, config: &Config) -> Surveyed {
 
 fn judge(Found { path, result }: Found, config: &Config) -> Surveyed {
     let mut owned = Owned::default();
+    let mut signed_by = None;
+    let is_loadable = result.is_ok();
     let (manifest, sha256, refusal) = match result {
         Ok(candidate) => {
             owned = candidate.owned;
+            signed_by = candidate.signed_by;
             (Some(candidate.manifest), Some(candidate.sha256), None)
         }
-        Err(Refused { manifest, refusal }) => {
+        Err(Refused {
+            manifest,
+            sha256,
+            refusal,
+        }) => {
             let refusal = Refusal {
                 code: refusal.code.as_str(),
                 reason: refusal.reason,
                 help: refusal.help.into_owned(),
             };
-            (manifest.map(|manifest| *manifest), None, Some(refusal))
+            (manifest.map(|manifest| *manifest), sha256, Some(refusal))
         }
     };
     let settings = manifest
@@ -121,6 +132,8 @@ fn judge(Found { path, result }: Found, config: &Config) -> Surveyed {
         manifest,
         owned,
         sha256,
+        is_loadable,
+        signed_by,
         refusal,
         problems,
     }
@@ -141,7 +154,6 @@ impl Surveyed {
 
     fn takes_id_of(&self, other: &Self) -> bool {
         let id = |one: &Self| one.manifest.as_ref().map(|manifest| manifest.id.clone());
-        let are_plugins = self.sha256.is_some() && other.sha256.is_some();
-        are_plugins && id(self).is_some() && id(self) == id(other)
+        self.is_loadable && other.is_loadable && id(self).is_some() && id(self) == id(other)
     }
 }

@@ -40,6 +40,12 @@ pub fn file_of(path: &Path) -> PathBuf {
 pub struct PublicKey(ssh_key::PublicKey);
 
 impl PublicKey {
+    /// As `[plugins] trusted_keys` has it, and a file of OpenSSH.
+    pub fn to_line(&self) -> String {
+        // Written as it was read, which can be done again.
+        self.0.to_openssh().unwrap_or_default()
+    }
+
     fn bytes(&self) -> Option<&[u8; 32]> {
         self.0.key_data().ed25519().map(|key| &key.0)
     }
@@ -69,8 +75,7 @@ impl fmt::Display for PublicKey {
 
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.0.to_openssh().map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&self.to_line())
     }
 }
 

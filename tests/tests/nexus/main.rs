@@ -32,6 +32,7 @@ mod shutdown;
 mod signed;
 mod storage_faults;
 mod suites;
+mod supply;
 mod toast_story;
 mod webhooks;
 mod websocket_conformance;

@@ -1,12 +1,8 @@
 //! `nexus plugin inspect`: receives a file, prints the manifest in it. Nothing of the file is run.
 
-use std::io;
-use std::path::Path;
-
 use nexus_plugin_api::abi::Manifest;
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::isolation_name;
 use crate::cli::{Common, Inspect};
@@ -19,6 +15,7 @@ use crate::survey::{self, Refusal, Surveyed};
 struct Inspected<'a> {
     file: String,
     sha256: Option<&'a str>,
+    signed_by: Option<&'a str>,
     manifest: Option<&'a Manifest>,
     refusal: Option<&'a Refusal>,
 }
@@ -32,19 +29,17 @@ pub(crate) fn inspect(common: &Common, options: &Inspect) -> Result<(), Failure>
     let config = Origin::of(common).load_without_secrets()?;
     let path = &options.file;
     let surveyed = survey::file(path, &config);
-    let sha256 = match &surveyed.sha256 {
-        Some(sha256) => Some(sha256.clone()),
-        None => hash(path).ok(),
-    };
     if common.json {
         output::json(&Inspected {
             file: path.display().to_string(),
-            sha256: sha256.as_deref(),
+            sha256: surveyed.sha256.as_deref(),
+            signed_by: surveyed.signed_by.as_deref(),
             manifest: surveyed.manifest.as_ref(),
             refusal: surveyed.refusal.as_ref(),
         });
     } else {
-        tell(&surveyed, sha256.as_deref());
+        let is_asked = !config.plugins.trusted_keys.is_empty();
+        tell(&surveyed, is_asked);
     }
     match &surveyed.refusal {
         None => Ok(()),
@@ -56,11 +51,19 @@ pub(crate) fn inspect(common: &Common, options: &Inspect) -> Result<(), Failure>
     }
 }
 
-fn tell(surveyed: &Surveyed, sha256: Option<&str>) {
+/// `is_asked`: whether signatures are looked at.
+fn tell(surveyed: &Surveyed, is_asked: bool) {
     let line = |label: &str, value: &str| output::line(&format!("{label:<13} {value}"));
     line("file", &surveyed.path.display().to_string());
-    if let Some(sha256) = sha256 {
+    if let Some(sha256) = &surveyed.sha256 {
         line("sha256", sha256);
+    }
+    match &surveyed.signed_by {
+        Some(key) => line("signed by", key),
+        None if !is_asked => line("signed by", "not looked at: no [plugins] trusted_keys"),
+        None if surveyed.is_loadable => line("signed by", "nobody"),
+        // The refusal says more.
+        None => {}
     }
     let Some(manifest) = &surveyed.manifest else {
         return;
@@ -122,26 +125,5 @@ fn list(texts: &[String]) -> String {
     match texts {
         [] => "none".to_owned(),
         texts => texts.join(", "),
-    }
-}
-
-/// In pieces: what is refused for its size must not fill the memory.
-fn hash(path: &Path) -> io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut sha256 = Hashing(Sha256::new());
-    io::copy(&mut file, &mut sha256)?;
-    Ok(hex::encode(sha256.0.finalize()))
-}
-
-struct Hashing(Sha256);
-
-impl io::Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

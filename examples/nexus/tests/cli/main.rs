@@ -11,3 +11,4 @@ mod offline;
 mod online;
 mod run;
 mod tls;
+mod trust;

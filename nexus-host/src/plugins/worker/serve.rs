@@ -5,8 +5,9 @@
 //! plugin does. Calls run on threads of their own.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use nexus_plugin_api::abi::{ErrorV1, FutureV1, HostV1, PluginV1, RootV1_Ref};
@@ -152,14 +153,17 @@ async fn load(from: &mut Reader, hub: &Hub) -> io::Result<Option<Loaded>> {
     }
 }
 
-/// Loads the very file that was checked.
+/// Loads the very file that was checked: its name may mean another one by now.
 fn checked(library: &Library<'_>) -> Result<RootV1_Ref, Refusal> {
     let path = Path::new(library.path);
-    let copy = std::fs::read(path).map_err(|error| {
+    let unreadable = |error: io::Error| {
         let reason = format!("the worker cannot read its copy: {error}");
         Refusal::new(Code::LoadFailed, reason, "check the temporary folder")
-    })?;
-    let found: [u8; 32] = Sha256::digest(&copy).into();
+    };
+    let mut copy = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    copy.read_to_end(&mut bytes).map_err(unreadable)?;
+    let found: [u8; 32] = Sha256::digest(&bytes).into();
     if found != library.sha256 {
         let reason = "the copy is not what was checked any more";
         return Err(Refusal::new(
@@ -168,7 +172,21 @@ fn checked(library: &Library<'_>) -> Result<RootV1_Ref, Refusal> {
             "check who writes to the temporary folder",
         ));
     }
-    load::open(path, library.entry)
+    load::open(&name_of(copy, path), library.entry)
+}
+
+/// A name for a file that is open and stays so, whatever has its path by now.
+#[cfg(target_os = "linux")]
+fn name_of(file: File, path: &Path) -> PathBuf {
+    use std::os::fd::IntoRawFd;
+    let name = PathBuf::from(format!("/proc/self/fd/{}", file.into_raw_fd()));
+    // Where that is not there, its path has to do.
+    if name.exists() { name } else { path.to_owned() }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name_of(_: File, path: &Path) -> PathBuf {
+    path.to_owned()
 }
 
 /// What runs in this process.
@@ -303,5 +321,21 @@ impl Drop for Ending {
                 "the call was given up",
             )));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_open_keeps_its_name_while_another_file_takes_its_path() {
+        use super::*;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("library");
+        std::fs::write(&path, "checked").unwrap();
+        let name = name_of(File::open(&path).unwrap(), &path);
+        std::fs::write(folder.path().join("other"), "swapped").unwrap();
+        std::fs::rename(folder.path().join("other"), &path).unwrap();
+        assert_eq!(std::fs::read_to_string(name).unwrap(), "checked");
     }
 }
