@@ -15,7 +15,7 @@ pub(crate) use input::{Dice, finished, headers, lines, parts};
 pub use crate::admission::fuzz::{authorization, contract_diff, contract_file, event, rule};
 pub use crate::config::fuzz::config;
 pub use crate::ingress::fuzz::{cloudevents, compressed, grpc, http_head, webhook, websocket};
-pub use crate::plugins::fuzz::{manifest, worker_frame};
+pub use crate::plugins::fuzz::{manifest, plugin_signature, worker_frame};
 pub use crate::queue::fuzz::{queue_file, queue_log, queue_rows};
 
 use crate::admission::Rejection;

@@ -7,7 +7,7 @@ use super::*;
 type Target = fn(&[u8]);
 
 /// Every target.
-const TARGETS: [(&str, Target); 17] = [
+const TARGETS: [(&str, Target); 18] = [
     ("authorization", authorization),
     ("cloudevents", cloudevents),
     ("compressed", compressed),
@@ -18,6 +18,7 @@ const TARGETS: [(&str, Target); 17] = [
     ("grpc", grpc),
     ("http_head", http_head),
     ("manifest", manifest),
+    ("plugin_signature", plugin_signature),
     ("queue_file", queue_file),
     ("queue_log", queue_log),
     ("queue_rows", queue_rows),
@@ -70,7 +71,7 @@ macro_rules! kept {
 
 kept! {
     authorization cloudevents compressed config contract_diff contract_file event grpc http_head manifest
-    queue_file queue_log queue_rows rule webhook websocket
+    plugin_signature queue_file queue_log queue_rows rule webhook websocket
     worker_frame
 }
 
