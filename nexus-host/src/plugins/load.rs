@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,8 +34,18 @@ impl Copies {
         })
     }
 
-    /// Writes a library's copy.
+    /// Writes a library's copy, for a worker to load.
     pub(super) fn write(&self, candidate: &Candidate) -> Result<PathBuf, Refusal> {
+        self.create(candidate).map(|(path, _)| path)
+    }
+
+    /// Loads one library into this process and checks its interface.
+    pub(super) fn load(&self, candidate: &Candidate) -> Result<RootV1_Ref, Refusal> {
+        let (path, copy) = self.create(candidate)?;
+        open_file(copy, &path, &candidate.manifest.entry)
+    }
+
+    fn create(&self, candidate: &Candidate) -> Result<(PathBuf, File), Refusal> {
         let count = self.written.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{count}", candidate.manifest.id);
         let path = self
@@ -43,24 +53,38 @@ impl Copies {
             .path()
             .join(name)
             .with_extension(std::env::consts::DLL_EXTENSION);
-        write_private(&path, &candidate.bytes).map_err(|error| {
+        let copy = write_private(&path, &candidate.bytes).map_err(|error| {
             Refusal::new(
                 Code::LoadFailed,
                 format!("a private copy could not be written: {error}"),
                 "check the space and permissions of the temporary folder",
             )
         })?;
-        Ok(path)
-    }
-
-    /// Loads one library into this process and checks its interface.
-    pub(super) fn load(&self, candidate: &Candidate) -> Result<RootV1_Ref, Refusal> {
-        open(&self.write(candidate)?, &candidate.manifest.entry)
+        Ok((path, copy))
     }
 }
 
-/// Loads a library that was checked, from its copy; `entry` is the symbol that its manifest names.
-pub(super) fn open(path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
+/// Loads the very file that is open here, a copy of a library that was checked, whatever its path means by now.
+/// `entry` is the symbol that its manifest names.
+pub(super) fn open_file(copy: File, path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
+    open(&name_of(copy, path), entry)
+}
+
+/// A name for a file that is open and stays so, whatever has its path by now.
+#[cfg(target_os = "linux")]
+fn name_of(file: File, path: &Path) -> PathBuf {
+    use std::os::fd::IntoRawFd;
+    let name = PathBuf::from(format!("/proc/self/fd/{}", file.into_raw_fd()));
+    // Where that is not there, its path has to do.
+    if name.exists() { name } else { path.to_owned() }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name_of(_: File, path: &Path) -> PathBuf {
+    path.to_owned()
+}
+
+fn open(path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
     let failed = |error: libloading::Error| {
         Refusal::new(
             Code::LoadFailed,
@@ -112,12 +136,29 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o500);
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.flush()
+    file.flush()?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_open_keeps_its_name_while_another_file_takes_its_path() {
+        use super::*;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("library");
+        std::fs::write(&path, "checked").unwrap();
+        let name = name_of(File::open(&path).unwrap(), &path);
+        std::fs::write(folder.path().join("other"), "swapped").unwrap();
+        std::fs::rename(folder.path().join("other"), &path).unwrap();
+        assert_eq!(std::fs::read_to_string(name).unwrap(), "checked");
+    }
 }

@@ -318,6 +318,58 @@ mod on_unix {
         assert!(!ran(&hub.log(), "tampered"), "{}", hub.log());
     }
 
+    /// Puts another library in the place of every private copy, as soon as it is there; how many.
+    #[cfg(target_os = "linux")]
+    fn swap_copies(temporary: &Path, stop: &AtomicBool) -> usize {
+        let fresh = temporary.join("fresh");
+        let bytes = another();
+        write(&fresh, &bytes);
+        let mut swapped = std::collections::HashSet::new();
+        while !stop.load(Ordering::Relaxed) {
+            let folders = fs::read_dir(temporary).unwrap().flatten();
+            let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok());
+            for copy in files.flatten().flatten().map(|file| file.path()) {
+                let is_copy = copy.extension().is_some_and(|extension| extension == "so");
+                // Gone in between, when the hub is done.
+                if is_copy && !swapped.contains(&copy) && fs::rename(&fresh, &copy).is_ok() {
+                    write(&fresh, &bytes);
+                    swapped.insert(copy);
+                }
+            }
+        }
+        swapped.len()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_runs_is_what_was_checked_while_its_copy_is_swapped() {
+        for isolation in ["inline", "process"] {
+            let mut swapped = 0;
+            for _ in 0..5 {
+                let temporary = tempfile::tempdir().unwrap();
+                let home = HubBuilder::new()
+                    .config(&format!("[plugins.witness]\nisolation = \"{isolation}\""))
+                    .env("TMPDIR", temporary.path().to_str().unwrap())
+                    .lay_out();
+                write(&plugins(&home).join(FILE), &original());
+                let stop = AtomicBool::new(false);
+                let hub = std::thread::scope(|scope| {
+                    let swapping = scope.spawn(|| swap_copies(temporary.path(), &stop));
+                    let hub = scope.spawn(|| home.start()).join();
+                    stop.store(true, Ordering::Relaxed);
+                    swapped += swapping.join().unwrap();
+                    hub.unwrap()
+                });
+                let state = state(&hub).await;
+                let expected = ["ready", "wrong_hash"];
+                let expected = &expected[..if isolation == "process" { 2 } else { 1 }];
+                assert!(expected.contains(&&*state), "{state}: {}", hub.log());
+                assert!(!ran(&hub.log(), "tampered"), "{}", hub.log());
+            }
+            assert!(swapped > 0, "nothing was swapped ({isolation})");
+        }
+    }
+
     /// A process that a hub has started.
     #[cfg(target_os = "linux")]
     fn child(hub: u32) -> Option<u32> {

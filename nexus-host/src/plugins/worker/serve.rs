@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use nexus_plugin_api::abi::{ErrorV1, FutureV1, HostV1, PluginV1, RootV1_Ref};
@@ -172,21 +172,7 @@ fn checked(library: &Library<'_>) -> Result<RootV1_Ref, Refusal> {
             "check who writes to the temporary folder",
         ));
     }
-    load::open(&name_of(copy, path), library.entry)
-}
-
-/// A name for a file that is open and stays so, whatever has its path by now.
-#[cfg(target_os = "linux")]
-fn name_of(file: File, path: &Path) -> PathBuf {
-    use std::os::fd::IntoRawFd;
-    let name = PathBuf::from(format!("/proc/self/fd/{}", file.into_raw_fd()));
-    // Where that is not there, its path has to do.
-    if name.exists() { name } else { path.to_owned() }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn name_of(_: File, path: &Path) -> PathBuf {
-    path.to_owned()
+    load::open_file(copy, path, library.entry)
 }
 
 /// What runs in this process.
@@ -321,21 +307,5 @@ impl Drop for Ending {
                 "the call was given up",
             )));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn what_is_open_keeps_its_name_while_another_file_takes_its_path() {
-        use super::*;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("library");
-        std::fs::write(&path, "checked").unwrap();
-        let name = name_of(File::open(&path).unwrap(), &path);
-        std::fs::write(folder.path().join("other"), "swapped").unwrap();
-        std::fs::rename(folder.path().join("other"), &path).unwrap();
-        assert_eq!(std::fs::read_to_string(name).unwrap(), "checked");
     }
 }
