@@ -14,6 +14,9 @@ fn folder() -> (TempDir, PathBuf) {
     let plugins = outside.path().join("plugins");
     fs::create_dir(&plugins).unwrap();
     fs::write(plugins.join("a.so"), b"library").unwrap();
+    // Whatever the umask is.
+    set_mode(&plugins, 0o755);
+    set_mode(&plugins.join("a.so"), 0o644);
     (outside, plugins)
 }
 
