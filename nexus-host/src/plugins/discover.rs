@@ -204,7 +204,8 @@ fn signer(path: &Path, bytes: &[u8], config: &Config) -> Result<Option<String>, 
 
 /// Whether a file in the folder says anything about which plugins there are.
 pub(super) fn matters(path: &Path) -> bool {
-    is_library_name(path)
+    let is_signature = path.extension().is_some_and(|end| end == "sig");
+    is_library_name(path) || (is_signature && is_library_name(&path.with_extension("")))
 }
 
 fn is_library_name(path: &Path) -> bool {

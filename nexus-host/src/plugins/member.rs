@@ -42,6 +42,9 @@ pub enum Origin {
         path: PathBuf,
         /// SHA-256 of its bytes, hex.
         sha256: String,
+        /// Which of the trusted keys has signed it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed_by: Option<String>,
     },
     /// A file that could not even be read.
     Unread {

@@ -137,8 +137,16 @@ impl Gathering<'_> {
                     }
                 }
                 Err(refused) => {
+                    let origin = match refused.sha256 {
+                        Some(sha256) => Origin::File {
+                            path,
+                            sha256,
+                            signed_by: None,
+                        },
+                        None => Origin::Unread { path },
+                    };
                     let manifest = refused.manifest.map(|manifest| *manifest);
-                    self.refuse(Origin::Unread { path }, manifest, refused.refusal);
+                    self.refuse(origin, manifest, refused.refusal);
                 }
             }
         }
@@ -156,6 +164,7 @@ impl Gathering<'_> {
         let origin = Origin::File {
             path: path.clone(),
             sha256: sha256.clone(),
+            signed_by: candidate.signed_by.clone(),
         };
         if self.runs(id).is_some() {
             let refusal = self.duplicate(id);
@@ -167,7 +176,7 @@ impl Gathering<'_> {
             && is_of(member, sha256)
             && running.settings == settings
         {
-            let member = match member.origin.path() == Some(&path) {
+            let member = match member.origin == origin {
                 true => member.clone(),
                 false => member.moved_to(origin),
             };
