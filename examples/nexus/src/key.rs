@@ -79,7 +79,7 @@ pub(crate) fn new(common: &Common, options: &NewKey) -> Result<(), Failure> {
     output::note(
         "\nAbove: the client's key. It is shown this once and kept nowhere; the client sends it as \
          `Authorization: Bearer KEY`, the command line reads it from NEXUS_KEY.\n\
-         Below: for nexus.toml. Start the hub again to have it apply.",
+         Below: for nexus.toml. A running hub takes it up with `nexus reload` or SIGHUP.",
     );
     if client.expires_at.is_some() {
         output::note(

@@ -219,7 +219,7 @@ fn senders(config: &Config) {
             };
             output::line(&format!(
                 "clients  none: {who}. Make a key with `nexus key new`, put the lines it prints into the \
-                 configuration, and start again"
+                 configuration, and have it read again with SIGHUP"
             ));
         }
         (clients, _) => output::line(&format!("clients  {}", clients.join(", "))),

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexus_plugin_api::abi::RootV1_Ref;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-use super::config::Isolation;
+use super::config::{Config, Isolation};
 use super::discover::Candidate;
 use super::load::Copies;
 use super::refusal::{Refusal, RefusalCode as Code};
@@ -34,7 +37,8 @@ pub(super) struct Generations(Mutex<HashMap<String, Vec<Generation>>>);
 
 struct Generation {
     sha256: [u8; 32],
-    root: RootV1_Ref,
+    /// Nothing is tried twice that runs a library's initialisers.
+    root: Result<RootV1_Ref, Refusal>,
     bytes: u64,
 }
 
@@ -49,11 +53,11 @@ pub struct LibraryCost {
 
 impl Generations {
     /// Takes a library into use: as it was loaded before, or loads it, or leaves that to workers.
-    pub(super) fn take(
+    pub(super) async fn take(
         &self,
-        candidate: &Candidate,
+        candidate: &Arc<Candidate>,
         isolation: Isolation,
-        most: usize,
+        config: &Config,
         copies: &Arc<Copies>,
     ) -> Result<Library, Refusal> {
         if isolation == Isolation::Process {
@@ -63,28 +67,42 @@ impl Generations {
                 copies: copies.clone(),
             });
         }
+        if let Some(root) = self.find(candidate, config.max_generations)? {
+            return Ok(Library::Loaded(root));
+        }
+        let root = load(candidate.clone(), copies.clone(), config.init_timeout.get()).await;
         let mut all = self.0.lock();
         let of_plugin = all.entry(candidate.manifest.id.clone()).or_default();
-        if let Some(known) = of_plugin.iter().find(|one| one.sha256 == candidate.digest) {
-            return Ok(Library::Loaded(known.root));
-        }
-        if of_plugin.len() >= most {
-            return Err(Refusal::new(
-                Code::TooManyGenerations,
-                format!(
-                    "{} libraries of this plugin are loaded already, and none is ever unloaded",
-                    of_plugin.len()
-                ),
-                "start the hub again, raise plugins.max_generations, or use isolation = \"process\"",
-            ));
-        }
-        let root = copies.load(candidate)?;
         of_plugin.push(Generation {
             sha256: candidate.digest,
-            root,
+            root: root.clone(),
             bytes: candidate.bytes.len() as u64,
         });
-        Ok(Library::Loaded(root))
+        root.map(Library::Loaded)
+    }
+
+    /// The library as it was loaded before.
+    ///
+    /// # Errors
+    /// When it could not be loaded then, or no other may be.
+    fn find(&self, candidate: &Candidate, most: usize) -> Result<Option<RootV1_Ref>, Refusal> {
+        let all = self.0.lock();
+        let of_plugin = all
+            .get(&candidate.manifest.id)
+            .map_or(&[][..], Vec::as_slice);
+        if let Some(known) = of_plugin.iter().find(|one| one.sha256 == candidate.digest) {
+            return known.root.clone().map(Some);
+        }
+        if of_plugin.len() < most {
+            return Ok(None);
+        }
+        let reason = format!(
+            "{} libraries of this plugin are loaded already, and none is ever unloaded",
+            of_plugin.len()
+        );
+        let help =
+            "start the hub again, raise plugins.max_generations, or use isolation = \"process\"";
+        Err(Refusal::new(Code::TooManyGenerations, reason, help))
     }
 
     /// What a plugin's libraries cost, of which `in_use` is no burden.
@@ -96,5 +114,26 @@ impl Generations {
             loaded: loaded.len(),
             resting_bytes: loaded.iter().filter(rests).map(|one| one.bytes).sum(),
         }
+    }
+}
+
+/// Loads a library, on a thread that it may keep: its initialisers run, and may block.
+async fn load(
+    candidate: Arc<Candidate>,
+    copies: Arc<Copies>,
+    limit: Duration,
+) -> Result<RootV1_Ref, Refusal> {
+    let loading = spawn_blocking(move || copies.load(&candidate));
+    let failed = |reason: String| {
+        let help =
+            "see the plugin's own documentation; isolation = \"process\" keeps the hub out of it";
+        Refusal::new(Code::LoadFailed, reason, help)
+    };
+    match timeout(limit, loading).await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!(
+            "its initialisers do not end within {limit:?}"
+        ))),
     }
 }

@@ -144,6 +144,14 @@ fn of_hub(plugin: &Value) -> Row {
     }
 }
 
+/// A time without its parts of a second.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
 fn tell(common: &Common, listing: &Listing, introduction: &str, none: &str) {
     if common.json {
         output::json(listing);
@@ -167,7 +175,7 @@ fn tell(common: &Common, listing: &Listing, introduction: &str, none: &str) {
             or_dash(&row.id),
             or_dash(&row.version),
             row.state.clone(),
-            or_dash(&row.since),
+            or_dash(&row.since.as_deref().map(seconds)),
             or_dash(&row.isolation),
             or_dash(&Some(components).filter(|text| !text.is_empty())),
             row.file.clone().unwrap_or_else(|| "(linked)".to_owned()),

@@ -51,7 +51,7 @@ pub(crate) fn keygen(common: &Common, options: &Keygen) -> Result<(), Failure> {
     }
     output::note(&format!(
         "The private key is in {}: whoever has it can sign. The public one is in {}.\n\
-         Below: for nexus.toml. Start the hub again to have it apply.\n",
+         Below: for nexus.toml. A running hub takes it up with `nexus reload` or SIGHUP.\n",
         file.display(),
         beside.display()
     ));

@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nexus_plugin_api::abi::{Manifest, RootV1_Ref};
@@ -125,11 +125,12 @@ impl Gathering<'_> {
     }
 
     /// What may be loaded, in the order of names; what may not is noted.
-    fn by_plugin(&mut self, found: Vec<Found>) -> Vec<(String, Vec<(PathBuf, Candidate)>)> {
+    fn by_plugin(&mut self, found: Vec<Found>) -> Vec<(String, Vec<(PathBuf, Arc<Candidate>)>)> {
         let mut plugins: Vec<(String, Vec<_>)> = Vec::new();
         for Found { path, result } in found {
             match result {
                 Ok(candidate) => {
+                    let candidate = Arc::new(candidate);
                     let id = &candidate.manifest.id;
                     match plugins.iter_mut().find(|(other, _)| other == id) {
                         Some((_, of_plugin)) => of_plugin.push((path, candidate)),
@@ -158,7 +159,7 @@ impl Gathering<'_> {
         &mut self,
         id: &str,
         path: PathBuf,
-        candidate: &Candidate,
+        candidate: &Arc<Candidate>,
     ) -> Result<(), StartError> {
         let (manifest, sha256) = (&candidate.manifest, &candidate.sha256);
         let origin = Origin::File {
@@ -196,11 +197,11 @@ impl Gathering<'_> {
                 self.copies.insert(copies).clone()
             }
         };
-        let most = self.starter.config.plugins.max_generations;
+        let plugins = &self.starter.config.plugins;
         let library = self
             .generations
-            .take(candidate, settings.isolation, most, &copies);
-        let started = match library {
+            .take(candidate, settings.isolation, plugins, &copies);
+        let started = match library.await {
             Ok(library) => self.start(manifest, library, false).await,
             Err(refusal) => Err(refusal),
         };
@@ -312,30 +313,30 @@ impl Gathering<'_> {
     }
 
     fn refuse(&mut self, origin: Origin, manifest: Option<Manifest>, refusal: Refusal) {
-        if !self.was_refused(origin.path(), &refusal) {
-            match refusal.is_wanted() {
-                true => tracing::info!(%origin, "plugin disabled by the configuration"),
-                false => tracing::warn!(
-                    %origin,
-                    code = refusal.code.as_str(),
-                    "plugin refused: {refusal}"
-                ),
-            }
-        }
         let settings = manifest
             .as_ref()
             .and_then(|manifest| self.starter.config.plugins.get(&manifest.id));
         let isolation = settings.map_or(Isolation::default(), |settings| settings.isolation);
+        let mut before = self.before.members().iter();
+        let same = before.find(|other| {
+            other.origin == origin
+                && other.isolation == isolation
+                && other.standing().state.refusal() == Some(&refusal)
+        });
+        if let Some(same) = same {
+            self.members.push(same.clone());
+            return;
+        }
+        match refusal.is_wanted() {
+            true => tracing::info!(%origin, "plugin disabled by the configuration"),
+            false => tracing::warn!(
+                %origin,
+                code = refusal.code.as_str(),
+                "plugin refused: {refusal}"
+            ),
+        }
         let member = Member::new(origin, manifest, isolation, PluginState::Refused(refusal));
         self.members.push(Arc::new(member));
-    }
-
-    /// Whether that has been told already.
-    fn was_refused(&self, path: Option<&Path>, refusal: &Refusal) -> bool {
-        let mut before = self.before.members().iter();
-        before.any(|other| {
-            other.origin.path() == path && other.standing().state.refusal() == Some(refusal)
-        })
     }
 
     fn runs(&self, id: &str) -> Option<&Arc<Member>> {
