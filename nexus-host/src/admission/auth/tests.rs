@@ -254,6 +254,38 @@ fn a_claim_is_nothing_until_it_is_confirmed_with_the_body() {
 }
 
 #[test]
+fn a_client_that_stays_keeps_its_rate_and_one_that_goes_is_taken_back() {
+    let limited = |id: &str, rate: f64| Client {
+        rate: Some(rate),
+        burst: Some(1),
+        ..client(id, id, &["*"], &["*"])
+    };
+    let (stays, changes, goes) = (
+        limited("stays", 0.001),
+        limited("changes", 0.001),
+        limited("goes", 0.001),
+    );
+    let before = admission(&[stays.clone(), changes, goes]);
+    let scope = |admission: &Admission, key: &str| {
+        let presented = credentials(Presented::Bearer(key));
+        let found = admission.authenticate(&presented);
+        found.now_or_never().expect("nothing to wait for")
+    };
+    let scopes = ["stays", "changes", "goes"].map(|key| scope(&before, key).unwrap());
+    for one in &scopes {
+        assert!(before.take(one).is_ok() && before.take(one).is_err());
+    }
+    let after = before.succeeded_by(&Limits::default(), &[stays, limited("changes", 0.002)], &[]);
+    before.give_way_to(&after);
+    assert_eq!(scopes.map(|one| one.has_expired()), [false, true, true]);
+    assert!(after.take(&scope(&after, "stays").unwrap()).is_err());
+    assert!(after.take(&scope(&after, "changes").unwrap()).is_ok());
+    assert!(scope(&after, "goes").is_err());
+    let refused: u64 = after.rate_limited().map(|(_, count)| count).sum();
+    assert_eq!(refused, 4, "what was refused before stays counted");
+}
+
+#[test]
 fn a_flood_of_failures_does_not_fill_the_log_and_every_one_is_counted() {
     let admission = admission(&[client("a", "right", &[], &[])]);
     let guess = |peer: [u8; 4]| {

@@ -208,6 +208,35 @@ fn a_right_signature_is_good_once() {
 }
 
 #[test]
+fn what_was_used_stays_used_when_the_configuration_is_read_again() {
+    let signing = |window: u64| Client {
+        hmac: vec![Secret::new(SECRET)],
+        hmac_window: crate::config::HumanDuration::from_secs(window),
+        ..client("app", "app", &["*"], &["*"])
+    };
+    let with = |client: &Client, before: Option<&Signers>| {
+        let scopes = [(client, Arc::new(ClientScope::new(client)))];
+        match before {
+            None => Signers::new(&scopes, 0),
+            Some(before) => before.succeeded_by(&scopes, NOW),
+        }
+    };
+    let first = with(&signing(300), None);
+    let used = header(SECRET, NOW, NONCE_TEXT, REQUEST);
+    assert_eq!(outcome(&first, &used, REQUEST, NOW), None);
+    for (window, unused) in [(300, None), (200, None), (400, Some(Reason::BeforeStart))] {
+        let next = with(&signing(window), Some(&first));
+        assert_eq!(
+            outcome(&next, &used, REQUEST, NOW),
+            Some(Reason::Replayed),
+            "{window}"
+        );
+        let fresh = header(SECRET, NOW - 1, &format!("{NONCE_TEXT}{window}"), REQUEST);
+        assert_eq!(outcome(&next, &fresh, REQUEST, NOW), unused, "{window}");
+    }
+}
+
+#[test]
 fn of_two_at_once_one_is_taken() {
     let signers = signers(&[SECRET]);
     let header = header(SECRET, NOW, NONCE_TEXT, REQUEST);
