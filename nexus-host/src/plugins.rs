@@ -28,6 +28,7 @@ pub mod signature;
 mod sources;
 mod standing;
 mod start;
+mod trial;
 mod watch;
 pub mod worker;
 
@@ -40,3 +41,4 @@ pub use member::Origin;
 pub use owned::Owned;
 pub use refusal::{Refusal, RefusalCode};
 pub use standing::PluginState;
+pub use trial::Trial;

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use nexus_host::config::{HumanDuration, Selector};
+use serde_json::Value;
 use uuid::Uuid;
 
+use crate::plugin::test;
 use crate::{id, moment};
 
 /// Reads this process's arguments; prints help or a usage error and exits (2) where they do not fit.
@@ -75,6 +77,9 @@ pub(crate) enum PluginCommand {
     List(List),
     /// Show what a plugin file says of itself, without running it
     Inspect(Inspect),
+    /// Show a plugin file whatever a hub might, and tell how it behaves. It runs in a process of its own, under a
+    /// hub that acts on nothing
+    Test(Test),
     /// Write a new plugin's crate
     New(New),
     /// List the hashes of plugin files for the configuration, so that no other file is taken
@@ -353,6 +358,24 @@ pub(crate) struct Inspect {
     /// The library
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Only what --config names is read: a nexus.toml that lies in this folder is that of a hub in service. What the \
+plugin itself does to other systems it does here as well, so name a configuration that is meant for tests.")]
+pub(crate) struct Test {
+    /// The library
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// How long a call may take [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) limit: Option<HumanDuration>,
+
+    /// A request that one of its integrations understands; may be given several times
+    #[arg(long = "request", value_name = "INTEGRATION=JSON", value_parser = test::request)]
+    pub(crate) requests: Vec<(String, Value)>,
 }
 
 #[derive(Debug, Args)]

@@ -64,6 +64,7 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Plugin(PluginCommand::Inspect(options)) => {
             plugin::inspect::inspect(common, options)
         }
+        Command::Plugin(PluginCommand::Test(options)) => plugin::test::test(common, options).await,
         Command::Plugin(PluginCommand::New(options)) => plugin::new::new(common, options),
         Command::Plugin(PluginCommand::Lock(options)) => plugin::lock::lock(common, options),
         Command::Plugin(PluginCommand::Keygen(options)) => plugin::sign::keygen(common, options),

@@ -1,4 +1,4 @@
-//! `nexus plugin`: plugins seen from outside, new ones, and which files are trusted.
+//! `nexus plugin`: plugins seen from outside, tried, new ones, and which files are trusted.
 
 pub(crate) mod inspect;
 pub(crate) mod list;
@@ -7,6 +7,7 @@ pub(crate) mod new;
 mod sdk;
 pub(crate) mod sign;
 mod template;
+pub(crate) mod test;
 
 use nexus_host::plugins::Isolation;
 use nexus_plugin_api::abi::Manifest;

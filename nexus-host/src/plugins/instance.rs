@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
-use super::worker::{First, Workers};
+use super::worker::{First, Lives, Workers};
 use crate::admission::Migrator;
 use crate::dispatch::port::Call;
 
@@ -36,6 +36,7 @@ const REBUILD_DELAY: Duration = Duration::from_millis(50);
 pub(super) struct Instance {
     pub(super) manifest: Manifest,
     plugin: PluginV1,
+    lives: Option<Arc<Lives>>,
     redaction: Arc<Redaction>,
     panics: AtomicU64,
     last_panic: Mutex<Option<String>>,
@@ -121,6 +122,10 @@ impl Instance {
             )
         };
         let init = serde_json::to_vec(&init).map_err(|error| failed(error.to_string()))?;
+        let lives = match &start {
+            Start::Here(..) => None,
+            Start::InWorkers(first, _) => Some(first.lives()),
+        };
         let start = async {
             match start {
                 Start::Here(root, host) => {
@@ -151,6 +156,7 @@ impl Instance {
                 plugin,
                 workers,
                 under_way: UnderWay::default(),
+                lives,
                 redaction,
                 panics: AtomicU64::new(0),
                 last_panic: Mutex::new(None),
@@ -190,6 +196,11 @@ impl Instance {
     /// The last panic's message.
     pub(super) fn last_panic(&self) -> Option<String> {
         self.last_panic.lock().clone()
+    }
+
+    /// What becomes of its workers; `None` for one that runs in this process.
+    pub(super) fn lives(&self) -> Option<&Arc<Lives>> {
+        self.lives.as_ref()
     }
 
     pub(super) async fn process(

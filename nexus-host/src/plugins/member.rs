@@ -17,9 +17,10 @@ use tokio::time::timeout;
 use super::config::{Isolation, PluginConfig};
 use super::generations::Library;
 use super::instance::Instance;
+use super::refusal::{Refusal, RefusalCode as Code};
 use super::sources;
 use super::standing::{PluginState, Standing};
-use crate::admission::{Migrator, Offer};
+use crate::admission::{Draft, Migrator, Offer};
 
 /// How long a component has to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
@@ -280,6 +281,20 @@ impl Running {
             contracts: &self.contracts,
             migrations: &self.migrations,
             migrator: Some(&migrator),
+        })
+    }
+
+    /// Brings its contracts along for the first time.
+    ///
+    /// # Errors
+    /// Why it cannot run with them.
+    pub(super) fn bring_contracts(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        self.offer(|offer| draft.take(offer)).map_err(|conflict| {
+            Refusal::new(
+                Code::ContractConflict,
+                conflict,
+                "correct the contract, give it another version, or remove one of the plugins",
+            )
         })
     }
 

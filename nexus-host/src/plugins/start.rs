@@ -80,6 +80,7 @@ impl Starter<'_> {
                     variables: settings.env.clone(),
                     desktop: manifest.capabilities.iter().any(|one| one == "desktop"),
                     service,
+                    lives: Arc::default(),
                     limit,
                 };
                 let first = First::load(recipe, self.keeper()?).await?;

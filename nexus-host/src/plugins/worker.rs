@@ -8,6 +8,7 @@ mod frame;
 mod keeper;
 mod launch;
 mod line;
+mod lives;
 mod pool;
 mod sandbox;
 mod serve;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) use frame::expect_same_again;
 pub(super) use keeper::Keeper;
 pub(super) use launch::Recipe;
+pub use lives::Lives;
 pub(super) use pool::{First, Workers};
 
 use super::refusal::{Refusal, RefusalCode as Code};

@@ -14,7 +14,7 @@ use super::super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, cut};
 use super::super::strict_json::{Borrowed, Members, Tree};
 use super::conflict::ContractConflict;
 use super::rule::{MAX_RULES, Rule};
-use super::unusable;
+use super::{lint, unusable};
 
 /// One version of one type's contract, ready to validate.
 pub struct Contract {
@@ -70,6 +70,11 @@ impl Contract {
     /// The plugin that registered it, or `file:NAME`.
     pub fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// What its schema says that was probably not meant, each with its place.
+    pub fn slips(&self) -> Vec<String> {
+        lint::slips(&self.info.schema)
     }
 
     /// How many events of this very version were admitted since it was registered.

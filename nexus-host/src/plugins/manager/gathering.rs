@@ -222,16 +222,11 @@ impl Gathering<'_> {
     ) -> Result<Arc<Running>, Refusal> {
         let running = self.starter.start(manifest, library, linked).await?;
         // Only now: the events of a plugin that does not run must stay unknown.
-        let registered = running.offer(|offer| self.draft.take(offer));
-        match registered {
+        match running.bring_contracts(&mut self.draft) {
             Ok(()) => Ok(running),
-            Err(conflict) => {
+            Err(refusal) => {
                 rest(running);
-                Err(Refusal::new(
-                    Code::ContractConflict,
-                    conflict,
-                    "correct the contract, give it another version, or remove one of the plugins",
-                ))
+                Err(refusal)
             }
         }
     }

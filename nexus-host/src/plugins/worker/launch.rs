@@ -16,6 +16,7 @@ use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::super::service::PluginService;
 use super::frame::{self, Library, Limits, Paths, ToHub, ToWorker, VERSION};
 use super::line::{Running, Worker, overhear};
+use super::lives::Lives;
 use super::{MARK, wire};
 
 /// What a process needs of its environment, whatever it is.
@@ -63,6 +64,8 @@ pub(in crate::plugins) struct Recipe {
     /// Whether it shows something on a desktop.
     pub(in crate::plugins) desktop: bool,
     pub(in crate::plugins) service: Arc<PluginService>,
+    /// What becomes of the workers.
+    pub(in crate::plugins) lives: Arc<Lives>,
     /// How long it may take to be ready.
     pub(in crate::plugins) limit: Duration,
 }
@@ -150,6 +153,7 @@ impl Recipe {
             reader,
             writer,
             service: self.service.clone(),
+            _life: self.lives.begin(),
         };
         Ok(Loaded {
             running: worker.run(),

@@ -27,6 +27,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::super::redaction::Redaction;
 use super::super::service::PluginService;
 use super::frame::{self, ToHub, ToWorker};
+use super::lives::Life;
 use super::wire::{self, Reader, Writer};
 
 /// Between two pings.
@@ -228,6 +229,8 @@ pub(super) struct Worker {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
     pub(super) service: Arc<PluginService>,
+    /// Dropped last, when the process is gone or as good as gone.
+    pub(super) _life: Life,
 }
 
 impl Worker {

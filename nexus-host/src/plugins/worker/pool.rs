@@ -23,6 +23,7 @@ use super::frame::{self, Call, Event, ToWorker};
 use super::keeper::Keeper;
 use super::launch::{Loaded, Recipe};
 use super::line::{Came, Death, Line, Running, Waiting};
+use super::lives::Lives;
 
 /// Before a worker is started again that has answered nothing since its start; doubled each time.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -118,6 +119,11 @@ impl First {
         })
     }
 
+    /// What becomes of the workers.
+    pub(in crate::plugins) fn lives(&self) -> Arc<Lives> {
+        self.recipe.lives.clone()
+    }
+
     /// What the library says of itself.
     pub(in crate::plugins) fn description(&self) -> &Description {
         &self.loaded.description
@@ -200,6 +206,7 @@ async fn supervise(pool: Arc<Pool>, number: usize, mut running: Option<Running>)
                     in_vain = 0;
                 }
                 tracing::error!(plugin, lived = ?born.elapsed(), reason = death, "a plugin's worker has died");
+                pool.recipe.lives.died(&death);
                 death
             }
             Err(refusal) => {
