@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use nexus_plugin_api::{Event, Published};
+use nexus_plugin_api::{Event, HookReply, HookRequest, PluginError, Published};
 use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -427,6 +427,17 @@ impl Host {
     /// Whether what it serves is encrypted.
     pub fn has_tls(&self) -> bool {
         self.server.as_ref().is_some_and(|server| server.has_tls)
+    }
+
+    /// Shows a webhook to a source, as one that comes to `/v1/hooks/SOURCE`. `None` when no plugin has a source of
+    /// that name.
+    pub async fn hook(
+        &self,
+        source: &str,
+        request: HookRequest,
+    ) -> Option<Result<HookReply, PluginError>> {
+        let limit = self.config.dispatch.processor_timeout.get();
+        self.catalog.hook(source, request, limit).await
     }
 
     /// Every plugin and plugin file that was looked at.

@@ -9,6 +9,7 @@ use nexus_host::config::{HumanDuration, Selector};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::plugin::template::Kind;
 use crate::plugin::test;
 use crate::{id, moment};
 
@@ -383,6 +384,10 @@ pub(crate) struct New {
     /// The plugin's id and its crate's name: a-z, 0-9, `-` and `_`, a letter first
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+
+    /// What it is
+    #[arg(long, value_enum, default_value_t = Kind::Processor)]
+    pub(crate) kind: Kind,
 
     /// The folder to make; it must not exist [default: NAME in the current folder]
     #[arg(long, value_name = "DIR")]

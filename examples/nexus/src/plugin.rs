@@ -6,7 +6,7 @@ pub(crate) mod lock;
 pub(crate) mod new;
 mod sdk;
 pub(crate) mod sign;
-mod template;
+pub(crate) mod template;
 pub(crate) mod test;
 
 use nexus_host::plugins::Isolation;

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
-/// So many findings of one check are kept: whoever mends the first few sees the rest the next time.
+/// After so many findings a check ends, so many cases of each are shown, and for so long it goes on once something
+/// has failed: whoever mends the first few sees the rest the next time.
 const MOST_FINDINGS: usize = 20;
+const MOST_SHOWN: usize = 5;
+const LONG_ENOUGH: Duration = Duration::from_secs(60);
 
 /// How a plugin behaved.
 #[derive(Debug, Clone, Serialize)]
@@ -39,9 +42,11 @@ pub struct Check {
     /// Why nothing was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
-    /// What was found, at most 20.
+    /// What was found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    #[serde(skip)]
+    began: Instant,
 }
 
 /// How a check ended.
@@ -65,9 +70,11 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What happened.
     pub told: String,
-    /// What it happened with, shortened; empty where that is plain.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub with: String,
+    /// What it happened with, shortened, the first 5; empty where that is plain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
+    /// How often the same has happened.
+    pub times: u64,
 }
 
 impl Report {
@@ -121,8 +128,11 @@ impl fmt::Display for Check {
             let as_remark = finding.verdict < self.verdict;
             let remark = if as_remark { "remark: " } else { "" };
             write!(f, "\n         - {remark}{}", finding.told)?;
-            if !finding.with.is_empty() {
-                write!(f, "\n           with {}", finding.with)?;
+            if finding.times > 1 {
+                write!(f, " ({} times)", finding.times)?;
+            }
+            for with in &finding.with {
+                write!(f, "\n           with {with}")?;
             }
         }
         Ok(())
@@ -150,6 +160,7 @@ impl Check {
             cases: 0,
             skipped: None,
             findings: Vec::new(),
+            began: Instant::now(),
         }
     }
 
@@ -172,19 +183,30 @@ impl Check {
         self.find(Verdict::Remark, told.into(), with.into());
     }
 
-    /// Whether more would only fill the screen.
+    /// Whether more would only fill the screen, or take for ever.
     pub(crate) fn is_full(&self) -> bool {
-        self.findings.len() >= MOST_FINDINGS
+        let has_failed = self.verdict == Verdict::Failed;
+        let is_long = has_failed && self.began.elapsed() > LONG_ENOUGH;
+        is_long || self.findings.len() >= MOST_FINDINGS
     }
 
     fn find(&mut self, verdict: Verdict, told: String, with: String) {
         self.verdict = self.verdict.max(verdict);
-        if !self.is_full() {
+        let same = |one: &Finding| one.verdict == verdict && one.told == told;
+        let at = self.findings.iter().position(same);
+        let at = at.unwrap_or_else(|| {
             self.findings.push(Finding {
                 verdict,
                 told,
-                with,
+                with: Vec::new(),
+                times: 0,
             });
+            self.findings.len() - 1
+        });
+        let found = &mut self.findings[at];
+        found.times += 1;
+        if !with.is_empty() && found.with.len() < MOST_SHOWN {
+            found.with.push(with);
         }
     }
 }

@@ -5,9 +5,10 @@ mod text;
 
 use serde_json::{Map, Value, json};
 
-/// Values of the payload itself, and of anything within it.
+/// Values of the payload itself, of a field, and of an item of a list.
 const MOST_PAYLOADS: usize = 300;
-const MOST_VALUES: usize = 16;
+const MOST_VALUES: usize = 64;
+const MOST_ITEMS: usize = 16;
 
 /// Schemas within schemas are followed so far.
 const DEEPEST: usize = 6;
@@ -227,7 +228,7 @@ impl Maker<'_> {
         };
         let mut all = vec![of_length(least.max(1)), of_length(least), of_length(most)];
         all.push(of_length(most.saturating_add(1)));
-        let singles = items.iter().take(MOST_VALUES);
+        let singles = items.iter().take(MOST_ITEMS);
         all.extend(singles.map(|item| json!([item])));
         all
     }

@@ -53,6 +53,12 @@ pub enum Failure {
     /// The hub does not know an event.
     #[error("the hub knows no event {0}")]
     UnknownEvent(Uuid),
+    /// No plugin has a source of that name.
+    #[error("no plugin of the hub has a source `{0}`")]
+    UnknownSource(String),
+    /// A source answers a webhook with an error.
+    #[error("the source answers the webhook with an error: {0}")]
+    Hook(nexus_plugin_api::PluginError),
     /// A file or folder cannot be used.
     #[error("{} cannot be used: {source}", path.display())]
     File {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus_host::queue::Step;
 use nexus_host::{DeadLetter, Host, Journey, LetterFilter, Page, Subscription};
-use nexus_plugin_api::{Event, Plugin, Published};
+use nexus_plugin_api::{Event, HookReply, HookRequest, Plugin, Published};
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -141,6 +141,16 @@ impl TestHub {
         let wanted = |event: &Event| event.event_type == event_type;
         let found = self.wait_for(wanted).await;
         found.ok_or_else(|| late(format!("an event of type {event_type}")))
+    }
+
+    /// Shows a webhook to a source, as one that comes to `/v1/hooks/SOURCE`.
+    ///
+    /// # Errors
+    /// When there is no such source, or it answers an error, which the hub would answer with 503 or 500.
+    pub async fn hook(&self, source: &str, request: HookRequest) -> Result<HookReply, Failure> {
+        let answer = self.host.hook(source, request).await;
+        let answer = answer.ok_or_else(|| Failure::UnknownSource(source.to_owned()))?;
+        answer.map_err(Failure::Hook)
     }
 
     /// What an integration was asked so far, in order. Empty for one that does not record; see

@@ -56,6 +56,8 @@
 //! Each hub is fresh: its queue is in memory, and nothing of one test is seen by another. Two
 //! things differ from a hub in service: retries wait 10 ms instead of seconds, and no plugins
 //! folder is looked into but the hub's own. [`Builder::config`] sets them as in service.
+//!
+//! What no author thinks of is shown to the library by the [`conformance`] kit.
 
 mod builder;
 mod failure;
@@ -69,4 +71,6 @@ pub use hub::TestHub;
 pub use library::build_library;
 pub use nexus_host::queue::{JournalLine, Step};
 pub use nexus_host::{DeadLetter, EventStatus, Host, Journey};
+/// A plugin's library, shown whatever a hub might show it.
+pub use nexus_plugin_conformance as conformance;
 pub use recorder::Recorded;

@@ -21,6 +21,7 @@ mod metrics;
 mod overload;
 mod plugin_calls;
 mod plugin_new;
+mod plugin_test;
 mod poison;
 mod power_loss;
 mod queue_conformance;

@@ -17,19 +17,23 @@ use crate::output;
 const LONGEST_NAME: usize = 64;
 
 /// Names that Rust, or one of the crates that a plugin uses, has already.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 18] = [
     "alloc",
     "core",
+    "hex",
     "nexus",
     "nexus-host",
     "nexus-plugin-api",
+    "nexus-plugin-conformance",
     "nexus-plugin-testkit",
     "proc-macro",
     "proc_macro",
+    "ring",
     "schemars",
     "serde",
     "serde_json",
     "std",
+    "tempfile",
     "test",
     "tokio",
 ];
@@ -52,7 +56,7 @@ pub(crate) fn new(common: &Common, options: &New) -> Result<(), Failure> {
     check_name(name).map_err(|why| Failure::usage(format!("`{}` {why}", name.escape_debug())))?;
     let folder = options.dir.clone().unwrap_or_else(|| PathBuf::from(name));
     let sdk = Sdk::find(options.sdk.as_deref())?;
-    let files = template::files(name, &sdk);
+    let files = template::files(options.kind, name, &sdk);
     write(&folder, &files)?;
     if common.json {
         let paths: Vec<PathBuf> = files.iter().map(|(path, _)| folder.join(path)).collect();
@@ -72,11 +76,12 @@ pub(crate) fn new(common: &Common, options: &New) -> Result<(), Failure> {
     for (path, _) in &files {
         output::line(&format!("  {path}"));
     }
+    let library = template::library(name);
     output::line(&format!(
         "next:\n  cd {}\n  cargo test               # builds the hub too, the first time: some minutes\n  cargo build --release\n\
-         then copy target/release/{} into the hub's plugins folder and start the hub again",
-        folder.display(),
-        template::library(name)
+           nexus plugin test target/release/{library}\n\
+         then copy target/release/{library} into the hub's plugins folder and start the hub again",
+        folder.display()
     ));
     Ok(())
 }

@@ -22,14 +22,10 @@ pub(crate) async fn test(common: &Common, options: &Test) -> Result<(), Failure>
             options.file.display()
         )));
     }
-    let origin = match &common.config {
-        Some(path) => Origin::File(path.clone()),
-        // What lies in this folder is a hub's in service, as a rule, with what it acts upon.
-        None => Origin::Defaults,
-    };
     let mut kit = Kit::of(&options.file);
-    if let Origin::File(_) = origin {
-        kit = kit.config(origin.load()?);
+    // What lies in this folder is that of a hub in service, as a rule, with what it acts upon.
+    if common.config.is_some() {
+        kit = kit.config(Origin::of(common).load()?);
     }
     if let Some(limit) = options.limit.map(HumanDuration::get) {
         if limit == Duration::ZERO {

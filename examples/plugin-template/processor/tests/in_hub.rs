@@ -1,8 +1,9 @@
 //! The plugin in a real hub: linked in, and loaded from the library that goes into the plugins
-//! folder.
+//! folder; and that library under whatever a hub might show it.
 
 use greeter::{Arrived, Greeted};
 use nexus_plugin_api::prelude::*;
+use nexus_plugin_testkit::conformance::Kit;
 use nexus_plugin_testkit::{EventStatus, TestHub, build_library};
 
 fn arrived(name: &str) -> Event<Arrived> {
@@ -58,4 +59,11 @@ async fn loaded_from_its_library_it_greets() {
     assert_eq!(journey.status, EventStatus::Processed);
     assert_eq!(hub.emitted(journey.event_id).await.unwrap().len(), 1);
     hub.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn its_library_keeps_what_plugins_promise() {
+    let library = build_library(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let report = Kit::of(library).in_this_process().run().await;
+    assert!(report.passes(), "{report}");
 }

@@ -10,7 +10,7 @@ use nexus_plugin_api::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct Arrived {
     /// The visitor's name.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), example = "Ada")]
     pub name: String,
 }
 
