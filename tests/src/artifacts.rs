@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "nexus-host",
     "nexus",
     "toasty-server",
@@ -17,6 +17,7 @@ const PACKAGES: [&str; 11] = [
     "second",
     "crasher",
     "witness",
+    "careless",
     "disk",
 ];
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::payloads::Payloads;
 use crate::report::{Check, Ledger};
 use crate::requests::Requests;
-use crate::stimulus::{Said, Stimulus};
+use crate::stimulus::{Said, Stimulus, What};
 use crate::strain;
 use crate::subject::Subject;
 
@@ -30,23 +30,13 @@ pub(crate) async fn check(
     for (number, part, component) in subject.of_kind(ComponentKind::Processor) {
         let asked = subject.hub.asked();
         let events = Events::of(subject, number, &component, payloads);
-        let fitting = fitting(subject, &part, &events, requests);
-        let sound = fitting.await.told(ledger);
-        odd(subject, &part, &events).await.told(ledger);
+        let (told, sound) = fitting(subject, &part, &events, requests).await;
+        ledger.add(told);
+        ledger.add(odd(subject, &part, &events).await);
         ledger.add(unfit(subject, &part, &events).await);
         ledger.add(circumstances(subject, &part, &sound).await);
         let asks = subject.hub.asked() > asked;
         strain::check(subject, &part, &sound, asks, ledger).await;
-    }
-}
-
-/// A check, and what went well in it.
-struct Tried(Check, Vec<Stimulus>);
-
-impl Tried {
-    fn told(self, ledger: &mut Ledger<'_>) -> Vec<Stimulus> {
-        ledger.add(self.0);
-        self.1
     }
 }
 
@@ -126,12 +116,17 @@ fn foreign() -> [Value; 4] {
 }
 
 /// What the contract's owner meant has to be understood.
-async fn fitting(subject: &Subject, part: &str, events: &Events, requests: &mut Requests) -> Tried {
+async fn fitting(
+    subject: &Subject,
+    part: &str,
+    events: &Events,
+    requests: &mut Requests,
+) -> (Check, Vec<Stimulus>) {
     const NAME: &str = "events that fit their contract are processed";
     let mut sound = Vec::new();
     if events.fitting.is_empty() {
         let reason = "no contract is known for what it subscribes to, or none of the payloads made for it fits";
-        return Tried(Check::skipped(part, NAME, reason), sound);
+        return (Check::skipped(part, NAME, reason), sound);
     }
     let mut check = Check::new(part, NAME);
     for stimulus in &events.fitting {
@@ -154,7 +149,7 @@ async fn fitting(subject: &Subject, part: &str, events: &Events, requests: &mut 
         }
         sound.push(stimulus.clone());
     }
-    Tried(check, sound)
+    (check, sound)
 }
 
 /// An event that is emitted has to come in, and a request to an integration of its own is good to know.
@@ -172,10 +167,9 @@ fn look_at(
             ..
         } => requests.add(subject.manifest(), integration, request.as_slice()),
         Effect::Emit { event } => {
-            let crate::stimulus::What::Event(cause) = &stimulus.what else {
-                return;
-            };
-            if let Some(fault) = subject.fault(event, cause) {
+            if let What::Event(cause) = &stimulus.what
+                && let Some(fault) = subject.fault(event, cause)
+            {
                 let told = format!("it emits an event that does not come in: {fault}");
                 check.fail(told, stimulus.shown());
             }
@@ -186,11 +180,11 @@ fn look_at(
 }
 
 /// What the contract takes though nobody meant it may end as a dead letter, but not badly.
-async fn odd(subject: &Subject, part: &str, events: &Events) -> Tried {
+async fn odd(subject: &Subject, part: &str, events: &Events) -> Check {
     const NAME: &str = "odd payloads that the contract takes do no harm";
     if events.odd.is_empty() {
         let reason = "the contract takes none of those that were made";
-        return Tried(Check::skipped(part, NAME, reason), Vec::new());
+        return Check::skipped(part, NAME, reason);
     }
     let mut check = Check::new(part, NAME);
     for stimulus in &events.odd {
@@ -208,7 +202,7 @@ async fn odd(subject: &Subject, part: &str, events: &Events) -> Tried {
             check.remark(told, stimulus.shown());
         }
     }
-    Tried(check, Vec::new())
+    check
 }
 
 /// What another hub's version of the contract might have let in.
@@ -226,10 +220,12 @@ async fn unfit(subject: &Subject, part: &str, events: &Events) -> Check {
 /// The same event at other times, of other urgency, and with fields at their bounds.
 async fn circumstances(subject: &Subject, part: &str, sound: &[Stimulus]) -> Check {
     const NAME: &str = "odd circumstances change nothing for the worse";
-    let Some(stimulus) = sound.first() else {
-        return Check::skipped(part, NAME, strain::NOTHING_SOUND);
-    };
-    let crate::stimulus::What::Event(event) = &stimulus.what else {
+    let Some(Stimulus {
+        component,
+        what: What::Event(event),
+        ..
+    }) = sound.first()
+    else {
         return Check::skipped(part, NAME, strain::NOTHING_SOUND);
     };
     let mut check = Check::new(part, NAME);
@@ -238,7 +234,7 @@ async fn circumstances(subject: &Subject, part: &str, sound: &[Stimulus]) -> Che
         change(&mut changed);
         let odd = Stimulus {
             odd: what,
-            ..Stimulus::event(stimulus.component, Arc::new(changed)).anew()
+            ..Stimulus::event(*component, Arc::new(changed)).anew()
         };
         check.case(subject, &odd).await;
     }

@@ -38,7 +38,7 @@ mod subject;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nexus_host::config::Config;
+use nexus_host::config::{Config, ConfigErrors};
 use nexus_host::plugins::Isolation;
 use nexus_plugin_api::abi::Manifest;
 use serde_json::Value;
@@ -78,6 +78,14 @@ impl Kit {
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
+    }
+
+    /// As [`Kit::config`], from the text of a `nexus.toml`.
+    ///
+    /// # Errors
+    /// Every mistake in it, each with its place.
+    pub fn config_toml(self, text: &str) -> Result<Self, ConfigErrors> {
+        Ok(self.config(Config::from_toml_str(text)?))
     }
 
     /// How long a call may take; 5 seconds unless this is said.

@@ -196,3 +196,64 @@ fn carried_over(subject: &Subject, all: &[Payloads]) -> Check {
     }
     check
 }
+
+#[cfg(test)]
+mod tests {
+    use nexus_plugin_api::{ContractInfo, RuleInfo};
+    use semver::Version;
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::Verdict;
+
+    #[test]
+    fn payloads_are_sorted_by_schema_and_rules_and_bad_examples_are_told() {
+        let schema = json!({
+            "type": "object",
+            "properties": { "n": { "type": "integer", "minimum": 0, "maximum": 9 } },
+            "required": ["n"],
+            "additionalProperties": false,
+            "examples": [{ "n": 5 }, { "n": 7, "m": 1 }, { "n": 3 }],
+        });
+        let mut info = ContractInfo::new("a.b", Version::new(1, 0, 0), schema);
+        info.rules.push(RuleInfo {
+            rule: "payload.n != 3".to_owned(),
+            message: "must not be 3".to_owned(),
+            pointer: None,
+        });
+        let contracts = Contracts::default();
+        contracts
+            .register("a", info)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let contract = contracts
+            .newest("a.b")
+            .unwrap_or_else(|| panic!("it was registered"));
+
+        let mut check = Check::new("contracts", "examples");
+        let made = Payloads::of(contract, &Config::default(), &mut check);
+        for n in [0, 1, 5, 9] {
+            assert!(
+                made.fitting.contains(&json!({ "n": n })),
+                "{:?}",
+                made.fitting
+            );
+        }
+        for payload in [
+            json!({ "n": "text" }),
+            json!({ "n": -1 }),
+            json!({}),
+            json!([]),
+        ] {
+            assert!(made.unfit.contains(&payload), "{payload}: {:?}", made.unfit);
+        }
+        assert!(!made.fitting.contains(&json!({ "n": 3 })));
+        assert_eq!(check.verdict, Verdict::Failed);
+        let told = check.to_string();
+        assert!(
+            told.contains("/payload/m is not a field of this contract"),
+            "{told}"
+        );
+        assert!(told.contains("must not be 3"), "{told}");
+        assert!(!told.contains(r#"{"n":5}"#), "{told}");
+    }
+}

@@ -179,6 +179,95 @@ fn panics_and_calls_without_an_end_are_told_with_what_brought_them_about() {
 }
 
 #[test]
+fn what_an_author_takes_for_granted_is_told() {
+    let careless = tried("careless", "", &[]);
+    careless.fails();
+    for (part, check, with, end) in [
+        (
+            "contracts",
+            "examples fit",
+            "\"colour\":\"red\"",
+            "is not a field of this contract",
+        ),
+        (
+            "contracts",
+            "carried over",
+            "careless.note 1.0.0",
+            "nobody counts that far",
+        ),
+        (
+            "processor blocker",
+            "events that fit",
+            "{\"n\":65535",
+            "takes what it cannot read",
+        ),
+        (
+            "processor blocker",
+            "given up",
+            "careless.note",
+            "it went on with a call 500ms after",
+        ),
+        (
+            "processor trusting",
+            "failing hub",
+            "careless.note",
+            "the hub has its state at hand",
+        ),
+        (
+            "integration first",
+            "without sense",
+            "null",
+            "it panicked: a request is an object",
+        ),
+        (
+            "source door",
+            "odd webhooks",
+            "is no text",
+            "it panicked: a body is text",
+        ),
+        (
+            "source door",
+            "odd webhooks",
+            "DELETE",
+            "it answers with the status 99",
+        ),
+        (
+            "source door",
+            "background task",
+            "a hub that answers",
+            "it does not: it went on with",
+        ),
+    ] {
+        let (verdict, told) = careless.finding(part, check, with);
+        assert!(verdict == "failed" && told.contains(end), "{part}: {told}");
+    }
+    for (part, check, with, end) in [
+        (
+            "contracts",
+            "what was meant",
+            "careless.note 2.0.0",
+            "the format `colour` is not known",
+        ),
+        (
+            "processor dice",
+            "twice",
+            "careless.note",
+            "its effects are others the second time",
+        ),
+    ] {
+        let (verdict, told) = careless.finding(part, check, with);
+        assert!(verdict == "remark" && told.contains(end), "{part}: {told}");
+    }
+    for check in ["at once", "given up", "slow hub"] {
+        assert_eq!(
+            careless.check("processor trusting", check)["verdict"],
+            "passed"
+        );
+    }
+    assert_eq!(careless.check("plugin", "gone")["verdict"], "passed");
+}
+
+#[test]
 fn what_its_settings_bring_about_is_told_and_no_secret_is() {
     let config = |more: &str| format!("[plugins.probe.config]\n{more}\n");
     let probe = |more: &str| tried("probe", &config(more), &["--limit", "1s"]);

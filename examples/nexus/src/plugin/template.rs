@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_on_plugins_shows_the_templates_as_they_are() {
+        let page = include_str!("../../../../docs/plugins.md");
+        for template in [PROCESSOR, INTEGRATION, SOURCE] {
+            let (_, library) = template.files[1];
+            let (library, _) = library.split_once("#[cfg(test)]").unwrap();
+            assert!(page.contains(library.trim_end()), "{}", template.name);
+        }
+    }
+
+    #[test]
     fn the_written_configuration_is_one() {
         for kind in [Kind::Processor, Kind::Integration, Kind::Source] {
             let files = files(kind, "our-own", &Sdk::Published);

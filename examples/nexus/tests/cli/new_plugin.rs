@@ -40,6 +40,26 @@ fn a_whole_crate_is_written() {
 }
 
 #[test]
+fn each_kind_has_a_template_of_its_own() {
+    let place = Place::new();
+    for (kind, holds) in [
+        ("processor", "impl Processor for "),
+        ("integration", "impl Integration for "),
+        ("source", "impl Source for "),
+    ] {
+        place
+            .run(&["plugin", "new", "greeter", "--kind", kind, "--dir", kind])
+            .exits(0)
+            .says("nexus plugin test target/release/");
+        let library = std::fs::read_to_string(place.path().join(kind).join("src/lib.rs")).unwrap();
+        assert!(library.contains(holds), "{library}");
+    }
+    place
+        .run(&["plugin", "new", "greeter", "--kind", "sink"])
+        .exits(2);
+}
+
+#[test]
 fn an_existing_folder_is_left_as_it_is() {
     let place = Place::new().file("greeter/mine.txt", "mine");
     place

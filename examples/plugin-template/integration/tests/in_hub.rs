@@ -73,8 +73,13 @@ async fn what_a_processor_asks_for_is_written_in_order() {
 
 #[tokio::test]
 async fn its_library_keeps_what_plugins_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lines.txt");
+    let config = format!("[plugins.logbook.config]\nfile = '{}'", file.display());
     let library = build_library(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let kit = Kit::of(library).request("logbook", json!({ "line": "Ada" }));
+    let kit = Kit::of(library).config_toml(&config).unwrap();
+    let kit = kit.request("logbook", json!({ "line": "Ada" }));
     let report = kit.in_this_process().run().await;
     assert!(report.passes(), "{report}");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("Ada\n"));
 }

@@ -68,3 +68,28 @@ impl Drop for Life {
         self.0.0.send_modify(|count| count.alive -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_and_deaths_are_waited_for() {
+        let lives = Arc::new(Lives::default());
+        lives.ended().await;
+        let (one, other) = (lives.begin(), lives.begin());
+        let over = lives.clone();
+        let over = tokio::spawn(async move { over.ended().await });
+        lives.died("by itself");
+        lives.more_deaths_than(0).await;
+        assert_eq!(
+            (lives.deaths(), lives.last_death().as_deref()),
+            (1, Some("by itself"))
+        );
+        drop(one);
+        tokio::task::yield_now().await;
+        assert!(!over.is_finished());
+        drop(other);
+        over.await.unwrap();
+    }
+}
