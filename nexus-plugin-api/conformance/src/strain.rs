@@ -115,25 +115,40 @@ async fn at_once(subject: &Subject, mut check: Check, sound: &[Stimulus]) -> Che
 }
 
 async fn given_up(subject: &Subject, mut check: Check, sound: &[Stimulus]) -> Check {
+    let few = &sound[..sound.len().min(FEW)];
+    check.cases = (few.len() * GIVEN_UP.len()) as u64;
+    if held(subject, few).await.is_some() {
+        // By which of them? Waiting takes a second each, so that is asked only now.
+        for one in few {
+            if let Some(death) = held(subject, std::slice::from_ref(one)).await {
+                check.fail(death, one.shown());
+            }
+        }
+        if check.findings.is_empty() {
+            check.fail(
+                "its worker has died once, and none of them does that alone",
+                "",
+            );
+        }
+    } else if let Some(first) = few.first()
+        && let Answer::Broken(told) = subject.give(&first.anew()).await
+    {
+        check.fail(format!("afterwards {told}"), first.shown());
+    }
+    check
+}
+
+/// Gives some calls up, each sooner and later. How the worker has died, if it has not let go of one.
+async fn held(subject: &Subject, some: &[Stimulus]) -> Option<String> {
     let deaths = subject.deaths();
     // So that whoever asks it for something has not ended before.
     subject.hub.be(Mood::Silent);
-    let few = &sound[..sound.len().min(FEW)];
-    for stimulus in few {
+    for stimulus in some {
         for patience in GIVEN_UP {
-            check.cases += 1;
             // Whether it was answered before is all the same.
             let _ = timeout(patience, subject.shown(&stimulus.anew())).await;
         }
     }
     subject.hub.be(Mood::Ready);
-    let with = few.first().map(Stimulus::shown).unwrap_or_default();
-    if let Some(death) = subject.death_after(deaths).await {
-        check.fail(death, with);
-    } else if let Some(first) = few.first()
-        && let Answer::Broken(told) = subject.give(&first.anew()).await
-    {
-        check.fail(format!("afterwards {told}"), with);
-    }
-    check
+    subject.death_after(deaths).await
 }

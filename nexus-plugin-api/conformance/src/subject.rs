@@ -157,11 +157,12 @@ impl Subject {
         self.trial.lives().map_or(0, |lives| lives.deaths())
     }
 
-    /// Gives the worker time to let go of what was given up. How it has died, if it did not.
+    /// Gives the worker time to let go of what was given up. How it has died, if it did not; another is there then.
     pub(crate) async fn death_after(&self, deaths: u64) -> Option<String> {
         let lives = self.trial.lives()?;
         let died = timeout(LETTING_GO, lives.more_deaths_than(deaths)).await;
         died.ok()?;
+        self.recover().await;
         lives.last_death().map(|death| death.to_string())
     }
 

@@ -182,86 +182,93 @@ fn panics_and_calls_without_an_end_are_told_with_what_brought_them_about() {
 fn what_an_author_takes_for_granted_is_told() {
     let careless = tried("careless", "", &[]);
     careless.fails();
-    for (part, check, with, end) in [
-        (
-            "contracts",
-            "examples fit",
-            "\"colour\":\"red\"",
-            "is not a field of this contract",
-        ),
-        (
-            "contracts",
-            "carried over",
-            "careless.note 1.0.0",
-            "nobody counts that far",
-        ),
-        (
-            "processor blocker",
-            "events that fit",
-            "{\"n\":65535",
-            "takes what it cannot read",
-        ),
-        (
-            "processor blocker",
-            "given up",
-            "careless.note",
-            "it went on with a call 500ms after",
-        ),
-        (
-            "processor trusting",
-            "failing hub",
-            "careless.note",
-            "the hub has its state at hand",
-        ),
-        (
-            "integration first",
-            "without sense",
-            "null",
-            "it panicked: a request is an object",
-        ),
-        (
-            "source door",
-            "odd webhooks",
-            "is no text",
-            "it panicked: a body is text",
-        ),
-        (
-            "source door",
-            "odd webhooks",
-            "DELETE",
-            "it answers with the status 99",
-        ),
-        (
-            "source door",
-            "background task",
-            "a hub that answers",
-            "it does not: it went on with",
-        ),
-    ] {
-        let (verdict, told) = careless.finding(part, check, with);
-        assert!(verdict == "failed" && told.contains(end), "{part}: {told}");
-    }
-    for (part, check, with, end) in [
-        (
-            "contracts",
-            "what was meant",
-            "careless.note 2.0.0",
-            "the format `colour` is not known",
-        ),
-        (
-            "processor dice",
-            "twice",
-            "careless.note",
-            "its effects are others the second time",
-        ),
-    ] {
-        let (verdict, told) = careless.finding(part, check, with);
-        assert!(verdict == "remark" && told.contains(end), "{part}: {told}");
-    }
+    let told = |verdict, part, check, with, end| {
+        let found = careless.finding(part, check, with);
+        assert!(
+            found.0 == verdict && found.1.contains(end),
+            "{part}: {found:?}"
+        );
+    };
+    let part = "contracts";
+    let failed = |part, check, with, end| told("failed", part, check, with, end);
+    failed(
+        part,
+        "examples fit",
+        r#""colour":"red""#,
+        "/payload/colour is not a field",
+    );
+    failed(
+        part,
+        "carried over",
+        "careless.note 1.0.0",
+        "nobody counts that far",
+    );
+    told(
+        "remark",
+        part,
+        "what was meant",
+        "careless.note 2.0.0",
+        "the format `colour`",
+    );
+
+    let part = "processor blocker";
+    failed(
+        part,
+        "events that fit",
+        r#"{"n":65535"#,
+        "its contract takes what it cannot read",
+    );
+    failed(
+        part,
+        "given up",
+        r#"{"n":0"#,
+        "it went on with a call 500ms after",
+    );
+    let part = "processor trusting";
+    failed(
+        part,
+        "failing hub",
+        "careless.note",
+        "the hub has its state at hand",
+    );
     for check in ["at once", "given up", "slow hub"] {
-        assert_eq!(
-            careless.check("processor trusting", check)["verdict"],
-            "passed"
+        assert_eq!(careless.check(part, check)["verdict"], "passed");
+    }
+    let effects = "its effects are others the second time";
+    told(
+        "remark",
+        "processor dice",
+        "twice",
+        "careless.note",
+        effects,
+    );
+
+    let part = "integration first";
+    failed(
+        part,
+        "without sense",
+        "null",
+        "it panicked: a request is an object",
+    );
+    let part = "source door";
+    failed(
+        part,
+        "odd webhooks",
+        "is no text",
+        "it panicked: a body is text",
+    );
+    failed(
+        part,
+        "odd webhooks",
+        "DELETE",
+        "it answers with the status 99",
+    );
+    for hub in ["a hub that answers", "a hub that fails"] {
+        failed(
+            part,
+            "background task",
+            hub,
+            "it does not: it went on with a call",
         );
     }
     assert_eq!(careless.check("plugin", "gone")["verdict"], "passed");

@@ -78,8 +78,8 @@ pub(crate) fn new(common: &Common, options: &New) -> Result<(), Failure> {
     }
     let library = template::library(name);
     output::line(&format!(
-        "next:\n  cd {}\n  cargo test               # builds the hub too, the first time: some minutes\n  cargo build --release\n\
-           nexus plugin test target/release/{library}\n\
+        "next:\n  cd {}\n  cargo test               # builds the hub too, the first time: some minutes\n  cargo build --release\n  \
+         nexus plugin test target/release/{library}\n\
          then copy target/release/{library} into the hub's plugins folder and start the hub again",
         folder.display()
     ));

@@ -8,9 +8,10 @@ use nexus_plugin_api::prelude::*;
 /// Somebody is at the door.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({ "name": "Ada" }))]
 pub struct Arrived {
     /// The visitor's name.
-    #[schemars(length(min = 1, max = 200), example = "Ada")]
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
 }
 

@@ -9,9 +9,10 @@ use ring::hmac;
 /// Somebody has rung.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({ "door": "front" }))]
 pub struct Rung {
     /// Which door it is at.
-    #[schemars(length(min = 1, max = 100), example = "front")]
+    #[schemars(length(min = 1, max = 100))]
     pub door: String,
 }
 
