@@ -33,7 +33,10 @@ pub(crate) async fn check(
         let (told, sound) = fitting(subject, &part, &events, requests).await;
         ledger.add(told);
         ledger.add(odd(subject, &part, &events).await);
-        ledger.add(unfit(subject, &part, &events).await);
+        let (told, taken) = unfit(subject, &part, &events).await;
+        ledger.add(told);
+        // Whoever wants what others own has nothing that is known to fit.
+        let sound = if sound.is_empty() { taken } else { sound };
         ledger.add(circumstances(subject, &part, &sound).await);
         let asks = subject.hub.asked() > asked;
         strain::check(subject, &part, &sound, asks, ledger).await;
@@ -58,41 +61,47 @@ impl Events {
         let mut events = Self::default();
         for subscription in &component.subscriptions {
             let (wanted, source) = subscription.split_once('@').unwrap_or((subscription, "*"));
-            let (Ok(wanted), source) = (wanted.parse::<Selector>(), name_within(source)) else {
+            let Ok(selector) = wanted.parse::<Selector>() else {
                 continue;
             };
-            let stimulus = |event: Event| Stimulus::event(number, Arc::new(event));
-            let admitted = |event: Event| {
-                let admitted = subject.admission().admit_event(event, Origin::Host).ok()?;
-                Some(Stimulus::event(number, admitted.event().clone()))
-            };
-            let mut is_known = false;
-            for one in payloads {
-                if !wanted.matches(&one.contract.info().event_type) {
-                    continue;
-                }
-                is_known = true;
-                let event = |payload: &Value| one.event(payload, &source);
-                events
-                    .fitting
-                    .extend(one.fitting.iter().map(event).filter_map(admitted));
-                events
-                    .odd
-                    .extend(one.odd.iter().map(event).filter_map(admitted));
-                events
-                    .unfit
-                    .extend(one.unfit.iter().map(event).map(stimulus));
+            let source = name_within(source);
+            let matching = |one: &&Payloads| selector.matches(&one.contract.info().event_type);
+            let known: Vec<_> = payloads.iter().filter(matching).collect();
+            let may_be_foreign = known.is_empty() || !matches!(selector, Selector::Exact(_));
+            for one in known {
+                events.add(subject, number, one, &source);
             }
-            if !is_known || !matches!(wanted, Selector::Exact(_)) {
-                let foreign_type = name_within(&wanted.to_string());
-                let foreign = foreign().into_iter().map(|payload| {
-                    let payload = RawJson::from_checked(payload.to_string());
-                    stimulus(Event::new(foreign_type.as_str(), source.as_str(), payload))
-                });
-                events.unfit.extend(foreign);
+            if may_be_foreign {
+                events.add_foreign(number, &name_within(wanted), &source);
             }
         }
         events
+    }
+
+    /// Those of a contract that is known.
+    fn add(&mut self, subject: &Subject, number: u32, of: &Payloads, source: &str) {
+        let event = |payload: &Value| of.event(payload, source);
+        let admitted = |payload: &Value| {
+            let admitted = subject
+                .admission()
+                .admit_event(event(payload), Origin::Host);
+            let admitted = admitted.ok()?;
+            Some(Stimulus::event(number, admitted.event().clone()))
+        };
+        self.fitting.extend(of.fitting.iter().filter_map(admitted));
+        self.odd.extend(of.odd.iter().filter_map(admitted));
+        let unfit = of.unfit.iter().map(event);
+        self.unfit
+            .extend(unfit.map(|event| Stimulus::event(number, Arc::new(event))));
+    }
+
+    /// Those of a type that nobody here knows.
+    fn add_foreign(&mut self, number: u32, event_type: &str, source: &str) {
+        self.unfit.extend(foreign().iter().map(|payload| {
+            let payload = RawJson::from_checked(payload.to_string());
+            let event = Event::new(event_type, source, payload);
+            Stimulus::event(number, Arc::new(event))
+        }));
     }
 }
 
@@ -205,16 +214,19 @@ async fn odd(subject: &Subject, part: &str, events: &Events) -> Check {
     check
 }
 
-/// What another hub's version of the contract might have let in.
-async fn unfit(subject: &Subject, part: &str, events: &Events) -> Check {
+/// What another hub's version of the contract might have let in; and what of it was taken.
+async fn unfit(subject: &Subject, part: &str, events: &Events) -> (Check, Vec<Stimulus>) {
     let mut check = Check::new(part, "payloads that do not fit are refused or left alone");
+    let mut taken = Vec::new();
     for stimulus in &events.unfit {
         if check.is_full() {
             break;
         }
-        check.case(subject, stimulus).await;
+        if let Some(Ok(_)) = check.case(subject, stimulus).await {
+            taken.push(stimulus.clone());
+        }
     }
-    check
+    (check, taken)
 }
 
 /// The same event at other times, of other urgency, and with fields at their bounds.

@@ -24,7 +24,8 @@ pub(crate) async fn test(common: &Common, options: &Test) -> Result<(), Failure>
     }
     let mut kit = Kit::of(&options.file);
     // What lies in this folder is that of a hub in service, as a rule, with what it acts upon.
-    if common.config.is_some() {
+    let named = common.config.as_ref();
+    if named.is_some_and(|path| !path.as_os_str().is_empty()) {
         kit = kit.config(Origin::of(common).load()?);
     }
     if let Some(limit) = options.limit.map(HumanDuration::get) {
