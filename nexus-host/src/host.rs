@@ -436,8 +436,8 @@ impl Host {
         source: &str,
         request: HookRequest,
     ) -> Option<Result<HookReply, PluginError>> {
-        let limit = self.config.dispatch.processor_timeout.get();
-        self.catalog.hook(source, request, limit).await
+        let limit = self.config.get().dispatch.processor_timeout.get();
+        self.manager.catalog().hook(source, request, limit).await
     }
 
     /// Every plugin and plugin file that was looked at.
@@ -579,6 +579,7 @@ impl fmt::Debug for Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.workers.abort();
+        self.manager.let_go();
     }
 }
 

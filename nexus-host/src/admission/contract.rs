@@ -119,11 +119,16 @@ impl Contracts {
     /// When another owner has a version with another content, one is no usable contract, or one breaks
     /// an earlier one of the same major version.
     pub fn take(&self, offer: Offer<'_>) -> Result<(), ContractConflict> {
+        self.change(|draft| draft.take(offer))
+    }
+
+    /// Adds to what there is.
+    fn change<T>(&self, add: impl FnOnce(&mut Draft) -> T) -> T {
         let _alone = self.changing.lock();
         let mut draft = Draft::on(self.known.get());
-        draft.take(offer)?;
+        let added = add(&mut draft);
         self.known.set(draft.into_known());
-        Ok(())
+        added
     }
 
     /// Begins another registry to take the place of this one, with no contract yet and the same rules.

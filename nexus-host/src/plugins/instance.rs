@@ -83,8 +83,8 @@ impl UnderWay {
 /// What a plugin says of itself once it is loaded.
 ///
 /// # Errors
-/// When its description panics or does not parse.
-pub(super) fn describe(root: RootV1_Ref) -> Result<Description, Refusal> {
+/// When its description panics, does not parse, or is not there in time.
+pub(super) async fn describe(root: RootV1_Ref, limit: Duration) -> Result<Description, Refusal> {
     let failed = |reason: String| {
         Refusal::new(
             Code::InitFailed,
@@ -92,7 +92,11 @@ pub(super) fn describe(root: RootV1_Ref) -> Result<Description, Refusal> {
             "see the plugin's own documentation",
         )
     };
-    let answer = root.describe()().into_result();
+    // The author's code may block.
+    let describing = spawn_blocking(move || root.describe()().into_result());
+    let answer = timeout(limit, describing).await;
+    let answer = answer.map_err(|_| failed(format!("it is not there within {limit:?}")))?;
+    let answer = answer.map_err(|error| failed(error.to_string()))?;
     let answer = answer.map_err(|error| failed(error.message.into_string()))?;
     serde_json::from_slice(answer.head.as_slice()).map_err(|error| failed(error.to_string()))
 }

@@ -163,6 +163,12 @@ impl Manager {
         futures_util::future::join_all(all).await;
     }
 
+    /// Has nothing that lasts hold on to a plugin: those that carry events over to newer versions of contracts
+    /// are held by the contracts, which the hub that they may ask is held by.
+    pub fn let_go(&self) {
+        self.contracts.put(self.contracts.draft());
+    }
+
     /// Starts what this configuration and the folder ask for and does not run yet, beside what does. `draft` is
     /// where contracts are registered.
     ///

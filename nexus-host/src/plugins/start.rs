@@ -61,7 +61,10 @@ impl Starter<'_> {
                 let help = "use isolation = \"thread\", or build it as a file";
                 return Err(Refusal::new(Code::NoWorker, reason, help));
             }
-            Library::Loaded(root) => (describe(*root)?, Start::Here(*root, HostV1::new(service))),
+            Library::Loaded(root) => {
+                let described = describe(*root, limit).await?;
+                (described, Start::Here(*root, HostV1::new(service)))
+            }
             Library::Copied {
                 path,
                 sha256,

@@ -1,6 +1,7 @@
 //! The file alone: receives bytes that nobody has run, hands on what a hub would start, and says what is wrong.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use nexus_host::admission::Contracts;
 use nexus_host::config::Config;
@@ -11,13 +12,17 @@ use semver::Version;
 use crate::report::{Check, Ledger};
 
 /// Looks at a file. `None` when there is nothing to start.
-pub(crate) fn check(file: &Path, config: &Config, ledger: &mut Ledger<'_>) -> Option<Candidate> {
+pub(crate) fn check(
+    file: &Path,
+    config: &Config,
+    ledger: &mut Ledger<'_>,
+) -> Option<Arc<Candidate>> {
     let mut check = Check::new(
         "file",
         "library, target, interface, panic strategy and manifest",
     );
     let candidate = match examine(file, &config.plugins) {
-        Ok(candidate) => candidate,
+        Ok(candidate) => Arc::new(candidate),
         Err(refused) => {
             check.fail(told(&refused.refusal), "");
             ledger.add(check);

@@ -22,7 +22,7 @@ const GOING: Duration = Duration::from_secs(3);
 
 /// Starts it; `None` when it does not.
 pub(crate) async fn start(
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     config: &Config,
     limit: Duration,
     name: &'static str,
@@ -67,6 +67,9 @@ pub(crate) async fn health(subject: &Subject, ledger: &mut Ledger<'_>) {
             Answer::Said(Health::Ready) => {}
             Answer::Said(Health::Degraded { reason }) => {
                 check.remark(format!("it is degraded: {reason}"), part(component));
+            }
+            Answer::Said(Health::Failed { reason }) => {
+                check.fail(format!("it has failed: {reason}"), part(component));
             }
             Answer::Refused(error) => check.fail(error.to_string(), part(component)),
             Answer::Broken(told) => check.fail(told, part(component)),

@@ -98,15 +98,13 @@ pub struct FileReport {
     pub warnings: Vec<String>,
 }
 
-/// Registers the contracts of a folder's files, and no others. One that is refused does not stop the others.
+/// Registers the contracts of a folder's files beside what there is. One that is refused does not stop the others.
 ///
 /// # Errors
 /// When the folder cannot be read, or holds too many files.
 pub fn register(folder: &Path, contracts: &Contracts) -> io::Result<Vec<FileReport>> {
-    let mut draft = contracts.draft();
-    let reports = offer(&scan(folder)?, &mut draft);
-    contracts.put(draft);
-    Ok(reports)
+    let files = scan(folder)?;
+    Ok(contracts.change(|draft| offer(&files, draft)))
 }
 
 /// Has a registry in the making take the contracts of files. One that is refused does not stop the others.
