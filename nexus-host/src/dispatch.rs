@@ -25,7 +25,7 @@ use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, 
 pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
-use port::{Admit, Call, Components, Observer};
+use port::{Admit, Call, Components, Observer, WORKER_DIED};
 use retry::RetryPolicy;
 
 /// Effects that one processor may decide for one event. Effect numbers are given out in blocks of
@@ -227,6 +227,7 @@ impl Dispatcher {
             attempt: delivery.attempt,
             timeout: limit,
             idempotency_key: "",
+            is_suspected: is_suspected(delivery),
         };
         let answer = self.components.process(processor, call, &delivery.event);
         let outcome = timeout(limit, answer)
@@ -278,6 +279,13 @@ impl std::fmt::Debug for Dispatcher {
 
 fn is_processing(delivery: &Delivery) -> bool {
     matches!(delivery.work, Work::Process { .. })
+}
+
+/// Whether a process has died over this work, as far as is known, and the work has not been at an end since.
+/// The queue remembers that, across restarts if it is durable.
+fn is_suspected(delivery: &Delivery) -> bool {
+    let last = delivery.errors.last();
+    last.is_some_and(|failure| failure.code == WORKER_DIED)
 }
 
 /// Turns a panic of the host's own code into a permanent error.

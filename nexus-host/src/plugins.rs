@@ -7,6 +7,7 @@
 mod catalog;
 pub mod config;
 mod discover;
+mod extra;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
 mod generations;

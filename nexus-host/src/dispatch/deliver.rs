@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::port::Call;
 use super::retry::{DEFERRED, RetryPolicy};
-use super::{Dispatcher, caught, host_panicked, millis};
+use super::{Dispatcher, caught, host_panicked, is_suspected, millis};
 use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
 
 /// Longest message kept of a failure, in characters.
@@ -276,6 +276,7 @@ impl Dispatcher {
             attempt: delivery.attempt,
             timeout: limit,
             idempotency_key: &key,
+            is_suspected: is_suspected(delivery),
         };
         let work = async {
             self.components

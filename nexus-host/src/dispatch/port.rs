@@ -38,6 +38,9 @@ pub trait Components: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Reply, PluginError>>;
 }
 
+/// Code of an attempt that ended with the process that the plugin runs in.
+pub const WORKER_DIED: &str = "worker_died";
+
 /// The circumstances of one call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -49,6 +52,8 @@ pub struct Call<'a> {
     pub timeout: Duration,
     /// Identifies the effect across attempts; empty for processors.
     pub idempotency_key: &'a str,
+    /// Whether the attempt before this one ended with [`WORKER_DIED`].
+    pub is_suspected: bool,
 }
 
 /// Admission, as dispatch sees it: events that follow from others pass it too.

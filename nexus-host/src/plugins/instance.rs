@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::extra::Extra;
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use super::worker::{First, Lives, Workers};
@@ -404,6 +405,7 @@ fn call_v1(component: u32, call: Call<'_>) -> CallV1<'_> {
             .unwrap_or_default()
             .into(),
         traceparent: call.event.traceparent.as_deref().unwrap_or_default().into(),
+        extra: Extra::of(call).written().into(),
         ..plain_call(component, None)
     }
 }

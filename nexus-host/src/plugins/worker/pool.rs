@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{RwLock, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::extra::Extra;
 use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::super::standing::PluginState;
 use super::frame::{self, Call, Event, ToWorker};
@@ -24,6 +25,7 @@ use super::keeper::Keeper;
 use super::launch::{Loaded, Recipe};
 use super::line::{Came, Death, Line, Running, Waiting};
 use super::lives::Lives;
+use crate::dispatch::port::WORKER_DIED;
 
 /// Before a worker is started again that has answered nothing since its start; doubled each time.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -71,21 +73,41 @@ enum Standing {
     Stopped,
 }
 
-/// What a worker was at when it died: an event, and which of its effects, if it was one.
+/// What a worker was at when it died.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key([u8; 16], String);
+struct Key {
+    component: u32,
+    event_id: [u8; 16],
+    /// What tells it apart from others of this id: the event's source, or the key of its effect.
+    within: String,
+}
 
-/// How often a worker has died over it, and how the last did.
+/// How often a worker has died over it, and how the last did that was seen.
 #[derive(Debug, Clone)]
 struct Suspicion {
     deaths: u32,
-    last: Arc<Death>,
+    last: Option<Arc<Death>>,
 }
 
-impl Key {
-    fn of(call: &CallV1<'_>) -> Option<Self> {
+/// Work on an event.
+struct Work {
+    key: Key,
+    /// Whether a worker has died over it, as the queue remembers: this hub may not have been there.
+    is_suspected: bool,
+}
+
+impl Work {
+    /// `None` for a call that belongs to no event.
+    fn of(call: &CallV1<'_>, within: &str) -> Option<Self> {
         let is_event = call.event_id != [0; 16];
-        is_event.then(|| Self(call.event_id, call.idempotency_key.as_str().to_owned()))
+        is_event.then(|| Self {
+            key: Key {
+                component: call.component,
+                event_id: call.event_id,
+                within: within.to_owned(),
+            },
+            is_suspected: Extra::read(call.extra.as_slice()).is_suspected,
+        })
     }
 }
 
@@ -308,70 +330,74 @@ impl Pool {
     async fn attempt(
         self: Arc<Self>,
         id: u64,
-        key: Key,
+        work: Work,
         frame: Result<Vec<u8>, ErrorV1>,
     ) -> Result<AnswerV1, ErrorV1> {
         let frame = frame?;
-        let suspicion = self.suspects.lock().get(&key).cloned();
-        if let Some(error) = self.convicted(&key, suspicion.as_ref()) {
+        let known = self.suspects.lock().get(&work.key).cloned();
+        let convicted = known
+            .as_ref()
+            .and_then(|known| self.convicted(&work.key, known));
+        if let Some(error) = convicted {
             return Err(error);
         }
+        let is_suspected = work.is_suspected || known.is_some();
         let slot = self.idlest();
         let _counted = Counted::on(&slot.under_way);
-        let (_alone, _among) = match suspicion {
-            Some(_) => (Some(slot.company.write().await), None),
-            None => (None, Some(slot.company.read().await)),
+        let (_alone, _among) = match is_suspected {
+            true => (Some(slot.company.write().await), None),
+            false => (None, Some(slot.company.read().await)),
         };
+        let work = Arc::new(work);
         // When nobody waits for it any more and the worker dies over it, that counts as well.
-        let (pool, suspect) = (self.clone(), key.clone());
+        let (pool, left_alone) = (self.clone(), work.clone());
         let left = move |came: Came| match came {
             Ok(_) => {}
-            Err(death) => drop(pool.blame(&suspect, &death)),
+            Err(death) => drop(pool.blame(&left_alone, &death)),
         };
         match slot.call(id, frame, Box::new(left)).await? {
             Ok(reply) => {
-                if suspicion.is_some() {
-                    self.suspects.lock().remove(&key);
+                if is_suspected {
+                    self.suspects.lock().remove(&work.key);
                 }
                 reply
             }
             Err(death) => {
-                let suspicion = self.blame(&key, &death);
-                let convicted = self.convicted(&key, Some(&suspicion));
+                let suspicion = self.blame(&work, &death);
+                let convicted = self.convicted(&work.key, &suspicion);
                 Err(convicted.unwrap_or_else(|| died(&death)))
             }
         }
     }
 
     /// Notes that a worker has died over something.
-    fn blame(&self, key: &Key, death: &Arc<Death>) -> Suspicion {
+    fn blame(&self, work: &Work, death: &Arc<Death>) -> Suspicion {
         let mut suspects = self.suspects.lock();
         if suspects.len() >= MOST_SUSPECTS {
             suspects.clear();
         }
-        let suspicion = suspects.entry(key.clone()).or_insert(Suspicion {
-            deaths: 0,
-            last: death.clone(),
+        let suspicion = suspects.entry(work.key.clone()).or_insert(Suspicion {
+            deaths: u32::from(work.is_suspected),
+            last: None,
         });
         // It may have been under way twice: given up, and shown again.
-        if suspicion.deaths == 0 || !Arc::ptr_eq(&suspicion.last, death) {
+        let is_told = |last: &Arc<Death>| Arc::ptr_eq(last, death);
+        if !suspicion.last.as_ref().is_some_and(is_told) {
             suspicion.deaths += 1;
-            suspicion.last = death.clone();
+            suspicion.last = Some(death.clone());
         }
         suspicion.clone()
     }
 
     /// The answer for what has killed a second worker, the second time alone.
-    fn convicted(&self, key: &Key, suspicion: Option<&Suspicion>) -> Option<ErrorV1> {
-        let suspicion = suspicion.filter(|suspicion| suspicion.deaths >= 2)?;
+    fn convicted(&self, key: &Key, suspicion: &Suspicion) -> Option<ErrorV1> {
+        let last = suspicion.last.as_ref();
+        let last = last.filter(|_| suspicion.deaths >= 2)?;
         self.suspects.lock().remove(key);
         let sha256 = hex::encode(self.recipe.sha256);
         Some(ErrorV1::permanent(
             "killed_the_worker",
-            format!(
-                "two workers of the plugin (sha256 {sha256}) have died over it: {}",
-                suspicion.last
-            ),
+            format!("two workers of the plugin (sha256 {sha256}) have died over it: {last}"),
         ))
     }
 
@@ -447,7 +473,7 @@ fn no_worker(message: impl Into<String>) -> ErrorV1 {
 
 fn died(death: &Death) -> ErrorV1 {
     may_pass(
-        "worker_died",
+        WORKER_DIED,
         format!("the plugin's worker has died: {death}"),
     )
 }
@@ -526,10 +552,10 @@ pub(in crate::plugins) struct Remote(Arc<Pool>);
 
 impl Remote {
     /// Has a call made: of any worker what belongs to an event, of the first what does not.
-    fn made(&self, call: &CallV1<'_>, id: u64, frame: Result<Vec<u8>, ErrorV1>) -> FutureV1 {
+    fn made(&self, work: Option<Work>, id: u64, frame: Result<Vec<u8>, ErrorV1>) -> FutureV1 {
         let pool = self.0.clone();
-        match Key::of(call) {
-            Some(key) => FutureV1::new(pool.attempt(id, key, frame)),
+        match work {
+            Some(work) => FutureV1::new(pool.attempt(id, work, frame)),
             None => FutureV1::new(async move { pool.ask(id, frame).await }),
         }
     }
@@ -543,7 +569,7 @@ impl PluginInstance for Remote {
             call: Call::of(call),
             event: Box::new(Event::of(event)),
         });
-        self.made(call, id, frame)
+        self.made(Work::of(call, event.source.as_str()), id, frame)
     }
 
     fn call(&self, call: &CallV1<'_>, op: u32, head: &[u8], body: &[u8]) -> FutureV1 {
@@ -570,7 +596,8 @@ impl PluginInstance for Remote {
             }
             _ => {
                 let (id, frame) = numbered();
-                self.made(call, id, frame)
+                let work = Work::of(call, call.idempotency_key.as_str());
+                self.made(work, id, frame)
             }
         }
     }
