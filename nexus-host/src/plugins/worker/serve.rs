@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use nexus_plugin_api::abi::{ErrorV1, FutureV1, HostV1, PluginV1, RootV1_Ref};
+use nexus_plugin_api::abi::{AnswerV1, ErrorV1, FutureV1, HostV1, PluginV1, RootV1_Ref};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
@@ -115,10 +115,11 @@ struct Loaded {
     root: RootV1_Ref,
     nonce: [u8; 16],
     sha256: [u8; 32],
+    description: AnswerV1,
     missing: Vec<&'static str>,
 }
 
-/// Reads the first frame, holds this process to its limits, and loads the library. `None` when the hub was
+/// Reads the first frame, holds this process to its limits, loads the library and has it describe itself. `None` when the hub was
 /// told why that cannot be.
 async fn load(from: &mut Reader, hub: &Hub) -> io::Result<Option<Loaded>> {
     let mut bytes = Vec::new();
@@ -139,11 +140,12 @@ async fn load(from: &mut Reader, hub: &Hub) -> io::Result<Option<Loaded>> {
         return Err(io::Error::other(told));
     }
     let missing = sandbox::enter(&limits, Path::new(library.path));
-    match checked(&library) {
-        Ok(root) => Ok(Some(Loaded {
+    match checked(&library).and_then(|root| Ok((root, described(root)?))) {
+        Ok((root, description)) => Ok(Some(Loaded {
             root,
             nonce,
             sha256: library.sha256,
+            description,
             missing,
         })),
         Err(refusal) => {
@@ -175,6 +177,19 @@ fn checked(library: &Library<'_>) -> Result<RootV1_Ref, Refusal> {
     load::open_file(copy, path, library.entry)
 }
 
+/// The author's code: a panic in it is caught where it is, anything worse ends this process.
+fn described(root: RootV1_Ref) -> Result<AnswerV1, Refusal> {
+    let described = root.describe()().into_result();
+    described.map_err(|error| {
+        let reason = format!("its description: {}", error.message);
+        Refusal::new(
+            Code::InitFailed,
+            reason,
+            "see the plugin's own documentation",
+        )
+    })
+}
+
 /// What runs in this process.
 struct Worker {
     hub: Hub,
@@ -189,14 +204,11 @@ type Running = Arc<Mutex<HashMap<u64, AbortHandle>>>;
 
 impl Worker {
     async fn work(&self, loaded: &Loaded, from: &mut Reader) -> io::Result<()> {
-        // The author's code: a panic in it is caught where it is, anything worse ends this process.
-        let described = loaded.root.describe()().into_result();
-        let described = described.map_err(|error| io::Error::other(error.message.into_string()))?;
         let told = self.hub.say(&ToHub::Loaded {
             version: VERSION,
             nonce: loaded.nonce,
             sha256: loaded.sha256,
-            description: described.head.as_slice(),
+            description: loaded.description.head.as_slice(),
             missing: loaded.missing.clone(),
         });
         told.map_err(|error| io::Error::other(error.message.into_string()))?;
@@ -287,7 +299,7 @@ struct Ending {
 }
 
 impl Ending {
-    fn tell(&mut self, reply: &Result<nexus_plugin_api::abi::AnswerV1, ErrorV1>) {
+    fn tell(&mut self, reply: &Result<AnswerV1, ErrorV1>) {
         self.is_told = true;
         let id = self.id;
         let reply = frame::lend(reply);
