@@ -183,6 +183,11 @@ pub struct WorkerLimits {
     /// Open files and sockets, 32 to 1,000,000. Not on Windows. Default 1024.
     #[schemars(range(min = 32, max = 1_000_000))]
     pub descriptors: u64,
+    /// Processors that it may take, on average over 10 seconds: 0.5 is half of one, 2 are two. More than 0. Linux
+    /// only. Default all there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub cpu: Option<f64>,
 }
 
 impl Default for WorkerLimits {
@@ -190,6 +195,7 @@ impl Default for WorkerLimits {
         Self {
             memory: ByteSize::from_mib(1024),
             descriptors: 1024,
+            cpu: None,
         }
     }
 }

@@ -79,6 +79,7 @@ impl Starter<'_> {
                     entry: manifest.entry.clone(),
                     memory: settings.limits.memory.bytes(),
                     descriptors: settings.limits.descriptors,
+                    cpu: settings.limits.cpu,
                     files: settings.files(manifest),
                     variables: settings.env.clone(),
                     desktop: manifest.capabilities.iter().any(|one| one == "desktop"),

@@ -13,6 +13,7 @@ mod pool;
 mod sandbox;
 mod serve;
 mod service;
+mod usage;
 mod wire;
 
 use std::path::{Path, PathBuf};

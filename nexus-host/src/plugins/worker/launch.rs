@@ -17,6 +17,7 @@ use super::super::service::PluginService;
 use super::frame::{self, Library, Limits, Paths, ToHub, ToWorker, VERSION};
 use super::line::{Running, Worker, overhear};
 use super::lives::Lives;
+use super::usage::{self, Usage};
 use super::{MARK, wire};
 
 /// What a process needs of its environment, whatever it is.
@@ -57,6 +58,8 @@ pub(in crate::plugins) struct Recipe {
     /// What the plugin may use of the system.
     pub(in crate::plugins) memory: u64,
     pub(in crate::plugins) descriptors: u64,
+    /// Processors, on average; `None` for all there are.
+    pub(in crate::plugins) cpu: Option<f64>,
     /// Files that it may read and write beside those of the system; `None` for all that the hub may.
     pub(in crate::plugins) files: Option<(Vec<PathBuf>, Vec<PathBuf>)>,
     /// Further variables of the environment.
@@ -129,8 +132,11 @@ impl Recipe {
                 nonce: answered,
                 sha256,
                 description,
-                missing,
+                mut missing,
             } if answered == nonce && sha256 == self.sha256 => {
+                if self.cpu.is_some() && !usage::IS_COUNTED {
+                    missing.push("cpu");
+                }
                 if !missing.is_empty() {
                     let plugin = &self.plugin;
                     tracing::debug!(plugin, ?missing, "this system cannot hold a worker to that");
@@ -154,6 +160,7 @@ impl Recipe {
             writer,
             service: self.service.clone(),
             _life: self.lives.begin(),
+            usage: self.cpu.map(Usage::of_at_most),
         };
         Ok(Loaded {
             running: worker.run(),

@@ -1,11 +1,12 @@
 //! One running worker, from the hub's side: receives calls, hands on answers, and at its end says how it has
 //! died. It never starts another.
 //!
-//! A worker is killed when it does not answer a ping, does not let go of a call that was given up, or says
-//! what no worker says. Whatever it was at is then answered with its death.
+//! A worker is killed when it does not answer a ping, does not let go of a call that was given up, takes more of
+//! the processors than it may, or says what no worker says. Whatever it was at is then answered with its death.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::process::ExitStatus;
@@ -28,6 +29,7 @@ use super::super::redaction::Redaction;
 use super::super::service::PluginService;
 use super::frame::{self, ToHub, ToWorker};
 use super::lives::Life;
+use super::usage::{self, Usage};
 use super::wire::{self, Reader, Writer};
 
 /// Between two pings.
@@ -42,6 +44,9 @@ const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// How long a worker that has closed its end may take to be gone.
 const GOING: Duration = Duration::from_millis(500);
+
+/// Between two looks at the processor time that it has used.
+const COUNTING: Duration = Duration::from_secs(1);
 
 /// Frames that wait to go out to a worker: one that leaves so many lying is not listening.
 const FRAMES: usize = 4_096;
@@ -229,6 +234,8 @@ pub(super) struct Worker {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
     pub(super) service: Arc<PluginService>,
+    /// What it may take of the processors, if that has a limit.
+    pub(super) usage: Option<Usage>,
     /// Dropped last, when the process is gone or as good as gone.
     pub(super) _life: Life,
 }
@@ -245,11 +252,17 @@ impl Worker {
 
     /// Speaks with it until it dies, or is killed. How that was.
     async fn attend(mut self, line: Arc<Line>, out: Receiver<Vec<u8>>) -> Arc<Death> {
-        let answered = AtomicU64::new(0);
+        let pings = Pings::default();
+        let (process, usage) = (self.child.id(), self.usage.take());
         let reason = {
-            let reading = pin!(hear(&mut self.reader, &line, &self.service, &answered));
+            let reading = pin!(hear(&mut self.reader, &line, &self.service, &pings));
             let writing = pin!(wire::send(self.writer, out));
-            let watching = pin!(watch(&line, &self.service, &answered));
+            let watching = pin!(async {
+                tokio::select! {
+                    reason = watch(&line, &self.service, &pings) => reason,
+                    reason = hold(usage, process) => reason,
+                }
+            });
             tokio::select! {
                 ended = reading => ended,
                 ended = writing => ended,
@@ -316,7 +329,7 @@ async fn hear(
     reader: &mut Reader,
     line: &Arc<Line>,
     service: &Arc<PluginService>,
-    answered: &AtomicU64,
+    pings: &Pings,
 ) -> io::Result<()> {
     let mut bytes = Vec::new();
     let mut questions = JoinSet::new();
@@ -324,7 +337,7 @@ async fn hear(
         match frame::read(&bytes)? {
             ToHub::Reply { id, reply } => line.answered(id, frame::own(reply))?,
             ToHub::Log(record) => service.log(&record.v1()),
-            ToHub::Pong { number } => answered.store(number, Ordering::Relaxed),
+            ToHub::Pong { number } => pings.answered(number)?,
             ToHub::Ask { id, op, head, body } => {
                 while questions.len() >= QUESTIONS && questions.join_next().await.is_some() {}
                 while questions.try_join_next().is_some() {}
@@ -349,13 +362,40 @@ async fn hear(
     Ok(())
 }
 
+/// The numbers of the last ping that was sent, and of the last that was answered.
+#[derive(Default)]
+struct Pings {
+    sent: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Pings {
+    /// The number of the next.
+    fn next(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn answered(&self, number: u64) -> io::Result<()> {
+        // One that answered before it was asked would not be missed when it falls silent.
+        if number > self.sent.load(Ordering::Relaxed) {
+            return Err(odd(format!("an answer to ping {number}, before that")));
+        }
+        self.answered.store(number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn unanswered(&self) -> u64 {
+        let sent = self.sent.load(Ordering::Relaxed);
+        sent - self.answered.load(Ordering::Relaxed)
+    }
+}
+
 /// Asks for a sign of life again and again. Ends with why the worker has to be killed.
-async fn watch(line: &Line, service: &PluginService, answered: &AtomicU64) -> io::Error {
+async fn watch(line: &Line, service: &PluginService, pings: &Pings) -> io::Error {
     let mut ticks = interval(PING);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A hub that gets no processor time cannot blame a worker: silence is counted in ticks of its own.
     let patience = SILENCE.as_millis().div_ceil(PING.as_millis()) as u64;
-    let mut number = 0_u64;
     loop {
         ticks.tick().await;
         if let Some(since) = line.held_since()
@@ -365,12 +405,27 @@ async fn watch(line: &Line, service: &PluginService, answered: &AtomicU64) -> io
                 "it went on with a call {LETTING_GO:?} after that was given up"
             ));
         }
-        if number.saturating_sub(answered.load(Ordering::Relaxed)) >= patience {
+        if pings.unanswered() >= patience {
             return late(format!("it was silent for {SILENCE:?}"));
         }
-        number += 1;
-        let level = talkative(service);
+        let (number, level) = (pings.next(), talkative(service));
         line.say(&ToWorker::Ping { number, level });
+    }
+}
+
+/// Looks again and again at what of the processors it takes. Ends with why the worker has to be killed.
+async fn hold(usage: Option<Usage>, process: Option<u32>) -> io::Error {
+    let (Some(mut usage), Some(process)) = (usage, process) else {
+        return pending().await;
+    };
+    let mut ticks = interval(COUNTING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let used = usage::of(process);
+        if let Some(average) = used.and_then(|used| usage.is_now(used)) {
+            return late(format!("it has used {average:.2} processors all the time"));
+        }
     }
 }
 
