@@ -65,3 +65,26 @@ pub fn library(name: &str) -> PathBuf {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     build_dir().join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}"))
 }
+
+/// A plugin library whose panics end the process it is in.
+///
+/// # Panics
+/// When the build fails.
+pub fn aborting_library() -> PathBuf {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    let dir = build_dir();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["rustc", "--quiet", "--package", "crasher"]);
+    cargo.args(["--example", "aborting"]);
+    if dir.ends_with("release") {
+        cargo.arg("--release");
+    }
+    // Of what it is made of, this alone.
+    cargo.args(["--", "-C", "panic=abort"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.env("CARGO_TARGET_DIR", dir.parent().expect("the target folder"));
+    let built = cargo.status().expect("cargo runs");
+    assert!(built.success(), "the library does not build");
+    let examples = dir.join("examples");
+    examples.join(format!("{DLL_PREFIX}aborting{DLL_SUFFIX}"))
+}

@@ -5,6 +5,7 @@
 pub mod artifacts;
 pub mod attack;
 pub mod conformance;
+pub mod crasher;
 pub mod desktop;
 pub mod disk;
 pub mod events;

@@ -8,6 +8,7 @@ mod attackers;
 mod bad_plugins;
 mod cloudevents;
 mod contracts;
+mod crashes;
 mod damaged_log;
 mod dead_letters;
 mod desktop_toast;

@@ -1,11 +1,11 @@
-//! Plugins in processes of their own: what ends one of these costs its event and a moment, and nobody else
-//! anything.
+//! Plugins in processes of their own do what they do elsewhere, and come and go with their hub.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use nexus_tests::artifacts::executable;
+use nexus_tests::crasher::ping;
 use nexus_tests::hub::{Hub, HubBuilder, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,14 +27,6 @@ fn builder(more: &str) -> HubBuilder {
 fn command(action: &str) -> Value {
     let id = Uuid::new_v4();
     json!({ "event_id": id, "type": "probe.command", "source": "test", "payload": { "action": action } })
-}
-
-fn ping(n: u32) -> Value {
-    json!({ "event_id": Uuid::new_v4(), "type": "probe.ping", "source": format!("s{n}"), "payload": { "n": n } })
-}
-
-fn id(event: &Value) -> &str {
-    event["event_id"].as_str().unwrap()
 }
 
 /// The workers' processes, by what the system lists as the hub's children.
@@ -109,54 +101,6 @@ fn a_worker_that_no_hub_started_says_what_it_is() {
     assert_eq!(told.status.code(), Some(2));
     let said = String::from_utf8_lossy(&told.stderr);
     assert!(said.contains("isolation = \"process\""), "{said}");
-}
-
-#[tokio::test]
-async fn whatever_ends_a_worker_costs_its_event_and_nobody_else_anything() {
-    let hub = HubBuilder::new()
-        .config(
-            "[plugins.crasher]\nisolation = \"process\"\nlimits.memory = \"128MiB\"\n\
-             [dispatch]\nprocessor_timeout = \"1s\"\n[retry]\nmax_retries = 10\ndelays = [\"50ms\"]\n",
-        )
-        .plugin("crasher")
-        .plugin("probe")
-        .start();
-    let told = |how: &str, n: u32| {
-        json!({
-            "event_id": Uuid::new_v4(), "type": "crasher.told", "source": format!("s{n}"),
-            "payload": { "how": how },
-        })
-    };
-    for (how, end) in [
-        ("abort", "SIGABRT"),
-        ("exit", "exit code 0"),
-        ("segfault", "SIGSEGV"),
-        ("overflow", "SIGABRT"),
-        ("eat", "SIGABRT"),
-        ("spin", "it went on with a call"),
-        ("block", "it went on with a call"),
-    ] {
-        let killer = told(how, 0);
-        let others: Vec<_> = (1..10).map(|n| told("not_at_all", n)).collect();
-        let elsewhere: Vec<_> = (0..10).map(ping).collect();
-        assert_eq!(hub.publish(&killer).await.0, 202);
-        for many in [&others, &elsewhere] {
-            let (_, answer) = hub.publish(&json!(many)).await;
-            assert_eq!(answer.as_array().unwrap().len(), many.len(), "{answer}");
-        }
-        let journey = hub.finished(id(&killer)).await;
-        assert_eq!(journey["status"], "dead", "{how}: {journey}");
-        let text = journey.to_string();
-        assert!(
-            text.contains("killed_the_worker") && text.contains(end),
-            "{how}: {journey}"
-        );
-        for one in others.iter().chain(&elsewhere) {
-            let journey = hub.finished(id(one)).await;
-            assert_eq!(journey["status"], "processed", "{how}: {journey}");
-        }
-        assert_eq!(hub.get("/healthz").await.0, 200);
-    }
 }
 
 #[tokio::test]
