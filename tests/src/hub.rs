@@ -311,6 +311,17 @@ impl Hub {
         self.process.id()
     }
 
+    /// The processes that it has started and that are still there: its workers. Linux only.
+    pub fn children(&self) -> Vec<u32> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let children = threads.into_iter().flatten().filter_map(|thread| {
+            std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+        });
+        let children: Vec<String> = children.collect();
+        let numbers = children.iter().flat_map(|one| one.split_whitespace());
+        numbers.filter_map(|number| number.parse().ok()).collect()
+    }
+
     /// Everything it has printed so far.
     pub fn log(&self) -> String {
         self.process.log()
@@ -323,6 +334,17 @@ impl Hub {
     pub async fn wait_for_log(&self, text: &str) {
         eventually(&format!("the log says {text:?}"), || async {
             self.log().contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// The same of what it says after so many octets of its log.
+    ///
+    /// # Panics
+    /// When it does not within [`PATIENCE`].
+    pub async fn wait_for_log_after(&self, octets: usize, text: &str) {
+        eventually(&format!("the log goes on with {text:?}"), || async {
+            self.log()[octets..].contains(text).then_some(())
         })
         .await;
     }

@@ -18,6 +18,7 @@ mod drain;
 mod http1_conformance;
 mod http2_conformance;
 mod kill;
+mod liars;
 mod metrics;
 mod overload;
 mod plugin_calls;

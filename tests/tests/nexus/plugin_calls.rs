@@ -1,5 +1,8 @@
 //! What a plugin may do inside a real hub, and what it may do wrong.
 
+use std::time::Instant;
+
+use nexus_tests::crasher::told;
 use nexus_tests::hub::{Hub, HubBuilder, eventually};
 use serde_json::{Value, json};
 
@@ -260,20 +263,41 @@ async fn a_failed_delivery_is_repeated_with_the_same_key_and_only_that_one() {
 
 #[tokio::test]
 async fn a_blocking_plugin_on_its_own_threads_starves_nobody() {
-    let hub = hub("thread");
-    for lane in 0..8 {
-        let mut event = command("block_ms", json!({"ms": 900}));
-        event["partition_key"] = json!(format!("lane-{lane}"));
-        let (status, _) = hub.publish(&event).await;
-        assert_eq!(status, 202);
+    let hub = HubBuilder::new()
+        .config(
+            "[dispatch]\nprocessor_timeout = \"3s\"\n[plugins.probe]\nisolation = \"thread\"\n\
+             [plugins.crasher]\nisolation = \"thread\"",
+        )
+        .plugin("probe")
+        .plugin("crasher")
+        .start();
+    let block = async |lanes: std::ops::Range<u32>| {
+        let blocking = lanes.map(|lane| {
+            let mut event = command("block_ms", json!({"ms": 20_000}));
+            event["partition_key"] = json!(format!("lane-{lane}"));
+            event
+        });
+        let blocking: Vec<_> = blocking.collect();
+        let (_, answer) = hub.publish(&json!(blocking)).await;
+        assert_eq!(answer.as_array().unwrap().len(), blocking.len(), "{answer}");
+    };
+    // Many more than the plugin has threads, each in a lane of its own.
+    block(0..48).await;
+    for n in 0..10 {
+        let begun = Instant::now();
+        let journey = hub.process(&told("not_at_all", n)).await;
+        assert_eq!(journey["status"], "processed", "{journey:#}");
+        let took = begun.elapsed();
+        assert!(took.as_millis() < 700, "{took:?}: another plugin waited");
     }
-    let begun = std::time::Instant::now();
-    let (status, _) = hub.get("/healthz").await;
-    assert_eq!(status, 200);
-    assert!(
-        begun.elapsed().as_millis() < 700,
-        "the hub itself was blocked"
-    );
+    // More than the hub does at once.
+    block(100..200).await;
+    for _ in 0..10 {
+        let begun = Instant::now();
+        assert_eq!(hub.get("/healthz").await.0, 200);
+        let took = begun.elapsed();
+        assert!(took.as_millis() < 700, "{took:?}: the hub itself waited");
+    }
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn workers_that_die_again_and_again_are_a_quarantined_plugin() {
     patient.stands("ready").await;
     let killed = std::cell::RefCell::new(std::collections::BTreeSet::new());
     eventually("it is left alone", || async {
-        for worker in super::workers::workers(&patient.hub) {
+        for worker in patient.hub.children() {
             if killed.borrow_mut().insert(worker) {
                 let mut kill = std::process::Command::new("kill");
                 // It may be gone already.

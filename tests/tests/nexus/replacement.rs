@@ -83,7 +83,7 @@ async fn a_new_version_takes_new_events_while_the_old_one_finishes() {
             .await;
         if isolation == "process" {
             eventually("one worker is left", || async {
-                (super::workers::workers(&hub).len() == 1).then_some(())
+                (hub.children().len() == 1).then_some(())
             })
             .await;
         } else {

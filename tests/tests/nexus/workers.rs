@@ -29,21 +29,9 @@ fn command(action: &str) -> Value {
     json!({ "event_id": id, "type": "probe.command", "source": "test", "payload": { "action": action } })
 }
 
-/// The workers' processes, by what the system lists as the hub's children.
-pub(crate) fn workers(hub: &Hub) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", hub.pid()));
-    let children = threads
-        .into_iter()
-        .flatten()
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
-    let children: Vec<String> = children.collect();
-    let numbers = children.iter().flat_map(|one| one.split_whitespace());
-    numbers.filter_map(|number| number.parse().ok()).collect()
-}
-
 /// The one that was started last.
 fn worker(hub: &Hub) -> Option<u32> {
-    workers(hub).into_iter().max()
+    hub.children().into_iter().max()
 }
 
 #[tokio::test]
@@ -132,7 +120,7 @@ async fn a_plugin_that_does_not_start_keeps_no_worker() {
         .start();
     hub.wait_for_log("fail_init is set").await;
     eventually("the one that runs is alone", || async {
-        (workers(&hub).len() == 1).then_some(())
+        (hub.children().len() == 1).then_some(())
     })
     .await;
 }

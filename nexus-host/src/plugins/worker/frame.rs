@@ -394,7 +394,10 @@ pub(super) fn read<'a, F: Deserialize<'a>>(bytes: &'a [u8]) -> io::Result<F> {
             let told = format!("{} octets too many in a frame", rest.len());
             Err(io::Error::new(io::ErrorKind::InvalidData, told))
         }
-        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        Err(error) => {
+            let told = format!("a frame that cannot be read: {error}");
+            Err(io::Error::new(io::ErrorKind::InvalidData, told))
+        }
     }
 }
 
