@@ -153,7 +153,8 @@ impl Server {
         self.child.id()
     }
 
-    fn told(&mut self, what: &str) -> Result<String, Box<dyn Error>> {
+    /// Its answer to anything else.
+    pub(crate) fn told(&mut self, what: &str) -> Result<String, Box<dyn Error>> {
         let ask = self.ask.as_mut().ok_or("stopped")?;
         writeln!(ask, "{what}")?;
         ask.flush()?;

@@ -11,9 +11,11 @@ mod admission;
 mod attackers;
 mod backlog;
 mod call;
+mod crashes;
 mod crowd;
 mod durable;
 mod http;
+mod isolation;
 mod limiter;
 mod load;
 mod logged;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["serve-logged-hub"] => serve::logged_hub(),
         ["serve-crowd", clients, contracts] => serve::crowded_hub(clients, contracts),
         ["serve-websockets"] => serve::websocket_hub(),
+        ["serve-crashes", folder] => crashes::serve(folder),
         ["work-off", folder, events] => backlog::work_off_and_tell(folder, events),
         ["admit", clients, contracts, turns] => admission::admit(clients, contracts, turns),
         ["flood-limiter", names] => limiter::flood_and_tell(names),
@@ -53,8 +56,9 @@ fn main() -> ExitCode {
 }
 
 /// What can be measured alone.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "call",
+    "isolation",
     "ingest",
     "admission",
     "limiter",
@@ -81,6 +85,10 @@ fn measure(wanted: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
         runtime.block_on(async {
             match *part {
                 "call" => call::measure(effort, &mut report).await,
+                "isolation" => {
+                    isolation::measure(effort, &mut report).await?;
+                    crashes::measure(effort, &mut report).await
+                }
                 "ingest" => http::measure(effort, &mut report).await,
                 "admission" => admission::measure(effort, &mut report).await,
                 "limiter" => limiter::measure(effort, &mut report),

@@ -22,6 +22,8 @@ pub(crate) struct Effort {
     pub(crate) websockets: usize,
     /// Names that the rate limiter is flooded with.
     pub(crate) names: u32,
+    /// Crashes of each kind.
+    pub(crate) crashes: usize,
 }
 
 impl Effort {
@@ -33,6 +35,7 @@ impl Effort {
         backlog: 20_000,
         websockets: 2_000,
         names: 1_000_000,
+        crashes: 5,
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
@@ -42,6 +45,7 @@ impl Effort {
         backlog: 1_000_000,
         websockets: 20_000,
         names: 10_000_000,
+        crashes: 100,
     };
 }
 

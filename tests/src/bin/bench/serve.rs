@@ -134,7 +134,7 @@ pub(crate) fn bare() -> Result<(), Box<dyn Error>> {
         let address = listener.local_addr()?;
         let app = Router::new().route("/v1/events", post(parse));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        answer_until_the_end(address).await
+        answer_until_the_end(address, |_| None).await
     })
 }
 
@@ -144,14 +144,19 @@ pub(crate) fn hub(more: &str) -> Result<(), Box<dyn Error>> {
     hub_on(more, None)
 }
 
-/// The same; with `own` events wait there.
-fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>> {
+/// The configuration of a hub that listens, and what is beside that.
+pub(crate) fn config(more: &str) -> Result<Config, Box<dyn Error>> {
     let hash = hex::encode(Sha256::digest(KEY.as_bytes()));
-    let config = Config::from_toml_str(&format!(
+    Ok(Config::from_toml_str(&format!(
         "server.http = \"127.0.0.1:0\"\nserver.grpc = \"off\"\nplugins.bench.isolation = \"inline\"\n\
          {more}\n[[clients]]\nid = \"bench\"\nkey_sha256 = \"{hash}\"\nsources = [\"bench\"]\n\
          types = [\"bench.*\"]\n"
-    ))?;
+    ))?)
+}
+
+/// The same; with `own` events wait there.
+fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>> {
+    let config = config(more)?;
     runtime()?.block_on(async {
         let mut builder = Host::builder()
             .config(config)
@@ -162,7 +167,7 @@ fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>>
         }
         let host = builder.build()?.start().await?;
         let address = host.http_addr().ok_or("the hub does not listen")?;
-        answer_until_the_end(address).await?;
+        answer_until_the_end(address, |_| None).await?;
         host.shutdown().await?;
         Ok(())
     })
@@ -210,7 +215,11 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-async fn answer_until_the_end(address: SocketAddr) -> Result<(), Box<dyn Error>> {
+/// Says its address and answers what it is asked; what it does not know itself `others` may.
+pub(crate) async fn answer_until_the_end(
+    address: SocketAddr,
+    mut others: impl FnMut(&str) -> Option<String> + Send + 'static,
+) -> Result<(), Box<dyn Error>> {
     tokio::task::spawn_blocking(move || {
         println!("{address}");
         for line in stdin().lock().lines().map_while(Result::ok) {
@@ -226,7 +235,11 @@ async fn answer_until_the_end(address: SocketAddr) -> Result<(), Box<dyn Error>>
                     let taken = system::process_time().unwrap_or_default();
                     println!("{}", taken.as_nanos());
                 }
-                _ => {}
+                other => {
+                    if let Some(answer) = others(other) {
+                        println!("{answer}");
+                    }
+                }
             }
             let _ = stdout().flush();
         }
