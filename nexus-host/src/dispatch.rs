@@ -9,6 +9,7 @@ pub mod config;
 mod deliver;
 pub mod port;
 mod retry;
+mod seats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use nexus_plugin_api::{Outcome, PluginError};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work};
@@ -27,6 +27,7 @@ pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
 use port::{Admit, Call, Components, Observer, WORKER_DIED};
 use retry::RetryPolicy;
+use seats::{Seat, Seats};
 
 /// Effects that one processor may decide for one event. Effect numbers are given out in blocks of
 /// this size, one block per processor, so that no two ever share a number.
@@ -40,6 +41,7 @@ pub struct Dispatcher {
     observer: Arc<dyn Observer>,
     breakers: Arc<Breakers>,
     retry: RetryPolicy,
+    seats: Seats,
     config: Config,
 }
 
@@ -61,79 +63,99 @@ impl Dispatcher {
             observer,
             breakers,
             retry: RetryPolicy::new(retry),
+            seats: Seats::new(config.concurrency),
             config,
         }
     }
 
-    /// Works until the queue stops leasing, with as many deliveries at once as configured.
+    /// Works until the queue stops leasing, with as many deliveries at once as configured, and those that are
+    /// slow beside them.
     pub async fn run(self: Arc<Self>) {
         let mut workers = JoinSet::new();
-        for _ in 0..self.config.concurrency {
-            let dispatcher = self.clone();
-            workers.spawn(async move {
-                while let Some(delivery) = dispatcher.queue.lease().await {
-                    dispatcher.handle(delivery).await;
-                }
-            });
+        let mut vacant = self.config.concurrency;
+        loop {
+            for _ in 0..vacant {
+                workers.spawn(self.clone().work_in_a_seat());
+            }
+            vacant = tokio::select! {
+                vacant = self.seats.vacant() => vacant,
+                ended = workers.join_next() => match ended {
+                    None => return,
+                    Some(Ok(())) => 0,
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a worker of dispatch is gone");
+                        0
+                    }
+                },
+            };
         }
-        while let Some(ended) = workers.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a worker of dispatch is gone");
+    }
+
+    /// Takes deliveries up one after the other, until somebody else has the seat.
+    async fn work_in_a_seat(self: Arc<Self>) {
+        while let Some(delivery) = self.queue.lease().await {
+            let seat = self.seats.take();
+            self.handle(delivery, &seat).await;
+            if seat.is_left() {
+                return;
             }
         }
     }
 
     /// Does a unit of work and everything it leads to at once: several processors side by side,
     /// the effects of each in their order.
-    async fn handle(&self, delivery: Delivery) {
+    async fn handle(&self, delivery: Delivery, seat: &Seat<'_>) {
         let span = debug_span!(
             "event",
             event_id = %delivery.event.event_id,
             correlation_id = delivery.event.correlation_id,
         );
         let work = async {
-            let next = self.step(&delivery).await;
+            let next = self.step(&delivery, seat).await;
             if next.len() > 1 && next.iter().all(is_processing) {
-                join_all(next.into_iter().map(|one| self.in_turn(vec![one]))).await;
+                let each = next.into_iter().map(|one| self.in_turn(vec![one], seat));
+                join_all(each).await;
             } else {
-                self.in_turn(next).await;
+                self.in_turn(next, seat).await;
             }
         };
         work.instrument(span).await;
     }
 
     /// Does these, each with everything it leads to at once before the next.
-    async fn in_turn(&self, mut todo: Vec<Delivery>) {
+    async fn in_turn(&self, mut todo: Vec<Delivery>, seat: &Seat<'_>) {
         todo.reverse();
         while let Some(delivery) = todo.pop() {
-            let next = self.step(&delivery).await;
+            let next = self.step(&delivery, seat).await;
             todo.extend(next.into_iter().rev());
         }
     }
 
     /// Does one unit of work and settles it. Hands back what it leads to at once.
-    async fn step(&self, delivery: &Delivery) -> Vec<Delivery> {
+    async fn step(&self, delivery: &Delivery, seat: &Seat<'_>) -> Vec<Delivery> {
         // A panic in the host's own code ends the work at hand, not the worker, and loses nothing.
-        let settlement = caught(self.work(delivery)).await.unwrap_or_else(|error| {
-            tracing::error!(event_id = %delivery.event.event_id, %error, "work is given up");
-            Settlement {
-                dead: vec![Grave {
-                    work: delivery.work.clone(),
-                    reason: error.code.to_string(),
-                    errors: delivery
-                        .errors
-                        .iter()
-                        .cloned()
-                        .chain([failure(&error)])
-                        .collect(),
-                }],
-                ..Settlement::default()
-            }
-        });
+        let settlement = caught(self.work(delivery, seat))
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(event_id = %delivery.event.event_id, %error, "work is given up");
+                Settlement {
+                    dead: vec![Grave {
+                        work: delivery.work.clone(),
+                        reason: error.code.to_string(),
+                        errors: delivery
+                            .errors
+                            .iter()
+                            .cloned()
+                            .chain([failure(&error)])
+                            .collect(),
+                    }],
+                    ..Settlement::default()
+                }
+            });
         self.settle(delivery, settlement).await
     }
 
-    async fn work(&self, delivery: &Delivery) -> Settlement {
+    async fn work(&self, delivery: &Delivery, seat: &Seat<'_>) -> Settlement {
         // Nobody wants any more what was to be done by then, be it for the first time, again, or
         // after a delay. That is no failure, and a dead letter is there to be done later: none.
         let expires_at = delivery.event.expires_at;
@@ -144,14 +166,14 @@ impl Dispatcher {
             };
         }
         match &delivery.work {
-            Work::Route => self.route(delivery).await,
+            Work::Route => self.route(delivery, seat).await,
             Work::Process {
                 processor,
                 first_effect,
             } => {
                 let mut settlement = Settlement::default();
                 let next = self
-                    .decide(delivery, processor, *first_effect, &mut settlement)
+                    .decide(delivery, processor, *first_effect, seat, &mut settlement)
                     .await;
                 if let Next::Again { after, failure } = next {
                     settlement.verdict = Verdict::Nack {
@@ -165,13 +187,16 @@ impl Dispatcher {
                 number,
                 processor,
                 effect,
-            } => self.perform(delivery, *number, processor, effect).await,
+            } => {
+                self.perform(delivery, *number, processor, effect, seat)
+                    .await
+            }
         }
     }
 
     /// First sight of an event: who is to decide? A single subscriber does so here and now. Several
     /// become work of their own each, so that none waits for the answer of another.
-    async fn route(&self, delivery: &Delivery) -> Settlement {
+    async fn route(&self, delivery: &Delivery, seat: &Seat<'_>) -> Settlement {
         let mut settlement = Settlement::default();
         let event = &delivery.event;
         let work = |processor: &Arc<str>, first_effect| Work::Process {
@@ -181,7 +206,7 @@ impl Dispatcher {
         match self.components.subscribers(event).as_slice() {
             [] => settlement.steps.push(Step::Unrouted),
             [only] => {
-                let next = self.decide(delivery, only, 0, &mut settlement).await;
+                let next = self.decide(delivery, only, 0, seat, &mut settlement).await;
                 if let Next::Again { after, failure } = next {
                     settlement.follow_ups.push(FollowUp {
                         work: work(only, 0),
@@ -208,9 +233,10 @@ impl Dispatcher {
         delivery: &Delivery,
         processor: &str,
         first_effect: u32,
+        seat: &Seat<'_>,
         settlement: &mut Settlement,
     ) -> Next {
-        let answer = self.ask(processor, delivery).await;
+        let answer = self.ask(processor, delivery, seat).await;
         let by = Answering {
             processor,
             first_effect,
@@ -220,7 +246,12 @@ impl Dispatcher {
         self.conclude(delivery, &by, answer, settlement)
     }
 
-    async fn ask(&self, processor: &str, delivery: &Delivery) -> Result<Outcome, PluginError> {
+    async fn ask(
+        &self,
+        processor: &str,
+        delivery: &Delivery,
+        seat: &Seat<'_>,
+    ) -> Result<Outcome, PluginError> {
         let limit = self.config.processor_timeout.get();
         let call = Call {
             event: &delivery.event,
@@ -230,7 +261,8 @@ impl Dispatcher {
             is_suspected: is_suspected(delivery),
         };
         let answer = self.components.process(processor, call, &delivery.event);
-        let outcome = timeout(limit, answer)
+        let outcome = seat
+            .call(processor, limit, answer)
             .await
             .unwrap_or_else(|_| Err(timed_out(limit)))?;
         if outcome.effects.len() > MAX_EFFECTS as usize {

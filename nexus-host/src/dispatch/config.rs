@@ -12,7 +12,8 @@ use crate::config::{HumanDuration, Section};
 pub struct Config {
     /// Which events wait for each other. Default "lane".
     pub ordering: Ordering,
-    /// How many events are processed at once, 1 to 4096. Default 64.
+    /// How many events are processed at once, 1 to 4096; as many calls may each processor and each integration
+    /// have under way. One that takes longer than 100 ms no longer counts against the others. Default 64.
     #[schemars(range(min = 1, max = 4096))]
     pub concurrency: usize,
     /// How long a processor may take for one event. More than 0; default "30s".

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::Utc;
 use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::port::Call;
 use super::retry::{DEFERRED, RetryPolicy};
+use super::seats::Seat;
 use super::{Dispatcher, caught, host_panicked, is_suspected, millis};
 use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
 
@@ -225,6 +225,7 @@ impl Dispatcher {
         number: u32,
         processor: &str,
         effect: &Effect,
+        seat: &Seat<'_>,
     ) -> Settlement {
         let mut settlement = Settlement::default();
         match effect {
@@ -239,14 +240,20 @@ impl Dispatcher {
                     target: target.as_deref(),
                     request,
                 };
-                self.notify(delivery, &request, &mut settlement).await;
+                self.notify(delivery, &request, seat, &mut settlement).await;
             }
             other => self.plan(delivery, processor, number, other.clone(), &mut settlement),
         }
         settlement
     }
 
-    async fn notify(&self, delivery: &Delivery, notify: &Notify<'_>, settlement: &mut Settlement) {
+    async fn notify(
+        &self,
+        delivery: &Delivery,
+        notify: &Notify<'_>,
+        seat: &Seat<'_>,
+        settlement: &mut Settlement,
+    ) {
         let integration = match self.components.integration(notify.integration) {
             Ok(name) => name,
             Err(error) => return self.failed(delivery, notify, &error, settlement),
@@ -283,7 +290,8 @@ impl Dispatcher {
                 .deliver(&integration, notify.target, call, notify.request)
                 .await
         };
-        let answer = timeout(limit, caught(work))
+        let answer = seat
+            .call(&integration, limit, caught(work))
             .await
             .unwrap_or_else(|_| Ok(Err(timed_out(limit))));
         match answer {

@@ -281,8 +281,8 @@ async fn a_blocking_plugin_on_its_own_threads_starves_nobody() {
         let (_, answer) = hub.publish(&json!(blocking)).await;
         assert_eq!(answer.as_array().unwrap().len(), blocking.len(), "{answer}");
     };
-    // Many more than the plugin has threads, each in a lane of its own.
-    block(0..48).await;
+    // More than the plugin has threads, and than the hub does at once, each in a lane of its own.
+    block(0..100).await;
     for n in 0..10 {
         let begun = Instant::now();
         let journey = hub.process(&told("not_at_all", n)).await;
@@ -290,7 +290,7 @@ async fn a_blocking_plugin_on_its_own_threads_starves_nobody() {
         let took = begun.elapsed();
         assert!(took.as_millis() < 700, "{took:?}: another plugin waited");
     }
-    // More than the hub does at once.
+    // Still more.
     block(100..200).await;
     for _ in 0..10 {
         let begun = Instant::now();
