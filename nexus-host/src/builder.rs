@@ -28,6 +28,7 @@ pub struct PreparedHost {
     pub(crate) config: Config,
     /// Where the configuration can be read again.
     pub(crate) source: Option<Loader>,
+    pub(crate) plugins_dir: Option<PathBuf>,
     pub(crate) plugins: Vec<Plugin>,
     pub(crate) serves: bool,
     pub(crate) queue: Option<Arc<dyn Queue>>,
@@ -108,17 +109,14 @@ impl HostBuilder {
             (None, Some(source)) => source.clone().load()?,
             (None, None) => Config::default(),
         };
-        let source = self.source.map(|source| match &self.plugins_dir {
-            Some(folder) => source.plugins_dir(folder),
-            None => source,
-        });
-        if let Some(folder) = self.plugins_dir {
-            config.plugins.dir = folder;
+        if let Some(folder) = &self.plugins_dir {
+            config.plugins.dir = folder.clone();
         }
         config.check()?;
         Ok(PreparedHost {
             config,
-            source,
+            source: self.source,
+            plugins_dir: self.plugins_dir,
             plugins: self.plugins,
             serves: !self.without_server,
             queue: self.queue,

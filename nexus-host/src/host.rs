@@ -30,7 +30,7 @@ use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
 use crate::observe::{Heard, Listener, Metrics, Passed, Tap};
-use crate::plugins::{self, Manager, PluginReport};
+use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
     DeadLetter, Journey, LetterFilter, MemoryQueue, OpenError, Page, Queue, QueueStats,
@@ -50,7 +50,7 @@ pub use report::{HealthReport, ShutdownReport};
 /// Dropping it without [`Host::shutdown`] ends it at once; what is queued in memory is lost.
 pub struct Host {
     config: Arc<Current<Config>>,
-    manager: Arc<Manager>,
+    supervisor: Arc<Supervisor>,
     registry: Arc<Registry>,
     reloader: Arc<Reloader>,
     intake: Arc<Intake>,
@@ -137,6 +137,7 @@ impl Host {
         let PreparedHost {
             config,
             source,
+            plugins_dir,
             plugins,
             serves,
             queue,
@@ -149,8 +150,8 @@ impl Host {
         };
         // Contracts come with the plugins, so the plugins come first.
         let registry = Arc::new(Registry::new(&config)?);
-        let manager = Manager::start(config.clone(), registry.clone(), plugins).await?;
-        let catalog = manager.catalog().clone();
+        let supervisor = Supervisor::start(config.clone(), registry.clone(), plugins).await?;
+        let catalog = supervisor.catalog().clone();
         reload::expect_apart(&config, |name| catalog.has_source(name))?;
         for warning in config
             .webhooks
@@ -204,8 +205,9 @@ impl Host {
         let current = Arc::new(Current::new(config.clone()));
         let reloader = Arc::new(Reloader {
             source,
+            plugins_dir,
             config: current.clone(),
-            manager: manager.clone(),
+            supervisor: supervisor.clone(),
             registry: registry.clone(),
             intake: intake.clone(),
             webhooks: webhooks.clone(),
@@ -220,9 +222,9 @@ impl Host {
             reloader.clone(),
         ));
         // Last, when everything that they may call is there: the sources and the server.
-        manager.connect(Arc::new(Hub(intake.clone()))).await;
+        supervisor.connect(Arc::new(Hub(intake.clone()))).await;
         let mut background = JoinSet::new();
-        background.spawn(manager.clone().attend());
+        background.spawn(supervisor.clone().attend());
         let secret = secret::of(&queue, &mut background).await;
         let server = server.map(|server| {
             let ports = Ports {
@@ -242,7 +244,7 @@ impl Host {
         });
         Ok(Self {
             config: current,
-            manager,
+            supervisor,
             registry,
             reloader,
             intake,
@@ -437,12 +439,12 @@ impl Host {
         request: HookRequest,
     ) -> Option<Result<HookReply, PluginError>> {
         let limit = self.config.get().dispatch.processor_timeout.get();
-        self.manager.catalog().hook(source, request, limit).await
+        self.supervisor.catalog().hook(source, request, limit).await
     }
 
     /// Every plugin and plugin file that was looked at.
     pub fn plugins(&self) -> Vec<PluginReport> {
-        self.manager.catalog().reports()
+        self.supervisor.catalog().reports()
     }
 
     /// Every contract file that was looked at.
@@ -459,8 +461,8 @@ impl Host {
     ///
     /// # Errors
     /// When there is no such configuration, or it is not in order.
-    pub fn plan(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
-        self.reloader.plan(candidate)
+    pub async fn plan(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
+        self.reloader.plan(candidate).await
     }
 
     /// Applies another configuration, all of it or nothing: clients, issuers, limits, rules, webhooks and plugins.
@@ -505,7 +507,7 @@ impl Host {
         self.queue.close_intake();
         let background = async {
             self.background.shutdown().await;
-            self.manager.stop_sources().await;
+            self.supervisor.stop_sources().await;
         };
         let _ = timeout_at(drained_by, background).await;
         // What is in, gets done.
@@ -570,7 +572,7 @@ fn selector(text: &str) -> Selector {
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
-            .field("plugins", &self.manager)
+            .field("plugins", &self.supervisor)
             .field("queue", &self.queue.stats())
             .finish_non_exhaustive()
     }
@@ -579,7 +581,7 @@ impl fmt::Debug for Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.workers.abort();
-        self.manager.let_go();
+        self.supervisor.let_go();
     }
 }
 

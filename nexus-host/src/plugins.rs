@@ -1,7 +1,7 @@
 //! Plugins: found in a folder or linked in, checked, loaded, started, and called.
 //!
 //! Receives configuration and files; hands on a [`Catalog`] that dispatch and ingress call through
-//! their ports. The [`Manager`] says who is in it, and changes that while the hub runs. What is not taken is kept
+//! their ports. The [`Supervisor`] says who is in it, and changes that while the hub runs. What is not taken is kept
 //! with its reason. One bad file never stops the others, unless the configuration says that it is required.
 
 mod catalog;
@@ -14,7 +14,6 @@ mod generations;
 mod instance;
 mod lineup;
 mod load;
-mod manager;
 mod manifest;
 mod member;
 mod open;
@@ -29,6 +28,7 @@ pub mod signature;
 mod sources;
 mod standing;
 mod start;
+mod supervisor;
 mod trial;
 mod watch;
 pub mod worker;
@@ -37,9 +37,9 @@ pub use catalog::{Catalog, PluginReport};
 pub use config::{Config, Isolation};
 pub use discover::{Candidate, Found, Refused, examine, scan};
 pub use generations::LibraryCost;
-pub use manager::{Change, Manager, StartError, required};
 pub use member::Origin;
 pub use owned::Owned;
 pub use refusal::{Refusal, RefusalCode};
 pub use standing::PluginState;
+pub use supervisor::{Change, StartError, Supervisor, required};
 pub use trial::Trial;

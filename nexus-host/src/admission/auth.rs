@@ -149,6 +149,8 @@ struct Claimed {
 pub(super) struct Auth {
     /// As they are configured, and what each may do.
     clients: Vec<(Client, Arc<ClientScope>)>,
+    /// As they are configured.
+    issuer_sections: Vec<Issuer>,
     keys: Keys,
     signers: Signers,
     issuers: Issuers,
@@ -170,15 +172,19 @@ impl Auth {
             certificates: Certificates::new(&scopes),
             failures: Arc::new(Failures::new()),
             clients: owned(&scopes),
+            issuer_sections: issuers.to_vec(),
         }
     }
 
     /// The same for other clients, from `now` on, in seconds since 1970. A client that stays as it is keeps its
     /// rate; nobody can use a signature again, and what has failed stays counted.
     pub(super) fn succeeded_by(&self, clients: &[Client], issuers: &[Issuer], now: i64) -> Self {
+        let has_same_issuers = self.issuer_sections == issuers;
         let scope_of = |client: &Client| {
+            // What a token of an issuer let in that is another now is let in no more.
+            let stays = client.jwt_subject.is_none() || has_same_issuers;
             let mut before = self.clients.iter();
-            let same = before.find(|(other, _)| other == client);
+            let same = before.find(|(other, _)| stays && other == client);
             same.map_or_else(
                 || Arc::new(ClientScope::new(client)),
                 |(_, scope)| scope.clone(),
@@ -195,6 +201,7 @@ impl Auth {
             certificates: Certificates::new(&scopes),
             failures: self.failures.clone(),
             clients: owned(&scopes),
+            issuer_sections: issuers.to_vec(),
         }
     }
 

@@ -47,7 +47,6 @@ pub struct Loader {
     overrides: BTreeMap<String, OsString>,
     secrets: BTreeMap<String, OsString>,
     secrets_left_out: bool,
-    plugins_dir: Option<PathBuf>,
 }
 
 #[derive(Clone)]
@@ -78,14 +77,7 @@ impl Loader {
             overrides: BTreeMap::new(),
             secrets: BTreeMap::new(),
             secrets_left_out: false,
-            plugins_dir: None,
         }
-    }
-
-    /// Has plugins in this folder, whatever the layers say.
-    pub(crate) fn plugins_dir(mut self, folder: &Path) -> Self {
-        self.plugins_dir = Some(folder.to_owned());
-        self
     }
 
     /// Reads a text in the place of the file, which stays as it is: what the file would say with it. Relative
@@ -170,10 +162,9 @@ impl Loader {
         config.object(&mut objections);
         problems.extend(objections.into_problems());
         ConfigErrors::none_of(problems)?;
-        config.plugins.dir = match self.plugins_dir {
-            Some(fixed) => fixed,
-            None => folder.resolve(&config.plugins.dir),
-        };
+        config.plugins.dir = folder.resolve(&config.plugins.dir);
+        let worker = config.plugins.worker.as_deref();
+        config.plugins.worker = worker.map(|program| folder.resolve(program));
         if let Some(tls) = &mut config.server.tls {
             tls.certificate = folder.resolve(&tls.certificate);
             tls.key = folder.resolve(&tls.key);

@@ -1,9 +1,11 @@
 //! Another configuration while the hub runs: receives one, tells what it would change, and applies all of it or
 //! nothing. What runs is only replaced once everything new is there, and nobody waits for what is replaced.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 use super::StartError;
 use super::registry::Registry;
@@ -11,7 +13,7 @@ use crate::config::{Config, ConfigErrors, Loader};
 use crate::current::Current;
 use crate::ingress::webhooks::Webhooks;
 use crate::intake::Intake;
-use crate::plugins::{self, Manager};
+use crate::plugins::{self, Supervisor};
 
 mod plan;
 
@@ -32,6 +34,9 @@ pub enum ReloadError {
     /// It changes what only a start can change.
     #[error("{} can only change with a restart; nothing was applied", .0.join(", "))]
     NeedsRestart(Vec<String>),
+    /// It ended by a panic, or with the runtime.
+    #[error("the reload did not come to its end: {0}")]
+    Broken(tokio::task::JoinError),
     /// A part of it cannot be put to use.
     #[error("{0}; nothing was applied")]
     Unusable(#[from] StartError),
@@ -46,8 +51,10 @@ impl From<plugins::StartError> for ReloadError {
 /// Everything that another configuration can change.
 pub(super) struct Reloader {
     pub(super) source: Option<Loader>,
+    /// Where plugins are, whatever a configuration says.
+    pub(super) plugins_dir: Option<PathBuf>,
     pub(super) config: Arc<Current<Config>>,
-    pub(super) manager: Arc<Manager>,
+    pub(super) supervisor: Arc<Supervisor>,
     pub(super) registry: Arc<Registry>,
     pub(super) intake: Arc<Intake>,
     pub(super) webhooks: Arc<Webhooks>,
@@ -69,17 +76,32 @@ pub enum Candidate {
 
 impl Reloader {
     /// Tells what a configuration would change, and changes nothing.
-    pub(super) fn plan(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
-        let config = self.read(candidate)?;
+    pub(super) async fn plan(
+        self: &Arc<Self>,
+        candidate: Candidate,
+    ) -> Result<ReloadPlan, ReloadError> {
+        let config = self.read(candidate).await?;
         Ok(ReloadPlan::between(
             &self.config.get(),
             &config,
-            self.manager.catalog(),
+            self.supervisor.catalog(),
         ))
     }
 
-    /// Applies a configuration, and tells the log what came of it.
-    pub(super) async fn reload(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
+    /// Applies a configuration, and tells the log what came of it, also when nobody waits for that any more.
+    pub(super) async fn reload(
+        self: &Arc<Self>,
+        candidate: Candidate,
+    ) -> Result<ReloadPlan, ReloadError> {
+        let this = self.clone();
+        let reloading = tokio::spawn(async move { this.reload_alone(candidate).await });
+        reloading.await.map_err(ReloadError::Broken)?
+    }
+
+    async fn reload_alone(
+        self: &Arc<Self>,
+        candidate: Candidate,
+    ) -> Result<ReloadPlan, ReloadError> {
         let _alone = self.alone.lock().await;
         let applied = self.apply(candidate).await;
         match &applied {
@@ -92,46 +114,55 @@ impl Reloader {
         applied
     }
 
-    async fn apply(&self, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
-        let config = Arc::new(self.read(candidate)?);
+    async fn apply(self: &Arc<Self>, candidate: Candidate) -> Result<ReloadPlan, ReloadError> {
+        let config = Arc::new(self.read(candidate).await?);
         let before = self.config.get();
-        let plan = ReloadPlan::between(&before, &config, self.manager.catalog());
+        let plan = ReloadPlan::between(&before, &config, self.supervisor.catalog());
         if !plan.needs_restart.is_empty() {
             return Err(ReloadError::NeedsRestart(plan.needs_restart));
         }
         // Everything that can fail.
-        let (draft, files) = self.registry.renewal(&config)?.into_parts();
-        self.manager.try_failures_again().await;
-        let change = self.manager.prepare(config.clone(), draft).await?;
+        let (registry, of) = (self.registry.clone(), config.clone());
+        let renewal = spawn_blocking(move || registry.renewal(&of)).await;
+        let (draft, files) = renewal.map_err(ReloadError::Broken)??.into_parts();
+        let change = self.supervisor.prepare(config.clone(), draft).await?;
         let expected = change
             .expect_required()
-            .and_then(|()| change.expect_as_configured(&self.manager))
+            .and_then(|()| change.expect_as_configured(&self.supervisor))
             .map_err(StartError::from)
             .and_then(|()| expect_apart(&config, |name| change.has_source(name)));
         if let Err(error) = expected {
-            self.manager.abandon(change);
+            self.supervisor.abandon(change);
             return Err(error.into());
         }
         let admission = self.intake.admission();
         let admission = admission.succeeded_by(&config.limits, &config.clients, &config.issuers);
         // Nothing of this does.
         self.registry.take_files(files);
-        self.manager.commit(change);
+        self.supervisor.commit(change);
         self.intake.admit_by(admission);
         self.webhooks.become_those(&config.webhooks);
         self.config.set(config);
         Ok(plan)
     }
 
-    fn read(&self, candidate: Candidate) -> Result<Config, ReloadError> {
-        let source = || self.source.clone().ok_or(ReloadError::NoSource);
-        let config = match candidate {
-            Candidate::Own => source()?.load()?,
-            Candidate::Text(text) => source()?.with_text(text).load()?,
-            Candidate::Given(config) => *config,
-        };
-        config.check()?;
-        Ok(config)
+    /// Reads a configuration, which may take a disk's time.
+    async fn read(self: &Arc<Self>, candidate: Candidate) -> Result<Config, ReloadError> {
+        let this = self.clone();
+        let reading = spawn_blocking(move || {
+            let source = || this.source.clone().ok_or(ReloadError::NoSource);
+            let mut config = match candidate {
+                Candidate::Own => source()?.load()?,
+                Candidate::Text(text) => source()?.with_text(text).load()?,
+                Candidate::Given(config) => *config,
+            };
+            if let Some(folder) = &this.plugins_dir {
+                config.plugins.dir = folder.clone();
+            }
+            config.check()?;
+            Ok(config)
+        });
+        reading.await.map_err(ReloadError::Broken)?
     }
 }
 

@@ -139,10 +139,12 @@ impl Admin for Vitals {
         json!({ "plugins": plugins, "contract_files": *self.registry.reports() })
     }
 
-    fn plan(&self, text: Option<String>) -> Result<Value, NotReloaded> {
-        let candidate = text.map_or(Candidate::Own, Candidate::Text);
-        let planned = self.reloader.plan(candidate);
-        planned.map(|plan| json!(plan)).map_err(not_reloaded)
+    fn plan(&self, text: Option<String>) -> BoxFuture<'_, Result<Value, NotReloaded>> {
+        Box::pin(async move {
+            let candidate = text.map_or(Candidate::Own, Candidate::Text);
+            let planned = self.reloader.plan(candidate).await;
+            planned.map(|plan| json!(plan)).map_err(not_reloaded)
+        })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Value, NotReloaded>> {

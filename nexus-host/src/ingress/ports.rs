@@ -159,7 +159,7 @@ pub trait Admin: Send + Sync + 'static {
     ///
     /// # Errors
     /// When it is not in order.
-    fn plan(&self, text: Option<String>) -> Result<serde_json::Value, NotReloaded>;
+    fn plan(&self, text: Option<String>) -> BoxFuture<'_, Result<serde_json::Value, NotReloaded>>;
 
     /// Applies the hub's configuration as it is now, all of it or nothing: what has changed.
     ///

@@ -1,5 +1,5 @@
 //! The plugins as everybody else calls them: receives calls by name, hands them to whoever answers to it now.
-//! Which those are is the [manager's](super::manager) business; here they are only swapped.
+//! Which those are is the [supervisor's](super::supervisor) business; here they are only swapped.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -61,8 +61,12 @@ impl Generations {
         copies: &Arc<Copies>,
     ) -> Result<Library, Refusal> {
         if isolation == Isolation::Process {
+            let (of, to) = (candidate.clone(), copies.clone());
+            let written = spawn_blocking(move || to.write(&of)).await;
             return Ok(Library::Copied {
-                path: copies.write(candidate)?,
+                path: written
+                    .map_err(|error| failed(error.to_string()))
+                    .flatten()?,
                 sha256: candidate.digest,
                 copies: copies.clone(),
             });
@@ -70,7 +74,15 @@ impl Generations {
         if let Some(root) = self.find(candidate, config.max_generations)? {
             return Ok(Library::Loaded(root));
         }
-        let root = load(candidate.clone(), copies.clone(), config.init_timeout.get()).await;
+        let limit = config.init_timeout.get();
+        let root = match load(candidate.clone(), copies.clone(), limit).await {
+            // Nothing of it stays, and what was missing may be there the next time.
+            Some(Err(refusal)) if refusal.code == Code::LoadFailed => return Err(refusal),
+            Some(loaded) => loaded,
+            None => Err(failed(format!(
+                "its initialisers do not end within {limit:?}"
+            ))),
+        };
         let mut all = self.0.lock();
         let of_plugin = all.entry(candidate.manifest.id.clone()).or_default();
         of_plugin.push(Generation {
@@ -117,23 +129,19 @@ impl Generations {
     }
 }
 
-/// Loads a library, on a thread that it may keep: its initialisers run, and may block.
+/// Loads a library, on a thread that it may keep: its initialisers run, and may block. `None` when they do.
 async fn load(
     candidate: Arc<Candidate>,
     copies: Arc<Copies>,
     limit: Duration,
-) -> Result<RootV1_Ref, Refusal> {
+) -> Option<Result<RootV1_Ref, Refusal>> {
     let loading = spawn_blocking(move || copies.load(&candidate));
-    let failed = |reason: String| {
-        let help =
-            "see the plugin's own documentation; isolation = \"process\" keeps the hub out of it";
-        Refusal::new(Code::LoadFailed, reason, help)
-    };
-    match timeout(limit, loading).await {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!(
-            "its initialisers do not end within {limit:?}"
-        ))),
-    }
+    let loaded = timeout(limit, loading).await.ok()?;
+    Some(loaded.map_err(|error| failed(error.to_string())).flatten())
+}
+
+fn failed(reason: String) -> Refusal {
+    let help =
+        "see the plugin's own documentation; isolation = \"process\" keeps the hub out of it";
+    Refusal::new(Code::LoadFailed, reason, help)
 }

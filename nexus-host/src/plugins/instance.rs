@@ -96,7 +96,13 @@ pub(super) async fn describe(root: RootV1_Ref, limit: Duration) -> Result<Descri
     // The author's code may block.
     let describing = spawn_blocking(move || root.describe()().into_result());
     let answer = timeout(limit, describing).await;
-    let answer = answer.map_err(|_| failed(format!("it is not there within {limit:?}")))?;
+    let answer = answer.map_err(|_| {
+        Refusal::new(
+            Code::InitTimeout,
+            format!("expected its description within {limit:?}, it is not there"),
+            "raise plugins.init_timeout",
+        )
+    })?;
     let answer = answer.map_err(|error| failed(error.to_string()))?;
     let answer = answer.map_err(|error| failed(error.message.into_string()))?;
     serde_json::from_slice(answer.head.as_slice()).map_err(|error| failed(error.to_string()))

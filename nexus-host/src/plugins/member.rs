@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nexus_plugin_api::abi::{ComponentKind, Manifest};
@@ -32,7 +32,7 @@ const ENDING: Duration = Duration::from_secs(1);
 const STRIKES: u32 = 3;
 
 /// Where a plugin comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Origin {
     /// Linked into the host.
@@ -83,6 +83,10 @@ pub(super) struct Member {
     standing: Mutex<Standing>,
     /// How often in a row it has failed to say how it is.
     strikes: AtomicU32,
+    /// Whether it is being started again: whoever does that says how it stands.
+    is_restarting: AtomicBool,
+    /// Whether an attempt to start it again has not come back, and keeps a thread.
+    has_hung: AtomicBool,
 }
 
 /// What runs for a plugin.
@@ -93,7 +97,17 @@ pub(super) struct Running {
     pub(super) settings: PluginConfig,
     pub(super) contracts: Vec<ContractInfo>,
     pub(super) migrations: Vec<MigrationInfo>,
-    sources: tokio::sync::Mutex<JoinSet<()>>,
+    sources: tokio::sync::Mutex<Sources>,
+}
+
+/// The background tasks of a plugin's sources.
+#[derive(Default)]
+enum Sources {
+    #[default]
+    NotYet,
+    Running(JoinSet<()>),
+    /// For good.
+    Stopped,
 }
 
 /// What happened under a plugin's id before.
@@ -119,6 +133,8 @@ impl Member {
             past: Past::default(),
             standing: Mutex::new(Standing::now(state)),
             strikes: AtomicU32::new(0),
+            is_restarting: AtomicBool::new(false),
+            has_hung: AtomicBool::new(false),
         }
     }
 
@@ -152,6 +168,8 @@ impl Member {
             past: self.past.clone(),
             standing: Mutex::new(self.standing()),
             strikes: AtomicU32::new(self.strikes.load(Ordering::Relaxed)),
+            is_restarting: AtomicBool::new(false),
+            has_hung: AtomicBool::new(self.has_hung()),
         })
     }
 
@@ -182,6 +200,27 @@ impl Member {
         }
     }
 
+    /// It is being started again as long as what is handed back is there.
+    pub(super) fn restarts(&self) -> impl Drop + '_ {
+        struct Restarting<'m>(&'m Member);
+        impl Drop for Restarting<'_> {
+            fn drop(&mut self) {
+                self.0.is_restarting.store(false, Ordering::Relaxed);
+            }
+        }
+        self.is_restarting.store(true, Ordering::Relaxed);
+        Restarting(self)
+    }
+
+    /// An attempt to start it again has not come back.
+    pub(super) fn hangs(&self) {
+        self.has_hung.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_hung(&self) -> bool {
+        self.has_hung.load(Ordering::Relaxed)
+    }
+
     /// Panics of whatever ran under this id, and the last message.
     pub(super) fn panics(&self) -> (u64, Option<String>) {
         let now = self.running.as_ref().map(|running| &running.instance);
@@ -205,7 +244,11 @@ impl Member {
         let Some(running) = &self.running else {
             return false;
         };
-        let state = match running.look().await {
+        let look = running.look().await;
+        if self.is_restarting.load(Ordering::Relaxed) {
+            return false;
+        }
+        let state = match look {
             Look::Fine => PluginState::Ready,
             Look::Says(PluginState::Failed(reason)) => return self.fails(reason),
             Look::Says(state) => state,
@@ -298,21 +341,29 @@ impl Running {
         })
     }
 
-    /// Starts the background tasks of its sources.
+    /// Starts the background tasks of its sources, unless they have been stopped.
     pub(super) async fn start_sources(&self) {
         let manifest = &self.instance.manifest;
         let components = (0..).zip(&manifest.components);
         let sources = components.filter(|(_, component)| component.kind == ComponentKind::Source);
-        let mut tasks = self.sources.lock().await;
+        let mut standing = self.sources.lock().await;
+        if !matches!(*standing, Sources::NotYet) {
+            return;
+        }
+        let mut tasks = JoinSet::new();
         for (number, component) in sources {
             let name = format!("{}/{}", manifest.id, component.name);
             tasks.spawn(sources::supervise(self.instance.clone(), number, name));
         }
+        *standing = Sources::Running(tasks);
     }
 
-    /// Ends them.
+    /// Ends them, also where they have not begun yet.
     pub(super) async fn stop_sources(&self) {
-        let mut tasks = std::mem::take(&mut *self.sources.lock().await);
+        let before = std::mem::replace(&mut *self.sources.lock().await, Sources::Stopped);
+        let Sources::Running(mut tasks) = before else {
+            return;
+        };
         if timeout(ENDING, tasks.shutdown()).await.is_err() {
             let plugin = &self.instance.manifest.id;
             tracing::warn!(plugin, "a source's background task does not end");

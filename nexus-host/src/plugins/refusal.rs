@@ -78,6 +78,8 @@ pub enum RefusalCode {
     WorkerDied,
     /// As many libraries of this plugin are loaded already as may be.
     TooManyGenerations,
+    /// A webhook of the configuration has the name of its source.
+    SourceTaken,
 }
 
 impl RefusalCode {
@@ -122,6 +124,7 @@ impl RefusalCode {
             Self::NoWorker => "no_worker",
             Self::WorkerDied => "worker_died",
             Self::TooManyGenerations => "too_many_generations",
+            Self::SourceTaken => "source_taken",
         }
     }
 }

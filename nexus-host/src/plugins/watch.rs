@@ -1,5 +1,5 @@
 //! The plugins folder while the hub runs: looked at again and again, and when something has changed and nobody
-//! writes to it any more, the manager is told. It opens no file.
+//! writes to it any more, the supervisor is told. It opens no file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::discover;
-use super::manager::Manager;
+use super::supervisor::Supervisor;
 
 /// How often the folder is looked at. What is the same twice is not being written to.
 const EVERY: Duration = Duration::from_millis(500);
@@ -21,7 +21,8 @@ const EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Stamp {
     modified: Option<SystemTime>,
     bytes: u64,
-    file: u64,
+    /// Which file it is, and when anything of it changed, its owner and permissions as well.
+    file: (u64, i64, i64),
 }
 
 /// The files in the folder that matter.
@@ -44,9 +45,12 @@ pub(super) fn look(folder: &Path) -> Stamps {
 impl Stamp {
     fn of(facts: &fs::Metadata) -> Self {
         #[cfg(unix)]
-        let file = std::os::unix::fs::MetadataExt::ino(facts);
+        let file = {
+            use std::os::unix::fs::MetadataExt;
+            (facts.ino(), facts.ctime(), facts.ctime_nsec())
+        };
         #[cfg(not(unix))]
-        let file = 0;
+        let file = (0, 0, 0);
         Self {
             modified: facts.modified().ok(),
             bytes: facts.len(),
@@ -56,22 +60,22 @@ impl Stamp {
 }
 
 /// Takes up what changes, until this is dropped.
-pub(super) async fn watch(manager: Arc<Manager>) {
+pub(super) async fn watch(supervisor: Arc<Supervisor>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = None;
     loop {
         ticks.tick().await;
-        let Some(folder) = manager.watched().await else {
+        let Some(folder) = supervisor.watched().await else {
             before = None;
             continue;
         };
         let Ok(now) = spawn_blocking(move || look(&folder)).await else {
             continue;
         };
-        let changed = manager.changed(&now).await;
+        let changed = supervisor.changed(&now).await;
         if !changed.is_empty() && before.as_ref() == Some(&now) {
-            manager.refresh().await;
+            supervisor.refresh().await;
             before = None;
             continue;
         }

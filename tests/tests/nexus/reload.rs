@@ -329,6 +329,65 @@ async fn the_plan_is_told_before_and_nothing_happens() {
 }
 
 #[tokio::test]
+async fn a_file_that_came_with_a_refused_reload_is_taken_up_all_the_same() {
+    let hub = hub("");
+    let shop = nexus_tests::workshop::Workshop::new();
+    let was = std::fs::read_to_string(hub.folder().join("nexus.toml")).unwrap();
+    let library = std::fs::read_dir(hub.folder().join("plugins"))
+        .unwrap()
+        .next();
+    let library = library.unwrap().unwrap().path();
+    nexus_tests::workshop::put(&shop.probe("0.2.0"), &library);
+    write_more(&hub, "[plugins.nobody]\nrequired = true");
+    let (status, refused) = reload(&hub).await;
+    assert_eq!(status, 409, "{refused:#}");
+    std::fs::write(hub.folder().join("nexus.toml"), was).unwrap();
+    eventually("the new version serves", || async {
+        let (_, told) = hub.get("/v1/admin/plugins").await;
+        (told["plugins"][0]["version"] == "0.2.0").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_plugin_whose_file_is_spoilt_keeps_no_settings_that_were_taken_away() {
+    let hub = hub("[plugins]\nwatch = false");
+    let library = std::fs::read_dir(hub.folder().join("plugins"))
+        .unwrap()
+        .next();
+    std::fs::write(library.unwrap().unwrap().path(), "spoilt").unwrap();
+    write_more(&hub, "[plugins.probe.config]\ndegraded = \"new\"");
+    let (status, refused) = reload(&hub).await;
+    assert_eq!(status, 409, "{refused:#}");
+    assert!(refused.to_string().contains("not_a_library"), "{refused:#}");
+    replace(
+        &hub,
+        "[plugins.probe.config]\ndegraded = \"new\"",
+        "[plugins.probe]\nenabled = false",
+    );
+    applied(&hub).await;
+    let (status, _) = hub.publish(&ping("test")).await;
+    assert_eq!(status, 422, "it is stopped");
+}
+
+#[tokio::test]
+async fn a_plugin_that_comes_does_not_take_a_webhook_s_name() {
+    let home = HubBuilder::new()
+        .config("[[webhooks]]\nname = \"probe\"\nscheme = \"bearer\"\nsecrets = [{ file = \"secret\" }]\ntype = \"a.b\"")
+        .lay_out();
+    std::fs::write(home.path().join("secret"), SECRET).unwrap();
+    let hub = home.start();
+    let to = hub.folder().join("plugins/libprobe.so");
+    nexus_tests::workshop::put(&artifacts::library("probe"), &to);
+    eventually("it is refused", || async {
+        let (_, told) = hub.get("/v1/admin/plugins").await;
+        (told["plugins"][0]["refusal"]["code"] == "source_taken").then_some(())
+    })
+    .await;
+    applied(&hub).await;
+}
+
+#[tokio::test]
 async fn only_administrators_reload() {
     let hub = hub(&client("desk", "key-desk", ""));
     for path in ["/v1/admin/reload", "/v1/admin/reload/plan"] {

@@ -265,7 +265,7 @@ fn wrong() -> Failure {
 fn before_start(since: i64, now: i64) -> Failure {
     let wait = since.saturating_sub(now).max(0).unsigned_abs() + 1;
     let message = format!(
-        "the hub has started since the request was signed, and cannot know whether it was there already; \
+        "the hub has begun to take the client's signatures since the request was signed, and cannot know whether it was there already; \
          sign it again, with a Timestamp that is not before {since}"
     );
     let rejection = Rejection::new(Code::RateLimited, message);

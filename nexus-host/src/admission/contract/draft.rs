@@ -61,22 +61,26 @@ impl Draft {
     /// # Errors
     /// As there; nothing is taken then.
     pub fn take(&mut self, offer: Offer<'_>) -> Result<(), ContractConflict> {
-        let mut changed = self.known.clone();
+        // The types that it is about, and nothing else, are put together apart.
+        let types: BTreeSet<&str> = offer.contracts.iter().map(|c| &*c.event_type).collect();
+        let entry = |event_type: &&str| Some(self.known.types.get_key_value(*event_type)?);
+        let entries = types.iter().filter_map(entry);
+        let mut changed = Known {
+            types: entries.map(|(k, e)| (k.clone(), e.clone())).collect(),
+            rules: self.known.rules.clone(),
+        };
         for info in offer.contracts {
             self.put(&mut changed, offer.owner, info)?;
         }
         for step in offer.migrations {
             connect(&mut changed, &offer, step)?;
         }
-        let types: BTreeSet<&str> = offer.contracts.iter().map(|c| &*c.event_type).collect();
-        for event_type in types {
-            if let Some(entry) = changed.types.get_mut(event_type) {
-                let entry = Arc::make_mut(entry);
-                self.check_lines(event_type, &entry.versions)?;
-                entry.settle(Utc::now());
-            }
+        for (event_type, entry) in &mut changed.types {
+            let entry = Arc::make_mut(entry);
+            self.check_lines(event_type, &entry.versions)?;
+            entry.settle(Utc::now());
         }
-        self.known = changed;
+        self.known.types.extend(changed.types);
         Ok(())
     }
 

@@ -5,16 +5,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::plugins::Catalog;
 use crate::plugins::config::PluginConfig;
+use crate::plugins::{Catalog, PluginState};
 
 /// What a reload changes while the hub runs; everything else takes a restart.
 const RELOADED: [&str; 7] = [
     "clients", "issuers", "limits", "plugins", "rules", "shutdown", "webhooks",
 ];
 
-/// Within these, what takes a restart all the same: connections that are open were told otherwise.
-const FIXED: [&str; 1] = ["limits.max_body"];
+/// Within these, what takes a restart all the same: connections that are open, and workers that run, were told
+/// otherwise.
+const FIXED: [&str; 2] = ["limits.max_body", "plugins.worker"];
 
 /// How the entries of a list are told apart.
 const NAMES: [&str; 3] = ["id", "name", "issuer"];
@@ -167,11 +168,18 @@ fn entries<T: PartialEq>(
 }
 
 fn plugins(old: &Config, new: &Config, catalog: &Catalog) -> Vec<PluginChange> {
-    let mut changes = Vec::new();
-    for report in catalog.reports() {
-        let Some(manifest) = report.manifest else {
+    let mut changes: Vec<PluginChange> = Vec::new();
+    let mut reports = catalog.reports();
+    // What runs speaks for its plugin, before files that do not.
+    reports.sort_by_key(|report| report.state.refusal().is_some());
+    for report in reports {
+        let is_stopped = matches!(report.state, PluginState::Stopped(_));
+        let Some(manifest) = report.manifest.filter(|_| !is_stopped) else {
             continue;
         };
+        if changes.iter().any(|change| change.id == manifest.id) {
+            continue;
+        }
         let of = |config: &Config| {
             config
                 .plugins

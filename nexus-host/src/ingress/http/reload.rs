@@ -37,7 +37,7 @@ pub(super) async fn plan(Extracted(shared): State, request: Request) -> Result<R
     auth::expect_admin(&client)?;
     let most = shared.admission().limits().max_body;
     let asked = Asked::of(&encoding.undo(body, most).await?)?;
-    let planned = shared.ports.admin.plan(asked.config)?;
+    let planned = shared.ports.admin.plan(asked.config).await?;
     Ok(json(StatusCode::OK, &planned))
 }
 

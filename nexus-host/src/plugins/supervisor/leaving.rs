@@ -8,9 +8,9 @@ use tokio::task::spawn_blocking;
 use super::super::lineup::Lineup;
 use super::super::member::Running;
 use super::gathering::register;
-use super::{Manager, Work};
+use super::{Supervisor, Work};
 
-impl Manager {
+impl Supervisor {
     /// Sees off whatever ran before and does no more, and starts the sources of what is new.
     pub(super) fn hand_over(self: &Arc<Self>, before: &Lineup, work: &mut Work) {
         let now = self.catalog.lineup();
@@ -53,7 +53,7 @@ impl Manager {
         for running in work.leaving.iter().chain(running) {
             register(running, &mut draft);
         }
-        self.contracts.put(draft);
+        self.put(draft);
         drop(work);
         let plugin = old.instance.manifest.id.clone();
         rest(old);

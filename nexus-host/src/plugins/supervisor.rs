@@ -11,6 +11,7 @@ mod recovery;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use nexus_plugin_api::Plugin;
@@ -25,7 +26,7 @@ use super::generations::Generations;
 use super::lineup::Lineup;
 use super::member::{Member, Running};
 use super::port::{ContractStore, Upstream};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RefusalCode};
 use super::service::Connection;
 use super::standing::PluginState;
 use super::start::Starter;
@@ -69,7 +70,7 @@ pub enum StartError {
 }
 
 /// See the module.
-pub struct Manager {
+pub struct Supervisor {
     catalog: Arc<Catalog>,
     contracts: Arc<dyn ContractStore>,
     connection: Connection,
@@ -78,6 +79,11 @@ pub struct Manager {
     work: Arc<Mutex<Work>>,
     /// What plugins that leave are still at.
     leaving: parking_lot::Mutex<JoinSet<()>>,
+    /// Whether what has failed is to be tried again at once, however often it has.
+    again: AtomicBool,
+    is_closed: parking_lot::Mutex<bool>,
+    /// Why the folder could not be read when it was last tried.
+    trouble: parking_lot::Mutex<Option<String>>,
 }
 
 /// What whoever makes a change works with.
@@ -98,10 +104,12 @@ pub struct Change {
     config: Arc<Config>,
     members: Vec<Arc<Member>>,
     draft: Draft,
+    /// The folder's files as they were when it was read.
+    seen: Stamps,
     work: OwnedMutexGuard<Work>,
 }
 
-impl Manager {
+impl Supervisor {
     /// Starts everything that can be: linked plugins first, then files by name.
     ///
     /// # Errors
@@ -119,7 +127,7 @@ impl Manager {
             failures: Failures::default(),
             leaving: Vec::new(),
         };
-        let manager = Arc::new(Self {
+        let supervisor = Arc::new(Self {
             catalog: Arc::new(Catalog::new(generations.clone())),
             contracts,
             connection: Arc::new(OnceLock::new()),
@@ -127,12 +135,17 @@ impl Manager {
             linked: linked.into_iter().map(Plugin::into_parts).collect(),
             work: Arc::new(Mutex::new(work)),
             leaving: parking_lot::Mutex::default(),
+            again: AtomicBool::new(false),
+            is_closed: parking_lot::Mutex::default(),
+            trouble: parking_lot::Mutex::default(),
         });
-        let change = manager.prepare(config, manager.contracts.draft()).await?;
+        let change = supervisor
+            .prepare(config, supervisor.contracts.draft())
+            .await?;
         change.expect_required()?;
         change.tell_unknown_sections();
-        manager.commit(change);
-        Ok(manager)
+        supervisor.commit(change);
+        Ok(supervisor)
     }
 
     /// The plugins, to be called.
@@ -166,11 +179,22 @@ impl Manager {
     /// Has nothing that lasts hold on to a plugin: those that carry events over to newer versions of contracts
     /// are held by the contracts, which the hub that they may ask is held by.
     pub fn let_go(&self) {
+        let mut is_closed = self.is_closed.lock();
+        *is_closed = true;
+        self.leaving.lock().abort_all();
         self.contracts.put(self.contracts.draft());
     }
 
-    /// Starts what this configuration and the folder ask for and does not run yet, beside what does. `draft` is
-    /// where contracts are registered.
+    /// Puts contracts in place, unless it is too late for that.
+    fn put(&self, draft: Draft) {
+        let is_closed = self.is_closed.lock();
+        if !*is_closed {
+            self.contracts.put(draft);
+        }
+    }
+
+    /// Starts what this configuration and the folder ask for and does not run yet, beside what does, whatever has
+    /// failed before. `draft` is where contracts are registered.
     ///
     /// # Errors
     /// When the folder cannot be read, or copies not be made. A plugin that does not start is no error here.
@@ -180,6 +204,17 @@ impl Manager {
         draft: Draft,
     ) -> Result<Change, StartError> {
         let mut work = self.work.clone().lock_owned().await;
+        work.failures.forget();
+        self.again.store(true, Ordering::Relaxed);
+        self.prepare_with(work, config, draft).await
+    }
+
+    async fn prepare_with(
+        self: &Arc<Self>,
+        mut work: OwnedMutexGuard<Work>,
+        config: Arc<Config>,
+        draft: Draft,
+    ) -> Result<Change, StartError> {
         let settings = config.plugins.clone();
         let folder = settings.dir.clone();
         let look = move || (watch::look(&settings.dir), scan(&settings));
@@ -197,7 +232,6 @@ impl Manager {
         if found.is_empty() && work.seen.is_empty() {
             tracing::info!(folder = %folder.display(), "no plugin files in the plugins folder");
         }
-        work.seen = seen;
         let Work {
             keeper,
             failures,
@@ -217,6 +251,7 @@ impl Manager {
             draft,
             copies: None,
             members: Vec::new(),
+            is_live: self.connection.get().is_some(),
         };
         gathering.begin_with_what_runs(leaving);
         for (manifest, root) in &self.linked {
@@ -228,6 +263,7 @@ impl Manager {
             config,
             members,
             draft,
+            seen,
             work,
         })
     }
@@ -238,13 +274,15 @@ impl Manager {
             config,
             members,
             draft,
+            seen,
             mut work,
         } = change;
         let before = self.catalog.lineup();
-        self.contracts.put(draft);
+        self.put(draft);
         self.catalog.put(Lineup::of(members));
         self.catalog.arriving([]);
         work.config = config;
+        work.seen = seen;
         self.hand_over(&before, &mut work);
     }
 
@@ -252,25 +290,41 @@ impl Manager {
     pub fn abandon(&self, change: Change) {
         let before = self.catalog.lineup();
         let runs = |one: &Arc<Running>| before.running().any(|(_, other)| Arc::ptr_eq(one, other));
-        for running in change.members.iter().filter_map(Member::running) {
-            if !runs(running) {
-                leaving::rest(running.clone());
+        for member in change.members {
+            let new = Member::running(&member).filter(|running| !runs(running));
+            let new = new.cloned();
+            // The last to hold it lets it go where it may block.
+            drop(member);
+            if let Some(running) = new {
+                leaving::rest(running);
             }
         }
         self.catalog.arriving([]);
     }
 
-    /// Has files that did not start tried at the next change, however soon that is.
-    pub async fn try_failures_again(&self) {
-        self.work.lock().await.failures.forget();
-    }
-
     /// Reads the folder once more, and takes up what has changed.
     pub(super) async fn refresh(self: &Arc<Self>) {
-        let config = self.work.lock().await.config.clone();
-        match self.prepare(config, self.contracts.draft()).await {
-            Ok(change) => self.commit(change),
-            Err(error) => tracing::error!(%error, "the plugins stay as they are"),
+        let work = self.work.clone().lock_owned().await;
+        self.refresh_with(work).await;
+    }
+
+    async fn refresh_with(self: &Arc<Self>, work: OwnedMutexGuard<Work>) {
+        let config = work.config.clone();
+        match self
+            .prepare_with(work, config, self.contracts.draft())
+            .await
+        {
+            Ok(change) => {
+                *self.trouble.lock() = None;
+                self.commit(change);
+            }
+            Err(error) => {
+                let error = error.to_string();
+                // The folder is looked at again soon.
+                if self.trouble.lock().replace(error.clone()).as_ref() != Some(&error) {
+                    tracing::error!(error, "the plugins stay as they are");
+                }
+            }
         }
     }
 
@@ -331,8 +385,8 @@ impl Change {
     ///
     /// # Errors
     /// Which, and why.
-    pub fn expect_as_configured(&self, manager: &Manager) -> Result<(), StartError> {
-        let before = manager.catalog.lineup();
+    pub fn expect_as_configured(&self, supervisor: &Supervisor) -> Result<(), StartError> {
+        let before = supervisor.catalog.lineup();
         for member in &self.members {
             let state = member.standing().state;
             let (Some(id), Some(refusal)) = (member.id(), state.refusal()) else {
@@ -350,6 +404,34 @@ impl Change {
                     refusal: refusal.clone(),
                 });
             }
+        }
+        self.expect_new_settings()
+    }
+
+    /// Refuses a change after which a plugin goes on with the settings that it had, since its file cannot be
+    /// used any more.
+    fn expect_new_settings(&self) -> Result<(), StartError> {
+        for member in &self.members {
+            let Some(running) = member.running() else {
+                continue;
+            };
+            let id = &running.instance.manifest.id;
+            let wanted = self.config.plugins.get(id).cloned().unwrap_or_default();
+            if running.settings == wanted {
+                continue;
+            }
+            let mut of_file = self.members.iter().filter_map(|other| {
+                let is_of_it = other.origin.path() == member.origin.path();
+                let state = other.standing().state;
+                is_of_it.then(|| state.refusal().cloned()).flatten()
+            });
+            return Err(StartError::Refused {
+                id: id.clone(),
+                refusal: of_file.next().unwrap_or_else(|| {
+                    let reason = "it goes on with the settings that it had";
+                    Refusal::new(RefusalCode::Unreadable, reason, "put its file back")
+                }),
+            });
         }
         Ok(())
     }
@@ -382,9 +464,9 @@ impl Change {
     }
 }
 
-impl fmt::Debug for Manager {
+impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager")
+        f.debug_struct("Supervisor")
             .field("catalog", &self.catalog)
             .finish_non_exhaustive()
     }
@@ -392,23 +474,19 @@ impl fmt::Debug for Manager {
 
 /// How each plugin stands that the configuration calls required, by the name of its section.
 pub fn required(config: &Config, catalog: &Catalog) -> Vec<(String, PluginState)> {
-    let reports = catalog.reports();
+    let lineup = catalog.lineup();
     let plugins = &config.plugins;
     let required = plugins.named.iter().filter(|(_, one)| one.required);
     let states = required.map(|(section, _)| {
         let is_its = |id: &str| plugins.section_name(id) == Some(section);
-        let own = reports.iter().filter(|report| {
-            report
-                .manifest
-                .as_ref()
-                .is_some_and(|manifest| is_its(&manifest.id))
-        });
+        let own = lineup.members().iter();
+        let own = own.filter(|member| member.id().is_some_and(is_its));
         // A file that is to take its place, and cannot, does not speak for it.
-        let own = own.max_by_key(|report| report.state.refusal().is_none());
+        let own = own.max_by_key(|member| member.running.is_some());
         let gone = || PluginState::Stopped("there is no such plugin".to_owned());
         (
             section.clone(),
-            own.map_or_else(gone, |report| report.state.clone()),
+            own.map_or_else(gone, |member| member.standing().state),
         )
     });
     states.collect()

@@ -3,12 +3,14 @@
 //! stay as it is goes on.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexus_plugin_api::abi::{Manifest, RootV1_Ref};
+use nexus_plugin_api::abi::{ComponentKind, Manifest, RootV1_Ref};
 use semver::Version;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::super::catalog::Catalog;
@@ -30,40 +32,60 @@ const MOST_STOPPED: usize = 64;
 
 /// Files that did not start and may later, by the SHA-256 of their bytes.
 #[derive(Default)]
-pub(super) struct Failures(HashMap<String, Failure>);
+pub(super) struct Failures {
+    known: HashMap<String, Failure>,
+    /// Those that were met since the last [`Failures::keep_those_met`].
+    met: HashSet<String>,
+}
 
 struct Failure {
     refusal: Refusal,
     trials: Trials,
-    due: Instant,
+    /// Never by itself, where the attempt before may still be at it.
+    due: Option<Instant>,
 }
 
 impl Failures {
     /// Whether one of them is to be tried again now.
     pub(super) fn are_due(&self) -> bool {
         let now = Instant::now();
-        self.0.values().any(|failure| failure.due <= now)
+        let mut due = self.known.values().filter_map(|failure| failure.due);
+        due.any(|due| due <= now)
     }
 
     /// Has all of them tried at the next occasion.
     pub(super) fn forget(&mut self) {
-        self.0.clear();
+        self.known.clear();
     }
 
     /// Why it need not be tried yet.
-    fn holds_back(&self, sha256: &str) -> Option<&Refusal> {
-        let failure = self.0.get(sha256)?;
-        (failure.due > Instant::now()).then_some(&failure.refusal)
+    fn holds_back(&mut self, what: &str) -> Option<Refusal> {
+        let failure = self.known.get(what)?;
+        if failure.due.is_some_and(|due| due <= Instant::now()) {
+            return None;
+        }
+        self.met.insert(what.to_owned());
+        Some(failure.refusal.clone())
     }
 
-    fn note(&mut self, sha256: &str, refusal: &Refusal) {
-        let failure = self.0.entry(sha256.to_owned()).or_insert(Failure {
+    fn note(&mut self, what: &str, refusal: &Refusal, isolation: Isolation) {
+        self.met.insert(what.to_owned());
+        let failure = self.known.entry(what.to_owned()).or_insert(Failure {
             refusal: refusal.clone(),
             trials: Trials::default(),
-            due: Instant::now(),
+            due: None,
         });
         failure.refusal = refusal.clone();
-        failure.due = Instant::now() + failure.trials.failed();
+        let delay = failure.trials.failed();
+        // What has not come back in time keeps a thread of the hub's: each attempt would keep one more.
+        let has_hung = refusal.code == Code::InitTimeout && isolation != Isolation::Process;
+        failure.due = (!has_hung).then(|| Instant::now() + delay);
+    }
+
+    /// Forgets those that nobody has met meanwhile.
+    fn keep_those_met(&mut self) {
+        let met = std::mem::take(&mut self.met);
+        self.known.retain(|what, _| met.contains(what));
     }
 }
 
@@ -78,6 +100,8 @@ pub(super) struct Gathering<'a> {
     /// Where libraries are copied to, once one is.
     pub(super) copies: Option<Arc<Copies>>,
     pub(super) members: Vec<Arc<Member>>,
+    /// Whether the hub is at work already.
+    pub(super) is_live: bool,
 }
 
 impl Gathering<'_> {
@@ -99,8 +123,12 @@ impl Gathering<'_> {
                 self.members.push(member.clone());
                 return;
             }
-            _ => self.start(manifest, Library::Loaded(root), true).await,
+            _ => match self.failures.holds_back(&manifest.id) {
+                Some(refusal) => Err(refusal),
+                None => self.start(manifest, Library::Loaded(root), true).await,
+            },
         };
+        self.judge(&manifest.id, &started, settings.isolation);
         self.conclude(Origin::Linked, manifest, started);
     }
 
@@ -120,6 +148,7 @@ impl Gathering<'_> {
             }
         }
         self.keep_or_let_go(&there);
+        self.failures.keep_those_met();
         self.members[linked..].sort_by(|one, other| one.origin.path().cmp(&other.origin.path()));
         Ok(())
     }
@@ -185,7 +214,6 @@ impl Gathering<'_> {
             return Ok(());
         }
         if let Some(refusal) = self.failures.holds_back(sha256) {
-            let refusal = refusal.clone();
             self.refuse(origin, Some(manifest.clone()), refusal);
             return Ok(());
         }
@@ -193,7 +221,9 @@ impl Gathering<'_> {
         let copies = match &self.copies {
             Some(copies) => copies.clone(),
             None => {
-                let copies = Arc::new(Copies::new().map_err(StartError::Copies)?);
+                let copies = spawn_blocking(Copies::new).await;
+                let copies = copies.map_err(io::Error::other).flatten();
+                let copies = Arc::new(copies.map_err(StartError::Copies)?);
                 self.copies.insert(copies).clone()
             }
         };
@@ -205,12 +235,45 @@ impl Gathering<'_> {
             Ok(library) => self.start(manifest, library, false).await,
             Err(refusal) => Err(refusal),
         };
-        match &started {
-            Err(refusal) if refusal.code.may_pass() => self.failures.note(sha256, refusal),
-            _ => drop(self.failures.0.remove(sha256)),
-        }
+        self.judge(sha256, &started, settings.isolation);
         self.conclude(origin, manifest, started);
         Ok(())
+    }
+
+    /// Remembers what has failed and may not the next time.
+    fn judge<T>(&mut self, what: &str, started: &Result<T, Refusal>, isolation: Isolation) {
+        match started {
+            Err(refusal) if refusal.code.may_pass() => {
+                if self.failures.holds_back(what).is_none() {
+                    self.failures.note(what, refusal, isolation);
+                }
+            }
+            _ => drop(self.failures.known.remove(what)),
+        }
+    }
+
+    /// Refuses a plugin with a source whose name a webhook of the configuration has. At the start of the hub that is
+    /// for whoever starts it to decide.
+    fn expect_free_sources(&self, manifest: &Manifest) -> Result<(), Refusal> {
+        let webhooks = &self.starter.config.webhooks;
+        let taken = manifest.components.iter().find(|component| {
+            let is_source = component.kind == ComponentKind::Source;
+            is_source
+                && webhooks
+                    .iter()
+                    .any(|webhook| webhook.name == component.name)
+        });
+        match taken.filter(|_| self.is_live) {
+            None => Ok(()),
+            Some(component) => Err(Refusal::new(
+                Code::SourceTaken,
+                format!(
+                    "[[webhooks]] has one that is named `{}` as its source is",
+                    component.name
+                ),
+                "call the webhook otherwise",
+            )),
+        }
     }
 
     /// Starts a plugin and registers its contracts.
@@ -220,6 +283,7 @@ impl Gathering<'_> {
         library: Library,
         linked: bool,
     ) -> Result<Arc<Running>, Refusal> {
+        self.expect_free_sources(manifest)?;
         let running = self.starter.start(manifest, library, linked).await?;
         // Only now: the events of a plugin that does not run must stay unknown.
         match running.bring_contracts(&mut self.draft) {
@@ -283,7 +347,8 @@ impl Gathering<'_> {
                 .filter(|other| other.id() == Some(id) || other.origin.path() == Some(path));
             let refusals = refusals.filter_map(|other| other.standing().state.refusal().cloned());
             let refusals: Vec<Refusal> = refusals.collect();
-            let is_disabled = refusals.iter().any(Refusal::is_wanted);
+            let settings = self.starter.config.plugins.get(id);
+            let is_disabled = settings.is_some_and(|settings| !settings.enabled);
             if is_disabled {
                 tracing::info!(plugin = id, "the plugin is disabled, and stops");
             } else if !refusals.is_empty() {

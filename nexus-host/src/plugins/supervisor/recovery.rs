@@ -3,16 +3,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::super::config::Isolation;
 use super::super::member::{Member, Origin};
+use super::super::refusal::RefusalCode;
 use super::super::standing::{PluginState, Trials};
 use super::super::start::Starter;
+use super::super::watch;
 use super::gathering::register;
-use super::{Change, Manager, Work};
+use super::{Change, Supervisor, Work};
 
 /// How often plugins are asked how they are.
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -30,39 +34,42 @@ struct Recovery {
 }
 
 /// Goes on until it is dropped.
-pub(super) async fn supervise(manager: Arc<Manager>) {
+pub(super) async fn supervise(supervisor: Arc<Supervisor>) {
     let mut ticks = interval(ASK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut recoveries: HashMap<String, Recovery> = HashMap::new();
+    let mut recoveries: HashMap<(String, Origin), Recovery> = HashMap::new();
     let mut restarts = JoinSet::new();
     loop {
         ticks.tick().await;
         while restarts.try_join_next().is_some() {}
-        let lineup = manager.catalog.lineup();
+        let lineup = supervisor.catalog.lineup();
         let members: Vec<Arc<Member>> = lineup.running().map(|(one, _)| one.clone()).collect();
         let asked = members.iter().map(|member| member.examine());
         let failed = futures_util::future::join_all(asked).await;
         let now = Instant::now();
+        if supervisor.again.swap(false, Ordering::Relaxed) {
+            recoveries.clear();
+        }
+        let key = |member: &Member| Some((member.id()?.to_owned(), member.origin.clone()));
+        let known: Vec<_> = members.iter().filter_map(|member| key(member)).collect();
+        recoveries.retain(|of, _| known.contains(of));
         for (member, has_failed) in members.iter().zip(failed) {
-            let Some(id) = member.id() else { continue };
+            let Some(key) = key(member) else { continue };
             if !has_failed {
-                recoveries.retain(|other, one| other != id || !one.is_over(now));
+                recoveries.retain(|other, one| *other != key || !one.is_over(now));
                 continue;
             }
-            let recovery = recoveries.entry(id.to_owned()).or_default();
+            let recovery = recoveries.entry(key).or_default();
             recovery.well_since = None;
-            if recovery.is_due(now) {
+            if recovery.is_due(now) && !member.has_hung() {
                 recovery.begin(now);
-                restarts.spawn(manager.clone().restart(member.clone()));
-            } else if recovery.trials.is_hopeless() {
+                restarts.spawn(supervisor.clone().restart(member.clone()));
+            } else if recovery.trials.is_hopeless() || member.has_hung() {
                 let reason = member.standing().state.reason().map(str::to_owned);
                 member.stands(PluginState::Quarantined(reason.unwrap_or_default()));
             }
         }
-        if manager.has_due_failures() {
-            let manager = manager.clone();
-            restarts.spawn(async move { manager.refresh().await });
-        }
+        restarts.spawn(supervisor.clone().try_failures());
     }
 }
 
@@ -82,12 +89,21 @@ impl Recovery {
     }
 }
 
-impl Manager {
-    /// Whether a file that did not start is to be tried again. Not while anything changes.
-    fn has_due_failures(&self) -> bool {
-        self.work
-            .try_lock()
-            .is_ok_and(|work| work.failures.are_due())
+impl Supervisor {
+    /// Tries again what did not start, when it is time for that. Not while anything changes, in the folder or
+    /// here: whoever takes that up tries it as well.
+    async fn try_failures(self: Arc<Self>) {
+        let Ok(work) = self.work.clone().try_lock_owned() else {
+            return;
+        };
+        if !work.failures.are_due() {
+            return;
+        }
+        let folder = work.config.plugins.dir.clone();
+        let looked = spawn_blocking(move || watch::look(&folder)).await;
+        if looked.is_ok_and(|now| now == work.seen) {
+            self.refresh_with(work).await;
+        }
     }
 
     /// Starts a plugin again that has failed, beside itself.
@@ -108,6 +124,7 @@ impl Manager {
             reason,
             "a plugin does not work and is started again"
         );
+        let _restarting = member.restarts();
         member.stands(PluginState::Starting(reason));
         let config = work.config.clone();
         let Work {
@@ -124,6 +141,10 @@ impl Manager {
             Ok(started) => started,
             Err(refusal) => {
                 tracing::error!(plugin = manifest.id, %refusal, "a plugin does not start again");
+                let is_here = running.settings.isolation != Isolation::Process;
+                if refusal.code == RefusalCode::InitTimeout && is_here {
+                    member.hangs();
+                }
                 member.stands(PluginState::Failed(refusal.to_string()));
                 return;
             }
@@ -148,6 +169,7 @@ impl Manager {
             config,
             members,
             draft,
+            seen: work.seen.clone(),
             work,
         });
     }
