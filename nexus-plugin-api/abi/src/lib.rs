@@ -51,7 +51,7 @@ pub use root::{LoadError, RootV1, RootV1_Ref, library_header, root_from_header};
 
 /// The version of this interface, `MAJOR.MINOR.PATCH`.
 ///
-/// A host loads plugins of the same major version. Plugins of a newer minor version are refused:
+/// A host loads plugins of the same major version. Plugins that need a newer minor version are refused:
 /// they may ask for operations that the host does not have.
 pub const ABI_VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -22,7 +22,8 @@ pub struct Manifest {
     /// One line on what it does; may be empty.
     #[serde(default)]
     pub description: String,
-    /// Version of this interface it was built with.
+    /// The version of this interface that a host must have at least: the one it was built with, or an earlier
+    /// one that has all it needs.
     pub abi: String,
     /// Target triple it was built for.
     pub target: String,
