@@ -18,6 +18,9 @@ use super::discover::Candidate;
 use super::private::Private;
 use super::refusal::{Refusal, RefusalCode as Code};
 
+/// What the log says before the report of a layout that differs.
+pub(super) const OTHER_LAYOUT: &str = "how the layout differs";
+
 /// Copies in a private folder, removed with this value. Loaded libraries stay mapped.
 #[derive(Debug)]
 pub(super) struct Copies {
@@ -42,7 +45,10 @@ impl Copies {
     /// Loads one library into this process and checks its interface.
     pub(super) fn load(&self, candidate: &Candidate) -> Result<RootV1_Ref, Refusal> {
         let (path, copy) = self.create(candidate)?;
-        open_file(copy, &path, &candidate.manifest.entry)
+        open_file(copy, &path, &candidate.manifest.entry, &|report| {
+            let plugin = &candidate.manifest.id;
+            tracing::debug!(plugin, report, "{OTHER_LAYOUT}");
+        })
     }
 
     fn create(&self, candidate: &Candidate) -> Result<(PathBuf, File), Refusal> {
@@ -65,9 +71,14 @@ impl Copies {
 }
 
 /// Loads the very file that is open here, a copy of a library that was checked, whatever its path means by now.
-/// `entry` is the symbol that its manifest names.
-pub(super) fn open_file(copy: File, path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
-    open(&name_of(copy, path), entry)
+/// `entry` is the symbol that its manifest names. `tell` hears the long report of a layout that differs.
+pub(super) fn open_file(
+    copy: File,
+    path: &Path,
+    entry: &str,
+    tell: &dyn Fn(&str),
+) -> Result<RootV1_Ref, Refusal> {
+    open(&name_of(copy, path), entry, tell)
 }
 
 /// A name for a file that is open and stays so, whatever has its path by now.
@@ -84,7 +95,7 @@ fn name_of(_: File, path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-fn open(path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
+fn open(path: &Path, entry: &str, tell: &dyn Fn(&str)) -> Result<RootV1_Ref, Refusal> {
     let failed = |error: libloading::Error| {
         Refusal::new(
             Code::LoadFailed,
@@ -106,15 +117,15 @@ fn open(path: &Path, entry: &str) -> Result<RootV1_Ref, Refusal> {
     std::mem::forget(library);
     // SAFETY: `header` is the symbol that the manifest names as its entry, which `export_plugin!` made;
     // the library was just leaked.
-    unsafe { root_from_header(header) }.map_err(refuse)
+    unsafe { root_from_header(header) }.map_err(|error| refuse(&error, tell))
 }
 
-fn refuse(error: LoadError) -> Refusal {
+fn refuse(error: &LoadError, tell: &dyn Fn(&str)) -> Refusal {
     let help = "build it again with this host's SDK";
-    match &error {
+    match error {
         LoadError::Version { .. } => Refusal::new(Code::AbiMismatch, error, help),
         LoadError::Layout(report) => {
-            tracing::debug!(report, "layout of a refused plugin");
+            tell(report);
             Refusal::new(
                 Code::LayoutMismatch,
                 format!("{error} (the full report is in the log at level debug)"),

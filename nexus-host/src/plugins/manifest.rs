@@ -6,7 +6,7 @@
 use nexus_plugin_api::abi::{
     ABI_VERSION, ComponentKind, MANIFEST_MAGIC, MANIFEST_SECTION, Manifest, TARGET,
 };
-use object::{Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection};
+use object::{Architecture, BinaryFormat, File, FileKind, Object, ObjectKind, ObjectSection};
 use semver::Version;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,9 @@ const MAX_COMPONENTS: usize = 1_000;
 /// # Errors
 /// See [`Code`]; everything up to `PanicAbort` is found here.
 pub(super) fn read(bytes: &[u8]) -> Result<(Manifest, Owned), Refusal> {
+    if let Ok(FileKind::MachOFat32 | FileKind::MachOFat64) = FileKind::parse(bytes) {
+        return Err(wrong_target("libraries for several systems in one file"));
+    }
     let library = File::parse(bytes).map_err(|error| {
         Refusal::new(
             Code::NotALibrary,
@@ -57,11 +60,16 @@ fn check_machine(library: &File<'_>) -> Result<(), Refusal> {
     } else {
         BinaryFormat::Elf
     };
-    if library.format() != format || !is_own_architecture(library.architecture()) {
+    let is_own = library.format() == format
+        && library.is_64() == cfg!(target_pointer_width = "64")
+        && library.is_little_endian() == cfg!(target_endian = "little")
+        && is_own_architecture(library.architecture());
+    if !is_own {
         return Err(wrong_target(&format!(
-            "{:?} {:?}",
+            "{:?} {:?}, {} bits",
             library.format(),
-            library.architecture()
+            library.architecture(),
+            if library.is_64() { 64 } else { 32 }
         )));
     }
     Ok(())
@@ -136,34 +144,30 @@ fn check_target(manifest: &Manifest) -> Result<(), Refusal> {
 }
 
 fn check_abi(manifest: &Manifest) -> Result<(), Refusal> {
-    let mismatch = |found: &str, help| {
-        Refusal::new(
-            Code::AbiMismatch,
-            format!(
-                "expected plugin interface {ABI_VERSION} or older of the same major version, found {found}"
-            ),
-            help,
-        )
+    let Ok(needed) = Version::parse(&manifest.abi) else {
+        return Err(Refusal::bad_manifest(format!(
+            "the interface version {:?} is not semver",
+            manifest.abi
+        )));
     };
-    let (Ok(own), Ok(found)) = (Version::parse(ABI_VERSION), Version::parse(&manifest.abi)) else {
-        return Err(mismatch(
-            &manifest.abi,
-            "build it again with the published SDK",
-        ));
+    let own = Version::parse(ABI_VERSION).expect("the interface's own version is semver");
+    let help = if needed.major < own.major {
+        "build it again with this host's SDK"
+    } else if (needed.major, needed.minor) > (own.major, own.minor) {
+        "update the host, or build the plugin with this host's SDK"
+    } else if !needed.pre.is_empty() && needed != own {
+        // What it was then, nobody has frozen.
+        "build it again with a published SDK"
+    } else {
+        return Ok(());
     };
-    if found.major < own.major {
-        return Err(mismatch(
-            &manifest.abi,
-            "build it again with this host's SDK",
-        ));
-    }
-    if found.major > own.major || found.minor > own.minor {
-        return Err(mismatch(
-            &manifest.abi,
-            "update the host, or build the plugin with this host's SDK",
-        ));
-    }
-    Ok(())
+    Err(Refusal::new(
+        Code::AbiMismatch,
+        format!(
+            "expected plugin interface {ABI_VERSION} or older of the same major version, found {needed}"
+        ),
+        help,
+    ))
 }
 
 fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexus_plugin_api::abi::HostService;
 use nexus_plugin_api::wire::Description;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -120,12 +121,18 @@ impl Recipe {
             .await
             .map_err(|error| died(&error))?;
         let mut bytes = Vec::new();
-        match frame::next(&mut reader, &mut bytes).await {
-            Ok(true) => {}
-            Ok(false) => return Err(died(&"it said nothing")),
-            Err(error) => return Err(died(&error)),
-        }
-        let description = match frame::read(&bytes).map_err(|error| died(&error))? {
+        let told = loop {
+            match frame::next(&mut reader, &mut bytes).await {
+                Ok(true) => {}
+                Ok(false) => return Err(died(&"it said nothing")),
+                Err(error) => return Err(died(&error)),
+            }
+            match frame::read(&bytes).map_err(|error| died(&error))? {
+                ToHub::Log(record) => self.service.log(&record.v1()),
+                told => break told,
+            }
+        };
+        let description = match told {
             ToHub::Refused(refusal) => return Err(refusal),
             ToHub::Loaded {
                 version: VERSION,

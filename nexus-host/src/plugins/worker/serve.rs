@@ -10,7 +10,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use nexus_plugin_api::abi::{AnswerV1, ErrorV1, FutureV1, HostV1, PluginV1, RootV1_Ref};
+use nexus_plugin_api::abi::{
+    AnswerV1, ErrorV1, FutureV1, HostV1, PluginV1, RecordV1, RootV1_Ref, level,
+};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
@@ -140,7 +142,7 @@ async fn load(from: &mut Reader, hub: &Hub) -> io::Result<Option<Loaded>> {
         return Err(io::Error::other(told));
     }
     let missing = sandbox::enter(&limits, Path::new(library.path));
-    match checked(&library).and_then(|root| Ok((root, described(root)?))) {
+    match checked(&library, hub).and_then(|root| Ok((root, described(root)?))) {
         Ok((root, description)) => Ok(Some(Loaded {
             root,
             nonce,
@@ -156,7 +158,7 @@ async fn load(from: &mut Reader, hub: &Hub) -> io::Result<Option<Loaded>> {
 }
 
 /// Loads the very file that was checked: its name may mean another one by now.
-fn checked(library: &Library<'_>) -> Result<RootV1_Ref, Refusal> {
+fn checked(library: &Library<'_>, hub: &Hub) -> Result<RootV1_Ref, Refusal> {
     let path = Path::new(library.path);
     let unreadable = |error: io::Error| {
         let reason = format!("the worker cannot read its copy: {error}");
@@ -174,7 +176,16 @@ fn checked(library: &Library<'_>) -> Result<RootV1_Ref, Refusal> {
             "check who writes to the temporary folder",
         ));
     }
-    load::open_file(copy, path, library.entry)
+    load::open_file(copy, path, library.entry, &|report| {
+        let fields = serde_json::json!({ "report": report }).to_string();
+        hub.log(Record::of(&RecordV1 {
+            level: level::DEBUG,
+            target: module_path!().into(),
+            message: load::OTHER_LAYOUT.into(),
+            fields: fields.as_bytes().into(),
+            event_id: [0; 16],
+        }));
+    })
 }
 
 /// The author's code: a panic in it is caught where it is, anything worse ends this process.
