@@ -4,6 +4,7 @@
 
 pub mod artifacts;
 pub mod attack;
+pub mod compiler;
 pub mod conformance;
 pub mod crasher;
 pub mod desktop;
@@ -13,6 +14,7 @@ pub mod figures;
 pub mod foreign;
 pub mod h2;
 pub mod hub;
+pub mod interface;
 pub mod kill;
 pub mod ledger;
 pub mod model;

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::artifacts;
@@ -46,6 +47,24 @@ impl Workshop {
         let manifest = find(&bytes, b"NEXUSMF1").expect("the library has a manifest");
         let at = manifest + find(&bytes[manifest..], from.as_bytes()).expect("the text is there");
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        self.file(name, &bytes)
+    }
+
+    /// A plugin of the workspace whose manifest says something else under one of its keys, however long it is.
+    ///
+    /// # Panics
+    /// When it has no manifest, or one without room for that.
+    pub fn saying(&self, plugin: &str, name: &str, key: &str, value: &str) -> PathBuf {
+        let mut bytes = library(plugin);
+        let begin = find(&bytes, b"NEXUSMF1{").expect("the library has a manifest") + 8;
+        let length = find(&bytes[begin..], b"\0").expect("it has an end");
+        let section = &mut bytes[begin..begin + length];
+        let mut manifest: Value = serde_json::from_slice(section).expect("it is JSON");
+        // What makes room.
+        manifest["description"] = "".into();
+        manifest[key] = value.into();
+        let text = format!("{:<length$}", manifest.to_string());
+        section.copy_from_slice(text.as_bytes());
         self.file(name, &bytes)
     }
 

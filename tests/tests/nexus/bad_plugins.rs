@@ -24,7 +24,7 @@ fn foreign_library() -> PathBuf {
         .expect("serde_derive is a shared library")
 }
 
-fn report_of<'a>(plugins: &'a Value, file: &str) -> &'a Value {
+pub(crate) fn report_of<'a>(plugins: &'a Value, file: &str) -> &'a Value {
     plugins["plugins"]
         .as_array()
         .unwrap()

@@ -7,6 +7,7 @@
 mod attackers;
 mod bad_plugins;
 mod cloudevents;
+mod compatibility;
 mod contracts;
 mod crashes;
 mod damaged_log;
