@@ -74,8 +74,9 @@ impl Interface {
         use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
         let profile = build_dir().file_name().expect("a folder for the profile");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--package", "frozen"]);
-        cargo.current_dir(&self.folder);
+        cargo.args(["build", "--quiet", "--locked"]);
+        // Its workspace does not hold the interface, so that cargo tells one interface from another by its path.
+        cargo.current_dir(self.folder.join("plugin"));
         cargo.env("CARGO_TARGET_DIR", target);
         if profile == "release" {
             cargo.arg("--release");

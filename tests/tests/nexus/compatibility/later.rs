@@ -14,7 +14,7 @@ const NEWER_MINOR: [Edit<'_>; 5] = [
         "version = \"1.1.0\"",
     ),
     (
-        "Cargo.lock",
+        "plugin/Cargo.lock",
         "name = \"nexus-plugin-abi\"\nversion = \"1.0.0\"",
         "name = \"nexus-plugin-abi\"\nversion = \"1.1.0\"",
     ),
