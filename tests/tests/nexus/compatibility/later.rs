@@ -187,8 +187,12 @@ async fn another_layout_is_refused_before_anything_of_the_plugin_runs() {
             assert!(!log.contains("frozen runs"), "{name} {isolation}: {log}");
             // One line here and one where the hub says what it has, and short ones.
             assert!(log.len() < 5_000, "{name} {isolation}: {log}");
-            expect_report_at_debug(&plugin, isolation).await;
         }
+    }
+    let (name, edits) = OTHER_LAYOUTS[0];
+    let plugin = Interface::published("1.0.0").with(name, edits).plugin();
+    for isolation in ISOLATIONS {
+        expect_report_at_debug(&plugin, isolation).await;
     }
 }
 
