@@ -39,7 +39,7 @@ pub enum RefusalCode {
     NoManifest,
     /// The manifest does not parse or contradicts itself.
     BadManifest,
-    /// Made with another, or a newer, version of the plugin interface.
+    /// Needs another, or a newer, version of the plugin interface.
     AbiMismatch,
     /// Compiled so that a panic would end the host.
     PanicAbort,
