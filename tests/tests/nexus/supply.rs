@@ -226,7 +226,10 @@ mod on_unix {
     /// judges, and what it has judged is what runs.
     async fn while_files_change_places(isolation: &str) {
         let hash = sha256(&original());
-        let config = format!("[plugins.witness]\nisolation = \"{isolation}\"\nsha256 = \"{hash}\"");
+        // What is read once, at the start, is judged here.
+        let config = format!(
+            "[plugins]\nwatch = false\n[plugins.witness]\nisolation = \"{isolation}\"\nsha256 = \"{hash}\""
+        );
         let mut home = home(&config);
         let (mut ready, mut refused) = (0, 0);
         // Until both have been seen, and for long enough that a gap would have been.
