@@ -13,6 +13,7 @@ mod pool;
 mod sandbox;
 mod serve;
 mod service;
+mod suspects;
 mod usage;
 mod wire;
 

@@ -4,8 +4,9 @@
 //! claim of nobody goes the whole way, against secrets that nobody knows.
 //!
 //! What is signed is `TIMESTAMP\nNONCE\nMETHOD\nPATH?QUERY\nhex(SHA-256(BODY))`, the body as it was
-//! sent, and a line for each header that is [covered](coverage). Nonces are kept after the signature was found right, so nobody else can use them up. Those of
-//! the process before are gone, so what was signed before this one started is refused.
+//! sent, and a line for each header that is [covered](coverage). Nonces are kept after the signature was found
+//! right, so nobody else can use them up. Those of the process before are gone, so what was signed before this one
+//! started is refused.
 
 mod coverage;
 
@@ -47,7 +48,7 @@ struct Signer {
     keys: [hmac::Key; KEYS],
     /// Seconds that the time may be off, either way.
     window: i64,
-    /// When this process began, in seconds since 1970: what was signed before may have been used then.
+    /// Since when it is known what was used, in seconds since 1970: what was signed before may have been.
     since: i64,
     nonces: Arc<Nonces>,
 }

@@ -63,7 +63,7 @@ impl Draft {
     pub fn take(&mut self, offer: Offer<'_>) -> Result<(), ContractConflict> {
         // The types that it is about, and nothing else, are put together apart.
         let types: BTreeSet<&str> = offer.contracts.iter().map(|c| &*c.event_type).collect();
-        let entry = |event_type: &&str| Some(self.known.types.get_key_value(*event_type)?);
+        let entry = |event_type: &&str| self.known.types.get_key_value(*event_type);
         let entries = types.iter().filter_map(entry);
         let mut changed = Known {
             types: entries.map(|(k, e)| (k.clone(), e.clone())).collect(),

@@ -89,6 +89,9 @@ impl Failures {
     }
 }
 
+/// A file that may be loaded.
+type Candidacy = (PathBuf, Arc<Candidate>);
+
 /// See the module.
 pub(super) struct Gathering<'a> {
     pub(super) starter: Starter<'a>,
@@ -154,7 +157,7 @@ impl Gathering<'_> {
     }
 
     /// What may be loaded, in the order of names; what may not is noted.
-    fn by_plugin(&mut self, found: Vec<Found>) -> Vec<(String, Vec<(PathBuf, Arc<Candidate>)>)> {
+    fn by_plugin(&mut self, found: Vec<Found>) -> Vec<(String, Vec<Candidacy>)> {
         let mut plugins: Vec<(String, Vec<_>)> = Vec::new();
         for Found { path, result } in found {
             match result {

@@ -3,7 +3,6 @@
 //! An event that a worker died over is shown once more, alone; when that worker dies as well, the event is the
 //! reason, and is not shown again. What others were at meanwhile is simply shown again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -13,11 +12,9 @@ use nexus_plugin_api::abi::{
     AnswerV1, CallV1, ErrorV1, EventV1, FutureV1, PluginInstance, plugin_op,
 };
 use nexus_plugin_api::wire::Description;
-use parking_lot::Mutex;
 use tokio::sync::{RwLock, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::extra::Extra;
 use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::super::standing::PluginState;
 use super::frame::{self, Call, Event, ToWorker};
@@ -25,6 +22,7 @@ use super::keeper::Keeper;
 use super::launch::{Loaded, Recipe};
 use super::line::{Came, Death, Line, Running, Waiting};
 use super::lives::Lives;
+use super::suspects::{Suspects, Work};
 use crate::dispatch::port::WORKER_DIED;
 
 /// Before a worker is started again that has answered nothing since its start; doubled each time.
@@ -38,9 +36,6 @@ const HOPELESS: u32 = 5;
 /// How long a migration may take: whoever publishes is waiting.
 const MIGRATION: Duration = Duration::from_secs(1);
 
-/// So many deaths are remembered of events that nobody shows again.
-const MOST_SUSPECTS: usize = 10_000;
-
 /// See the module.
 pub(in crate::plugins) struct Pool {
     recipe: Recipe,
@@ -49,7 +44,7 @@ pub(in crate::plugins) struct Pool {
     init: Vec<u8>,
     slots: Vec<Slot>,
     next: AtomicU64,
-    suspects: Mutex<HashMap<Key, Suspicion>>,
+    suspects: Suspects,
 }
 
 /// A place for one worker.
@@ -71,44 +66,6 @@ enum Standing {
     Hopeless(Arc<str>),
     /// The plugin is stopped.
     Stopped,
-}
-
-/// What a worker was at when it died.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    component: u32,
-    event_id: [u8; 16],
-    /// What tells it apart from others of this id: the event's source, or the key of its effect.
-    within: String,
-}
-
-/// How often a worker has died over it, and how the last did that was seen.
-#[derive(Debug, Clone)]
-struct Suspicion {
-    deaths: u32,
-    last: Option<Arc<Death>>,
-}
-
-/// Work on an event.
-struct Work {
-    key: Key,
-    /// Whether a worker has died over it, as the queue remembers: this hub may not have been there.
-    is_suspected: bool,
-}
-
-impl Work {
-    /// `None` for a call that belongs to no event.
-    fn of(call: &CallV1<'_>, within: &str) -> Option<Self> {
-        let is_event = call.event_id != [0; 16];
-        is_event.then(|| Self {
-            key: Key {
-                component: call.component,
-                event_id: call.event_id,
-                within: within.to_owned(),
-            },
-            is_suspected: Extra::read(call.extra.as_slice()).is_suspected,
-        })
-    }
 }
 
 /// A first worker that has loaded the library, and says what it holds.
@@ -181,13 +138,14 @@ impl First {
             company: RwLock::new(()),
             under_way: AtomicUsize::new(0),
         };
+        let suspects = Suspects::new(recipe.sha256);
         let pool = Arc::new(Pool {
             recipe,
             _keeper: keeper.clone(),
             init,
             slots: std::iter::repeat_with(slot).take(workers.max(1)).collect(),
             next: AtomicU64::new(0),
-            suspects: Mutex::default(),
+            suspects,
         });
         let mut first = Some(running);
         for number in 0..pool.slots.len() {
@@ -334,14 +292,7 @@ impl Pool {
         frame: Result<Vec<u8>, ErrorV1>,
     ) -> Result<AnswerV1, ErrorV1> {
         let frame = frame?;
-        let known = self.suspects.lock().get(&work.key).cloned();
-        let convicted = known
-            .as_ref()
-            .and_then(|known| self.convicted(&work.key, known));
-        if let Some(error) = convicted {
-            return Err(error);
-        }
-        let is_suspected = work.is_suspected || known.is_some();
+        let is_suspected = self.suspects.suspects(&work)?;
         let slot = self.idlest();
         let _counted = Counted::on(&slot.under_way);
         let (_alone, _among) = match is_suspected {
@@ -353,52 +304,21 @@ impl Pool {
         let (pool, left_alone) = (self.clone(), work.clone());
         let left = move |came: Came| match came {
             Ok(_) => {}
-            Err(death) => drop(pool.blame(&left_alone, &death)),
+            Err(death) => pool.suspects.blame(&left_alone, &death),
         };
         match slot.call(id, frame, Box::new(left)).await? {
             Ok(reply) => {
                 if is_suspected {
-                    self.suspects.lock().remove(&work.key);
+                    self.suspects.acquit(&work);
                 }
                 reply
             }
             Err(death) => {
-                let suspicion = self.blame(&work, &death);
-                let convicted = self.convicted(&work.key, &suspicion);
-                Err(convicted.unwrap_or_else(|| died(&death)))
+                self.suspects.blame(&work, &death);
+                self.suspects.suspects(&work)?;
+                Err(died(&death))
             }
         }
-    }
-
-    /// Notes that a worker has died over something.
-    fn blame(&self, work: &Work, death: &Arc<Death>) -> Suspicion {
-        let mut suspects = self.suspects.lock();
-        if suspects.len() >= MOST_SUSPECTS {
-            suspects.clear();
-        }
-        let suspicion = suspects.entry(work.key.clone()).or_insert(Suspicion {
-            deaths: u32::from(work.is_suspected),
-            last: None,
-        });
-        // It may have been under way twice: given up, and shown again.
-        let is_told = |last: &Arc<Death>| Arc::ptr_eq(last, death);
-        if !suspicion.last.as_ref().is_some_and(is_told) {
-            suspicion.deaths += 1;
-            suspicion.last = Some(death.clone());
-        }
-        suspicion.clone()
-    }
-
-    /// The answer for what has killed a second worker, the second time alone.
-    fn convicted(&self, key: &Key, suspicion: &Suspicion) -> Option<ErrorV1> {
-        let last = suspicion.last.as_ref();
-        let last = last.filter(|_| suspicion.deaths >= 2)?;
-        self.suspects.lock().remove(key);
-        let sha256 = hex::encode(self.recipe.sha256);
-        Some(ErrorV1::permanent(
-            "killed_the_worker",
-            format!("two workers of the plugin (sha256 {sha256}) have died over it: {last}"),
-        ))
     }
 
     /// Asks for what belongs to no event: of the first worker, which has the plugin's sources.

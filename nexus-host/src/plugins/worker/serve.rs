@@ -121,8 +121,8 @@ struct Loaded {
     missing: Vec<&'static str>,
 }
 
-/// Reads the first frame, holds this process to its limits, loads the library and has it describe itself. `None` when the hub was
-/// told why that cannot be.
+/// Reads the first frame, holds this process to its limits, loads the library and has it describe itself. `None`
+/// when the hub was told why that cannot be.
 async fn load(from: &mut Reader, hub: &Hub) -> io::Result<Option<Loaded>> {
     let mut bytes = Vec::new();
     if !frame::next(from, &mut bytes).await? {
