@@ -34,7 +34,7 @@ use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
     DeadLetter, Journey, LetterFilter, MemoryQueue, OpenError, Page, Queue, QueueStats,
-    SqliteQueue, Unavailable,
+    SqliteQueue, Unavailable, Work,
 };
 use ports::{Hub, News, Webhooks};
 use registry::Registry;
@@ -176,7 +176,10 @@ impl Host {
         let queue: Arc<dyn Queue> = match (queue, config.queue.backend) {
             (Some(queue), _) => queue,
             (None, Backend::Memory) => Arc::new(MemoryQueue::new(&config.queue, lanes)),
-            (None, Backend::Sqlite) => Arc::new(SqliteQueue::open(&config.queue, lanes)?),
+            (None, Backend::Sqlite) => {
+                let whose = |event: &Event, work: &Work| catalog.whose(event, work);
+                Arc::new(SqliteQueue::open_knowing(&config.queue, lanes, &whose)?)
+            }
         };
         let tap = Tap::new();
         let completions = Arc::new(Completions::default());

@@ -43,6 +43,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Says which of the events with one id are meant, by source and type.
 pub type Meant = Box<dyn Fn(&str, &str) -> bool + Send>;
 
+/// Says who would do a piece of work, if anybody.
+pub type Whose<'a> = &'a dyn Fn(&Event, &Work) -> Option<String>;
+
 /// A backend. Every one passes the same conformance suite.
 ///
 /// Order: by priority, weighted so that the lowest still gets at least 5 % while all are waiting;

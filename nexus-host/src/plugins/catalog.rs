@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::abi::Manifest;
-use nexus_plugin_api::{Event, HookReply, HookRequest, Outcome, PluginError, RawJson, Reply};
+use nexus_plugin_api::{
+    Effect, Event, HookReply, HookRequest, Outcome, PluginError, RawJson, Reply,
+};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -20,7 +22,7 @@ use super::member::{Member, Origin};
 use super::standing::{PluginState, Standing};
 use crate::current::Current;
 use crate::dispatch::port::{Call, Components};
-use crate::queue::BoxFuture;
+use crate::queue::{BoxFuture, Work};
 
 /// One plugin or file, and what became of it.
 #[derive(Debug, Clone)]
@@ -140,6 +142,28 @@ impl Catalog {
             last_panic,
             libraries: member.id().map(cost).unwrap_or_default(),
         }
+    }
+
+    /// Who would do a piece of work now: components, each with the hash of its plugin's file.
+    pub(crate) fn whose(&self, event: &Event, work: &Work) -> Option<String> {
+        let lineup = self.lineup();
+        let names = match work {
+            Work::Route => lineup.subscribers(event),
+            Work::Process { processor, .. } => vec![processor.as_str().into()],
+            Work::Perform { effect, .. } => match &**effect {
+                Effect::Notify { integration, .. } => vec![lineup.integration(integration).ok()?],
+                _ => return None,
+            },
+        };
+        let told = names.iter().map(|name| {
+            let id = name.split('/').next().unwrap_or_default();
+            match lineup.of_id(id).map(|(member, _)| &member.origin) {
+                Some(Origin::File { sha256, .. }) => format!("{name} (sha256 {sha256})"),
+                _ => name.to_string(),
+            }
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     /// Whether a plugin has a source of that name.

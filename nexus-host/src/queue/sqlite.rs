@@ -41,7 +41,7 @@ use uuid::Uuid;
 use super::config::{Config, WhenFull};
 use super::{
     BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
-    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
+    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable, Whose,
 };
 use crate::admission::Admitted;
 use attempting::Attempting;
@@ -115,7 +115,15 @@ impl SqliteQueue {
     /// # Errors
     /// See [`OpenError`]. Nothing was changed then.
     pub fn open(config: &Config, lanes: bool) -> Result<Self, OpenError> {
-        Self::open_with_clock(config, lanes, Clock::system())
+        Self::open_all(config, lanes, Clock::system(), &|_, _| None)
+    }
+
+    /// The same. `whose` says who would do a piece of work, for the dead letter of one that has killed the hub.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_knowing(config: &Config, lanes: bool, whose: Whose<'_>) -> Result<Self, OpenError> {
+        Self::open_all(config, lanes, Clock::system(), whose)
     }
 
     /// The same, by a clock of one's own: for tests.
@@ -123,6 +131,15 @@ impl SqliteQueue {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_with_clock(config: &Config, lanes: bool, clock: Clock) -> Result<Self, OpenError> {
+        Self::open_all(config, lanes, clock, &|_, _| None)
+    }
+
+    fn open_all(
+        config: &Config,
+        lanes: bool,
+        clock: Clock,
+        whose: Whose<'_>,
+    ) -> Result<Self, OpenError> {
         let mut config = config.clone();
         config.sqlite.path = schema::resolve(&config.sqlite.path)?;
         let path = &config.sqlite.path;
@@ -150,7 +167,9 @@ impl SqliteQueue {
             );
         }
         let (mut attempting, marks) = Attempting::open(&beside).map_err(io)?;
-        let suspects = store.judge_all(&marks, clock.micros()).map_err(unusable)?;
+        let suspects = store
+            .judge_all(&marks, whose, clock.micros())
+            .map_err(unusable)?;
         attempting.clear();
         let unrouted = store.totals.unrouted.map(|sum| sum.count);
         let finished = store.finished();

@@ -121,7 +121,9 @@ impl Gathering<'_> {
     pub(super) async fn linked(&mut self, manifest: &Manifest, root: RootV1_Ref) {
         let settings = self.starter.settings(manifest);
         let started = match self.before.of_id(&manifest.id) {
-            _ if self.runs(&manifest.id).is_some() => Err(self.duplicate(&manifest.id)),
+            _ if self.runs(&manifest.id).is_some() => {
+                Err(duplicate(&manifest.id, "another that is linked"))
+            }
             Some((member, running)) if running.settings == settings => {
                 self.members.push(member.clone());
                 return;
@@ -199,9 +201,8 @@ impl Gathering<'_> {
             sha256: sha256.clone(),
             signed_by: candidate.signed_by.clone(),
         };
-        if self.runs(id).is_some() {
-            let refusal = self.duplicate(id);
-            self.refuse(origin, Some(manifest.clone()), refusal);
+        if let Some(owner) = self.runs(id).map(|member| member.origin.to_string()) {
+            self.refuse(origin, Some(manifest.clone()), duplicate(id, &owner));
             return Ok(());
         }
         let settings = self.starter.settings(manifest);
@@ -214,6 +215,16 @@ impl Gathering<'_> {
                 false => member.moved_to(origin),
             };
             self.members.push(member);
+            return Ok(());
+        }
+        // The first of a version takes its place, whether it starts or not.
+        let mut before = self.members.iter();
+        let first = before.find(|member| {
+            let of = member.manifest.as_ref();
+            of.is_some_and(|of| of.id == *id && of.version == manifest.version)
+        });
+        if let Some(owner) = first.map(|member| member.origin.to_string()) {
+            self.refuse(origin, Some(manifest.clone()), duplicate(id, &owner));
             return Ok(());
         }
         if let Some(refusal) = self.failures.holds_back(sha256) {
@@ -406,15 +417,14 @@ impl Gathering<'_> {
         let runs = |member: &&Arc<Member>| member.running.is_some() && member.id() == Some(id);
         self.members.iter().find(runs)
     }
+}
 
-    fn duplicate(&self, id: &str) -> Refusal {
-        let owner = self.runs(id).map(|member| member.origin.to_string());
-        Refusal::new(
-            Code::DuplicateId,
-            format!("the id {id} is taken by {}", owner.unwrap_or_default()),
-            "remove one of the two",
-        )
-    }
+fn duplicate(id: &str, owner: &str) -> Refusal {
+    Refusal::new(
+        Code::DuplicateId,
+        format!("the id {id} is taken by {owner}"),
+        "remove one of the two",
+    )
 }
 
 /// Registers the contracts of a plugin that runs; they were registered before.

@@ -12,7 +12,7 @@ use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Held, Task};
 use crate::queue::sqlite::store::Settling;
 use crate::queue::sqlite::sum;
-use crate::queue::{Failure, Grave, Settlement};
+use crate::queue::{Failure, Grave, Settlement, Whose};
 
 /// Deaths for which it alone is to blame, after which work goes to the dead letters.
 const DEATHS: i64 = 2;
@@ -22,12 +22,13 @@ impl Store {
     pub(in crate::queue::sqlite) fn judge_all(
         &mut self,
         marks: &[Mark],
+        whose: Whose<'_>,
         now: i64,
     ) -> Result<Vec<Task>, Trouble> {
         self.begin()?;
         // Those of earlier deaths too: they are cleared of them by whatever they come to.
         self.suspects = self.earlier_suspects()?;
-        let suspects = self.judge(marks, now)?;
+        let suspects = self.judge(marks, whose, now)?;
         self.commit()?;
         Ok(suspects)
     }
@@ -41,7 +42,7 @@ impl Store {
 
     /// Blames what was alone, and buries what was blamed too often. Answers those that get another
     /// chance, oldest first.
-    fn judge(&mut self, marks: &[Mark], now: i64) -> Result<Vec<Task>, Trouble> {
+    fn judge(&mut self, marks: &[Mark], whose: Whose<'_>, now: i64) -> Result<Vec<Task>, Trouble> {
         let mut suspects = Vec::new();
         let blame = i64::from(marks.len() == 1);
         for mark in marks {
@@ -53,7 +54,8 @@ impl Store {
             let cells = [mark.event.0, mark.task_column(), deaths].map(ValueRef::Integer);
             sum::put(&self.connection, sql, &cells)?;
             if deaths >= DEATHS {
-                self.bury_killer(task, deaths, now)?;
+                let whose = whose(&task.row.event, &task.work);
+                self.bury_killer(task, deaths, whose.as_deref(), now)?;
                 self.clear_suspect(*mark)?;
             } else {
                 self.suspects.insert(*mark);
@@ -76,11 +78,18 @@ impl Store {
         Ok(found.and_then(Result::ok).unwrap_or(0))
     }
 
-    fn bury_killer(&mut self, task: Task, deaths: i64, now: i64) -> Result<(), Trouble> {
+    fn bury_killer(
+        &mut self,
+        task: Task,
+        deaths: i64,
+        whose: Option<&str>,
+        now: i64,
+    ) -> Result<(), Trouble> {
+        let whose = whose.map_or_else(String::new, |whose| format!("; it is for {whose}"));
         let failure = Failure {
             at: clock::at(now),
             code: "hub_died".to_owned(),
-            message: format!("the hub died {deaths} times while this alone was under way"),
+            message: format!("the hub died {deaths} times while this alone was under way{whose}"),
         };
         let grave = Grave {
             work: task.work.clone(),
