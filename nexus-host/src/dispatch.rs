@@ -176,10 +176,7 @@ impl Dispatcher {
                     .decide(delivery, processor, *first_effect, seat, &mut settlement)
                     .await;
                 if let Next::Again { after, failure } = next {
-                    settlement.verdict = Verdict::Nack {
-                        after,
-                        failure: Some(failure),
-                    };
+                    settlement.verdict = Verdict::Nack { after, failure };
                 }
                 settlement
             }
@@ -211,7 +208,7 @@ impl Dispatcher {
                     settlement.follow_ups.push(FollowUp {
                         work: work(only, 0),
                         after: Some(after),
-                        failure: Some(failure),
+                        failure,
                     });
                 }
             }

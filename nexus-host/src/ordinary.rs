@@ -31,13 +31,20 @@ pub(crate) fn expect(facts: &Metadata) -> io::Result<()> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_opened(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
-    expect(&file.metadata()?)?;
+    let facts = file.metadata()?;
+    expect(&facts)?;
+    let too_large = || {
+        let message = format!("it is over {max_bytes} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, message)
+    };
+    if facts.len() > max_bytes {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
     // However long it was a moment ago.
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        let message = format!("it is over {max_bytes} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        return Err(too_large());
     }
     Ok(bytes)
 }

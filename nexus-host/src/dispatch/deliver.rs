@@ -7,7 +7,7 @@ use chrono::Utc;
 use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
 use uuid::Uuid;
 
-use super::port::Call;
+use super::port::{ABSENT, Call};
 use super::retry::{DEFERRED, RetryPolicy};
 use super::seats::Seat;
 use super::{Dispatcher, caught, host_panicked, is_suspected, millis};
@@ -24,7 +24,11 @@ pub(super) enum Next {
     /// Nothing.
     Finished,
     /// To be shown the event again.
-    Again { after: Duration, failure: Failure },
+    Again {
+        after: Duration,
+        /// None when that was no attempt.
+        failure: Option<Failure>,
+    },
 }
 
 /// Who a processor's answer comes from, and on which attempt.
@@ -46,6 +50,23 @@ impl Dispatcher {
     ) -> Next {
         match answer {
             Ok(outcome) => self.conclude_outcome(delivery, by, outcome, settlement),
+            Err(error) if error.code == ABSENT => {
+                let after = self.retry.pause();
+                // Once: what is looked at again and again must not fill its journey.
+                if matches!(delivery.work, Work::Route) {
+                    settlement.steps.push(Step::ProcessorFailed {
+                        processor: by.processor.to_owned(),
+                        attempt: by.attempt,
+                        code: error.code.to_string(),
+                        message: bounded(&error.message),
+                        retry_in_ms: Some(millis(after)),
+                    });
+                }
+                Next::Again {
+                    after,
+                    failure: None,
+                }
+            }
             Err(error) => {
                 let retry = self.retry.after(by.earlier, &error);
                 let failure = failure(&error);
@@ -57,7 +78,10 @@ impl Dispatcher {
                     retry_in_ms: retry.map(millis),
                 });
                 match retry {
-                    Some(after) => Next::Again { after, failure },
+                    Some(after) => Next::Again {
+                        after,
+                        failure: Some(failure),
+                    },
                     None => {
                         let reason = given_up(&error);
                         self.bury_processing(by, reason, failure, settlement);
@@ -107,7 +131,7 @@ impl Dispatcher {
             Decision::RetryLater { after_ms, reason } if RetryPolicy::may_defer(by.earlier) => {
                 Next::Again {
                     after: Duration::from_millis(after_ms),
-                    failure: coded(DEFERRED, &reason),
+                    failure: Some(coded(DEFERRED, &reason)),
                 }
             }
             Decision::RetryLater { reason, .. } => {

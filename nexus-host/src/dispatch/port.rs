@@ -41,6 +41,10 @@ pub trait Components: Send + Sync + 'static {
 /// Code of an attempt that ended with the process that the plugin runs in.
 pub const WORKER_DIED: &str = "worker_died";
 
+/// The code by which a plugin answers that is known and not there for the moment: what is for it waits, and that is no
+/// attempt.
+pub const ABSENT: &str = "plugin_absent";
+
 /// The circumstances of one call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {

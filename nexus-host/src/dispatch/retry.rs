@@ -10,6 +10,9 @@ use crate::queue::Failure;
 /// Code of a failure that is no failure: the processor asked to see the event later.
 pub(super) const DEFERRED: &str = "retry_later";
 
+/// How soon it is looked whether a plugin is back.
+const ABSENCE: Duration = Duration::from_secs(2);
+
 /// How often a processor may put one event off. Beyond it the event is a poison.
 const MAX_DEFERRALS: usize = 100;
 
@@ -48,6 +51,11 @@ impl RetryPolicy {
             .or(self.config.delays.last())?
             .get();
         Some(self.spread(base).max(error.retry_after.unwrap_or_default()))
+    }
+
+    /// How long to wait for a plugin that is not there.
+    pub(super) fn pause(&self) -> Duration {
+        self.spread(ABSENCE)
     }
 
     /// Lengthens a delay at random, so that what failed together does not come back together.

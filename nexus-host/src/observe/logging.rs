@@ -21,6 +21,8 @@ pub fn init_logging(config: &Config) -> Result<(), LoggingError> {
     let lines = fmt::Subscriber::builder()
         .with_env_filter(filter)
         .with_writer(stderr)
+        // Where nobody reads them any more, lines are lost, and nothing is said of it there either.
+        .log_internal_errors(false)
         .with_ansi(stderr().is_terminal());
     let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = match config.log_format {
         LogFormat::Pretty => Box::new(lines.finish()),

@@ -137,7 +137,7 @@ impl Catalog {
                 .collect(),
             state: standing.state,
             since: standing.since,
-            restarts: member.past.restarts,
+            restarts: member.restarted(),
             panics,
             last_panic,
             libraries: member.id().map(cost).unwrap_or_default(),

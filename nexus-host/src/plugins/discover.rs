@@ -210,5 +210,8 @@ pub(super) fn matters(path: &Path) -> bool {
 
 fn is_library_name(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
-    extension == Some(std::env::consts::DLL_EXTENSION)
+    let name = path.file_name().unwrap_or_default();
+    // Whoever copies may use a hidden file until all is there.
+    let is_hidden = name.as_encoded_bytes().starts_with(b".");
+    extension == Some(std::env::consts::DLL_EXTENSION) && !is_hidden
 }

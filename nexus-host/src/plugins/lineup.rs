@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nexus_plugin_api::abi::ComponentKind;
+use nexus_plugin_api::abi::{ComponentKind, Manifest};
 use nexus_plugin_api::{Event, PluginError};
+use tokio::time::Instant;
 
 use super::instance::Instance;
 use super::member::{Member, Running};
 use super::routes::Routes;
+use crate::dispatch::port::ABSENT;
 
 /// See the module.
 #[derive(Default)]
@@ -17,6 +19,8 @@ pub(super) struct Lineup {
     members: Vec<Arc<Member>>,
     routes: Routes,
     processors: HashMap<Arc<str>, Place>,
+    /// Processors of plugins that are not there for the moment, and until when they are waited for.
+    absent: HashMap<Arc<str>, Option<Instant>>,
     integrations: HashMap<Arc<str>, Place>,
     /// Full names by the integration's own name.
     integrations_by_name: HashMap<String, Vec<Arc<str>>>,
@@ -35,6 +39,15 @@ impl Lineup {
         let mut lineup = Self::default();
         for running in members.iter().filter_map(|member| member.running.as_ref()) {
             lineup.add(&running.instance);
+        }
+        for member in &members {
+            if let (Some(until), Some(manifest)) = (member.is_awaited(), &member.manifest)
+                && !members
+                    .iter()
+                    .any(|other| other.running.is_some() && other.id() == member.id())
+            {
+                lineup.await_one(manifest, until);
+            }
         }
         lineup.members = members;
         lineup
@@ -76,6 +89,25 @@ impl Lineup {
         }
     }
 
+    /// What is for a plugin that is not there waits for it.
+    fn await_one(&mut self, manifest: &Manifest, until: Option<Instant>) {
+        for component in &manifest.components {
+            let full: Arc<str> = Arc::from(format!("{}/{}", manifest.id, component.name));
+            if component.kind != ComponentKind::Processor {
+                continue;
+            }
+            for subscription in &component.subscriptions {
+                self.routes.add(subscription, &full);
+            }
+            self.absent.insert(full, until);
+        }
+    }
+
+    fn is_awaited(&self, full: &str) -> Option<bool> {
+        let until = self.absent.get(full)?;
+        Some(until.is_none_or(|until| Instant::now() < until))
+    }
+
     /// Every plugin and file, whether it runs or not, in order.
     pub(super) fn members(&self) -> &[Arc<Member>] {
         &self.members
@@ -95,7 +127,11 @@ impl Lineup {
 
     /// The processors that subscribe to an event, sorted.
     pub(super) fn subscribers(&self, event: &Event) -> Vec<Arc<str>> {
-        self.routes.of(&event.event_type, &event.source)
+        let mut all = self.routes.of(&event.event_type, &event.source);
+        if !self.absent.is_empty() {
+            all.retain(|full| self.is_awaited(full) != Some(false));
+        }
+        all
     }
 
     /// The full name of an integration.
@@ -128,6 +164,10 @@ impl Lineup {
     /// When nobody does.
     pub(super) fn processor(&self, full: &str) -> Result<Place, PluginError> {
         self.processors.get(full).cloned().ok_or_else(|| {
+            if self.is_awaited(full) == Some(true) {
+                let message = format!("the plugin of {full} is not there; the event waits for it");
+                return PluginError::retryable(ABSENT, message);
+            }
             PluginError::permanent("unknown_processor", format!("no processor {full}"))
         })
     }

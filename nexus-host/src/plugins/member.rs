@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nexus_plugin_api::abi::{ComponentKind, Manifest};
@@ -12,7 +12,7 @@ use nexus_plugin_api::{ContractInfo, Health};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::config::{Isolation, PluginConfig};
 use super::generations::Library;
@@ -30,6 +30,9 @@ const ENDING: Duration = Duration::from_secs(1);
 
 /// So many times in a row a component has to fail to say how it is before the plugin counts as failed.
 const STRIKES: u32 = 3;
+
+/// How long what is for a plugin waits for it, once its file is gone.
+const AWAITED: Duration = Duration::from_secs(60);
 
 /// Where a plugin comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -55,6 +58,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether both are the same file with the same content.
+    pub(super) fn is_file_of(&self, other: &Self) -> bool {
+        let sha256 = |origin: &Self| match origin {
+            Self::File { sha256, .. } => Some(sha256.clone()),
+            _ => None,
+        };
+        self.path().is_some() && self.path() == other.path() && sha256(self) == sha256(other)
+    }
+
     /// The file.
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
@@ -81,12 +93,16 @@ pub(super) struct Member {
     pub(super) running: Option<Arc<Running>>,
     pub(super) past: Past,
     standing: Mutex<Standing>,
+    /// Since when it is known as it is.
+    since: Instant,
     /// How often in a row it has failed to say how it is.
     strikes: AtomicU32,
     /// Whether it is being started again: whoever does that says how it stands.
     is_restarting: AtomicBool,
     /// Whether an attempt to start it again has not come back, and keeps a thread.
     has_hung: AtomicBool,
+    /// Restarts that came to nothing since this one runs.
+    in_vain: AtomicU64,
 }
 
 /// What runs for a plugin.
@@ -132,9 +148,11 @@ impl Member {
             running: None,
             past: Past::default(),
             standing: Mutex::new(Standing::now(state)),
+            since: Instant::now(),
             strikes: AtomicU32::new(0),
             is_restarting: AtomicBool::new(false),
             has_hung: AtomicBool::new(false),
+            in_vain: AtomicU64::new(0),
         }
     }
 
@@ -167,9 +185,11 @@ impl Member {
             running: self.running.clone(),
             past: self.past.clone(),
             standing: Mutex::new(self.standing()),
+            since: self.since,
             strikes: AtomicU32::new(self.strikes.load(Ordering::Relaxed)),
             is_restarting: AtomicBool::new(false),
             has_hung: AtomicBool::new(self.has_hung()),
+            in_vain: AtomicU64::new(self.in_vain.load(Ordering::Relaxed)),
         })
     }
 
@@ -212,6 +232,16 @@ impl Member {
         Restarting(self)
     }
 
+    /// It was started again in vain.
+    pub(super) fn counts_restart(&self) {
+        self.in_vain.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was started again.
+    pub(super) fn restarted(&self) -> u64 {
+        self.past.restarts + self.in_vain.load(Ordering::Relaxed)
+    }
+
     /// An attempt to start it again has not come back.
     pub(super) fn hangs(&self) {
         self.has_hung.store(true, Ordering::Relaxed);
@@ -219,6 +249,15 @@ impl Member {
 
     pub(super) fn has_hung(&self) -> bool {
         self.has_hung.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is for it waits, and until when: while it may start by itself, or its file was there a moment ago.
+    pub(super) fn is_awaited(&self) -> Option<Option<Instant>> {
+        match &self.standing.lock().state {
+            PluginState::Refused(refusal) if refusal.code.may_pass() => Some(None),
+            PluginState::Stopped(_) => Some(Some(self.since + AWAITED)),
+            _ => None,
+        }
     }
 
     /// Panics of whatever ran under this id, and the last message.
@@ -233,7 +272,7 @@ impl Member {
     pub(super) fn becomes_past(&self) -> Past {
         let (panics, last_panic) = self.panics();
         Past {
-            restarts: self.past.restarts,
+            restarts: self.restarted(),
             panics,
             last_panic,
         }
@@ -367,6 +406,14 @@ impl Running {
         if timeout(ENDING, tasks.shutdown()).await.is_err() {
             let plugin = &self.instance.manifest.id;
             tracing::warn!(plugin, "a source's background task does not end");
+        }
+    }
+
+    /// Whether it says by itself that it has failed, and why.
+    pub(super) async fn says_it_has_failed(&self) -> Option<String> {
+        match self.look().await {
+            Look::Says(PluginState::Failed(reason)) => Some(reason),
+            _ => None,
         }
     }
 

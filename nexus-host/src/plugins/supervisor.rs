@@ -220,6 +220,19 @@ impl Supervisor {
         let look = move || (watch::look(&settings.dir), scan(&settings));
         let looked = spawn_blocking(look).await;
         let looked = looked.map_err(std::io::Error::other);
+        // A folder that is gone for the moment has not lost its plugins.
+        let lineup = self.catalog.lineup();
+        if lineup
+            .running()
+            .any(|(member, _)| member.origin.path().is_some())
+            && !folder.is_dir()
+        {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StartError::Folder {
+                path: folder,
+                source,
+            });
+        }
         let (seen, found) = match looked {
             Ok((seen, Ok(found))) => (seen, found),
             Ok((_, Err(source))) | Err(source) => {
@@ -398,7 +411,13 @@ impl Change {
                 other.origin.path() == member.origin.path() && other.standing().state == state
             });
             let concerns = is_told_otherwise || (before.of_id(id).is_some() && !was_refused);
-            if concerns && !refusal.is_wanted() && !self.runs_as(id, settings(&self.config)) {
+            // The very file that runs, which is not to any more.
+            let runs_itself = !was_refused
+                && self.members.iter().any(|other| {
+                    other.running.is_some() && other.origin.is_file_of(&member.origin)
+                });
+            let is_content = !runs_itself && self.runs_as(id, settings(&self.config));
+            if concerns && !refusal.is_wanted() && !is_content {
                 return Err(StartError::Refused {
                     id: id.to_owned(),
                     refusal: refusal.clone(),

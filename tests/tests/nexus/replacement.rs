@@ -190,6 +190,39 @@ async fn a_removed_file_stops_its_plugin_and_its_types_are_unknown_again() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_plugin_that_is_away_for_a_moment_waits_for_it() {
+    let sink = Receiver::start().await;
+    sink.hold();
+    let hub = hub(&sink.config());
+    let order = json!({ "type": "probe.order", "source": "test", "payload": { "parcels": [{}] } });
+    hub.publish(&order).await;
+    let mut waiting = Vec::new();
+    for n in 0..5 {
+        let (_, receipt) = hub.publish(&ping(n)).await;
+        waiting.push(receipt["event_id"].as_str().unwrap().to_owned());
+    }
+    let kept = hub.folder().join("kept.so");
+    std::fs::rename(file(&hub), &kept).unwrap();
+    told(&hub, "it is stopped", |one| one["state"] == "stopped").await;
+    // Its lane goes on, and there is nobody.
+    sink.release();
+    eventually("the first of them was looked at", || async {
+        let (_, journey) = hub.get(&format!("/v1/events/{}", waiting[0])).await;
+        journey.to_string().contains("plugin_absent").then_some(())
+    })
+    .await;
+    std::fs::rename(&kept, file(&hub)).unwrap();
+    for id in waiting {
+        let journey = hub.finished(&id).await;
+        let steps = journey["steps"].to_string();
+        assert!(
+            steps.contains("probe/echo") && steps.contains("\"done\""),
+            "{journey:#}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_highest_version_of_several_files_serves() {
     let shop = Workshop::new();
     let hub = hub("");

@@ -300,6 +300,14 @@ impl Gathering<'_> {
         self.expect_free_sources(manifest)?;
         let running = self.starter.start(manifest, library, linked).await?;
         // Only now: the events of a plugin that does not run must stay unknown.
+        // What works is not replaced by what does not.
+        if self.before.of_id(&manifest.id).is_some()
+            && let Some(reason) = running.says_it_has_failed().await
+        {
+            rest(running);
+            let help = "see the plugin's own documentation";
+            return Err(Refusal::new(Code::InitFailed, reason, help));
+        }
         match running.bring_contracts(&mut self.draft) {
             Ok(()) => Ok(running),
             Err(refusal) => {

@@ -16,6 +16,7 @@ use super::super::standing::{PluginState, Trials};
 use super::super::start::Starter;
 use super::super::watch;
 use super::gathering::register;
+use super::leaving::rest;
 use super::{Change, Supervisor, Work};
 
 /// How often plugins are asked how they are.
@@ -149,6 +150,12 @@ impl Supervisor {
                 return;
             }
         };
+        if let Some(reason) = started.says_it_has_failed().await {
+            rest(started);
+            member.counts_restart();
+            member.stands(PluginState::Failed(reason));
+            return;
+        }
         let mut past = member.becomes_past();
         past.restarts += 1;
         let successor = Arc::new(Member::served_by(member.origin.clone(), started, past));

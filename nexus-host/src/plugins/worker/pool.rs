@@ -12,7 +12,7 @@ use nexus_plugin_api::abi::{
     AnswerV1, CallV1, ErrorV1, EventV1, FutureV1, PluginInstance, plugin_op,
 };
 use nexus_plugin_api::wire::Description;
-use tokio::sync::{RwLock, oneshot, watch};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::refusal::{Refusal, RefusalCode as Code};
@@ -51,8 +51,14 @@ pub(in crate::plugins) struct Pool {
 struct Slot {
     standing: watch::Sender<Standing>,
     /// Held by all that are shown an event there, and by one alone that is suspected.
-    company: RwLock<()>,
+    company: Arc<RwLock<()>>,
     under_way: AtomicUsize,
+}
+
+/// Who else is shown events in a place at the same time. Held until the worker is no longer at it.
+enum Company {
+    Alone(#[expect(dead_code, reason = "it is held")] OwnedRwLockWriteGuard<()>),
+    Among(#[expect(dead_code, reason = "it is held")] OwnedRwLockReadGuard<()>),
 }
 
 /// Whether a worker is there.
@@ -135,7 +141,7 @@ impl First {
         }
         let slot = || Slot {
             standing: watch::Sender::new(Standing::Starting),
-            company: RwLock::new(()),
+            company: Arc::new(RwLock::new(())),
             under_way: AtomicUsize::new(0),
         };
         let suspects = Suspects::new(recipe.sha256);
@@ -295,16 +301,20 @@ impl Pool {
         let is_suspected = self.suspects.suspects(&work)?;
         let slot = self.idlest();
         let _counted = Counted::on(&slot.under_way);
-        let (_alone, _among) = match is_suspected {
-            true => (Some(slot.company.write().await), None),
-            false => (None, Some(slot.company.read().await)),
+        let company = slot.company.clone();
+        let company = match is_suspected {
+            true => Company::Alone(company.write_owned().await),
+            false => Company::Among(company.read_owned().await),
         };
         let work = Arc::new(work);
         // When nobody waits for it any more and the worker dies over it, that counts as well.
         let (pool, left_alone) = (self.clone(), work.clone());
-        let left = move |came: Came| match came {
-            Ok(_) => {}
-            Err(death) => pool.suspects.blame(&left_alone, &death),
+        let left = move |came: Came| {
+            // As long as the worker is at it, whoever is to be alone is not.
+            let _until_now = company;
+            if let Err(death) = came {
+                pool.suspects.blame(&left_alone, &death);
+            }
         };
         match slot.call(id, frame, Box::new(left)).await? {
             Ok(reply) => {
