@@ -96,6 +96,11 @@ impl RefusalCode {
         )
     }
 
+    /// Whether the file itself was in order, and only its start was not.
+    pub(super) fn is_of_start(self) -> bool {
+        self.may_pass() || matches!(self, Self::BadConfig | Self::SourceTaken)
+    }
+
     /// The code as text.
     pub fn as_str(self) -> &'static str {
         match self {

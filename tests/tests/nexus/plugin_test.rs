@@ -122,7 +122,7 @@ fn every_way_to_end_a_process_is_told_with_what_brought_it_about() {
         ("spin", "did not let go of the call"),
         ("block", "did not let go of the call"),
     ] {
-        let with = format!(r#"crasher.told {{"how":"{how}"}}"#);
+        let with = format!(r#""how":"{how}""#);
         let (verdict, told) = crasher.finding(part, "events that fit", &with);
         assert!(verdict == "failed" && told.contains(end), "{how}: {told}");
     }

@@ -217,11 +217,16 @@ impl Gathering<'_> {
             self.members.push(member);
             return Ok(());
         }
-        // The first of a version takes its place, whether it starts or not.
+        // The first of a version that can be loaded takes its place, whether it starts or not.
         let mut before = self.members.iter();
         let first = before.find(|member| {
             let of = member.manifest.as_ref();
-            of.is_some_and(|of| of.id == *id && of.version == manifest.version)
+            let is_of_version = of.is_some_and(|of| of.id == *id && of.version == manifest.version);
+            let state = member.standing().state;
+            let was_loaded = state
+                .refusal()
+                .is_some_and(|refusal| refusal.code.is_of_start());
+            is_of_version && was_loaded
         });
         if let Some(owner) = first.map(|member| member.origin.to_string()) {
             self.refuse(origin, Some(manifest.clone()), duplicate(id, &owner));
