@@ -5,6 +5,7 @@ mod registry;
 mod reload;
 mod report;
 mod secret;
+mod subscription;
 mod vitals;
 
 use std::fmt;
@@ -23,13 +24,13 @@ use uuid::Uuid;
 
 use crate::admission::{Admission, Code, FileReport, Origin, Rejection};
 use crate::builder::{HostBuilder, PreparedHost};
-use crate::config::{Config, Selector};
+use crate::config::Config;
 use crate::current::Current;
 use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::{Heard, Listener, Metrics, Passed, Tap};
+use crate::observe::{Metrics, Tap};
 use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -44,6 +45,7 @@ use vitals::Vitals;
 pub(crate) use ports::Counted;
 pub use reload::{Candidate, PluginChange, ReloadError, ReloadPlan};
 pub use report::{HealthReport, ShutdownReport};
+pub use subscription::Subscription;
 
 /// A running hub.
 ///
@@ -294,12 +296,7 @@ impl Host {
 
     /// Listens to accepted events: of a type and from a source, each exact, `prefix.*` or `*`.
     pub fn subscribe(&self, event_type: &str, source: &str) -> Subscription {
-        Subscription {
-            events: self.tap.listen(),
-            event_type: selector(event_type),
-            source: selector(source),
-            missed: 0,
-        }
+        Subscription::of(self.tap.listen(), event_type, source)
     }
 
     /// Waits until nothing more is done for an event; `None` when it is unknown or forgotten. Of several
@@ -567,11 +564,6 @@ impl Serving {
     }
 }
 
-fn selector(text: &str) -> Selector {
-    text.parse()
-        .unwrap_or_else(|_| Selector::Exact(text.to_owned()))
-}
-
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
@@ -585,39 +577,5 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.workers.abort();
         self.supervisor.let_go();
-    }
-}
-
-/// Accepted events as they pass.
-#[derive(Debug)]
-pub struct Subscription {
-    events: Listener,
-    event_type: Selector,
-    source: Selector,
-    missed: u64,
-}
-
-impl Subscription {
-    /// Waits for the next event; `None` once the hub has stopped. A reader that is too slow loses
-    /// the oldest, see [`Subscription::missed`].
-    pub async fn next(&mut self) -> Option<Arc<Event>> {
-        loop {
-            match self.events.hear().await {
-                Heard::Event(Passed { event, .. }) => {
-                    let wanted = self.event_type.matches(&event.event_type)
-                        && self.source.matches(&event.source);
-                    if wanted {
-                        return Some(event);
-                    }
-                }
-                Heard::Missed(missed) => self.missed += missed,
-                Heard::End => return None,
-            }
-        }
-    }
-
-    /// Events of any kind that were lost because this reader was too slow.
-    pub fn missed(&self) -> u64 {
-        self.missed
     }
 }

@@ -4,6 +4,7 @@
 //! their ports. The [`Supervisor`] says who is in it, and changes that while the hub runs. What is not taken is kept
 //! with its reason. One bad file never stops the others, unless the configuration says that it is required.
 
+mod backoff;
 mod catalog;
 pub mod config;
 mod discover;

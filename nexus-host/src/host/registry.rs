@@ -18,12 +18,6 @@ pub(super) struct Registry {
     reports: Current<Vec<FileReport>>,
 }
 
-/// What a configuration asks of the registry, and the files that it names.
-pub(super) struct Renewal {
-    pub(super) draft: Draft,
-    files: Vec<ContractFile>,
-}
-
 impl Registry {
     /// # Errors
     /// When a rule cannot be used, or the folder not be read.
@@ -45,28 +39,22 @@ impl Registry {
         self.reports.get()
     }
 
-    /// Begins a registry for another configuration.
+    /// Begins a registry for another configuration, and reads the files that it names, for
+    /// [`Registry::take_files`].
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub(super) fn renewal(&self, config: &Config) -> Result<Renewal, StartError> {
+    pub(super) fn renewal(
+        &self,
+        config: &Config,
+    ) -> Result<(Draft, Vec<ContractFile>), StartError> {
         let draft = self.contracts.draft().asking(&config.rules);
-        Ok(Renewal {
-            draft: draft.map_err(StartError::Rule)?,
-            files: read(config)?,
-        })
+        Ok((draft.map_err(StartError::Rule)?, read(config)?))
     }
 
     /// Takes up other files, to be registered with whatever is put in place next.
     pub(super) fn take_files(&self, files: Vec<ContractFile>) {
         *self.files.lock() = files;
-    }
-}
-
-impl Renewal {
-    /// The registry, and the files for [`Registry::take_files`].
-    pub(super) fn into_parts(self) -> (Draft, Vec<ContractFile>) {
-        (self.draft, self.files)
     }
 }
 

@@ -124,7 +124,7 @@ impl Reloader {
         // Everything that can fail.
         let (registry, of) = (self.registry.clone(), config.clone());
         let renewal = spawn_blocking(move || registry.renewal(&of)).await;
-        let (draft, files) = renewal.map_err(ReloadError::Broken)??.into_parts();
+        let (draft, files) = renewal.map_err(ReloadError::Broken)??;
         let change = self.supervisor.prepare(config.clone(), draft).await?;
         let expected = change
             .expect_required()

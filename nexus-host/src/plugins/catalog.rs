@@ -123,10 +123,7 @@ impl Catalog {
         let standing = member.standing();
         let (panics, last_panic) = member.panics();
         let contracts = member.running().into_iter().flat_map(|one| &one.contracts);
-        let in_use = match (&member.origin, member.running()) {
-            (Origin::File { sha256, .. }, Some(_)) => Some(sha256.as_str()),
-            _ => None,
-        };
+        let in_use = member.running().and_then(|_| member.origin.sha256());
         let cost = |id| self.generations.cost(id, in_use);
         PluginReport {
             origin: member.origin.clone(),
@@ -157,9 +154,12 @@ impl Catalog {
         };
         let told = names.iter().map(|name| {
             let id = name.split('/').next().unwrap_or_default();
-            match lineup.of_id(id).map(|(member, _)| &member.origin) {
-                Some(Origin::File { sha256, .. }) => format!("{name} (sha256 {sha256})"),
-                _ => name.to_string(),
+            match lineup
+                .of_id(id)
+                .and_then(|(member, _)| member.origin.sha256())
+            {
+                Some(sha256) => format!("{name} (sha256 {sha256})"),
+                None => name.to_string(),
             }
         });
         let told: Vec<String> = told.collect();

@@ -86,13 +86,7 @@ impl UnderWay {
 /// # Errors
 /// When its description panics, does not parse, or is not there in time.
 pub(super) async fn describe(root: RootV1_Ref, limit: Duration) -> Result<Description, Refusal> {
-    let failed = |reason: String| {
-        Refusal::new(
-            Code::InitFailed,
-            format!("its description: {reason}"),
-            "see the plugin's own documentation",
-        )
-    };
+    let failed = |reason: String| Refusal::init_failed(format!("its description: {reason}"));
     // The author's code may block.
     let describing = spawn_blocking(move || root.describe()().into_result());
     let answer = timeout(limit, describing).await;
@@ -125,14 +119,7 @@ impl Instance {
         init: Init,
         limit: Duration,
     ) -> Result<Arc<Self>, Refusal> {
-        let failed = |reason: String| {
-            Refusal::new(
-                Code::InitFailed,
-                reason,
-                "see the plugin's own documentation",
-            )
-        };
-        let init = serde_json::to_vec(&init).map_err(|error| failed(error.to_string()))?;
+        let init = serde_json::to_vec(&init).map_err(Refusal::init_failed)?;
         let lives = match &start {
             Start::Here(..) => None,
             Start::InWorkers(first, _) => Some(first.lives()),
@@ -142,7 +129,7 @@ impl Instance {
                 Start::Here(root, host) => {
                     let build = move || root.start()(host, init.as_slice().into()).into_result();
                     let built = spawn_blocking(build).await;
-                    let built = built.map_err(|error| failed(error.to_string()))?;
+                    let built = built.map_err(Refusal::init_failed)?;
                     Ok(built.map(|plugin| (plugin, None)))
                 }
                 Start::InWorkers(first, workers) => {

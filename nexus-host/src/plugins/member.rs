@@ -60,11 +60,16 @@ pub enum Origin {
 impl Origin {
     /// Whether both are the same file with the same content.
     pub(super) fn is_file_of(&self, other: &Self) -> bool {
-        let sha256 = |origin: &Self| match origin {
-            Self::File { sha256, .. } => Some(sha256.clone()),
-            _ => None,
-        };
-        self.path().is_some() && self.path() == other.path() && sha256(self) == sha256(other)
+        let is_same_file = self.path().is_some() && self.path() == other.path();
+        is_same_file && self.sha256() == other.sha256()
+    }
+
+    /// The SHA-256 of the file's content, if that could be read.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::File { sha256, .. } => Some(sha256),
+            Self::Linked | Self::Unread { .. } => None,
+        }
     }
 
     /// The file.
@@ -92,6 +97,12 @@ pub(super) struct Member {
     pub(super) isolation: Isolation,
     pub(super) running: Option<Arc<Running>>,
     pub(super) past: Past,
+    /// The same under whatever name its file has.
+    condition: Arc<Condition>,
+}
+
+/// What changes of a member while it is one.
+struct Condition {
     standing: Mutex<Standing>,
     /// Since when it is known as it is.
     since: Instant,
@@ -147,33 +158,25 @@ impl Member {
             isolation,
             running: None,
             past: Past::default(),
-            standing: Mutex::new(Standing::now(state)),
-            since: Instant::now(),
-            strikes: AtomicU32::new(0),
-            is_restarting: AtomicBool::new(false),
-            has_hung: AtomicBool::new(false),
-            in_vain: AtomicU64::new(0),
+            condition: Arc::new(Condition {
+                standing: Mutex::new(Standing::now(state)),
+                since: Instant::now(),
+                strikes: AtomicU32::new(0),
+                is_restarting: AtomicBool::new(false),
+                has_hung: AtomicBool::new(false),
+                in_vain: AtomicU64::new(0),
+            }),
         }
     }
 
     /// One that runs.
     pub(super) fn served_by(origin: Origin, running: Arc<Running>, past: Past) -> Self {
         let (manifest, isolation) = (&running.instance.manifest, running.settings.isolation);
-        Self {
-            past,
-            ..Self::new(
-                origin,
-                Some(manifest.clone()),
-                isolation,
-                PluginState::Ready,
-            )
-        }
-        .with(running)
-    }
-
-    fn with(mut self, running: Arc<Running>) -> Self {
-        self.running = Some(running);
-        self
+        let manifest = Some(manifest.clone());
+        let mut member = Self::new(origin, manifest, isolation, PluginState::Ready);
+        member.past = past;
+        member.running = Some(running);
+        member
     }
 
     /// The same under another name.
@@ -184,12 +187,7 @@ impl Member {
             isolation: self.isolation,
             running: self.running.clone(),
             past: self.past.clone(),
-            standing: Mutex::new(self.standing()),
-            since: self.since,
-            strikes: AtomicU32::new(self.strikes.load(Ordering::Relaxed)),
-            is_restarting: AtomicBool::new(false),
-            has_hung: AtomicBool::new(self.has_hung()),
-            in_vain: AtomicU64::new(self.in_vain.load(Ordering::Relaxed)),
+            condition: self.condition.clone(),
         })
     }
 
@@ -202,12 +200,12 @@ impl Member {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        self.standing.lock().clone()
+        self.condition.standing.lock().clone()
     }
 
     /// It stands so from now on.
     pub(super) fn stands(&self, state: PluginState) {
-        let mut standing = self.standing.lock();
+        let mut standing = self.condition.standing.lock();
         if standing.state == state {
             return;
         }
@@ -225,37 +223,40 @@ impl Member {
         struct Restarting<'m>(&'m Member);
         impl Drop for Restarting<'_> {
             fn drop(&mut self) {
-                self.0.is_restarting.store(false, Ordering::Relaxed);
+                self.0
+                    .condition
+                    .is_restarting
+                    .store(false, Ordering::Relaxed);
             }
         }
-        self.is_restarting.store(true, Ordering::Relaxed);
+        self.condition.is_restarting.store(true, Ordering::Relaxed);
         Restarting(self)
     }
 
     /// It was started again in vain.
     pub(super) fn counts_restart(&self) {
-        self.in_vain.fetch_add(1, Ordering::Relaxed);
+        self.condition.in_vain.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How often it was started again.
     pub(super) fn restarted(&self) -> u64 {
-        self.past.restarts + self.in_vain.load(Ordering::Relaxed)
+        self.past.restarts + self.condition.in_vain.load(Ordering::Relaxed)
     }
 
     /// An attempt to start it again has not come back.
     pub(super) fn hangs(&self) {
-        self.has_hung.store(true, Ordering::Relaxed);
+        self.condition.has_hung.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn has_hung(&self) -> bool {
-        self.has_hung.load(Ordering::Relaxed)
+        self.condition.has_hung.load(Ordering::Relaxed)
     }
 
     /// Whether what is for it waits, and until when: while it may start by itself, or its file was there a moment ago.
     pub(super) fn is_awaited(&self) -> Option<Option<Instant>> {
-        match &self.standing.lock().state {
+        match &self.condition.standing.lock().state {
             PluginState::Refused(refusal) if refusal.code.may_pass() => Some(None),
-            PluginState::Stopped(_) => Some(Some(self.since + AWAITED)),
+            PluginState::Stopped(_) => Some(Some(self.condition.since + AWAITED)),
             _ => None,
         }
     }
@@ -284,7 +285,7 @@ impl Member {
             return false;
         };
         let look = running.look().await;
-        if self.is_restarting.load(Ordering::Relaxed) {
+        if self.condition.is_restarting.load(Ordering::Relaxed) {
             return false;
         }
         let state = match look {
@@ -292,7 +293,7 @@ impl Member {
             Look::Says(PluginState::Failed(reason)) => return self.fails(reason),
             Look::Says(state) => state,
             Look::IsSilent(reason) => {
-                let strikes = self.strikes.fetch_add(1, Ordering::Relaxed) + 1;
+                let strikes = self.condition.strikes.fetch_add(1, Ordering::Relaxed) + 1;
                 if strikes >= STRIKES {
                     return self.fails(reason);
                 }
@@ -300,7 +301,7 @@ impl Member {
                 return false;
             }
         };
-        self.strikes.store(0, Ordering::Relaxed);
+        self.condition.strikes.store(0, Ordering::Relaxed);
         self.stands(state);
         false
     }

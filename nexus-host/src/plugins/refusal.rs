@@ -147,6 +147,12 @@ impl Refusal {
         }
     }
 
+    /// Its components cannot be built.
+    pub(super) fn init_failed(reason: impl fmt::Display) -> Self {
+        let help = "see the plugin's own documentation";
+        Self::new(RefusalCode::InitFailed, reason, help)
+    }
+
     /// The plugin's section says not to use it.
     pub(super) fn disabled(id: &str) -> Self {
         Self::new(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::backoff;
 use super::instance::Instance;
 
 /// First delay after a failure; doubled up to the longest.
@@ -16,7 +17,7 @@ const HEALTHY_RUN: Duration = Duration::from_secs(60);
 
 /// Runs a source's background task again and again, until this is dropped.
 pub(super) async fn supervise(instance: Arc<Instance>, component: u32, name: String) {
-    let mut delay = FIRST_DELAY;
+    let mut failures = 0;
     loop {
         let started = Instant::now();
         match instance.run(component).await {
@@ -26,13 +27,12 @@ pub(super) async fn supervise(instance: Arc<Instance>, component: u32, name: Str
             }
             Err(error) => {
                 if started.elapsed() >= HEALTHY_RUN {
-                    delay = FIRST_DELAY;
+                    failures = 0;
                 }
-                // Up to a quarter more, so that many do not come back at the same moment.
-                let wait = delay + delay.mul_f64(0.25 * rand::random::<f64>());
+                let wait = backoff::delay(failures, FIRST_DELAY, LONGEST_DELAY);
                 tracing::warn!(source = name, %error, ?wait, "a source's background task failed; it is started again");
                 sleep(wait).await;
-                delay = (delay * 2).min(LONGEST_DELAY);
+                failures += 1;
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use super::backoff;
 use super::refusal::Refusal;
 
 /// What becomes of a plugin or a file.
@@ -104,17 +105,15 @@ impl Trials {
     /// After so many, it is left alone.
     const MOST: u32 = 5;
 
-    /// Counts one that failed; how long to wait before the next, with up to a quarter more, so that many do not
-    /// come back at the same moment.
+    /// Counts one that failed; how long to wait before the next.
     pub(super) fn failed(&mut self) -> Duration {
-        let delay = Self::FIRST.saturating_mul(1 << self.failed.min(16));
-        self.failed = self.failed.saturating_add(1);
-        let delay = if self.is_hopeless() {
-            Self::LONGEST
-        } else {
-            delay.min(Self::LONGEST)
+        let before = self.failed;
+        self.failed = before.saturating_add(1);
+        let first = match self.is_hopeless() {
+            true => Self::LONGEST,
+            false => Self::FIRST,
         };
-        delay + delay.mul_f64(0.25 * rand::random::<f64>())
+        backoff::delay(before, first, Self::LONGEST)
     }
 
     /// Whether it has failed too often to be tried as if it could work.

@@ -215,9 +215,8 @@ impl Supervisor {
         config: Arc<Config>,
         draft: Draft,
     ) -> Result<Change, StartError> {
-        let settings = config.plugins.clone();
-        let folder = settings.dir.clone();
-        let look = move || (watch::look(&settings.dir), scan(&settings));
+        let (of, folder) = (config.clone(), config.plugins.dir.clone());
+        let look = move || (watch::look(&of.plugins.dir), scan(&of.plugins));
         let looked = spawn_blocking(look).await;
         let looked = looked.map_err(std::io::Error::other);
         // A folder that is gone for the moment has not lost its plugins.

@@ -12,13 +12,14 @@ use hyper::HeaderMap;
 use hyper::body::Body as _;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::encoding::Encoding;
 use super::problem::Problem;
 use super::unproven::Share;
 use super::{Shared, auth};
-use crate::admission::{ClientScope, Code, Sender, quoted};
+use crate::admission::{ClientScope, Code, Sender, quoted, shortened};
 use crate::config::ByteSize;
 use crate::ingress::cloudevents::is_utf8;
 
@@ -43,6 +44,32 @@ pub(super) async fn receive(
         }
     };
     Ok((client, encoding, sent))
+}
+
+/// Reads JSON of somebody who may administer, with whatever compression undone.
+pub(super) async fn receive_of_admin(
+    shared: &Shared,
+    head: &Parts,
+    sender: Sender,
+    body: Body,
+) -> Result<(Arc<ClientScope>, Bytes), Problem> {
+    expect_json(&head.headers)?;
+    let (client, encoding, body) = receive(shared, head, sender, body).await?;
+    auth::expect_admin(&client)?;
+    let most = shared.admission().limits().max_body;
+    Ok((client, encoding.undo(body, most).await?))
+}
+
+/// Reads what a body asks for.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let code = match error.is_data() {
+            true => Code::MalformedEvent,
+            false => Code::MalformedJson,
+        };
+        let told = shortened(&error.to_string());
+        Problem::new(code, format!("the body is not what is read here: {told}"))
+    })
 }
 
 /// Reads the body of a known sender, as it was sent.

@@ -205,11 +205,8 @@ async fn change_all(
     let (head, body) = request.into_parts();
     let sender = auth::admin_sender(&shared, &head).await?;
     wanted::refuse_query(head.uri.query())?;
-    body::expect_json(&head.headers)?;
-    let (client, encoding, body) = body::receive(&shared, &head, sender, body).await?;
-    auth::expect_admin(&client)?;
-    let most = shared.admission().limits().max_body;
-    let wanted = Wanted::of(&encoding.undo(body, most).await?)?;
+    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let wanted = Wanted::of(&body)?;
     let dry_run = wanted.dry_run;
     let (meant, more) = select(&shared, wanted).await?;
     let letters = if dry_run {

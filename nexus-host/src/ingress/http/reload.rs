@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::problem::Problem;
 use super::{State, auth, body, json};
-use crate::admission::{Code, Violation, shortened};
+use crate::admission::{Code, Violation};
 use crate::ingress::ports::NotReloaded;
 
 /// What a plan is asked for with.
@@ -32,29 +32,13 @@ pub(super) async fn reload(Extracted(shared): State, head: Parts) -> Result<Resp
 pub(super) async fn plan(Extracted(shared): State, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let sender = auth::admin_sender(&shared, &head).await?;
-    body::expect_json(&head.headers)?;
-    let (client, encoding, body) = body::receive(&shared, &head, sender, body).await?;
-    auth::expect_admin(&client)?;
-    let most = shared.admission().limits().max_body;
-    let asked = Asked::of(&encoding.undo(body, most).await?)?;
+    let (_, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let asked: Asked = match body.is_empty() {
+        true => Asked::default(),
+        false => body::parse(&body)?,
+    };
     let planned = shared.ports.admin.plan(asked.config).await?;
     Ok(json(StatusCode::OK, &planned))
-}
-
-impl Asked {
-    fn of(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        serde_json::from_slice(body).map_err(|error| {
-            let code = match error.is_data() {
-                true => Code::MalformedEvent,
-                false => Code::MalformedJson,
-            };
-            let told = shortened(&error.to_string());
-            Problem::new(code, format!("the body is not what is read here: {told}"))
-        })
-    }
 }
 
 impl From<NotReloaded> for Problem {

@@ -112,9 +112,7 @@ impl Gathering<'_> {
     pub(super) fn begin_with_what_runs(&mut self, leaving: &[Arc<Running>]) {
         let before = self.before.clone();
         let running = before.running().map(|(_, running)| running);
-        for running in leaving.iter().chain(running) {
-            register(running, &mut self.draft);
-        }
+        register(leaving.iter().chain(running), &mut self.draft);
     }
 
     /// A plugin that is part of the program.
@@ -207,7 +205,7 @@ impl Gathering<'_> {
         }
         let settings = self.starter.settings(manifest);
         if let Some((member, running)) = self.before.of_id(id)
-            && is_of(member, sha256)
+            && member.origin.sha256() == Some(sha256.as_str())
             && running.settings == settings
         {
             let member = match member.origin == origin {
@@ -310,8 +308,7 @@ impl Gathering<'_> {
             && let Some(reason) = running.says_it_has_failed().await
         {
             rest(running);
-            let help = "see the plugin's own documentation";
-            return Err(Refusal::new(Code::InitFailed, reason, help));
+            return Err(Refusal::init_failed(reason));
         }
         match running.bring_contracts(&mut self.draft) {
             Ok(()) => Ok(running),
@@ -440,14 +437,12 @@ fn duplicate(id: &str, owner: &str) -> Refusal {
     )
 }
 
-/// Registers the contracts of a plugin that runs; they were registered before.
-pub(super) fn register(running: &Running, draft: &mut Draft) {
-    if let Err(conflict) = running.offer(|offer| draft.take(offer)) {
-        let plugin = &running.instance.manifest.id;
-        tracing::error!(plugin, %conflict, "contracts that were registered are not any more");
+/// Registers the contracts of plugins that run; they were registered before.
+pub(super) fn register<'r>(all: impl Iterator<Item = &'r Arc<Running>>, draft: &mut Draft) {
+    for running in all {
+        if let Err(conflict) = running.offer(|offer| draft.take(offer)) {
+            let plugin = &running.instance.manifest.id;
+            tracing::error!(plugin, %conflict, "contracts that were registered are not any more");
+        }
     }
-}
-
-fn is_of(member: &Member, sha256: &str) -> bool {
-    matches!(&member.origin, Origin::File { sha256: own, .. } if own == sha256)
 }

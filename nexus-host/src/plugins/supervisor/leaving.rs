@@ -50,9 +50,7 @@ impl Supervisor {
         let mut draft = self.contracts.draft();
         let lineup = self.catalog.lineup();
         let running = lineup.running().map(|(_, running)| running);
-        for running in work.leaving.iter().chain(running) {
-            register(running, &mut draft);
-        }
+        register(work.leaving.iter().chain(running), &mut draft);
         self.put(draft);
         drop(work);
         let plugin = old.instance.manifest.id.clone();

@@ -57,7 +57,9 @@ pub(super) async fn supervise(supervisor: Arc<Supervisor>) {
         for (member, has_failed) in members.iter().zip(failed) {
             let Some(key) = key(member) else { continue };
             if !has_failed {
-                recoveries.retain(|other, one| *other != key || !one.is_over(now));
+                if recoveries.get_mut(&key).is_some_and(|one| one.is_over(now)) {
+                    recoveries.remove(&key);
+                }
                 continue;
             }
             let recovery = recoveries.entry(key).or_default();
@@ -169,9 +171,7 @@ impl Supervisor {
         let members: Vec<Arc<Member>> = members.collect();
         let mut draft = self.contracts.draft();
         let running = members.iter().filter_map(Member::running);
-        for running in leaving.iter().chain(running) {
-            register(running, &mut draft);
-        }
+        register(leaving.iter().chain(running), &mut draft);
         self.commit(Change {
             config,
             members,

@@ -15,6 +15,7 @@ use nexus_plugin_api::wire::Description;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::backoff;
 use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::super::standing::PluginState;
 use super::frame::{self, Call, Event, ToWorker};
@@ -209,10 +210,7 @@ async fn supervise(pool: Arc<Pool>, number: usize, mut running: Option<Running>)
             return;
         }
         if in_vain > 1 {
-            let delay = FIRST_DELAY
-                .saturating_mul(1 << (in_vain - 2).min(16))
-                .min(LONGEST_DELAY);
-            sleep(delay + delay.mul_f64(0.25 * rand::random::<f64>())).await;
+            sleep(backoff::delay(in_vain - 2, FIRST_DELAY, LONGEST_DELAY)).await;
         }
     }
 }

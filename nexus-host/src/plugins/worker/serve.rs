@@ -191,14 +191,7 @@ fn checked(library: &Library<'_>, hub: &Hub) -> Result<RootV1_Ref, Refusal> {
 /// The author's code: a panic in it is caught where it is, anything worse ends this process.
 fn described(root: RootV1_Ref) -> Result<AnswerV1, Refusal> {
     let described = root.describe()().into_result();
-    described.map_err(|error| {
-        let reason = format!("its description: {}", error.message);
-        Refusal::new(
-            Code::InitFailed,
-            reason,
-            "see the plugin's own documentation",
-        )
-    })
+    described.map_err(|error| Refusal::init_failed(format!("its description: {}", error.message)))
 }
 
 /// What runs in this process.

@@ -10,9 +10,10 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+use super::super::body;
 use super::super::problem::Problem;
 use super::super::query::{known, refused};
-use crate::admission::{Code, quoted, shortened};
+use crate::admission::quoted;
 use crate::config::Selector;
 use crate::queue::LetterFilter;
 
@@ -120,14 +121,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads a body.
     pub(super) fn of(body: &[u8]) -> Result<Self, Problem> {
-        let body: Body = serde_json::from_slice(body).map_err(|error| {
-            let code = match error.is_data() {
-                true => Code::MalformedEvent,
-                false => Code::MalformedJson,
-            };
-            let told = shortened(&error.to_string());
-            Problem::new(code, format!("the body is not what is read here: {told}"))
-        })?;
+        let body: Body = body::parse(body)?;
         let filter = LetterFilter {
             id: None,
             event_type: body.r#type,
