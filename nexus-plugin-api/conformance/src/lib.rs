@@ -14,9 +14,9 @@
 //! what a processor decides is looked at and dropped. What the plugin itself does to other systems, it does here
 //! as well, so give it settings that are meant for tests.
 //!
-//! One way of data: [`file`] judges the bytes, [`life`] starts them, [`payloads`] makes what is to be shown out of
-//! the contracts ([`samples`]), and [`events`], [`requests`] and [`hooks`] show it, each kind of component its own
-//! and all of them the same [`strain`]. A check goes into the [`report`] as soon as it has ended.
+//! One way of data: `file` judges the bytes, `life` starts them, `payloads` makes what is to be shown out of
+//! the contracts (`samples`), and `events`, `requests` and `hooks` show it, each kind of component its own
+//! and all of them the same `strain`. A check goes into the `report` as soon as it has ended.
 //!
 //! A case fails when the plugin panics, does not answer in time, does not let go of a call, loses its process, or
 //! contradicts its own contracts. An error that it answers is an answer.
