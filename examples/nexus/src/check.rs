@@ -118,6 +118,7 @@ impl Findings {
         let contracts = self.of_contract_files(config);
         self.of_webhooks(config, &files, &contracts);
         self.of_certificates(config);
+        self.of_worker(config);
         if config.clients.is_empty() {
             let who = match config.webhooks.is_empty() {
                 true => "every request will be refused",
@@ -231,6 +232,18 @@ impl Findings {
                     webhook.name
                 ));
             }
+        }
+    }
+
+    /// A program for workers that is named must be there.
+    fn of_worker(&mut self, config: &Config) {
+        let named = config.plugins.worker.as_deref();
+        if let Some(named) = named.filter(|named| !named.is_file()) {
+            let place = config.document().place(&["plugins", "worker"]);
+            let message = format!("there is no file {}", named.display());
+            let problem = Problem::new(place, "plugins.worker", message);
+            let help = "put it there, or take the line out: the one beside the hub's program is used then";
+            self.problems.push(problem.with_help(help));
         }
     }
 

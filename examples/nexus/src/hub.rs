@@ -332,7 +332,7 @@ fn refusal(status: StatusCode, body: &[u8], means: Means) -> String {
 
 /// What to do when the hub does not know who asks.
 fn unknown(means: Means) -> String {
-    let place = "[[clients]] of the configuration that the hub was started with";
+    let place = "[[clients]] of the configuration that the hub runs with (`nexus reload` has it read again)";
     match means {
         Means::Key => format!(
             "\nno client of the hub has the key in {KEY_VARIABLE}; its hash must stand in {place}"

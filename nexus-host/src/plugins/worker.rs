@@ -58,7 +58,14 @@ pub fn serve_if_asked() {
 /// hub's own.
 pub(super) fn program(configured: Option<&Path>) -> Result<PathBuf, Refusal> {
     if let Some(named) = configured {
-        return Ok(named.to_owned());
+        return match named.is_file() {
+            true => Ok(named.to_owned()),
+            false => Err(Refusal::new(
+                Code::NoWorker,
+                format!("there is no file {}, which [plugins] worker names", named.display()),
+                "put it there, or take the line out: the one beside the hub's program is used then",
+            )),
+        };
     }
     let own = std::env::current_exe().ok();
     let beside = own.as_ref().map(|own| {

@@ -388,6 +388,16 @@ async fn a_plugin_that_comes_does_not_take_a_webhook_s_name() {
 }
 
 #[tokio::test]
+async fn a_text_that_comes_with_a_reload_is_refused_since_nothing_would_read_it() {
+    let hub = hub("");
+    let request = || hub.request("POST", "/v1/admin/reload");
+    let (status, refused) = hub.send(request().json(&json!({ "config": "" }))).await;
+    assert_eq!((status, &refused["code"]), (400, &json!("malformed_event")));
+    let (status, _) = hub.send(request().json(&json!({}))).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
 async fn only_administrators_reload() {
     let hub = hub(&client("desk", "key-desk", ""));
     for path in ["/v1/admin/reload", "/v1/admin/reload/plan"] {

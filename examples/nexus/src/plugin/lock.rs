@@ -153,7 +153,11 @@ fn write_to(
         }
         Origin::Defaults => String::new(),
     };
-    let edited = edit::with_hashes(&text, locked).map_err(failed)?;
+    let mut edited = edit::with_hashes(&text, locked).map_err(failed)?;
+    // The editor writes line feeds alone.
+    if text.contains("\r\n") {
+        edited = edited.replace('\n', "\r\n");
+    }
     write::replace(path, &edited).map_err(|error| failed(error.to_string()))
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn new(common: &Common, options: &New) -> Result<(), Failure> {
     output::line(&format!(
         "next:\n  cd {}\n  cargo test               # builds the hub too, the first time: some minutes\n  cargo build --release\n  \
          nexus plugin test target/release/{library}\n\
-         then copy target/release/{library} into the hub's plugins folder and start the hub again",
+         then copy target/release/{library} into the hub's plugins folder; a hub that runs takes it up",
         folder.display()
     ));
     Ok(())

@@ -35,6 +35,15 @@ fn a_named_file_must_be_there() {
 }
 
 #[test]
+fn a_program_for_workers_that_is_not_there_is_told() {
+    let place = Place::new().file("nexus.toml", "[plugins]\nworker = \"absent\"\n");
+    place
+        .run(&["check"])
+        .exits(2)
+        .says("nexus.toml:2: plugins.worker: there is no file ");
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let place = Place::new()
         .probe()

@@ -86,6 +86,18 @@ fn hashes_are_written_into_the_configuration_and_its_comments_stay() {
 }
 
 #[test]
+fn lines_end_as_they_did() {
+    let place = Place::new()
+        .probe()
+        .file("nexus.toml", "# mine\r\n[plugins]\r\nlocked = true\r\n");
+    place.run(&["plugin", "lock", "--write"]).exits(0);
+    let written = config(&place);
+    assert!(written.contains("sha256 = "), "{written}");
+    assert_eq!(written.matches('\n').count(), written.matches("\r\n").count(), "{written:?}");
+    place.run(&["check"]).exits(0);
+}
+
+#[test]
 fn nothing_is_locked_while_a_file_would_be_refused() {
     let bad = format!("plugins/{}", library("text"));
     let place = Place::new().probe().file(&bad, "not a library").hub("");

@@ -4,7 +4,6 @@
 use axum::extract::{Request, State as Extracted};
 use axum::response::Response;
 use hyper::StatusCode;
-use hyper::http::request::Parts;
 use serde::Deserialize;
 
 use super::problem::Problem;
@@ -20,9 +19,22 @@ struct Asked {
     config: Option<String>,
 }
 
+/// What a reload is asked for with: nothing, since it reads the hub's own files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// `POST /v1/admin/reload`.
-pub(super) async fn reload(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
-    let client = auth::admin(&shared, &head).await?;
+pub(super) async fn reload(
+    Extracted(shared): State,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let sender = auth::admin_sender(&shared, &head).await?;
+    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    if !body.is_empty() {
+        let Nothing {} = body::parse(&body)?;
+    }
     tracing::info!(client = %client.id(), "asked to read the configuration again");
     let changed = shared.ports.admin.reload().await?;
     Ok(json(StatusCode::OK, &changed))
