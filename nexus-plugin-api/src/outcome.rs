@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use crate::approval::Question;
 use crate::event::{NewEvent, RawJson};
 
 /// The result of processing one event.
@@ -114,6 +116,21 @@ pub enum Effect {
         /// The event.
         event: NewEvent,
     },
+    /// Ask a person. The answer comes as the event `nexus.approval.answered`.
+    Ask {
+        /// The question.
+        question: Box<Question>,
+    },
+    /// Answer such a question, for a person who has chosen. One that has ended stays as it is.
+    Answer {
+        /// Which question.
+        approval_id: Uuid,
+        /// The id of the choice.
+        choice: String,
+        /// What was said beside, at most 1,000 characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// Perform another effect later.
     Schedule {
         /// Delay in milliseconds from the moment the outcome is accepted.
@@ -142,6 +159,22 @@ impl Effect {
     /// Publishes a further event.
     pub fn emit(event: NewEvent) -> Self {
         Self::Emit { event }
+    }
+
+    /// Asks a person.
+    pub fn ask(question: Question) -> Self {
+        Self::Ask {
+            question: Box::new(question),
+        }
+    }
+
+    /// Answers a question with one of its choices.
+    pub fn answer(approval_id: Uuid, choice: impl Into<String>) -> Self {
+        Self::Answer {
+            approval_id,
+            choice: choice.into(),
+            note: None,
+        }
     }
 
     /// Performs this effect after `delay`.

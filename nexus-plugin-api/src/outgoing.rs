@@ -23,6 +23,8 @@
 //! ```
 
 mod address;
+#[cfg(feature = "client")]
+mod client;
 mod network;
 mod target;
 
@@ -32,6 +34,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+#[cfg(feature = "client")]
+pub use client::{Access, Answer, Client, Method, RequestBuilder, Response, Url};
 pub use network::{InvalidNetwork, Network};
 pub use target::{Scheme, Target};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
+use futures_util::future::try_join_all;
 use nexus_plugin_api::abi::{CallV1, EventV1, HostV1, PluginV1};
 use nexus_plugin_api::prelude::*;
 use nexus_plugin_api::testing::Bench;
@@ -16,30 +17,73 @@ use nexus_plugin_api::wire::{Init, Isolation};
 use crate::report::{Effort, Report};
 use crate::serve::noop;
 
+/// Calls at once, where several are.
+const AT_ONCE: usize = 64;
+
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let event = event();
     let inline = start(Isolation::Inline)?;
     let thread = start(Isolation::Thread)?;
-    let (mut direct_ns, mut inline_added, mut thread_added) = (vec![], vec![], vec![]);
+    // What a plugin's runtime is, with nothing of a plugin in it.
+    let bare = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()?;
+    let hops = effort.calls / 50;
+    let mut taken = [(); 6].map(|()| Vec::new());
     for _ in 0..effort.rounds {
         let direct = nanos(effort.calls, || direct(&event))?;
         let crossed = nanos(effort.calls, || cross(&inline, &event))?;
-        let spawned = {
-            let calls = effort.calls / 50;
-            let started = Instant::now();
-            for _ in 0..calls {
-                black_box(process(&thread, &event).await)?;
-            }
-            started.elapsed().as_secs_f64() * 1e9 / calls as f64
-        };
-        direct_ns.push(direct);
-        inline_added.push(crossed - direct);
-        thread_added.push(spawned - direct);
+        let hop = async || bare.spawn(async {}).await.map_err(lost);
+        let call = async || process(&thread, &event).await;
+        let hop_alone = nanos_of(hops, 1, hop).await?;
+        let call_alone = nanos_of(hops, 1, call).await?;
+        let hop_of_many = nanos_of(hops, AT_ONCE, hop).await?;
+        let call_of_many = nanos_of(hops, AT_ONCE, call).await?;
+        let round = [
+            direct,
+            crossed - direct,
+            call_alone - direct,
+            hop_alone,
+            call_of_many - direct,
+            hop_of_many,
+        ];
+        for (figure, figures) in round.into_iter().zip(&mut taken) {
+            figures.push(figure);
+        }
     }
-    report.add("call: direct", "ns", direct_ns, None);
-    report.add("call: added by inline", "ns", inline_added, Some("< 250"));
-    report.add("call: added by thread", "ns", thread_added, Some("< 10000"));
+    bare.shutdown_background();
+    for ((name, goal), figures) in [
+        ("call: direct", None),
+        ("call: added by inline", Some("< 250")),
+        ("call: added by thread, one at a time", Some("< 10000")),
+        ("call: of it a task on another runtime", None),
+        ("call: added by thread, 64 at once", Some("< 10000")),
+        ("call: of it a task on another runtime, 64 at once", None),
+    ]
+    .into_iter()
+    .zip(taken)
+    {
+        report.add(name, "ns", figures, goal);
+    }
     Ok(())
+}
+
+fn lost(error: tokio::task::JoinError) -> PluginError {
+    PluginError::permanent("lost", error)
+}
+
+/// As [`nanos`], of calls that may wait, so many at once.
+async fn nanos_of<T>(
+    calls: usize,
+    at_once: usize,
+    call: impl AsyncFn() -> Result<T, PluginError>,
+) -> Result<f64, PluginError> {
+    let started = Instant::now();
+    for _ in 0..calls / at_once {
+        let all = (0..at_once).map(|_| call());
+        black_box(try_join_all(all).await?);
+    }
+    Ok(started.elapsed().as_secs_f64() * 1e9 / (calls / at_once * at_once) as f64)
 }
 
 /// Calls the processor as a host would that has it as a plain dependency.
