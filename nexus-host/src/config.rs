@@ -44,7 +44,7 @@ pub(crate) use self::suggest::nearest;
 use self::check::Objections;
 use self::document::{Content, Node};
 use self::key::KeyPath;
-use crate::{admission, dispatch, ingress, observe, outgoing, plugins, queue};
+use crate::{admission, approvals, dispatch, ingress, observe, outgoing, plugins, queue};
 
 /// Everything the hub can be told.
 ///
@@ -80,6 +80,8 @@ pub struct Config {
     pub retry: dispatch::config::Retry,
     /// When a failing target is left alone.
     pub breaker: dispatch::config::Breaker,
+    /// How long questions to people wait, and how many may.
+    pub approvals: approvals::config::Config,
     /// How the hub stops.
     pub shutdown: Shutdown,
     /// What the hub tells about itself.
@@ -164,6 +166,7 @@ impl Config {
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));
         self.breaker.check(&mut root.key("breaker"));
+        self.approvals.check(&mut root.key("approvals"));
         self.shutdown.check(&mut root.key("shutdown"));
         self.observe.check(&mut root.key("observe"));
         self.plugins.check(&mut root.key("plugins"));

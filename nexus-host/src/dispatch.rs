@@ -25,7 +25,7 @@ use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, 
 pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
-use port::{Admit, Call, Components, Observer, WORKER_DIED};
+use port::{Admit, Call, Components, Observer, People, WORKER_DIED};
 use retry::RetryPolicy;
 use seats::{Seat, Seats};
 
@@ -39,6 +39,7 @@ pub struct Dispatcher {
     components: Arc<dyn Components>,
     admit: Arc<dyn Admit>,
     observer: Arc<dyn Observer>,
+    people: Arc<dyn People>,
     breakers: Arc<Breakers>,
     retry: RetryPolicy,
     seats: Seats,
@@ -55,12 +56,14 @@ impl Dispatcher {
         components: Arc<dyn Components>,
         admit: Arc<dyn Admit>,
         observer: Arc<dyn Observer>,
+        people: Arc<dyn People>,
     ) -> Self {
         Self {
             queue,
             components,
             admit,
             observer,
+            people,
             breakers,
             retry: RetryPolicy::new(retry),
             seats: Seats::new(config.concurrency),

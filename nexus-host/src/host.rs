@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::admission::{Admission, Code, FileReport, Origin, Rejection};
+use crate::approvals::{AnswerError, Approval, Approvals};
 use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::Config;
 use crate::current::Current;
@@ -37,7 +38,7 @@ use crate::queue::{
     DeadLetter, Journey, LetterFilter, MemoryQueue, OpenError, Page, Queue, QueueStats,
     SqliteQueue, Unavailable, Work,
 };
-use ports::{Hub, News, Webhooks};
+use ports::{Hub, News, Own, Webhooks};
 use registry::Registry;
 use reload::Reloader;
 use vitals::Vitals;
@@ -55,6 +56,7 @@ pub struct Host {
     supervisor: Arc<Supervisor>,
     registry: Arc<Registry>,
     reloader: Arc<Reloader>,
+    approvals: Arc<Approvals>,
     intake: Arc<Intake>,
     queue: Arc<dyn Queue>,
     breakers: Arc<Breakers>,
@@ -106,6 +108,9 @@ pub enum StartError {
     /// The durable queue.
     #[error(transparent)]
     Queue(#[from] OpenError),
+    /// The questions to people that the queue keeps.
+    #[error("the approvals cannot be read: {0}")]
+    Approvals(#[from] Unavailable),
 }
 
 /// Why an event was not published.
@@ -195,6 +200,12 @@ impl Host {
             news.clone(),
             completions.clone(),
         ));
+        let approvals = Approvals::open(
+            config.approvals.clone(),
+            queue.clone(),
+            Arc::new(Own(intake.clone())),
+        );
+        let approvals = Arc::new(approvals.await?);
         let breakers = Arc::new(Breakers::new(config.breaker.clone(), &config.retry));
         let dispatcher = Arc::new(Dispatcher::new(
             config.dispatch.clone(),
@@ -204,6 +215,7 @@ impl Host {
             catalog.clone(),
             intake.clone(),
             news,
+            approvals.clone(),
         ));
         let workers = tokio::spawn(dispatcher.run());
         let webhooks = Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks));
@@ -225,11 +237,13 @@ impl Host {
             queue.clone(),
             registry.clone(),
             reloader.clone(),
+            approvals.clone(),
         ));
         // Last, when everything that they may call is there: the sources and the server.
         supervisor.connect(Arc::new(Hub(intake.clone()))).await;
         let mut background = JoinSet::new();
         background.spawn(supervisor.clone().attend());
+        background.spawn(approvals.clone().keep());
         let secret = secret::of(&queue, &mut background).await;
         let server = server.map(|server| {
             let ports = Ports {
@@ -252,6 +266,7 @@ impl Host {
             supervisor,
             registry,
             reloader,
+            approvals,
             intake,
             queue,
             breakers,
@@ -388,6 +403,25 @@ impl Host {
     /// When the queue's storage does not work; nothing is deleted then.
     pub async fn purge(&self, letters: Vec<Uuid>) -> Result<Vec<Uuid>, Unavailable> {
         self.queue.purge(letters).await
+    }
+
+    /// The questions to people that are kept: what waits first, the oldest first, then what has ended, the last first.
+    pub fn approvals(&self) -> Vec<Arc<Approval>> {
+        self.approvals.list()
+    }
+
+    /// Answers a question for somebody, by the id of a choice. The first answer counts.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub async fn answer(
+        &self,
+        approval_id: Uuid,
+        choice: &str,
+        by: &str,
+        note: Option<&str>,
+    ) -> Result<Arc<Approval>, AnswerError> {
+        self.approvals.answer(approval_id, choice, by, note).await
     }
 
     /// How full the queue is.

@@ -242,7 +242,8 @@ impl Findings {
             let place = config.document().place(&["plugins", "worker"]);
             let message = format!("there is no file {}", named.display());
             let problem = Problem::new(place, "plugins.worker", message);
-            let help = "put it there, or take the line out: the one beside the hub's program is used then";
+            let help =
+                "put it there, or take the line out: the one beside the hub's program is used then";
             self.problems.push(problem.with_help(help));
         }
     }

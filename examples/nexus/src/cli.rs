@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Look at what could not be done, do it once more, or delete it
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// See and answer the questions that wait for a person
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
     /// Look after the file of the durable queue
     #[command(subcommand)]
     Queue(QueueCommand),
@@ -136,6 +139,16 @@ pub(crate) enum DlqCommand {
     Replay(ChangeLetters),
     /// Delete dead letters
     Purge(ChangeLetters),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// List approvals: what waits for an answer; with --all what has ended, too
+    List(ListApprovals),
+    /// Show one approval with everything that is known of it
+    Show(ShowApproval),
+    /// Answer an approval with one of its choices; the first answer counts
+    Answer(AnswerApproval),
 }
 
 #[derive(Debug, Subcommand)]
@@ -291,6 +304,44 @@ pub(crate) struct Conditions {
     /// Those that died before: a time (RFC 3339) or an age such as 2h
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     pub(crate) until: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListApprovals {
+    /// Those that have ended, too
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowApproval {
+    /// The approval's id
+    #[arg(value_name = "ID", value_parser = id::parse)]
+    pub(crate) id: Uuid,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnswerApproval {
+    /// The approval's id
+    #[arg(value_name = "ID", value_parser = id::parse)]
+    pub(crate) id: Uuid,
+
+    /// The id of the choice, such as `approve`
+    #[arg(value_name = "CHOICE")]
+    pub(crate) choice: String,
+
+    /// What to say beside, at most 1,000 characters
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }
 
 #[derive(Debug, Args)]

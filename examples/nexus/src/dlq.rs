@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{ChangeLetters, Common, Conditions, ListLetters, Show};
 use crate::failure::Failure;
-use crate::hub::Hub;
+use crate::hub::{Hub, entries};
 use crate::{output, table};
 
 const PATH: &str = "/v1/admin/dead-letters";
@@ -197,16 +197,4 @@ async fn fetch(
 
 fn strange() -> Failure {
     Failure::failed("the hub's answer does not tell of dead letters; is it of this version?")
-}
-
-/// The entries of an answer: a plain list, or a list under a name.
-pub(crate) fn entries(answer: Value, name: &str) -> Option<Vec<Value>> {
-    match answer {
-        Value::Array(entries) => Some(entries),
-        Value::Object(mut object) => match object.remove(name)? {
-            Value::Array(entries) => Some(entries),
-            _ => None,
-        },
-        _ => None,
-    }
 }

@@ -120,6 +120,8 @@ fn sentence(step: &Map<String, Value>) -> String {
             next()
         ),
         "emitted" => format!("led to {} {}", text("type"), text("event_id")),
+        "asked" => format!("asks a person: approval {}", text("approval_id")),
+        "answered" => format!("approval {}: {}", text("approval_id"), text("summary")),
         "scheduled" => format!("effect {} waits {} ms", text("effect"), text("after_ms")),
         "delivered" => format!(
             "{} did effect {} on attempt {}{}",
@@ -200,6 +202,14 @@ mod tests {
             (
                 json!({"step": "emitted", "effect": 1, "event_id": "E2", "type": "a.b"}),
                 "led to a.b E2",
+            ),
+            (
+                json!({"step": "asked", "effect": 1, "approval_id": "A1"}),
+                "asks a person: approval A1",
+            ),
+            (
+                json!({"step": "answered", "effect": 1, "approval_id": "A1", "summary": "answered with `deny`"}),
+                "approval A1: answered with `deny`",
             ),
             (
                 json!({"step": "scheduled", "effect": 2, "after_ms": 500}),

@@ -330,6 +330,18 @@ fn refusal(status: StatusCode, body: &[u8], means: Means) -> String {
     message
 }
 
+/// The entries of an answer: a plain list, or a list under a name.
+pub(crate) fn entries(answer: Value, name: &str) -> Option<Vec<Value>> {
+    match answer {
+        Value::Array(entries) => Some(entries),
+        Value::Object(mut object) => match object.remove(name)? {
+            Value::Array(entries) => Some(entries),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// What to do when the hub does not know who asks.
 fn unknown(means: Means) -> String {
     let place = "[[clients]] of the configuration that the hub runs with (`nexus reload` has it read again)";

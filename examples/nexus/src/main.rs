@@ -3,6 +3,7 @@
 //! Receives arguments, hands each command to its own module, and turns what comes back into an
 //! exit code: 0, 1 (failed) or 2 (usage or configuration). It decides nothing about events.
 
+mod approvals;
 mod check;
 mod cli;
 mod configuration;
@@ -27,7 +28,8 @@ mod write;
 use std::process::ExitCode;
 
 use cli::{
-    Arguments, Command, ContractCommand, DlqCommand, KeyCommand, PluginCommand, QueueCommand,
+    ApprovalsCommand, Arguments, Command, ContractCommand, DlqCommand, KeyCommand, PluginCommand,
+    QueueCommand,
 };
 use failure::Failure;
 
@@ -76,6 +78,15 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Dlq(DlqCommand::Show(options)) => dlq::show(common, options).await,
         Command::Dlq(DlqCommand::Replay(options)) => dlq::replay(common, options).await,
         Command::Dlq(DlqCommand::Purge(options)) => dlq::purge(common, options).await,
+        Command::Approvals(ApprovalsCommand::List(options)) => {
+            approvals::list(common, options).await
+        }
+        Command::Approvals(ApprovalsCommand::Show(options)) => {
+            approvals::show(common, options).await
+        }
+        Command::Approvals(ApprovalsCommand::Answer(options)) => {
+            approvals::answer(common, options).await
+        }
         Command::Queue(QueueCommand::Fsck(options)) => fsck::fsck(common, options),
         Command::Key(KeyCommand::New(options)) => key::new(common, options),
     }

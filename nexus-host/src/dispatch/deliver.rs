@@ -7,7 +7,7 @@ use chrono::Utc;
 use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
 use uuid::Uuid;
 
-use super::port::{ABSENT, Call};
+use super::port::{ABSENT, Asking, Call};
 use super::retry::{DEFERRED, RetryPolicy};
 use super::seats::Seat;
 use super::{Dispatcher, caught, host_panicked, is_suspected, millis};
@@ -15,6 +15,9 @@ use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict
 
 /// Longest message kept of a failure, in characters.
 const MAX_MESSAGE: usize = 2_000;
+
+/// What journals call those who are asked.
+const PEOPLE: &str = "approvals";
 
 /// Events that one reply of an integration may lead to.
 const MAX_REPLY_EVENTS: usize = 64;
@@ -266,9 +269,55 @@ impl Dispatcher {
                 };
                 self.notify(delivery, &request, seat, &mut settlement).await;
             }
+            Effect::Ask { question } => {
+                let key = effect_key(delivery, number);
+                let by = Asking {
+                    processor,
+                    event: &delivery.event,
+                    idempotency_key: &key,
+                };
+                let asked = self.people.ask(question, by);
+                let done = caught(asked)
+                    .await
+                    .and_then(|asked| asked)
+                    .map(|approval_id| Step::Asked {
+                        effect: number,
+                        approval_id,
+                    });
+                self.of_people(delivery, number, done, &mut settlement);
+            }
+            Effect::Answer {
+                approval_id,
+                choice,
+                note,
+            } => {
+                let (approval_id, note) = (*approval_id, note.as_deref());
+                let answered = self.people.answer(approval_id, choice, note, processor);
+                let done = caught(answered).await.and_then(|answered| answered);
+                let done = done.map(|summary| Step::Answered {
+                    effect: number,
+                    approval_id,
+                    summary,
+                });
+                self.of_people(delivery, number, done, &mut settlement);
+            }
             other => self.plan(delivery, processor, number, other.clone(), &mut settlement),
         }
         settlement
+    }
+
+    /// Notes what came of a question or an answer.
+    fn of_people(
+        &self,
+        delivery: &Delivery,
+        number: u32,
+        done: Result<Step, PluginError>,
+        settlement: &mut Settlement,
+    ) {
+        match done {
+            Ok(step) => settlement.steps.push(step),
+            Err(error) => self.failed(delivery, number, PEOPLE, &error, settlement),
+        }
     }
 
     async fn notify(
@@ -280,7 +329,15 @@ impl Dispatcher {
     ) {
         let integration = match self.components.integration(notify.integration) {
             Ok(name) => name,
-            Err(error) => return self.failed(delivery, notify, &error, settlement),
+            Err(error) => {
+                return self.failed(
+                    delivery,
+                    notify.number,
+                    notify.integration,
+                    &error,
+                    settlement,
+                );
+            }
         };
         let target = self.breakers.of(&integration, notify.target);
         let permit = match target.acquire(delivery.attempt) {
@@ -301,7 +358,7 @@ impl Dispatcher {
             }
         };
         let limit = self.config.integration_timeout.get();
-        let key = format!("{}:{}", key_base(delivery), notify.number);
+        let key = effect_key(delivery, notify.number);
         let call = Call {
             event: &delivery.event,
             attempt: delivery.attempt,
@@ -325,7 +382,13 @@ impl Dispatcher {
             }
             Err(panicked) => {
                 permit.failed();
-                self.failed(delivery, notify, &panicked, settlement);
+                self.failed(
+                    delivery,
+                    notify.number,
+                    notify.integration,
+                    &panicked,
+                    settlement,
+                );
             }
             Ok(Err(error)) => {
                 if error.retryable {
@@ -334,7 +397,13 @@ impl Dispatcher {
                     // The target answered: it is the request that is wrong.
                     permit.succeeded();
                 }
-                self.failed(delivery, notify, &error, settlement);
+                self.failed(
+                    delivery,
+                    notify.number,
+                    notify.integration,
+                    &error,
+                    settlement,
+                );
             }
         }
     }
@@ -392,15 +461,16 @@ impl Dispatcher {
     fn failed(
         &self,
         delivery: &Delivery,
-        notify: &Notify<'_>,
+        number: u32,
+        integration: &str,
         error: &PluginError,
         settlement: &mut Settlement,
     ) {
         let retry = self.retry.after(&delivery.errors, error);
         let failure = failure(error);
         settlement.steps.push(Step::DeliveryFailed {
-            effect: notify.number,
-            integration: notify.integration.to_owned(),
+            effect: number,
+            integration: integration.to_owned(),
             attempt: delivery.attempt,
             code: failure.code.clone(),
             message: failure.message.clone(),
@@ -430,14 +500,17 @@ struct Notify<'a> {
     request: &'a RawJson,
 }
 
-/// What the idempotency keys of an event's effects begin with: its id; and, when another source's event
-/// has that id, what tells the source. No id looks like both, so nobody can choose one to that end.
-fn key_base(delivery: &Delivery) -> String {
+/// Identifies an effect across attempts: its event's id, when another source's event has that id what tells the
+/// source, and its number. No id looks like both, so nobody can choose one to that end.
+fn effect_key(delivery: &Delivery, number: u32) -> String {
     let event = &delivery.event;
     let id = event.event_id;
     match delivery.id_is_shared {
-        false => id.to_string(),
-        true => format!("{id}.{}", Uuid::new_v5(&id, event.source.as_bytes())),
+        false => format!("{id}:{number}"),
+        true => {
+            let of_source = Uuid::new_v5(&id, event.source.as_bytes());
+            format!("{id}.{of_source}:{number}")
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexus_plugin_api::approval::Question;
 use nexus_plugin_api::{Event, NewEvent, Outcome, PluginError, RawJson, Reply};
+
+use uuid::Uuid;
 
 use crate::admission::Admitted;
 use crate::queue::BoxFuture;
@@ -81,4 +84,40 @@ pub trait Observer: Send + Sync + 'static {
     fn accepted(&self, event: &Arc<Event>);
     /// Nothing more will be done for an event.
     fn finished(&self, event: &Event);
+}
+
+/// Who asks people something.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// The processor, `plugin/name`.
+    pub processor: &'a str,
+    /// The event behind it.
+    pub event: &'a Event,
+    /// Identifies the effect across attempts.
+    pub idempotency_key: &'a str,
+}
+
+/// The people whom processors ask, as dispatch sees them.
+pub trait People: Send + Sync + 'static {
+    /// Keeps a question. The same effect again is the same question. Answers with its id.
+    ///
+    /// # Errors
+    /// `invalid_question`, permanent; `too_many_approvals`, and what keeps it from being kept, retryable.
+    fn ask<'a>(
+        &'a self,
+        question: &'a Question,
+        by: Asking<'a>,
+    ) -> BoxFuture<'a, Result<Uuid, PluginError>>;
+
+    /// Answers one for somebody, as the processor `by` has heard it. Answers with what came of it.
+    ///
+    /// # Errors
+    /// `invalid_answer`, permanent; what keeps it from being kept, retryable.
+    fn answer<'a>(
+        &'a self,
+        approval_id: Uuid,
+        choice: &'a str,
+        note: Option<&'a str>,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<String, PluginError>>;
 }

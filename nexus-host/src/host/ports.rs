@@ -9,6 +9,7 @@ use nexus_plugin_api::{
 };
 
 use crate::admission::{Code, Origin, Rejection};
+use crate::approvals::Announce;
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Door, Intake};
@@ -92,6 +93,19 @@ impl Upstream for Hub {
 
 fn storage_failed(unavailable: Unavailable) -> PluginError {
     PluginError::retryable(Code::StorageUnavailable.as_str(), unavailable.to_string())
+}
+
+/// Lets the hub's own events in.
+#[derive(Debug)]
+pub(super) struct Own(pub(super) Arc<Intake>);
+
+impl Announce for Own {
+    fn announce(&self, event: Event) -> BoxFuture<'_, Result<(), PluginError>> {
+        Box::pin(async move {
+            let published = self.0.publish(Door::Host, event, Origin::Hub).await;
+            published.map(drop).map_err(Rejection::into_plugin_error)
+        })
+    }
 }
 
 /// What the rooms have counted.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::StartError;
-use crate::admission::{ContractFile, Contracts, Draft, FileReport, offer_files, scan_files};
+use crate::admission::{
+    ContractFile, Contracts, Draft, FileReport, HUB, Offer, offer_files, scan_files,
+};
+use crate::approvals;
 use crate::config::Config;
 use crate::current::Current;
 use crate::plugins::port::ContractStore;
@@ -23,6 +26,7 @@ impl Registry {
     /// When a rule cannot be used, or the folder not be read.
     pub(super) fn new(config: &Config) -> Result<Self, StartError> {
         let contracts = Contracts::with_rules(&config.rules).map_err(StartError::Rule)?;
+        contracts.put(with_own(contracts.draft()));
         Ok(Self {
             contracts: Arc::new(contracts),
             files: Mutex::new(read(config)?),
@@ -49,7 +53,8 @@ impl Registry {
         config: &Config,
     ) -> Result<(Draft, Vec<ContractFile>), StartError> {
         let draft = self.contracts.draft().asking(&config.rules);
-        Ok((draft.map_err(StartError::Rule)?, read(config)?))
+        let draft = draft.map_err(StartError::Rule)?;
+        Ok((with_own(draft), read(config)?))
     }
 
     /// Takes up other files, to be registered with whatever is put in place next.
@@ -60,7 +65,7 @@ impl Registry {
 
 impl ContractStore for Registry {
     fn draft(&self) -> Draft {
-        self.contracts.draft()
+        with_own(self.contracts.draft())
     }
 
     fn put(&self, mut draft: Draft) {
@@ -80,6 +85,19 @@ impl ContractStore for Registry {
             }
         }
     }
+}
+
+/// A registry in the making that has the hub's own contracts.
+fn with_own(mut draft: Draft) -> Draft {
+    let own = approvals::contracts();
+    let taken = draft.take(Offer {
+        owner: HUB,
+        contracts: &own,
+        migrations: &[],
+        migrator: None,
+    });
+    taken.expect("the hub's own contracts are in order, and nobody else has any of their types");
+    draft
 }
 
 fn read(config: &Config) -> Result<Vec<ContractFile>, StartError> {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::registry::Registry;
 use super::reload::{Candidate, ReloadError, Reloader};
+use crate::approvals::{AnswerError, Approval, Approvals};
 use crate::config::Config;
 use crate::current::Current;
 use crate::dispatch::Breakers;
@@ -22,6 +24,7 @@ pub(super) struct Vitals {
     queue: Arc<dyn Queue>,
     registry: Arc<Registry>,
     reloader: Arc<Reloader>,
+    approvals: Arc<Approvals>,
     stopping: AtomicBool,
 }
 
@@ -33,6 +36,7 @@ impl Vitals {
         queue: Arc<dyn Queue>,
         registry: Arc<Registry>,
         reloader: Arc<Reloader>,
+        approvals: Arc<Approvals>,
     ) -> Self {
         Self {
             config,
@@ -41,6 +45,7 @@ impl Vitals {
             queue,
             registry,
             reloader,
+            approvals,
             stopping: AtomicBool::new(false),
         }
     }
@@ -152,6 +157,24 @@ impl Admin for Vitals {
             let reloaded = self.reloader.reload(Candidate::Own).await;
             reloaded.map(|plan| json!(plan)).map_err(not_reloaded)
         })
+    }
+
+    fn approvals(&self) -> Vec<Arc<Approval>> {
+        self.approvals.list()
+    }
+
+    fn approval(&self, id: Uuid) -> Option<Arc<Approval>> {
+        self.approvals.get(id)
+    }
+
+    fn answer<'a>(
+        &'a self,
+        id: Uuid,
+        choice: &'a str,
+        by: &'a str,
+        note: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Arc<Approval>, AnswerError>> {
+        Box::pin(self.approvals.answer(id, choice, by, note))
     }
 
     fn breakers(&self) -> Value {

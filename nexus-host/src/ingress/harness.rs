@@ -23,6 +23,7 @@ use super::{
 use uuid::Uuid;
 
 use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
+use crate::approvals::{AnswerError, Approval};
 use crate::dispatch::port::Observer;
 use crate::host::Counted;
 use crate::intake::{Completions, Intake};
@@ -140,6 +141,24 @@ impl Admin for Plugins {
                 problems: Vec::new(),
             })
         })
+    }
+
+    fn approvals(&self) -> Vec<Arc<Approval>> {
+        Vec::new()
+    }
+
+    fn approval(&self, _: Uuid) -> Option<Arc<Approval>> {
+        None
+    }
+
+    fn answer<'a>(
+        &'a self,
+        _: Uuid,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Arc<Approval>, AnswerError>> {
+        Box::pin(async { Err(AnswerError::Unknown) })
     }
 
     fn breakers(&self) -> Value {

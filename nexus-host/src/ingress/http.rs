@@ -2,6 +2,7 @@
 //! problem document. It opens no socket, and logs neither bodies, queries nor keys.
 
 mod admin;
+mod approvals;
 pub(super) mod auth;
 mod body;
 mod contracts;
@@ -155,6 +156,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         (
             "/v1/admin/dead-letters/{id}/replay",
             post(dead_letters::replay_one),
+        ),
+        ("/v1/admin/approvals", get(approvals::list)),
+        (
+            "/v1/admin/approvals/{id}",
+            get(approvals::show).post(approvals::answer),
         ),
         ("/v1/admin/reload", post(reload::reload)),
         ("/v1/admin/reload/plan", post(reload::plan)),

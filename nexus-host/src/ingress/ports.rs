@@ -10,6 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::webhooks::Webhooks;
+use crate::approvals::{AnswerError, Approval};
 use crate::intake::Intake;
 use crate::observe::{Metrics, Tap};
 use crate::queue::BoxFuture;
@@ -166,6 +167,24 @@ pub trait Admin: Send + Sync + 'static {
     /// # Errors
     /// Why nothing has.
     fn reload(&self) -> BoxFuture<'_, Result<serde_json::Value, NotReloaded>>;
+
+    /// The questions to people that are kept, what waits first.
+    fn approvals(&self) -> Vec<Arc<Approval>>;
+
+    /// One of them.
+    fn approval(&self, id: Uuid) -> Option<Arc<Approval>>;
+
+    /// Answers one.
+    ///
+    /// # Errors
+    /// Why that does not count.
+    fn answer<'a>(
+        &'a self,
+        id: Uuid,
+        choice: &'a str,
+        by: &'a str,
+        note: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Arc<Approval>, AnswerError>>;
 
     /// The breakers, as `/v1/admin/breakers` answers them.
     fn breakers(&self) -> serde_json::Value;

@@ -476,7 +476,9 @@ impl Change {
     fn tell_unknown_sections(&self) {
         for section in self.config.plugins.named.keys() {
             if self.of_section(section).next().is_none() {
-                tracing::warn!("[plugins.{section}] is configured, but no plugin of that name runs");
+                tracing::warn!(
+                    "[plugins.{section}] is configured, but no plugin of that name runs"
+                );
             }
         }
     }

@@ -62,7 +62,10 @@ pub(super) fn program(configured: Option<&Path>) -> Result<PathBuf, Refusal> {
             true => Ok(named.to_owned()),
             false => Err(Refusal::new(
                 Code::NoWorker,
-                format!("there is no file {}, which [plugins] worker names", named.display()),
+                format!(
+                    "there is no file {}, which [plugins] worker names",
+                    named.display()
+                ),
                 "put it there, or take the line out: the one beside the hub's program is used then",
             )),
         };

@@ -243,6 +243,22 @@ pub enum Step {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<u64>,
     },
+    /// A person was asked.
+    Asked {
+        /// Number of the effect.
+        effect: u32,
+        /// The question.
+        approval_id: Uuid,
+    },
+    /// A question was answered, or had been before.
+    Answered {
+        /// Number of the effect.
+        effect: u32,
+        /// The question.
+        approval_id: Uuid,
+        /// What came of it.
+        summary: String,
+    },
     /// An event was emitted.
     Emitted {
         /// Number of the effect.

@@ -21,6 +21,8 @@ pub struct Config {
     pub keepalive: Period,
     /// Whether answers to toasts become events.
     pub watch: bool,
+    /// Whether the hub's questions to people are shown as toasts, and answered by what is pressed; needs `watch`.
+    pub approvals: bool,
     /// Who shows the toasts, where a request does not say; left out, the server's own name.
     pub app_id: Option<String>,
 }
@@ -33,6 +35,7 @@ impl Default for Config {
             connect_timeout: Period::seconds(2),
             keepalive: Period::seconds(30),
             watch: true,
+            approvals: true,
             app_id: None,
         }
     }

@@ -4,7 +4,8 @@
 //! over one gRPC channel to a Toasty server (`toasty.v1`). Hands on what becomes of the toasts, from
 //! the server's Watch stream, as events: `toasty.action.invoked`, `toasty.dismissed` and
 //! `toasty.failed`, each correlated with the event behind the toast. Never decides what is shown,
-//! and never opens a link.
+//! and never opens a link. The hub's questions to people become toasts with buttons, and what is pressed their answer
+//! (processor `approvals`).
 //!
 //! - A repeated delivery shows nothing twice: the idempotency key is the server's `request_id`.
 //! - An answer is published before the place in the stream is stored, under an id derived from that
@@ -18,9 +19,11 @@
 //! connect_timeout = "2s"
 //! keepalive = "30s"
 //! watch = true               # turn answers into events
+//! approvals = true           # show the hub's questions to people, and answer them
 //! app_id = "Nexus"           # who shows the toasts, where a request does not say
 //! ```
 
+mod approvals;
 mod config;
 mod events;
 mod link;
@@ -31,6 +34,7 @@ mod status;
 mod toasts;
 mod watch;
 
+pub use approvals::Approvals;
 pub use config::Config;
 pub use events::{ActionInvoked, DismissReason, Dismissed, Failed};
 pub use period::Period;
@@ -43,6 +47,7 @@ export_plugin! {
     id: "toasty",
     config: Config,
     contracts: [ActionInvoked, Dismissed, Failed],
+    processors: [Approvals],
     sources: [Toasts],
     integrations: [Toasts],
     services: ["publish", "state"],

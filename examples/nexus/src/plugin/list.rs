@@ -8,9 +8,8 @@ use serde_json::Value;
 use super::{components, isolation_name};
 use crate::cli::{Common, List};
 use crate::configuration;
-use crate::dlq::entries;
 use crate::failure::Failure;
-use crate::hub::{Hub, KEY_VARIABLE, Trouble};
+use crate::hub::{Hub, KEY_VARIABLE, Trouble, entries};
 use crate::survey::{self, Surveyed};
 use crate::{output, table};
 

@@ -93,7 +93,11 @@ fn lines_end_as_they_did() {
     place.run(&["plugin", "lock", "--write"]).exits(0);
     let written = config(&place);
     assert!(written.contains("sha256 = "), "{written}");
-    assert_eq!(written.matches('\n').count(), written.matches("\r\n").count(), "{written:?}");
+    assert_eq!(
+        written.matches('\n').count(),
+        written.matches("\r\n").count(),
+        "{written:?}"
+    );
     place.run(&["check"]).exits(0);
 }
 

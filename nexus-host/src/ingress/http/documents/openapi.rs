@@ -145,6 +145,15 @@ fn request_body(body: Body) -> Value {
             let content = json!({ "application/json": { "schema": reference("Candidate") } });
             (false, content)
         }
+        Body::Nothing => {
+            let empty = json!({ "type": "object", "additionalProperties": false });
+            let content = json!({ "application/json": { "schema": empty } });
+            (false, content)
+        }
+        Body::Answer => {
+            let content = json!({ "application/json": { "schema": reference("Answer") } });
+            (true, content)
+        }
         Body::Anything => (false, json!({ "*/*": {} })),
     };
     json!({ "required": required, "content": content })
@@ -205,7 +214,7 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
         ],
     };
     let by_events: &[&str] = match one.body {
-        None | Some(Body::Selection | Body::Candidate) => &[],
+        None | Some(Body::Selection | Body::Candidate | Body::Nothing | Body::Answer) => &[],
         Some(Body::Events | Body::Anything) => &[
             "contract_violation",
             "unknown_type",
@@ -265,7 +274,7 @@ fn headers_of(body: Option<Body>) -> Option<Value> {
             headers["RateLimit-Policy"] = text("the client's rate, if it has one");
         }
         Body::Anything => {}
-        Body::Selection | Body::Candidate => return None,
+        Body::Selection | Body::Candidate | Body::Nothing | Body::Answer => return None,
     }
     Some(headers)
 }

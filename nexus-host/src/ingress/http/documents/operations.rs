@@ -44,6 +44,10 @@ pub(super) enum Body {
     Selection,
     /// Another configuration.
     Candidate,
+    /// Nothing, or an empty object.
+    Nothing,
+    /// The answer to an approval.
+    Answer,
     /// Whatever the source plugin, or the webhook, reads.
     Anything,
 }
@@ -176,6 +180,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(contracts());
     all.extend(hooks());
     all.extend(administration());
+    all.extend(approvals());
     all.extend(dead_letters());
     all.extend(operations());
     all
@@ -382,6 +387,7 @@ fn administration() -> [Operation; 7] {
         switch("/v1/admin/breakers/{name}/close", "close_breaker").says("Closes a breaker"),
         admin(Operation::post("/v1/admin/reload", "reload"))
             .says("Reads the configuration again and applies all of it, or nothing")
+            .body(Body::Nothing)
             .answers(200, "what has changed", Content::Json(&["Plan"]))
             .refuses(&["conflict", "invalid_config"]),
         admin(Operation::post("/v1/admin/reload/plan", "plan_reload"))
@@ -389,6 +395,41 @@ fn administration() -> [Operation; 7] {
             .body(Body::Candidate)
             .answers(200, "what would change", Content::Json(&["Plan"]))
             .refuses(&["conflict", "invalid_config"]),
+    ]
+}
+
+fn approvals() -> [Operation; 3] {
+    let admin = |operation: Operation| operation.within("approvals", Access::Admin);
+    const ONE: &str = "/v1/admin/approvals/{id}";
+    const ID: &str = "the approval's";
+    let approval = Content::Json(&["Approval"]);
+    [
+        admin(Operation::get("/v1/admin/approvals", "list_approvals"))
+            .says("Lists approvals: what waits for an answer first, then what has ended, the last first")
+            .with(
+                Place::Query,
+                "status",
+                "only those that stand so",
+                json!({ "enum": ["pending", "answered", "expired"] }),
+            )
+            .answers(200, "the approvals", Content::Json(&["Approvals"]))
+            .refuses(&["malformed_event"]),
+        admin(Operation::get(ONE, "approval"))
+            .says("Shows one approval")
+            .id(ID)
+            .answers(200, "the approval", approval)
+            .refuses(&["not_found"]),
+        admin(Operation::post(ONE, "answer_approval"))
+            .says("Answers an approval; the first answer counts")
+            .id(ID)
+            .body(Body::Answer)
+            .answers(200, "the approval, answered", approval)
+            .refuses(&[
+                "not_found",
+                "conflict",
+                "contract_violation",
+                "storage_unavailable",
+            ]),
     ]
 }
 

@@ -161,6 +161,9 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
         ("Selection", selection()),
         ("Candidate", candidate()),
         ("Plan", plan()),
+        ("Approvals", listing("approvals")),
+        ("Approval", approval()),
+        ("Answer", answer()),
         (
             "Changed",
             json!({ "type": "object", "description": "the ids of the letters, and how many" }),
@@ -351,6 +354,63 @@ fn candidate() -> Value {
                 "type": ["string", "null"],
                 "description": "TOML in the place of the configuration file; the file itself when absent",
             },
+        },
+    })
+}
+
+/// A question to people.
+fn approval() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "status", "asked_by", "title", "choices", "unanswered", "expires_at"],
+        "properties": {
+            "id": id(),
+            "status": { "enum": ["pending", "answered", "expired"] },
+            "asked_by": { "type": "string", "examples": ["triage/triage"] },
+            "event_id": id(),
+            "correlation_id": { "type": "string" },
+            "asked_at": time(),
+            "expires_at": time(),
+            "priority": priority(),
+            "title": { "type": "string" },
+            "body": { "type": "string" },
+            "choices": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["id", "label"],
+                    "properties": {
+                        "id": { "type": "string" },
+                        "label": { "type": "string" },
+                        "tone": { "enum": ["plain", "good", "bad"] },
+                    },
+                },
+            },
+            "unanswered": { "type": "string" },
+            "context": {},
+            "answer": {
+                "type": "object",
+                "required": ["choice", "at"],
+                "properties": {
+                    "choice": { "type": "string" },
+                    "at": time(),
+                    "by": { "type": "string" },
+                    "note": { "type": "string" },
+                },
+            },
+        },
+    })
+}
+
+/// What somebody answers to one.
+fn answer() -> Value {
+    json!({
+        "type": "object",
+        "required": ["choice"],
+        "additionalProperties": false,
+        "properties": {
+            "choice": { "type": "string", "description": "the id of one of its choices" },
+            "note": { "type": ["string", "null"], "description": "at most 1,000 characters" },
         },
     })
 }

@@ -1,0 +1,340 @@
+//! Approvals: questions to people, kept until somebody answers or their time is up.
+//!
+//! Receives questions and answers from dispatch and from administrators, hands on two events for each question: that
+//! it may be answered, and, once, how it has ended. Questions are kept in the queue's state, under the hub's own name,
+//! so they are as durable as the queue. What holds when nobody answers is decided by the question, never by chance.
+
+pub mod config;
+mod keeper;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::Utc;
+use nexus_plugin_api::approval::{ApprovalAnswered, ApprovalRequested, Question};
+use nexus_plugin_api::{ContractInfo, Event, PluginError, StateWrite};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::admission::{Code, HUB};
+use crate::dispatch::port::{Asking, People};
+use crate::queue::{BoxFuture, Queue, Unavailable};
+pub use config::Config;
+pub use record::{Approval, ApprovalStatus, Given};
+
+/// What the keys of questions begin with, in the hub's own state.
+const KEYS: &str = "approval/";
+
+/// The contracts of the events that tell of questions.
+pub fn contracts() -> Vec<ContractInfo> {
+    vec![
+        ContractInfo::of::<ApprovalRequested>(),
+        ContractInfo::of::<ApprovalAnswered>(),
+    ]
+}
+
+/// Where events about questions go.
+pub trait Announce: Send + Sync + 'static {
+    /// Publishes an event of the hub's own. One that is there already is as good.
+    ///
+    /// # Errors
+    /// Why it is not in the queue.
+    fn announce(&self, event: Event) -> BoxFuture<'_, Result<(), PluginError>>;
+}
+
+/// See the module.
+pub struct Approvals {
+    config: Config,
+    queue: Arc<dyn Queue>,
+    announce: Arc<dyn Announce>,
+    /// Every question that is kept.
+    known: Mutex<BTreeMap<Uuid, Arc<Approval>>>,
+    /// Changes are made one at a time, so that the first answer counts and no other.
+    changing: tokio::sync::Mutex<()>,
+    /// Rung when the [keeper](Approvals::keep) has something else to wait for.
+    changed: Notify,
+}
+
+/// Why an answer does not count.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// There is no such question, or it is forgotten.
+    #[error("no approval has this id: it never was, or is forgotten")]
+    Unknown,
+    /// It has ended before.
+    #[error("{}", ended_before(.0))]
+    Ended(Arc<Approval>),
+    /// It does not offer this choice.
+    #[error("the approval does not offer this choice; it offers {}", offered(.0))]
+    Choice(Arc<Approval>),
+    /// The note does not fit.
+    #[error(
+        "a note has at most {} characters, without control characters",
+        record::LONGEST_NOTE
+    )]
+    Note,
+    /// The storage does not work; nothing was changed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Approvals {
+    /// Takes up the questions that a queue keeps.
+    ///
+    /// # Errors
+    /// When the queue's storage does not work.
+    pub async fn open(
+        config: Config,
+        queue: Arc<dyn Queue>,
+        announce: Arc<dyn Announce>,
+    ) -> Result<Self, Unavailable> {
+        let mut known = BTreeMap::new();
+        for key in queue.state_keys(HUB, KEYS).await? {
+            let Some(kept) = queue.state_get(HUB, &key).await? else {
+                continue;
+            };
+            match serde_json::from_slice::<Approval>(&kept) {
+                Ok(approval) => {
+                    known.insert(approval.id, Arc::new(approval));
+                }
+                // It stays where it is: another version of the hub may know how to read it.
+                Err(error) => tracing::error!(key, %error, "an approval cannot be read"),
+            }
+        }
+        Ok(Self {
+            config,
+            queue,
+            announce,
+            known: Mutex::new(known),
+            changing: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Those that are kept: what waits first, the oldest first, then what has ended, the last first.
+    pub fn list(&self) -> Vec<Arc<Approval>> {
+        let mut all: Vec<_> = self.known.lock().values().cloned().collect();
+        all.sort_by_key(|approval| match &approval.answer {
+            None => (0, approval.asked_at.timestamp_millis(), approval.id),
+            Some(given) => (1, -given.at.timestamp_millis(), approval.id),
+        });
+        all
+    }
+
+    /// One of them.
+    pub fn get(&self, id: Uuid) -> Option<Arc<Approval>> {
+        self.known.lock().get(&id).cloned()
+    }
+
+    /// Answers a question. The first answer counts.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub async fn answer(
+        &self,
+        id: Uuid,
+        choice: &str,
+        by: &str,
+        note: Option<&str>,
+    ) -> Result<Arc<Approval>, AnswerError> {
+        let is_fit = |note: &str| {
+            note.chars().count() <= record::LONGEST_NOTE && !note.contains(char::is_control)
+        };
+        if !note.is_none_or(is_fit) {
+            return Err(AnswerError::Note);
+        }
+        let _alone = self.changing.lock().await;
+        let approval = self.get(id).ok_or(AnswerError::Unknown)?;
+        if approval.status != ApprovalStatus::Pending {
+            return Err(AnswerError::Ended(approval));
+        }
+        if approval.expires_at <= Utc::now() {
+            // Nobody was as quick as this answer to see it.
+            return Err(AnswerError::Ended(self.expire(&approval).await?));
+        }
+        if !approval.offers(choice) {
+            return Err(AnswerError::Choice(approval));
+        }
+        let given = Given {
+            choice: choice.to_owned(),
+            at: Utc::now(),
+            by: Some(by.to_owned()),
+            note: note.map(str::to_owned),
+            announced: false,
+        };
+        let ended = approval.ended(ApprovalStatus::Answered, given);
+        tracing::info!(approval_id = %id, choice, by, "an approval was answered");
+        Ok(self.end(ended).await?)
+    }
+
+    /// Nobody has answered in time.
+    async fn expire(&self, approval: &Approval) -> Result<Arc<Approval>, Unavailable> {
+        let given = Given {
+            choice: approval.unanswered.clone(),
+            at: Utc::now(),
+            by: None,
+            note: None,
+            announced: false,
+        };
+        tracing::info!(approval_id = %approval.id, choice = %given.choice, "an approval has expired");
+        self.end(approval.ended(ApprovalStatus::Expired, given))
+            .await
+    }
+
+    /// Keeps how a question has ended, and tells of it. What cannot be told now, the keeper tells later.
+    async fn end(&self, ended: Approval) -> Result<Arc<Approval>, Unavailable> {
+        let ended = self.keep_record(ended).await?;
+        let told = self.tell(&ended).await;
+        if let Err(error) = &told {
+            tracing::warn!(approval_id = %ended.id, %error, "the answer to an approval is told later");
+        }
+        self.changed.notify_one();
+        Ok(told.unwrap_or(ended))
+    }
+
+    /// Publishes how a question has ended, and notes that.
+    async fn tell(&self, ended: &Approval) -> Result<Arc<Approval>, PluginError> {
+        let Some(given) = &ended.answer else {
+            return Ok(Arc::new(ended.clone()));
+        };
+        self.announce.announce(ended.outcome(given)?).await?;
+        let told = Given {
+            announced: true,
+            ..given.clone()
+        };
+        let told = self.keep_record(ended.ended(ended.status, told)).await;
+        told.map_err(storage_failed)
+    }
+
+    async fn keep_record(&self, approval: Approval) -> Result<Arc<Approval>, Unavailable> {
+        let value = serde_json::to_vec(&approval).map_err(|error| Unavailable {
+            reason: format!("an approval cannot be written: {error}"),
+        })?;
+        let write = StateWrite {
+            key: key(approval.id),
+            value: Some(value),
+        };
+        self.queue.state_put(HUB, write).await?;
+        let approval = Arc::new(approval);
+        self.known.lock().insert(approval.id, approval.clone());
+        Ok(approval)
+    }
+
+    async fn forget(&self, id: Uuid) -> Result<(), Unavailable> {
+        let write = StateWrite {
+            key: key(id),
+            value: None,
+        };
+        self.queue.state_put(HUB, write).await?;
+        self.known.lock().remove(&id);
+        Ok(())
+    }
+
+    fn pending(&self) -> usize {
+        let known = self.known.lock();
+        known
+            .values()
+            .filter(|approval| approval.status == ApprovalStatus::Pending)
+            .count()
+    }
+}
+
+impl People for Approvals {
+    fn ask<'a>(
+        &'a self,
+        question: &'a Question,
+        by: Asking<'a>,
+    ) -> BoxFuture<'a, Result<Uuid, PluginError>> {
+        Box::pin(async move {
+            let _alone = self.changing.lock().await;
+            let before = self.get(record::id_of(&by));
+            let approval = match before {
+                // Asked again, since it is not known how that ended. It was kept.
+                Some(before) => before,
+                None => {
+                    let expires_after = self.config.expires_after.get();
+                    let approval = Approval::of(question, &by, expires_after)?;
+                    if self.pending() >= self.config.max_pending {
+                        let told = format!(
+                            "{} approvals wait for an answer already; see [approvals] max_pending",
+                            self.config.max_pending
+                        );
+                        return Err(PluginError::retryable("too_many_approvals", told));
+                    }
+                    let kept = self.keep_record(approval).await.map_err(storage_failed)?;
+                    self.changed.notify_one();
+                    kept
+                }
+            };
+            if approval.status == ApprovalStatus::Pending {
+                self.announce.announce(approval.request()?).await?;
+            }
+            Ok(approval.id)
+        })
+    }
+
+    fn answer<'a>(
+        &'a self,
+        approval_id: Uuid,
+        choice: &'a str,
+        note: Option<&'a str>,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<String, PluginError>> {
+        Box::pin(async move {
+            match self.answer(approval_id, choice, by, note).await {
+                Ok(_) => Ok(format!("answered with `{choice}`")),
+                // Two people may press a button; that is no failure.
+                Err(ended @ AnswerError::Ended(_)) => Ok(ended.to_string()),
+                Err(AnswerError::Unavailable(unavailable)) => Err(storage_failed(unavailable)),
+                Err(wrong) => Err(PluginError::permanent("invalid_answer", wrong)),
+            }
+        })
+    }
+}
+
+fn storage_failed(unavailable: Unavailable) -> PluginError {
+    PluginError::retryable(Code::StorageUnavailable.as_str(), unavailable)
+}
+
+fn key(id: Uuid) -> String {
+    format!("{KEYS}{id}")
+}
+
+fn ended_before(approval: &Approval) -> String {
+    match &approval.answer {
+        Some(given) if approval.status == ApprovalStatus::Expired => {
+            format!(
+                "the approval expired at {}; `{}` holds",
+                given.at, given.choice
+            )
+        }
+        Some(given) => format!(
+            "the approval was answered with `{}` at {}; the first answer counts",
+            given.choice, given.at
+        ),
+        None => "the approval has ended".to_owned(),
+    }
+}
+
+fn offered(approval: &Approval) -> String {
+    let ids = approval
+        .choices
+        .iter()
+        .map(|choice| format!("`{}`", choice.id));
+    ids.collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Debug for Approvals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Approvals")
+            .field("config", &self.config)
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
+}
