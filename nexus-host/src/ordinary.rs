@@ -40,7 +40,9 @@ pub(crate) fn read_opened(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
     if facts.len() > max_bytes {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    // A library is long: growing would move it again and again.
+    let expected = usize::try_from(facts.len()).unwrap_or(0) + 1;
+    let mut bytes = Vec::with_capacity(expected);
     // However long it was a moment ago.
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
