@@ -6,6 +6,7 @@
 
 mod checks;
 mod journal;
+mod office;
 mod scene;
 mod setting;
 mod story;
@@ -23,6 +24,7 @@ use crate::stop::{Seen, Stop};
 use crate::workspace::Workspace;
 use checks::Checks;
 use journal::Entry;
+use office::{Office, SUBJECT};
 use scene::{END_WITHIN, Hub, Toasty, ending};
 use setting::Folder;
 use story::{MORNING, Notification, malformed};
@@ -33,6 +35,8 @@ const PACE: Duration = Duration::from_millis(600);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long the plugins may take once the hub is ready.
 const PLUGINS_WITHIN: Duration = Duration::from_secs(15);
+/// How long a person may take to decide.
+const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 
 /// What a demonstration found.
 #[derive(Debug)]
@@ -77,9 +81,14 @@ pub(crate) fn perform(
         Toasty::start(stage, &folder, stop, shown),
     ) {
         say!("          {} (display: {})", toasty.address, toasty.display);
-        let hub = Hub::start(stage, &folder, toasty.address);
+        let office = office_for(workspace, stage, &folder, stop, &mut checks);
+        let hub = Hub::start(stage, &folder, toasty.address, office.as_ref());
         if let Some(mut hub) = checks.note("the configuration is in order, the hub starts", hub) {
-            tell(stage, &mut hub, &mut toasty, stop, once, &mut checks);
+            if tell(&mut hub, &mut toasty, stop, once, &mut checks)
+                && let Some(office) = &office
+            {
+                tell_of_mail(office, &mut hub, &mut toasty, stop, once, &mut checks);
+            }
             if !once && stop.asked() == 0 {
                 invite(workspace, &hub, &toasty);
                 if let Err(failure) = go_on(&mut hub, &mut toasty, stop) {
@@ -90,6 +99,12 @@ pub(crate) fn perform(
             checks.note(
                 "the hub ends cleanly within 30 s",
                 ended_well(hub.end(stop)),
+            );
+        }
+        if let Some(office) = office {
+            checks.note(
+                "Graph's double and the agent's server end",
+                office.end(stop),
             );
         }
         checks.note(
@@ -103,29 +118,38 @@ pub(crate) fn perform(
     })
 }
 
-/// The story, each step checked. Where one cannot go on without another, it ends there.
-fn tell(
+/// The second act's mailbox and agent; without them there is none.
+fn office_for(
+    workspace: &Workspace,
     stage: &Stage,
-    hub: &mut Hub,
-    toasty: &mut Toasty,
+    folder: &Folder,
     stop: &Stop,
-    once: bool,
     checks: &mut Checks,
-) {
+) -> Option<Office> {
+    match Office::start(workspace, stage, folder, stop) {
+        Ok(office) => Some(office),
+        // There everything can be had.
+        Err(failure) if std::env::var_os("CI").is_some() => {
+            checks.note("a mailbox and an agent's server are there", Err(failure))
+        }
+        Err(failure) => {
+            say!("  LEFT OUT  mail, agent and approval: {failure}");
+            None
+        }
+    }
+}
+
+/// The first act, each step checked. Where one cannot go on without another, it ends there; whether it came to its end.
+fn tell(hub: &mut Hub, toasty: &mut Toasty, stop: &Stop, once: bool, checks: &mut Checks) -> bool {
     let ready = hub.wait_until_ready(stop);
     if checks.note("the hub is ready", ready).is_none() {
-        return;
+        return false;
     }
     say!("          http://{}", hub.address);
-    let running = plugins_ready(stage, hub, stop);
-    if checks
-        .note(
-            format!("plugins ready: {}", stage.plugins.join(", ")),
-            running,
-        )
-        .is_none()
-    {
-        return;
+    let running = plugins_ready(hub, stop);
+    let name = format!("plugins ready: {}", hub.plugins.join(", "));
+    if checks.note(name, running).is_none() {
+        return false;
     }
 
     heading("an office morning: Parrot captures notifications, the hub decides");
@@ -137,7 +161,7 @@ fn tell(
     let mut sent = Vec::new();
     for (number, told) in (1..).zip(MORNING) {
         if !once && stop.pause(PACE) {
-            return;
+            return false;
         }
         let accepted = send(hub, &told.event(&format!("{run}-{number}")), "accepted");
         let name = format!(
@@ -181,15 +205,82 @@ fn tell(
         ))),
     });
     checks.note(format!("{urgent} toasts in all, no more"), all);
+    true
 }
 
-/// Waits until every staged plugin runs.
-fn plugins_ready(stage: &Stage, hub: &mut Hub, stop: &Stop) -> Result<()> {
+/// The second act: a mail arrives, the agent asks, a person decides, the agent goes on.
+fn tell_of_mail(
+    office: &Office,
+    hub: &mut Hub,
+    toasty: &mut Toasty,
+    stop: &Stop,
+    once: bool,
+    checks: &mut Checks,
+) {
+    heading("a mail arrives, and an agent asks before it pays");
+    let arrived = office.a_mail_arrives();
+    let name = format!("\"{SUBJECT}\" arrives, Microsoft Graph (a double) tells the hub");
+    if checks.note(name, arrived).is_none() {
+        return;
+    }
+    let question = hub.question(stop);
+    let Some(question) = checks.note("LangGraph reasons, and stops to ask", question) else {
+        return;
+    };
+    let text = |key: &str| question[key].as_str().unwrap_or("?").to_owned();
+    let title = text("title");
+    say!("          approval {}: {title}", text("id"));
+    let asked = toasty.wait_for(&title, stop);
+    checks.note("the question is a toast with buttons", asked);
+    let decided = match once {
+        true => hub.answer(&text("id"), "pay"),
+        false => decided_by_somebody(hub, toasty, &question, stop),
+    };
+    let name = match once {
+        true => "nobody is at the desk: `nexus approvals answer` says pay",
+        false => "a person decides",
+    };
+    if checks.note(name, decided).is_none() {
+        return;
+    }
+    let told = toasty.wait_for(SUBJECT, stop);
+    checks.note("the agent goes on, and its result is a toast", told);
+}
+
+/// Lets the person at the desk press a button of the toast.
+fn decided_by_somebody(
+    hub: &mut Hub,
+    toasty: &Toasty,
+    question: &Value,
+    stop: &Stop,
+) -> Result<()> {
+    match toasty.display.as_str() {
+        "desktop" => say!("  note    press a button of the toast on your desktop"),
+        _ => say!("  note    type the number of one of the toast's buttons"),
+    }
+    let id = question["id"].as_str().unwrap_or_default();
+    let operator = hub.as_operator();
+    let path = format!("/v1/admin/approvals/{id}");
+    stop.until("an answer", DECIDED_WITHIN, || {
+        hub.check_alive()?;
+        let approval = operator.get(&path)?.body;
+        Ok(match approval["answer"]["choice"].as_str() {
+            Some(choice) => {
+                say!("          {choice}");
+                Seen::There(())
+            }
+            None => Seen::NotYet("nobody has answered".to_owned()),
+        })
+    })
+}
+
+/// Waits until every plugin that has something to do runs.
+fn plugins_ready(hub: &mut Hub, stop: &Stop) -> Result<()> {
     stop.until("the plugins", PLUGINS_WITHIN, || {
         hub.check_alive()?;
-        let states = hub.plugins()?;
+        let states = hub.states()?;
         let ready = |plugin: &String| states.get(plugin).is_some_and(|state| state == "ready");
-        Ok(if stage.plugins.iter().all(ready) {
+        Ok(if hub.plugins.iter().all(ready) {
             Seen::There(())
         } else {
             Seen::NotYet(format!("{states:?}"))

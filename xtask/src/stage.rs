@@ -14,6 +14,9 @@ use crate::workspace::{Package, Workspace};
 /// Programs that are staged.
 const PROGRAMS: [&str; 3] = ["nexus", "toasty-server", "nexus-plugin-worker"];
 
+/// What the demonstration has in the place of services that need an account.
+const DOUBLES: [&str; 1] = ["graph-double"];
+
 /// The example configuration, for whoever starts the staged hub by hand.
 const EXAMPLE_CONFIG: &str = include_str!("stage/nexus.toml");
 
@@ -38,7 +41,7 @@ pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
     heading("stage");
     let mut packages: Vec<&Package> = workspace.plugins().collect();
     let plugins: Vec<String> = packages.iter().map(|p| p.name.clone()).collect();
-    for program in PROGRAMS {
+    for program in PROGRAMS.into_iter().chain(DOUBLES) {
         let package = workspace.program(program).ok_or_else(|| {
             Failure::new(format!(
                 "no package of the workspace has the program `{program}`"
@@ -86,7 +89,8 @@ fn wanted<'a>(
                 .iter()
                 .any(|plugin| plugin.replace('-', "_") == named)
         } else {
-            PROGRAMS.contains(&artifact.target.as_str())
+            let target = artifact.target.as_str();
+            PROGRAMS.contains(&target) || DOUBLES.contains(&target)
         }
     })
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::journal::{Entry, Journal};
+use super::office::{self, Office};
 use super::setting::{
     Folder, HUB_PORT, Identity, TOASTY_PORT, free_port, identity, without_hub_variables,
     write_config,
@@ -46,6 +47,8 @@ pub(crate) struct Toasty {
 pub(crate) struct Hub {
     service: Service,
     nexus: PathBuf,
+    /// The plugins that are to run, by their names.
+    pub(crate) plugins: Vec<String>,
     pub(crate) address: SocketAddr,
     pub(crate) config: PathBuf,
     pub(crate) log: PathBuf,
@@ -111,6 +114,20 @@ impl Toasty {
         Ok(toasts.collect())
     }
 
+    /// Waits until a toast with that title was asked for.
+    pub(crate) fn wait_for(&mut self, wanted: &str, stop: &Stop) -> Result<()> {
+        stop.until(&format!("a toast \"{wanted}\""), WITHIN, || {
+            self.check_alive()?;
+            self.news()?;
+            let is_wanted =
+                |entry: &&Entry| matches!(entry, Entry::Show { title, .. } if title == wanted);
+            Ok(match self.asked_for.iter().find(is_wanted) {
+                Some(_) => Seen::There(()),
+                None => Seen::NotYet(format!("{} other toasts", self.asked_for.len())),
+            })
+        })
+    }
+
     /// How many toasts were asked for in all.
     pub(crate) fn count(&mut self) -> Result<usize> {
         self.news()?;
@@ -127,24 +144,38 @@ impl Toasty {
 }
 
 impl Hub {
-    pub(crate) fn start(stage: &Stage, folder: &Folder, toasty: SocketAddr) -> Result<Self> {
+    pub(crate) fn start(
+        stage: &Stage,
+        folder: &Folder,
+        toasty: SocketAddr,
+        office: Option<&Office>,
+    ) -> Result<Self> {
         let nexus = stage.program("nexus");
         let parrot = identity(&nexus, &["--id", "parrot"])?;
         let operator = identity(&nexus, &["--id", "operator", "--admin"])?;
         let address = free_port(HUB_PORT, "the hub")?;
-        let config = write_config(folder, address, toasty, &[&parrot, &operator])?;
+        let mut plugins: String = idle(stage, office)
+            .map(|plugin| format!("[plugins.{plugin}]\nenabled = false\n\n"))
+            .collect();
+        plugins.extend(office.map(|office| office.config(address)));
+        let config = write_config(folder, address, toasty, &[&parrot, &operator], &plugins)?;
+        let secrets = || office.into_iter().flat_map(Office::secrets);
         let mut check = Command::new(&nexus);
         check.arg("check").arg("--config").arg(&config);
-        run_to_end(without_hub_variables(&mut check))?;
+        run_to_end(without_hub_variables(&mut check).envs(secrets()))?;
 
         let mut command = Command::new(&nexus);
         command.arg("run").arg("--config").arg(&config);
-        without_hub_variables(&mut command);
+        without_hub_variables(&mut command).envs(secrets());
         let log = folder.file("hub.log");
         let service = Service::start("nexus", command, &log, Output::Logged)?;
+        let idle: Vec<&str> = idle(stage, office).collect();
+        let runs = |plugin: &&String| !idle.contains(&plugin.as_str());
+        let plugins = stage.plugins.iter().filter(runs).cloned().collect();
         Ok(Self {
             service,
             nexus,
+            plugins,
             address,
             config,
             log,
@@ -177,7 +208,7 @@ impl Hub {
     }
 
     /// The state of each plugin by its id, as `nexus plugin list` tells it.
-    pub(crate) fn plugins(&self) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn states(&self) -> Result<BTreeMap<String, String>> {
         let mut command = Command::new(&self.nexus);
         command
             .args(["plugin", "list", "--json", "--config"])
@@ -211,6 +242,29 @@ impl Hub {
         })
     }
 
+    /// The question that waits for a person, as soon as there is one.
+    pub(crate) fn question(&mut self, stop: &Stop) -> Result<Value> {
+        let operator = self.as_operator();
+        stop.until("a question to a person", WITHIN, || {
+            self.service.check_alive()?;
+            let answer = operator.get("/v1/admin/approvals?status=pending")?;
+            Ok(match answer.body["approvals"].get(0) {
+                Some(question) => Seen::There(question.clone()),
+                None => Seen::NotYet(format!("{} {}", answer.status, answer.body)),
+            })
+        })
+    }
+
+    /// Answers a question as an operator at a terminal does.
+    pub(crate) fn answer(&self, approval_id: &str, choice: &str) -> Result<()> {
+        let mut command = Command::new(&self.nexus);
+        command
+            .args(["approvals", "answer", approval_id, choice, "--config"])
+            .arg(&self.config);
+        without_hub_variables(&mut command).env("NEXUS_KEY", &self.operator.key);
+        run_to_end(&mut command).map(drop)
+    }
+
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         self.service.check_alive()
     }
@@ -218,6 +272,17 @@ impl Hub {
     pub(crate) fn end(self, stop: &Stop) -> Result<Ended> {
         self.service.end(stop, END_WITHIN)
     }
+}
+
+/// The staged plugins that have nothing to do here: those that need an account with somebody, and without the second
+/// act those of it.
+fn idle<'a>(stage: &'a Stage, office: Option<&Office>) -> impl Iterator<Item = &'a str> {
+    let has_office = office.is_some();
+    let plugins = stage.plugins.iter().map(String::as_str);
+    plugins.filter(move |plugin| match *plugin {
+        "parrot" | "toasty" => false,
+        other => !(has_office && office::PLUGINS.contains(&other)),
+    })
 }
 
 /// Runs a command line of the hub to its end; hands on what it prints.

@@ -109,6 +109,7 @@ pub(crate) fn write_config(
     hub: SocketAddr,
     toasty: SocketAddr,
     clients: &[&Identity],
+    more: &str,
 ) -> Result<PathBuf> {
     let clients: Vec<&str> = clients.iter().map(|client| client.toml.as_str()).collect();
     let text = format!(
@@ -123,6 +124,7 @@ dir = \"../plugins\"
 [plugins.toasty.config]
 endpoint = \"http://{toasty}\"
 
+{more}
 # The keys themselves are written nowhere; `nexus key new` made them and their hashes.
 
 {}

@@ -1,0 +1,260 @@
+//! The whole story: a mail arrives, an agent reasons and asks, a person decides on a toast, the agent goes on and the
+//! result is told. It ends once, whatever dies in between.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use graph_double::{CLIENT_ID, CLIENT_SECRET, GraphDouble, TENANT};
+use nexus_tests::desktop::Desktop;
+use nexus_tests::followed::Followed;
+use nexus_tests::hub::{Home, Hub, HubBuilder, eventually};
+use nexus_tests::langgraph::{LangGraph, WEBHOOK_TOKEN, free_port};
+use nexus_tests::skip::{self, desktop_for};
+use nexus_tests::toasty::{ToastyServer, journal};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const MAILBOX: &str = "ada@example.org";
+const SUBJECT: &str = "Invoice 17";
+
+/// What the story goes through, in order: each of these is an event.
+const STEPS: [&str; 6] = [
+    "outlook.notification.received",
+    "outlook.mail.received",
+    "langgraph.run.interrupted",
+    "nexus.approval.requested",
+    "nexus.approval.answered",
+    "langgraph.run.completed",
+];
+
+/// Everything round the hub.
+struct Office {
+    graph: GraphDouble,
+    agent: Arc<LangGraph>,
+    toasty: ToastyServer,
+    /// What the Toasty server was asked for.
+    toasts: PathBuf,
+    _folder: TempDir,
+}
+
+impl Office {
+    async fn open(agent: &Arc<LangGraph>, desktop: Option<&Desktop>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let toasts = folder.path().join("toasty.jsonl");
+        let toasty = match desktop {
+            Some(desktop) => ToastyServer::start_on(desktop, &toasts),
+            None => ToastyServer::start(&toasts),
+        };
+        Self {
+            graph: GraphDouble::start().await,
+            agent: agent.clone(),
+            toasty,
+            toasts,
+            _folder: folder,
+        }
+    }
+
+    /// A hub with everything in it that the story needs, at an address that stays the same.
+    fn lay_out(&self) -> Home {
+        let hub = format!("127.0.0.1:{}", free_port());
+        let Self {
+            graph,
+            agent,
+            toasty,
+            ..
+        } = self;
+        HubBuilder::new()
+            .config(&format!(
+                r#"
+[server]
+http = "{hub}"
+grpc = "127.0.0.1:0"
+[queue]
+backend = "sqlite"
+[retry]
+max_retries = 10
+delays = ["200ms", "1s"]
+[breaker]
+open_for = "500ms"
+ramp = "0s"
+[plugins.outlook]
+required = true
+[plugins.outlook.secrets]
+client_secret = {{ env = "GRAPH_SECRET" }}
+[plugins.outlook.config]
+tenant = "{TENANT}"
+client_id = "{CLIENT_ID}"
+mailboxes = ["{MAILBOX}"]
+public_url = "http://{hub}"
+graph_url = "{}"
+token_url = "{}"
+metadata_url = "{}"
+[plugins.langgraph]
+required = true
+[plugins.langgraph.secrets]
+webhook_secret = {{ env = "LG_WEBHOOK_TOKEN" }}
+[plugins.langgraph.config]
+url = "{}"
+webhook_url = "http://{hub}/v1/hooks/langgraph"
+poll_interval = "500ms"
+[plugins.triage]
+required = true
+[plugins.toasty]
+required = true
+[plugins.toasty.config]
+endpoint = "{}"
+"#,
+                graph.url(),
+                graph.token_url(),
+                graph.metadata_url(),
+                agent.url(),
+                toasty.endpoint(),
+            ))
+            .env("GRAPH_SECRET", CLIENT_SECRET)
+            .env("LG_WEBHOOK_TOKEN", WEBHOOK_TOKEN)
+            .plugin("outlook")
+            .plugin("langgraph")
+            .plugin("triage")
+            .plugin("toasty")
+            .lay_out()
+    }
+
+    /// A running hub that hears of mail.
+    async fn start(&self) -> Hub {
+        let hub = self.lay_out().start();
+        eventually("mail is subscribed to", || async {
+            (self.graph.subscriptions().len() == 1).then_some(())
+        })
+        .await;
+        hub
+    }
+
+    fn a_mail_arrives(&self) {
+        self.graph.arrives(
+            MAILBOX,
+            json!({
+                "subject": SUBJECT,
+                "bodyPreview": "250 EUR, please",
+                "from": { "emailAddress": { "name": "Example Ltd", "address": "billing@example.org" } },
+            }),
+        );
+    }
+
+    /// The toasts that were shown, by title and outcome; what was asked for again is told as such.
+    fn shown(&self, outcome: &str) -> Vec<String> {
+        let calls = journal(&self.toasts).into_iter();
+        let shows = calls.filter(|line| line["call"] == "Show" && line["outcome"] == outcome);
+        let titles = shows.map(|line| line["request"]["title"].as_str().unwrap().to_owned());
+        titles.collect()
+    }
+
+    /// The story has ended as it should: one question, one result, two runs of one thread, and nothing left over.
+    async fn ended_once(&self, hub: &Hub) {
+        eventually("the result is told", || async {
+            self.shown("SHOWN")
+                .contains(&SUBJECT.to_owned())
+                .then_some(())
+        })
+        .await;
+        eventually("everything is done", || async {
+            let (_, queue) = hub.get("/v1/admin/queue").await;
+            (queue["depth"] == 0).then_some(())
+        })
+        .await;
+        let mut shown = self.shown("SHOWN");
+        shown.sort();
+        assert_eq!(shown, [SUBJECT, "Pay Invoice 17?"], "each is shown once");
+        let (_, dead) = hub.get("/v1/admin/dead-letters").await;
+        assert_eq!(dead["dead_letters"], json!([]), "{dead:#}");
+        let (_, approvals) = hub.get("/v1/admin/approvals").await;
+        let approvals = approvals["approvals"].as_array().unwrap();
+        assert_eq!(approvals.len(), 1, "{approvals:#?}");
+        assert_eq!(approvals[0]["answer"]["choice"], "pay");
+        let thread = approvals[0]["context"]["thread"].as_str().unwrap();
+        let runs = self.agent.get(&format!("/threads/{thread}/runs")).await;
+        assert_eq!(runs.as_array().unwrap().len(), 2, "{runs:#}");
+        let state = self.agent.get(&format!("/threads/{thread}/state")).await;
+        assert_eq!(
+            state["values"]["summary"], "Invoice 17 is paid",
+            "{state:#}"
+        );
+    }
+}
+
+/// The agent's server, or nothing; the test is then skipped.
+async fn agent_for(test: &str) -> Option<Arc<LangGraph>> {
+    skip::or_skip(&format!("story::{test}"), LangGraph::shared().await)
+}
+
+/// The question, as soon as it is there.
+async fn question(hub: &Hub) -> Value {
+    eventually("somebody is asked", || async {
+        let (_, approvals) = hub.get("/v1/admin/approvals").await;
+        approvals["approvals"].get(0).cloned()
+    })
+    .await
+}
+
+/// An administrator says that it is to be paid.
+async fn decide(hub: &Hub) {
+    let id = question(hub).await["id"].as_str().unwrap().to_owned();
+    let request = hub.request("POST", &format!("/v1/admin/approvals/{id}"));
+    let (status, answered) = hub.send(request.json(&json!({ "choice": "pay" }))).await;
+    assert_eq!(status, 200, "{answered:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_becomes_a_toast_whose_button_lets_the_agent_go_on() {
+    let test = "a_mail_becomes_a_toast_whose_button_lets_the_agent_go_on";
+    let Some(desktop) = desktop_for(&format!("story::{test}")) else {
+        return;
+    };
+    let Some(agent) = agent_for(test).await else {
+        return;
+    };
+    let office = Office::open(&agent, Some(&desktop)).await;
+    let hub = office.start().await;
+    let events = Followed::of(&hub).await;
+    office.a_mail_arrives();
+    desktop.wait_for_toasts(1).unwrap();
+    desktop.press_button(&["Pay", "Refuse"], "Pay").unwrap();
+    let answered = events.first("nexus.approval.answered").await;
+    assert_eq!(answered["payload"]["answered_by"], "toasty/approvals");
+    office.ended_once(&hub).await;
+
+    // One story: every event of it belongs to the first, and each says what led to it.
+    let all = events.all();
+    let first = &all[0];
+    assert_eq!(first["type"], STEPS[0]);
+    for step in STEPS {
+        let of_step = all.iter().filter(|event| event["type"] == step);
+        let of_step: Vec<_> = of_step.collect();
+        assert_eq!(of_step.len(), 1, "{step}: {of_step:#?}");
+        let belongs_to = of_step[0]["correlation_id"].as_str();
+        let id = first["event_id"].as_str();
+        assert!(step == STEPS[0] || belongs_to == id, "{:#}", of_step[0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_hub_is_killed_at_the_story_ends_once() {
+    let Some(agent) = agent_for("whatever_a_hub_is_killed_at_the_story_ends_once").await else {
+        return;
+    };
+    for step in STEPS {
+        let office = Office::open(&agent, None).await;
+        let hub = office.start().await;
+        let events = Followed::of(&hub).await;
+        office.a_mail_arrives();
+        let is_decided = STEPS.iter().position(|one| *one == step) >= Some(4);
+        if is_decided {
+            decide(&hub).await;
+        }
+        events.first(step).await;
+        let hub = hub.kill().start();
+        if !is_decided {
+            decide(&hub).await;
+        }
+        office.ended_once(&hub).await;
+    }
+}
