@@ -5,7 +5,7 @@ use std::time::Duration;
 use nexus_plugin_api::{ConfigSchema, PluginError};
 use serde::Deserialize;
 
-use crate::period::Period;
+use nexus_plugin_api::Period;
 
 /// Where Toasty is, and how it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ConfigSchema)]

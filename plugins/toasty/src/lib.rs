@@ -28,7 +28,6 @@ mod config;
 mod events;
 mod link;
 mod origin;
-mod period;
 pub mod request;
 mod status;
 mod toasts;
@@ -37,7 +36,7 @@ mod watch;
 pub use approvals::Approvals;
 pub use config::Config;
 pub use events::{ActionInvoked, DismissReason, Dismissed, Failed};
-pub use period::Period;
+pub use nexus_plugin_api::Period;
 pub use request::Request;
 pub use toasts::Toasts;
 

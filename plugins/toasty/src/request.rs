@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::Violation;
 
-use crate::period::Period;
+use nexus_plugin_api::Period;
 
 /// A request, as the JSON of an effect: `{"show": …}`, `{"update": …}` or `{"dismiss": …}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

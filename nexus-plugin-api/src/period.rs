@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus_plugin_api::{ConfigSchema, Schema};
+use crate::schema::{ConfigSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time in a configuration or a request, as text with units.
