@@ -1,0 +1,197 @@
+//! Microsoft Graph: receives what to ask, hands on the answer, signed in. A token is kept until shortly before its
+//! end, and had anew once when Graph does not take it.
+
+use std::time::Duration;
+
+use nexus_plugin_api::outgoing::{Access, Answer, Client, Method, RequestBuilder};
+use nexus_plugin_api::{PluginError, Services};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::config::Config;
+
+/// How long before its end a token is not used any more; a fifth of its life where that is shorter.
+const MARGIN: Duration = Duration::from_secs(5 * 60);
+
+/// What a token is taken to live when nothing is said of it.
+const PLAIN_LIFE: u64 = 60 * 60;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    client: Client,
+    services: Services,
+    base: String,
+    token_url: String,
+    client_id: String,
+    scope: String,
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Clone)]
+struct Token {
+    text: String,
+    until: Instant,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+/// Why no token was given, in the words of OAuth 2.0 (RFC 6749, section 5.2).
+#[derive(Deserialize)]
+struct NotGranted {
+    error: String,
+    error_description: Option<String>,
+}
+
+impl Graph {
+    pub(crate) fn new(config: &Config, services: &Services) -> Self {
+        let client = Client::new(Access {
+            authorities: config.authorities.clone(),
+            ..Access::default()
+        });
+        let base = config.graph_url.trim_end_matches('/');
+        Self {
+            client,
+            services: services.clone(),
+            base: format!("{}/v1.0", base.strip_suffix("/v1.0").unwrap_or(base)),
+            token_url: config.of_tenant(&config.token_url),
+            client_id: config.client_id.clone(),
+            scope: config.scope.clone(),
+            token: Mutex::new(None),
+        }
+    }
+
+    /// The address of something below the API's version.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
+    /// Whether an address is of Graph's own: what an answer names is followed only there, or the token would go to
+    /// whoever it names.
+    pub(crate) fn is_own(&self, url: &str) -> bool {
+        let rest = url.strip_prefix(&self.base);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Asks for JSON.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, PluginError> {
+        self.ask(Method::GET, url, None)
+            .await?
+            .expect_success()?
+            .json()
+    }
+
+    /// Asks, signed in: the answer, whatever its status is.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, PluginError> {
+        let token = self.token(None).await?;
+        let answer = self.ask_with(&method, url, body, &token).await?;
+        if answer.status() != 401 {
+            return Ok(answer);
+        }
+        let token = self.token(Some(&token)).await?;
+        self.ask_with(&method, url, body, &token).await
+    }
+
+    /// Asks somebody who wants no token, such as Microsoft's sign-in for its keys.
+    pub(crate) async fn ask_openly(&self, url: &str) -> Result<Answer, PluginError> {
+        let request = self.client.get(url).await?;
+        self.client.ask(request).await?.expect_success()
+    }
+
+    async fn ask_with(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Option<&Value>,
+        token: &str,
+    ) -> Result<Answer, PluginError> {
+        let mut request: RequestBuilder = self.client.request(method.clone(), url).await?;
+        request = request.bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.client.ask(request).await
+    }
+
+    /// The token, had anew when it is about to end or is the `stale` one. Those who want one meanwhile wait for it.
+    async fn token(&self, stale: Option<&str>) -> Result<String, PluginError> {
+        let mut kept = self.token.lock().await;
+        let usable = kept.as_ref().filter(|token| {
+            token.until > Instant::now() && stale.is_none_or(|stale| token.text != stale)
+        });
+        if let Some(token) = usable {
+            return Ok(token.text.clone());
+        }
+        *kept = None;
+        let token = self.sign_in().await?;
+        let text = token.text.clone();
+        *kept = Some(token);
+        Ok(text)
+    }
+
+    async fn sign_in(&self) -> Result<Token, PluginError> {
+        let secret = self
+            .services
+            .secret("client_secret")
+            .await
+            .map_err(|error| {
+                let told = format!("no `client_secret` under [plugins.outlook.secrets]: {error}");
+                PluginError::retryable("no_secret", told)
+            })?;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &self.client_id)
+            .append_pair("client_secret", secret.trim())
+            .append_pair("scope", &self.scope)
+            .finish();
+        let request = self.client.post(&self.token_url).await?;
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        let asked = Instant::now();
+        let answer = self.client.ask(request).await?;
+        if matches!(answer.status(), 400 | 401 | 403) {
+            return Err(not_granted(&answer));
+        }
+        let granted: Granted = answer.expect_success()?.json()?;
+        let life = Duration::from_secs(granted.expires_in.unwrap_or(PLAIN_LIFE));
+        Ok(Token {
+            text: granted.access_token,
+            until: asked + life.saturating_sub(MARGIN.min(life / 5)),
+        })
+    }
+}
+
+/// Credentials that are wrong today may be mended tomorrow; what waits for them is not lost meanwhile.
+fn not_granted(answer: &Answer) -> PluginError {
+    let told = match answer.json::<NotGranted>() {
+        Ok(NotGranted {
+            error,
+            error_description,
+        }) => format!("{error}: {}", error_description.unwrap_or_default()),
+        Err(_) => format!("status {}", answer.status()),
+    };
+    let told: String = told.chars().take(300).collect();
+    PluginError::retryable(
+        "not_signed_in",
+        format!("Microsoft gives the app no token: {told}"),
+    )
+}

@@ -1,0 +1,258 @@
+//! A folder's subscription: receives what is due, makes, prolongs and replaces it at Graph, and keeps in the plugin's
+//! state which one it is. Hands on when it wants to be looked at again.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use nexus_plugin_api::outgoing::{Answer, Method};
+use nexus_plugin_api::{Context, PluginError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::mail::FIELDS;
+use crate::outlook::Outlook;
+use crate::signal::Due;
+use crate::watched::Folder;
+
+/// The longest lives that Graph grants, less what two clocks may differ by.
+const LIFE: TimeDelta = TimeDelta::minutes(10_080 - 5);
+const LIFE_WITH_MAIL: TimeDelta = TimeDelta::minutes(1_440 - 5);
+
+/// What the state keeps of a subscription.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    id: String,
+    expires_at: DateTime<Utc>,
+    renew_at: DateTime<Utc>,
+    /// What it was made with: another configuration wants another one.
+    made_with: MadeWith,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct MadeWith {
+    url: String,
+    certificate_id: Option<String>,
+}
+
+/// A subscription, as Graph tells it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    id: String,
+    expiration_date_time: DateTime<Utc>,
+    #[serde(default)]
+    resource: String,
+    #[serde(default)]
+    change_type: String,
+    notification_url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    value: Vec<Told>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+}
+
+/// See the module.
+pub(crate) struct Subscriptions<'a> {
+    outlook: &'a Outlook,
+    ctx: &'a Context,
+    folder: &'a Folder,
+    at: usize,
+}
+
+impl<'a> Subscriptions<'a> {
+    pub(crate) fn new(outlook: &'a Outlook, ctx: &'a Context, at: usize) -> Self {
+        Self {
+            outlook,
+            ctx,
+            folder: outlook.folder(at),
+            at,
+        }
+    }
+
+    /// Sees to it that there is one. What was due and is done is no longer due; a new one may have missed something.
+    pub(crate) async fn keep(&self, due: &mut Due) -> Result<DateTime<Utc>, PluginError> {
+        let wanted = self.wanted().await?;
+        let key = self.folder.subscription_key();
+        let mut kept: Option<Kept> = self.ctx.state().get_json(&key).await?;
+        if let Some(old) = kept
+            .as_ref()
+            .filter(|old| due.create || old.made_with != wanted)
+        {
+            self.delete(&old.id).await?;
+            kept = None;
+        }
+        if let Some(old) = kept {
+            if let Some(kept) = self.prolonged(old, due).await? {
+                self.ctx.state().put_json(&key, &kept).await?;
+                (due.reauthorize, due.renew) = (false, false);
+                return Ok(kept.renew_at);
+            }
+            tracing::info!(
+                "Graph has forgotten the subscription to mail of {}",
+                self.folder.mailbox
+            );
+        }
+        // Until it is kept again there is none: a hub that dies meanwhile makes one anew.
+        self.ctx.state().delete(&key).await?;
+        due.reconcile = true;
+        let kept = self.create(wanted).await?;
+        self.ctx.state().put_json(&key, &kept).await?;
+        (due.create, due.reauthorize, due.renew) = (false, false, false);
+        Ok(kept.renew_at)
+    }
+
+    async fn wanted(&self) -> Result<MadeWith, PluginError> {
+        let certificate = self.outlook.sealing().certificate().await?;
+        Ok(MadeWith {
+            url: self.outlook.notification_url(),
+            certificate_id: certificate.map(|certificate| certificate.id.clone()),
+        })
+    }
+
+    /// The same with a longer life, where that is due; `None` when Graph does not know it any more.
+    async fn prolonged(&self, mut kept: Kept, due: &Due) -> Result<Option<Kept>, PluginError> {
+        if due.reauthorize {
+            let path = format!("subscriptions/{}/reauthorize", kept.id);
+            if is_gone(self.ask(Method::POST, &path, None).await?)?.is_none() {
+                return Ok(None);
+            }
+        }
+        if due.renew || kept.renew_at <= Utc::now() {
+            let path = format!("subscriptions/{}", kept.id);
+            let life = life(kept.made_with.certificate_id.is_some());
+            let body = json!({ "expirationDateTime": time(Utc::now() + life) });
+            let Some(answer) = is_gone(self.ask(Method::PATCH, &path, Some(&body)).await?)? else {
+                return Ok(None);
+            };
+            let told: Told = answer.json()?;
+            kept.lives_until(told.expiration_date_time);
+        }
+        Ok(Some(kept))
+    }
+
+    /// Makes one. Where one is there already that is ours and not known any more, since it was made just before the
+    /// hub died, it is replaced: its client state cannot be asked for.
+    async fn create(&self, wanted: MadeWith) -> Result<Kept, PluginError> {
+        let mut answer = self.ask_for_one(&wanted).await?;
+        if answer.status() == 409 && self.delete_forgotten(&wanted).await? {
+            answer = self.ask_for_one(&wanted).await?;
+        }
+        if answer.status() == 409 {
+            let told = "Graph has a subscription to this folder that leads elsewhere: one app serves one hub";
+            return Err(PluginError::retryable("conflict", told));
+        }
+        let told: Told = answer.expect_success()?.json()?;
+        tracing::info!(
+            subscription_id = told.id,
+            "subscribed to mail of {}",
+            self.folder.mailbox
+        );
+        let mut kept = Kept {
+            id: told.id,
+            expires_at: told.expiration_date_time,
+            renew_at: Utc::now(),
+            made_with: wanted,
+        };
+        kept.lives_until(told.expiration_date_time);
+        Ok(kept)
+    }
+
+    async fn ask_for_one(&self, wanted: &MadeWith) -> Result<Answer, PluginError> {
+        let states = self.outlook.client_states(self.ctx.services()).await?;
+        let certificate = self.outlook.sealing().certificate().await?;
+        let mut body = json!({
+            "changeType": self.folder.change_type,
+            "notificationUrl": wanted.url,
+            "lifecycleNotificationUrl": format!("{}/lifecycle", wanted.url),
+            "resource": self.resource(certificate.is_some()),
+            "expirationDateTime": time(Utc::now() + life(certificate.is_some())),
+            "clientState": states.get(self.at),
+        });
+        if let Some(certificate) = certificate {
+            body["includeResourceData"] = json!(true);
+            body["encryptionCertificate"] = json!(certificate.text);
+            body["encryptionCertificateId"] = json!(certificate.id);
+        }
+        self.ask(Method::POST, "subscriptions", Some(&body)).await
+    }
+
+    /// What is subscribed to. Mail comes along only in fields that are named.
+    fn resource(&self, with_mail: bool) -> String {
+        match with_mail {
+            true => format!("{}?$select={FIELDS}", self.folder.resource),
+            false => self.folder.resource.clone(),
+        }
+    }
+
+    /// Deletes those to this folder that lead to this hub: whether there was one.
+    async fn delete_forgotten(&self, wanted: &MadeWith) -> Result<bool, PluginError> {
+        let graph = self.outlook.graph();
+        let mut page = Some(graph.url("subscriptions"));
+        let mut found = false;
+        while let Some(url) = page.filter(|url| graph.is_own(url)) {
+            let listed: Listed = graph.get(&url).await?;
+            for told in listed
+                .value
+                .iter()
+                .filter(|told| self.is_same(told, wanted))
+            {
+                self.delete(&told.id).await?;
+                found = true;
+            }
+            page = listed.next;
+        }
+        Ok(found)
+    }
+
+    fn is_same(&self, told: &Told, wanted: &MadeWith) -> bool {
+        let plain = |resource: &str| {
+            let path = resource.split('?').next().unwrap_or_default();
+            path.trim_start_matches('/').to_lowercase()
+        };
+        told.notification_url.as_deref() == Some(&wanted.url)
+            && told.change_type == self.folder.change_type
+            && plain(&told.resource) == plain(&self.folder.resource)
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), PluginError> {
+        let path = format!("subscriptions/{id}");
+        is_gone(self.ask(Method::DELETE, &path, None).await?)?;
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, PluginError> {
+        let graph = self.outlook.graph();
+        graph.ask(method, &graph.url(path), body).await
+    }
+}
+
+impl Kept {
+    /// Half a life is left for whatever keeps the hub from prolonging it.
+    fn lives_until(&mut self, expires_at: DateTime<Utc>) {
+        let now = Utc::now();
+        self.expires_at = expires_at;
+        self.renew_at = now + (expires_at - now) / 2;
+    }
+}
+
+/// A success, or `None` when there is no such subscription.
+fn is_gone(answer: Answer) -> Result<Option<Answer>, PluginError> {
+    match answer.status() {
+        404 | 410 => Ok(None),
+        _ => answer.expect_success().map(Some),
+    }
+}
+
+fn life(with_mail: bool) -> TimeDelta {
+    if with_mail { LIFE_WITH_MAIL } else { LIFE }
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
