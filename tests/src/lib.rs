@@ -19,6 +19,7 @@ pub mod kill;
 pub mod ledger;
 pub mod model;
 pub mod octets;
+pub mod proxy;
 pub mod receiver;
 pub mod skip;
 pub mod suite;

@@ -1,0 +1,303 @@
+//! The delivery: receives lines, pushes them to the hub as events, and is done with each when the hub has answered for
+//! it. What was not answered, and what the hub cannot take yet, is sent again.
+//!
+//! Several go together, as many as wait: one by one while the hub is quicker than the input, and in large batches when
+//! there is something to catch up with.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::answer::{Answer, Meaning, Refusal};
+use crate::backoff::{self, Backoff};
+use crate::cli::Options;
+use crate::event;
+use crate::hub::{Hub, Trouble};
+use crate::input::Line;
+use crate::outbox::{Outbox, OutboxError};
+use crate::say;
+
+/// How many events are sent together, and how many bytes: well below the hub's own bounds (1,000, and 1 MiB).
+const MOST_EVENTS: usize = 100;
+const MOST_BYTES: usize = 512 * 1024;
+
+/// See the module.
+pub(crate) struct Delivery {
+    hub: Hub,
+    lines: mpsc::Receiver<Vec<Line>>,
+    outbox: Option<Outbox>,
+    source: String,
+    give_up_after: Option<Duration>,
+    /// What the hub has not answered for, oldest first.
+    pending: VecDeque<Pending>,
+    /// The first of these that go one by one, as the hub did not take them together.
+    apart: usize,
+    /// Since when something is pending and nothing was answered for.
+    since: Instant,
+    backoff: Backoff,
+    /// What hinders the delivery at the moment.
+    trouble: Option<String>,
+    tally: Tally,
+}
+
+struct Pending {
+    line: Line,
+    event: String,
+}
+
+/// What became of the lines so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    accepted: u64,
+    duplicate: u64,
+    pub(crate) refused: u64,
+}
+
+/// Why a delivery ends before everything is delivered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// See [`Meaning::Stop`].
+    #[error("the hub does not take anything as it is: {0}")]
+    Stopped(Refusal),
+    #[error("given up: nothing could be delivered for {}; {why}", humantime::format_duration(*.after))]
+    GivenUp { after: Duration, why: String },
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        hub: Hub,
+        lines: mpsc::Receiver<Vec<Line>>,
+        outbox: Option<Outbox>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            hub,
+            lines,
+            outbox,
+            source: options.source.clone(),
+            give_up_after: options.give_up_after,
+            pending: VecDeque::new(),
+            apart: 0,
+            since: Instant::now(),
+            backoff: Backoff::new(),
+            trouble: None,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Delivers until no more lines come. May be given up at any time: what was not answered for is pending.
+    ///
+    /// # Errors
+    /// When it makes no sense to go on.
+    pub(crate) async fn run(&mut self) -> Result<(), Failure> {
+        while self.fill().await? {
+            let deadline = self.deadline();
+            let most = if self.apart > 0 { 1 } else { MOST_EVENTS };
+            let events = together(&self.pending, most);
+            let sent = events.len();
+            let Some(answered) = within(deadline, self.hub.publish(&events)).await else {
+                return Err(self.given_up());
+            };
+            match answered {
+                Ok(answers) => self.settle(answers).await?,
+                Err(Trouble::Unanswered(why)) => self.rest(why, None).await?,
+                // Which of them it is shows when they come one by one.
+                Err(Trouble::Refused(refusal))
+                    if sent > 1 && refusal.meaning() == Meaning::Never =>
+                {
+                    self.apart = sent
+                }
+                Err(Trouble::Refused(refusal)) => {
+                    self.settle(vec![Answer::Refused(refusal); sent]).await?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up what is there, and waits when there is nothing; `false` at the end.
+    async fn fill(&mut self) -> Result<bool, Failure> {
+        while self.pending.len() < MOST_EVENTS {
+            let lines = match self.pending.is_empty() {
+                false => self.lines.try_recv().ok(),
+                true => {
+                    let lines = tokio::select! {
+                        lines = self.lines.recv() => lines,
+                        never = self.hub.idle() => match never {},
+                    };
+                    self.since = Instant::now();
+                    lines
+                }
+            };
+            match lines {
+                Some(lines) => self.take(lines).await?,
+                None => break,
+            }
+        }
+        Ok(!self.pending.is_empty())
+    }
+
+    async fn take(&mut self, lines: Vec<Line>) -> Result<(), Failure> {
+        let mut done = Vec::new();
+        for line in lines {
+            match event::of(&line.text, &self.source) {
+                Ok(event) => self.pending.push_back(Pending { line, event }),
+                Err(why) => {
+                    self.refuse(&line, &why);
+                    done.push(line);
+                }
+            }
+        }
+        self.forget(done).await
+    }
+
+    /// Does what the answers to the first pending ones say.
+    async fn settle(&mut self, answers: Vec<Answer>) -> Result<(), Failure> {
+        self.apart = self.apart.saturating_sub(answers.len());
+        let (mut done, mut later, mut stop) = (Vec::new(), Vec::new(), None);
+        let mut refusal_to_wait_for: Option<Refusal> = None;
+        let batch: Vec<Pending> = self.pending.drain(..answers.len()).collect();
+        for (pending, answer) in batch.into_iter().zip(answers) {
+            match answer {
+                Answer::Accepted => self.tally.accepted += 1,
+                Answer::Duplicate => self.tally.duplicate += 1,
+                Answer::Refused(refusal) => match refusal.meaning() {
+                    Meaning::Never => self.refuse(&pending.line, &refusal),
+                    Meaning::Later => {
+                        let longest = refusal_to_wait_for
+                            .as_ref()
+                            .and_then(|longest| longest.retry_after);
+                        if refusal_to_wait_for.is_none() || refusal.retry_after > longest {
+                            refusal_to_wait_for = Some(refusal);
+                        }
+                        later.push(pending);
+                        continue;
+                    }
+                    Meaning::Stop => {
+                        stop = Some(refusal);
+                        later.push(pending);
+                        continue;
+                    }
+                },
+            }
+            done.push(pending.line);
+        }
+        for pending in later.into_iter().rev() {
+            self.pending.push_front(pending);
+        }
+        if !done.is_empty() {
+            self.went_well();
+        }
+        self.forget(done).await?;
+        match (stop, refusal_to_wait_for) {
+            (Some(refusal), _) => Err(Failure::Stopped(refusal)),
+            (None, Some(refusal)) => self.rest(refusal.to_string(), refusal.retry_after).await,
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn went_well(&mut self) {
+        self.since = Instant::now();
+        self.backoff.reset();
+        if self.trouble.take().is_some() {
+            say("the hub takes notifications again");
+        }
+    }
+
+    /// Waits before the next attempt: as long as the hub asks for, or longer each time.
+    async fn rest(&mut self, why: String, asked: Option<Duration>) -> Result<(), Failure> {
+        let wait = match asked {
+            Some(asked) => backoff::at_least(asked),
+            None => self.backoff.next(),
+        };
+        if self.trouble.as_ref() != Some(&why) {
+            say(format!("{why}; trying again until it goes well"));
+        }
+        self.trouble = Some(why);
+        match within(self.deadline(), sleep(wait)).await {
+            Some(()) => Ok(()),
+            None => Err(self.given_up()),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.since.checked_add(self.give_up_after?)
+    }
+
+    fn given_up(&self) -> Failure {
+        Failure::GivenUp {
+            after: self.give_up_after.unwrap_or_default(),
+            why: self
+                .trouble
+                .clone()
+                .unwrap_or_else(|| "the hub does not answer".to_owned()),
+        }
+    }
+
+    fn refuse(&mut self, line: &Line, why: &dyn fmt::Display) {
+        self.tally.refused += 1;
+        let text = String::from_utf8_lossy(line.text.trim_ascii());
+        say(format!("line {} is refused: {why}: {text}", line.number));
+    }
+
+    async fn forget(&self, done: Vec<Line>) -> Result<(), Failure> {
+        let kept: Vec<i64> = done.iter().filter_map(|line| line.kept).collect();
+        match &self.outbox {
+            Some(outbox) if !kept.is_empty() => Ok(outbox.forget(kept).await?),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Tally {
+    /// How many lines are done with.
+    pub(crate) fn settled(&self) -> u64 {
+        self.accepted + self.duplicate + self.refused
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            duplicate,
+            refused,
+        } = self;
+        write!(
+            f,
+            "{accepted} accepted, {duplicate} duplicate, {refused} refused"
+        )
+    }
+}
+
+/// The events that go next: at least one, and no more than that.
+fn together(pending: &VecDeque<Pending>, most: usize) -> Vec<&str> {
+    let mut bytes = 0;
+    let events = pending
+        .iter()
+        .take(most)
+        .map(|pending| pending.event.as_str());
+    let fit = events.take_while(|event| {
+        let is_first = bytes == 0;
+        bytes += event.len();
+        is_first || bytes <= MOST_BYTES
+    });
+    fit.collect()
+}
+
+/// What comes of it until then; `None` when nothing does.
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
+        None => Some(work.await),
+    }
+}
