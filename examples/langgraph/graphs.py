@@ -1,0 +1,85 @@
+"""Graphs to try the hub with: the same answer every time, no model, no key, nothing of the network."""
+
+import asyncio
+import operator
+from typing import Annotated, Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import interrupt
+from typing_extensions import TypedDict
+
+
+class Mail(TypedDict, total=False):
+    subject: str
+    body: str
+    label: str
+
+
+def classify(mail: Mail) -> Mail:
+    subject = mail.get("subject", "").lower()
+    return {"label": "urgent" if "urgent" in subject else "ordinary"}
+
+
+class Request(TypedDict, total=False):
+    what: str
+    answer: Any
+    done: bool
+
+
+def ask(request: Request) -> Request:
+    return {"answer": interrupt({"question": f"May I {request['what']}?"})}
+
+
+def act(request: Request) -> Request:
+    return {"done": request["answer"] == "approve"}
+
+
+class Task(TypedDict, total=False):
+    seconds: float
+    reason: str
+    rested: bool
+
+
+async def rest(task: Task) -> Task:
+    await asyncio.sleep(task.get("seconds", 1.0))
+    return {"rested": True}
+
+
+def fail(task: Task) -> Task:
+    raise ValueError(task.get("reason", "it cannot be done"))
+
+
+class Story(TypedDict, total=False):
+    about: str
+    lines: Annotated[list[str], operator.add]
+
+
+def begin(story: Story) -> Story:
+    return {"lines": [f"Once there was {story.get('about', 'a hub')}."]}
+
+
+def go_on(story: Story) -> Story:
+    return {"lines": ["It waited."]}
+
+
+def finish(story: Story) -> Story:
+    return {"lines": ["Then something happened."]}
+
+
+def line_of(state: type, *nodes) -> Any:
+    """A graph of nodes, one after the other."""
+    graph = StateGraph(state)
+    before = START
+    for node in nodes:
+        graph.add_node(node.__name__, node)
+        graph.add_edge(before, node.__name__)
+        before = node.__name__
+    graph.add_edge(before, END)
+    return graph.compile()
+
+
+classifier = line_of(Mail, classify)
+approval = line_of(Request, ask, act)
+slow = line_of(Task, rest)
+failing = line_of(Task, fail)
+story = line_of(Story, begin, go_on, finish)
