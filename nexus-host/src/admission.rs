@@ -50,12 +50,13 @@ pub(crate) use members::Member;
 pub(crate) use network::network;
 pub(crate) use rate_limit::{Bucket, Lines, Quota};
 pub(crate) use rejection::{cut_to, quoted, shortened};
+pub(crate) use strict_json::{Tree, reread};
 
 use auth::Auth;
 use contract::Found;
 use envelope::Fields;
 use rate_limit::{Of, Rates};
-use strict_json::{Bounds, Fault, Tree};
+use strict_json::{Bounds, Fault};
 use suspicion::Suspicion;
 
 /// Lets events in or refuses them.

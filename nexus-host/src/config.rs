@@ -25,7 +25,8 @@ mod variables;
 use std::path::Path;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use nexus_plugin_api::Priority;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,7 +45,7 @@ pub(crate) use self::suggest::nearest;
 use self::check::Objections;
 use self::document::{Content, Node};
 use self::key::KeyPath;
-use crate::{admission, approvals, dispatch, ingress, observe, outgoing, plugins, queue};
+use crate::{admission, approvals, dispatch, ingress, observe, outgoing, plugins, queue, routes};
 
 /// Everything the hub can be told.
 ///
@@ -72,6 +73,9 @@ pub struct Config {
     pub rules: Vec<admission::config::TypeRule>,
     /// Who sends webhooks that become events without a plugin.
     pub webhooks: Vec<ingress::webhooks::config::Webhook>,
+    /// What follows from which events, without a plugin; 10,000 at most.
+    #[schemars(length(max = 10_000))]
+    pub routes: Vec<routes::config::Route>,
     /// How events wait.
     pub queue: queue::config::Config,
     /// How events are handed to processors and integrations.
@@ -162,6 +166,7 @@ impl Config {
         admission::config::check_issuers(&self.issuers, &mut root.key("issuers"));
         admission::config::check_rules(&self.rules, &mut root.key("rules"));
         ingress::webhooks::config::check_webhooks(&self.webhooks, &mut root.key("webhooks"));
+        routes::config::check_routes(&self.routes, &mut root.key("routes"));
         self.queue.check(&mut root.key("queue"));
         self.dispatch.check(&mut root.key("dispatch"));
         self.retry.check(&mut root.key("retry"));
@@ -310,6 +315,12 @@ impl Config {
             _ => false,
         }
     }
+}
+
+/// The words for a priority.
+pub(crate) fn priorities(_: &mut SchemaGenerator) -> Schema {
+    let words = Priority::ALL.map(Priority::as_str);
+    json_schema!({ "type": "string", "enum": words })
 }
 
 #[cfg(test)]

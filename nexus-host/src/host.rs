@@ -1,5 +1,6 @@
 //! A running host: the only place that wires every room, in the order in which events pass.
 
+mod crew;
 mod ports;
 mod registry;
 mod reload;
@@ -38,6 +39,8 @@ use crate::queue::{
     DeadLetter, Journey, LetterFilter, MemoryQueue, OpenError, Page, Queue, QueueStats,
     SqliteQueue, Unavailable, Work,
 };
+use crate::routes::{Routes, Table};
+use crew::Crew;
 use ports::{Hub, News, Own, Webhooks};
 use registry::Registry;
 use reload::Reloader;
@@ -100,6 +103,9 @@ pub enum StartError {
     /// A rule of the configuration.
     #[error("[[rules]]: {0}")]
     Rule(String),
+    /// A route of the configuration.
+    #[error("[[routes]]: {0}")]
+    Route(String),
     /// A webhook and a plugin's source of the same name.
     #[error(
         "failed to serve the webhook `{0}`: a plugin has a source of that name; call one of them otherwise"
@@ -155,6 +161,8 @@ impl Host {
             true => Some(Server::bind(&config.server).await?),
             false => None,
         };
+        let routes = Table::of(&config.routes).map_err(StartError::Route)?;
+        let routes = Arc::new(Routes::new(routes));
         // Contracts come with the plugins, so the plugins come first.
         let registry = Arc::new(Registry::new(&config)?);
         let supervisor = Supervisor::start(config.clone(), registry.clone(), plugins).await?;
@@ -212,7 +220,10 @@ impl Host {
             config.retry.clone(),
             breakers.clone(),
             queue.clone(),
-            catalog.clone(),
+            Arc::new(Crew {
+                catalog: catalog.clone(),
+                routes: routes.clone(),
+            }),
             intake.clone(),
             news,
             approvals.clone(),
@@ -228,6 +239,7 @@ impl Host {
             registry: registry.clone(),
             intake: intake.clone(),
             webhooks: webhooks.clone(),
+            routes,
             alone: Mutex::default(),
         });
         let vitals = Arc::new(Vitals::new(
@@ -499,7 +511,8 @@ impl Host {
         self.reloader.plan(candidate).await
     }
 
-    /// Applies another configuration, all of it or nothing: clients, issuers, limits, rules, webhooks and plugins.
+    /// Applies another configuration, all of it or nothing: clients, issuers, limits, rules, routes, webhooks and
+    /// plugins.
     /// Plugins whose sections differ are started beside themselves first; those before finish what they are at.
     /// Answers what has changed.
     ///

@@ -77,6 +77,7 @@ pub mod config;
 mod current;
 pub mod descriptors;
 pub mod dispatch;
+mod expression;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
@@ -88,7 +89,9 @@ mod ordinary;
 pub mod outgoing;
 pub mod plugins;
 pub mod queue;
+pub mod routes;
 pub mod signals;
+mod subscriptions;
 
 pub use builder::{BuildError, HostBuilder, PreparedHost};
 pub use config::Config;

@@ -23,7 +23,6 @@ pub mod port;
 mod private;
 mod redaction;
 mod refusal;
-mod routes;
 mod service;
 pub mod signature;
 mod sources;

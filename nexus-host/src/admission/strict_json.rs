@@ -26,7 +26,11 @@ use super::config::Limits;
 use super::rejection::quoted;
 
 pub(super) use fault::{Fault, Reason};
-pub(super) use tree::{Borrowed, Members, Tree};
+pub(crate) use tree::Tree;
+pub(super) use tree::{Borrowed, Members};
+
+/// The most that `limits.max_depth` may say.
+const DEEPEST: usize = 128;
 
 /// What one event may weigh.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,18 @@ impl Bounds {
             keys: limits.max_keys,
         }
     }
+}
+
+/// Reads the payload of an event that was admitted once more, whatever the limits were then and are now; `None`
+/// when no admission can have let it in.
+pub(crate) fn reread(payload: &[u8]) -> Option<Tree<'_>> {
+    let widest = Bounds {
+        depth: DEEPEST,
+        string: usize::MAX,
+        array: usize::MAX,
+        keys: usize::MAX,
+    };
+    parse(str::from_utf8(payload).ok()?, widest, 1).ok()
 }
 
 /// One walk through an event: the limits, and what was found.

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::document::Document;
 use super::key::KeyPath;
 use super::problem::Problem;
+use super::schema;
 
 /// The objections so far, and the values that are wrong anyway.
 pub(crate) struct Objections<'d> {
@@ -91,6 +94,24 @@ impl<'d> Section<'_, 'd> {
         let path = written.or(paths.first()).unwrap_or(&self.path);
         let place = root.nearest_place(path);
         let problem = Problem::new(place, path.to_string(), message).with_help(help);
+        self.objections.problems.push(problem);
+    }
+
+    /// Objects to a part of `value`, which stands here, at this JSON pointer into it; not to what holds something
+    /// that is wrong by itself.
+    pub(crate) fn refuse_within(
+        &mut self,
+        value: &Value,
+        pointer: &str,
+        message: impl Into<String>,
+    ) {
+        let path = schema::locate(value, &self.path, pointer);
+        let spoils = |spoiled: &KeyPath| path.starts_with(spoiled) || spoiled.starts_with(&path);
+        if self.objections.spoiled.iter().any(spoils) {
+            return;
+        }
+        let place = self.objections.document.root.nearest_place(&path);
+        let problem = Problem::new(place, path.to_string(), message);
         self.objections.problems.push(problem);
     }
 

@@ -14,6 +14,7 @@ use crate::current::Current;
 use crate::ingress::webhooks::Webhooks;
 use crate::intake::Intake;
 use crate::plugins::{self, Supervisor};
+use crate::routes::{Routes, Table};
 
 mod plan;
 
@@ -58,6 +59,7 @@ pub(super) struct Reloader {
     pub(super) registry: Arc<Registry>,
     pub(super) intake: Arc<Intake>,
     pub(super) webhooks: Arc<Webhooks>,
+    pub(super) routes: Arc<Routes>,
     /// One at a time.
     pub(super) alone: Mutex<()>,
 }
@@ -123,8 +125,11 @@ impl Reloader {
         }
         // Everything that can fail.
         let (registry, of) = (self.registry.clone(), config.clone());
-        let renewal = spawn_blocking(move || registry.renewal(&of)).await;
-        let (draft, files) = renewal.map_err(ReloadError::Broken)??;
+        let renewal = spawn_blocking(move || {
+            let routes = Table::of(&of.routes).map_err(StartError::Route)?;
+            registry.renewal(&of).map(|renewal| (renewal, routes))
+        });
+        let ((draft, files), routes) = renewal.await.map_err(ReloadError::Broken)??;
         let change = self.supervisor.prepare(config.clone(), draft).await?;
         let expected = change
             .expect_required()
@@ -142,6 +147,7 @@ impl Reloader {
         self.supervisor.commit(change);
         self.intake.admit_by(admission);
         self.webhooks.become_those(&config.webhooks);
+        self.routes.become_those(routes);
         self.config.set(config);
         Ok(plan)
     }

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::instance::Instance;
 use super::member::{Member, Running};
-use super::routes::Routes;
 use crate::dispatch::port::ABSENT;
+use crate::subscriptions::Subscriptions;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Lineup {
     members: Vec<Arc<Member>>,
-    routes: Routes,
+    subscriptions: Subscriptions,
     processors: HashMap<Arc<str>, Place>,
     /// Processors of plugins that are not there for the moment, and until when they are waited for.
     absent: HashMap<Arc<str>, Option<Instant>>,
@@ -64,7 +64,7 @@ impl Lineup {
             match component.kind {
                 ComponentKind::Processor => {
                     for subscription in &component.subscriptions {
-                        self.routes.add(subscription, &full);
+                        self.subscriptions.add(subscription, &full);
                     }
                     self.processors.insert(full, place);
                 }
@@ -97,7 +97,7 @@ impl Lineup {
                 continue;
             }
             for subscription in &component.subscriptions {
-                self.routes.add(subscription, &full);
+                self.subscriptions.add(subscription, &full);
             }
             self.absent.insert(full, until);
         }
@@ -127,7 +127,7 @@ impl Lineup {
 
     /// The processors that subscribe to an event, sorted.
     pub(super) fn subscribers(&self, event: &Event) -> Vec<Arc<str>> {
-        let mut all = self.routes.of(&event.event_type, &event.source);
+        let mut all = self.subscriptions.of(&event.event_type, &event.source);
         if !self.absent.is_empty() {
             all.retain(|full| self.is_awaited(full) != Some(false));
         }

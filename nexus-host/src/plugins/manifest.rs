@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::owned::Owned;
 use super::refusal::{Refusal, RefusalCode as Code};
+use crate::routes;
 
 /// Most components a library may hold.
 const MAX_COMPONENTS: usize = 1_000;
@@ -182,6 +183,7 @@ fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
             "the id is not 1 to 64 of a-z, 0-9, - and _".to_owned(),
         ));
     }
+    expect_free_id(&manifest.id)?;
     if Version::parse(&manifest.version).is_err() {
         return Err(Refusal::bad_manifest(format!(
             "the version {:?} is not semver",
@@ -227,6 +229,18 @@ fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Refuses the id under which the hub's own routes go.
+pub(super) fn expect_free_id(id: &str) -> Result<(), Refusal> {
+    match id == routes::ID {
+        false => Ok(()),
+        true => Err(Refusal::new(
+            Code::BadManifest,
+            format!("the id {id} is the hub's own, for [[routes]]"),
+            "give the plugin another id",
+        )),
+    }
 }
 
 /// Whether a text is a name, `prefix.*` or `*`.

@@ -6,10 +6,10 @@ use jsonschema::{PatternOptions, Validator};
 use nexus_plugin_api::{Event, RuleInfo};
 use serde_json::Value;
 
-use super::rule::Case;
 use super::*;
 use crate::admission::Limits;
 use crate::admission::strict_json::{self, Bounds, Tree};
+use crate::expression::Case;
 use crate::fuzz::{Dice, expect_line, expect_told, parts};
 
 fn tree(text: &[u8]) -> Option<Tree<'_>> {

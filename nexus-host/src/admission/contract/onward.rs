@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::super::rejection::{Code, Rejection, Violation, cut};
 use super::super::strict_json::Tree;
 use super::compiled::Contract;
-use super::rule::{Case, Rule};
+use super::rule::Rule;
+use crate::expression::Case;
 
 /// Carries payloads over from one version to a later one: the plugin that owns the type.
 pub trait Migrator: Send + Sync {

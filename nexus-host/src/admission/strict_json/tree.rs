@@ -12,7 +12,7 @@ const FEW: usize = 16;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::admission) enum Tree<'t> {
+pub(crate) enum Tree<'t> {
     Null,
     Bool(bool),
     Number(Number),
@@ -52,7 +52,7 @@ impl Tree<'_> {
 
 /// The members of an object: in their order when they are few, else sorted by key.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(in crate::admission) struct Members<'t>(Vec<(Cow<'t, str>, Tree<'t>)>);
+pub(crate) struct Members<'t>(Vec<(Cow<'t, str>, Tree<'t>)>);
 
 impl<'t> Members<'t> {
     /// Whether `key` is there already; while they are many, [`close`](Self::close) tells.
@@ -77,7 +77,7 @@ impl<'t> Members<'t> {
     }
 
     /// Every member. A key is a copy when it was written with escapes.
-    pub(in crate::admission) fn iter(&self) -> impl Iterator<Item = (&Cow<'t, str>, &Tree<'t>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Cow<'t, str>, &Tree<'t>)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
@@ -214,7 +214,7 @@ impl<'a> Object<'a, Borrowed> for &'a Members<'a> {
 }
 
 /// Goes through the members of an object.
-pub(in crate::admission) struct MembersIter<'a>(std::slice::Iter<'a, (Cow<'a, str>, Tree<'a>)>);
+pub(crate) struct MembersIter<'a>(std::slice::Iter<'a, (Cow<'a, str>, Tree<'a>)>);
 
 impl<'a> Iterator for MembersIter<'a> {
     type Item = (&'a str, &'a Tree<'a>);

@@ -9,8 +9,8 @@ use crate::plugins::config::PluginConfig;
 use crate::plugins::{Catalog, PluginState};
 
 /// What a reload changes while the hub runs; everything else takes a restart.
-const RELOADED: [&str; 7] = [
-    "clients", "issuers", "limits", "plugins", "rules", "shutdown", "webhooks",
+const RELOADED: [&str; 8] = [
+    "clients", "issuers", "limits", "plugins", "routes", "rules", "shutdown", "webhooks",
 ];
 
 /// Within these, what takes a restart all the same: connections that are open, and workers that run, were told

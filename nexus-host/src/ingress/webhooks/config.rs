@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use nexus_plugin_api::Priority;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::pick::{Pick, Pointer};
@@ -88,7 +88,7 @@ pub struct Webhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp_from: Option<Pick>,
     /// How urgent its events are. Default "normal".
-    #[schemars(schema_with = "priorities")]
+    #[schemars(schema_with = "crate::config::priorities")]
     pub priority: Priority,
     /// Where the correlation id is found. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -390,11 +390,6 @@ pub(crate) fn check_webhooks(webhooks: &[Webhook], section: &mut Section<'_, '_>
         }
         webhook.check(&mut section.index(index));
     }
-}
-
-fn priorities(_: &mut SchemaGenerator) -> Schema {
-    let words = Priority::ALL.map(Priority::as_str);
-    json_schema!({ "type": "string", "enum": words })
 }
 
 #[cfg(test)]

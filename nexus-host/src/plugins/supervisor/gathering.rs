@@ -19,6 +19,7 @@ use super::super::discover::{Candidate, Found};
 use super::super::generations::{Generations, Library};
 use super::super::lineup::Lineup;
 use super::super::load::Copies;
+use super::super::manifest::expect_free_id;
 use super::super::member::{Member, Origin, Past, Running};
 use super::super::refusal::{Refusal, RefusalCode as Code};
 use super::super::standing::{PluginState, Trials};
@@ -300,6 +301,7 @@ impl Gathering<'_> {
         library: Library,
         linked: bool,
     ) -> Result<Arc<Running>, Refusal> {
+        expect_free_id(&manifest.id)?;
         self.expect_free_sources(manifest)?;
         let running = self.starter.start(manifest, library, linked).await?;
         // Only now: the events of a plugin that does not run must stay unknown.

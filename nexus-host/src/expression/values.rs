@@ -7,7 +7,7 @@ use cel::Value;
 use cel::objects::{Key, Map};
 use nexus_plugin_api::Event;
 
-use crate::admission::strict_json::Tree;
+use crate::admission::Tree;
 
 /// What an event has beside its payload.
 pub(super) const MEMBERS: [&str; 10] = [

@@ -3,7 +3,7 @@
 
 use cel::ParseError;
 
-use super::super::super::rejection::{quoted, shortened};
+use crate::admission::{quoted, shortened};
 
 /// One line.
 pub(super) fn told(error: &ParseError) -> String {

@@ -1,12 +1,12 @@
-//! Which processors an event goes to. Cost does not grow with the number of subscriptions, only
-//! with how many of them match.
+//! Which processors an event goes to, be they of plugins or routes. Cost does not grow with the number of
+//! subscriptions, only with how many of them match.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Subscriptions, looked up by type.
 #[derive(Debug, Default)]
-pub(super) struct Routes {
+pub(crate) struct Subscriptions {
     exact: HashMap<String, Vec<Subscriber>>,
     /// By what precedes `.*`; the empty text stands for every type.
     below: HashMap<String, Vec<Subscriber>>,
@@ -18,9 +18,9 @@ struct Subscriber {
     source: Option<String>,
 }
 
-impl Routes {
+impl Subscriptions {
     /// Adds a subscription as a manifest writes it: `type` or `type@source`.
-    pub(super) fn add(&mut self, subscription: &str, processor: &Arc<str>) {
+    pub(crate) fn add(&mut self, subscription: &str, processor: &Arc<str>) {
         let (event_type, source) = match subscription.split_once('@') {
             Some((event_type, source)) => (event_type, Some(source.to_owned())),
             None => (subscription, None),
@@ -38,7 +38,7 @@ impl Routes {
     }
 
     /// The subscribers of an event, sorted, each once.
-    pub(super) fn of(&self, event_type: &str, source: &str) -> Vec<Arc<str>> {
+    pub(crate) fn of(&self, event_type: &str, source: &str) -> Vec<Arc<str>> {
         let mut found = Vec::new();
         let mut take = |subscribers: Option<&Vec<Subscriber>>| {
             for subscriber in subscribers.into_iter().flatten() {
@@ -76,15 +76,15 @@ impl Subscriber {
 mod tests {
     use super::*;
 
-    fn routes(subscriptions: &[(&str, &str)]) -> Routes {
-        let mut routes = Routes::default();
+    fn all(subscriptions: &[(&str, &str)]) -> Subscriptions {
+        let mut all = Subscriptions::default();
         for (subscription, processor) in subscriptions {
-            routes.add(subscription, &Arc::from(*processor));
+            all.add(subscription, &Arc::from(*processor));
         }
-        routes
+        all
     }
 
-    fn of(routes: &Routes, event_type: &str, source: &str) -> Vec<String> {
+    fn of(routes: &Subscriptions, event_type: &str, source: &str) -> Vec<String> {
         routes
             .of(event_type, source)
             .iter()
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn exact_prefix_all_and_source() {
-        let routes = routes(&[
+        let routes = all(&[
             ("parrot.notification.captured", "c"),
             ("parrot.*", "b"),
             ("*", "a"),
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn two_matching_subscriptions_show_an_event_once() {
-        let routes = routes(&[("a.*", "p"), ("a.b", "p")]);
+        let routes = all(&[("a.*", "p"), ("a.b", "p")]);
         assert_eq!(of(&routes, "a.b", "x"), ["p"]);
     }
 }

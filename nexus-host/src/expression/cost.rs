@@ -1,4 +1,4 @@
-//! What a rule may cost. A rule is refused when it could take more than a time that grows with the size of
+//! What an expression may cost. It is refused when it could take more than a time that grows with the size of
 //! the payload: what runs for each item must not look at the rest of the payload each time.
 //!
 //! So `all`, `exists`, `exists_one`, `map` and `filter` go over a field of the payload, or of the item of
@@ -12,31 +12,34 @@ use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operato
 use super::is_pattern;
 use crate::admission::quoted;
 
-/// What rules are about.
+/// What expressions are about.
 const VARIABLES: [&str; 2] = ["payload", "event"];
 
-/// How long a rule may be, in bytes.
+/// How long an expression may be, in bytes.
 const LONGEST: usize = 4 * 1024;
 
 /// How deep parentheses and brackets may nest.
 const MAX_DEPTH: usize = 32;
 
-/// Of how many parts a rule may consist.
+/// Of how many parts an expression may consist.
 const MAX_PARTS: usize = 200;
 
-/// How many sums a rule may hold: each may make a longer text out of two.
+/// How many sums an expression may hold: each may make a longer text out of two.
 const MAX_SUMS: usize = 16;
 
-/// How many `all`, `exists` and the like a rule may hold, and how deep they may nest.
+/// How often an expression may ask for what may be absent: each time copies what it finds.
+const MAX_OPTIONALS: usize = 16;
+
+/// How many `all`, `exists` and the like an expression may hold, and how deep they may nest.
 const MAX_LOOPS: usize = 4;
 const MAX_NESTED: usize = 2;
 
-/// How many patterns a rule may hold, and how long each may be, in bytes.
+/// How many patterns an expression may hold, and how long each may be, in bytes.
 const MAX_PATTERNS: usize = 4;
 const LONGEST_PATTERN: usize = 100;
 
 /// Everything that may be called; what is new in the library is not allowed until somebody has looked.
-const CALLS: [&str; 41] = [
+const CALLS: [&str; 45] = [
     operators::CONDITIONAL,
     operators::LOGICAL_AND,
     operators::LOGICAL_OR,
@@ -56,6 +59,10 @@ const CALLS: [&str; 41] = [
     operators::NEGATE,
     operators::INDEX,
     operators::IN,
+    operators::OPT_SELECT,
+    operators::OPT_INDEX,
+    "hasValue",
+    "orValue",
     "size",
     "contains",
     "startsWith",
@@ -80,8 +87,8 @@ const CALLS: [&str; 41] = [
     "getMilliseconds",
 ];
 
-/// What gives a number.
-const NUMBERS: [&str; 10] = [
+/// What gives something else than true or false, whatever it is given.
+const NO_TRUTHS: [&str; 15] = [
     operators::SUBSTRACT,
     operators::ADD,
     operators::MULTIPLY,
@@ -92,6 +99,11 @@ const NUMBERS: [&str; 10] = [
     "int",
     "uint",
     "double",
+    "string",
+    "duration",
+    "timestamp",
+    operators::OPT_SELECT,
+    operators::OPT_INDEX,
 ];
 
 const COMPARISONS: [&str; 6] = [
@@ -103,19 +115,19 @@ const COMPARISONS: [&str; 6] = [
     operators::LESS,
 ];
 
-/// Checks what must hold before a rule is even parsed: the parser works in depth.
-pub(super) fn check_text(rule: &str) -> Result<(), String> {
-    if rule.len() > LONGEST {
+/// Checks what must hold before an expression is even parsed: the parser works in depth.
+pub(super) fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > LONGEST {
         return Err(format!("is longer than {LONGEST} bytes"));
     }
     // An operator has two signs at most, and stands between two parts or before one. Those in strings count
     // too: where a string ends is the parser's business.
     let is_sign = |byte: &u8| b"!-+*/%<>=&|?:.,".contains(byte);
-    if rule.bytes().filter(|byte| is_sign(byte)).count() > 2 * MAX_PARTS {
+    if text.bytes().filter(|byte| is_sign(byte)).count() > 2 * MAX_PARTS {
         return Err(format!("has more than {MAX_PARTS} parts"));
     }
     let mut depth = 0_usize;
-    for byte in rule.bytes() {
+    for byte in text.bytes() {
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
@@ -128,21 +140,19 @@ pub(super) fn check_text(rule: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks a parsed rule.
-pub(super) fn check(rule: &IdedExpr) -> Result<(), String> {
-    if !may_be_bool(rule) {
-        return Err("gives something else than true or false".to_owned());
-    }
-    Tally::default().look(rule, &[])
+/// Checks a parsed expression.
+pub(super) fn check(parsed: &IdedExpr) -> Result<(), String> {
+    Tally::default().look(parsed, &[])
 }
 
 #[derive(Default)]
 struct Tally {
     parts: usize,
     sums: usize,
+    optionals: usize,
     loops: usize,
     patterns: usize,
-    /// Whether the items of the loop round it are made by the rule, such as by `map`.
+    /// Whether the items of the loop round it are made by the expression, such as by `map`.
     over_made: bool,
 }
 
@@ -152,6 +162,14 @@ impl Tally {
         self.parts += 1;
         if self.parts > MAX_PARTS {
             return Err(format!("has more than {MAX_PARTS} parts"));
+        }
+        if is_optional(part) {
+            self.optionals += 1;
+            if self.optionals > MAX_OPTIONALS {
+                return Err(format!(
+                    "looks for what may be absent more than {MAX_OPTIONALS} times"
+                ));
+            }
         }
         match &part.expr {
             Expr::Literal(_) => Ok(()),
@@ -200,7 +218,7 @@ impl Tally {
     fn call(&mut self, name: &str, operands: &[&IdedExpr], items: &[&str]) -> Result<(), String> {
         if !CALLS.contains(&name) {
             let name = quoted(name);
-            return Err(format!("calls {name}, which rules may not use"));
+            return Err(format!("calls {name}, which is not allowed"));
         }
         if name == operators::ADD {
             self.sums += 1;
@@ -270,7 +288,7 @@ impl Tally {
                     "goes, for each item, over a list that is not the item's own".to_owned(),
                 );
             }
-            // A rule could make many more of them than the payload holds.
+            // There could be many more of them than the payload holds.
             Some(_) if self.over_made => {
                 return Err("goes over lists that it has made itself".to_owned());
             }
@@ -310,11 +328,11 @@ fn looks_elsewhere(name: &str) -> String {
 }
 
 /// Whether it could give true or false, as far as that can be seen.
-fn may_be_bool(part: &IdedExpr) -> bool {
+pub(super) fn may_be_bool(part: &IdedExpr) -> bool {
     match &part.expr {
         Expr::Literal(literal) => matches!(literal, LiteralValue::Boolean(_)),
         Expr::List(_) | Expr::Map(_) => false,
-        Expr::Call(call) => !NUMBERS.contains(&call.func_name.as_str()),
+        Expr::Call(call) => !NO_TRUTHS.contains(&call.func_name.as_str()),
         _ => true,
     }
 }
@@ -335,6 +353,19 @@ fn root(part: &IdedExpr) -> Option<&str> {
             }
         }
         _ => None,
+    }
+}
+
+/// Whether it asks for what may be absent, or for a field of that.
+fn is_optional(part: &IdedExpr) -> bool {
+    match &part.expr {
+        Expr::Select(select) => is_optional(&select.operand),
+        Expr::Call(call) => match call.func_name.as_str() {
+            operators::OPT_SELECT | operators::OPT_INDEX => true,
+            operators::INDEX => call.args.first().is_some_and(is_optional),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether a rule can be judged at all: receives a parsed rule, refuses one with a part that fails for every
+//! Whether an expression makes sense: receives a parsed one, refuses it for a part that fails for every
 //! event. What depends on the payload is left alone, and so is what an event may lack.
 
 use cel::common::ast::{Expr, LiteralValue, operators};
@@ -17,26 +17,33 @@ const OF_NUMBERS: [&str; 5] = [
     operators::NEGATE,
 ];
 
+/// What looks a member up by its name.
+const LOOKS_UP: [&str; 3] = [
+    operators::INDEX,
+    operators::OPT_INDEX,
+    operators::OPT_SELECT,
+];
+
 const OF_TRUTHS: [&str; 3] = [
     operators::LOGICAL_AND,
     operators::LOGICAL_OR,
     operators::LOGICAL_NOT,
 ];
 
-/// Checks a rule that [`super::cost`] has passed.
-pub(super) fn check(rule: &IdedExpr) -> Result<(), String> {
-    if let Some(member) = member_of_event(rule)
+/// Checks an expression that [`super::cost`] has passed, and whose text is this.
+pub(super) fn check(part: &IdedExpr, text: &str) -> Result<(), String> {
+    if let Some(member) = member_of_event(part)
         && !values::MEMBERS.contains(&member)
     {
         let known = values::MEMBERS.join(", ");
         let member = quoted(member);
         return Err(format!("asks for {member} of `event`, which has {known}"));
     }
-    if let Expr::Call(call) = &rule.expr {
-        if is_constant(rule)
-            && let Err(error) = Value::resolve(rule, &Context::with_env(LANGUAGE.clone()))
+    if let Expr::Call(call) = &part.expr {
+        if is_constant(part)
+            && let Err(error) = Value::resolve(part, &Context::with_env(LANGUAGE.clone()))
         {
-            return Err(format!("can never be judged: {}", reason(&error)));
+            return Err(format!("can never be judged: {}", reason(&error, text)));
         }
         let operator = call.func_name.as_str();
         if call.args.iter().any(|side| never_fits(operator, side)) {
@@ -46,15 +53,17 @@ pub(super) fn check(rule: &IdedExpr) -> Result<(), String> {
             ));
         }
     }
-    parts(rule).into_iter().try_for_each(check)
+    parts(part)
+        .into_iter()
+        .try_for_each(|below| check(below, text))
 }
 
-/// The name in `event.name`, or in `event['name']`.
+/// The name in `event.name`, or in `event['name']`, also where it is looked for as what may be absent.
 fn member_of_event(part: &IdedExpr) -> Option<&str> {
     let is_event = |one: &IdedExpr| matches!(&one.expr, Expr::Ident(name) if name == "event");
     match &part.expr {
         Expr::Select(select) if is_event(&select.operand) => Some(&select.field),
-        Expr::Call(call) if call.func_name == operators::INDEX => match &*call.args {
+        Expr::Call(call) if LOOKS_UP.contains(&call.func_name.as_str()) => match &*call.args {
             [of, place] if is_event(of) => match &place.expr {
                 Expr::Literal(LiteralValue::String(name)) => Some(name.inner()),
                 _ => None,

@@ -12,7 +12,7 @@ use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::parts::parts_mut;
 
-/// The operators of CEL, and under which names, which no rule can write, they are found here.
+/// The operators of CEL, and under which names, which nobody can write, they are found here.
 const OPERATORS: [(&str, &str, Function); 7] = [
     (operators::EQUALS, "@equals", |sides| {
         judged(sides, |one, other| Ok(is_same(one, other)))
@@ -50,14 +50,14 @@ pub(super) fn declare(language: &mut Env) -> Result<(), DeclarationError> {
     })
 }
 
-/// Has a rule compare by what is declared here.
-pub(super) fn spare(rule: &mut IdedExpr) {
-    if let Expr::Call(call) = &mut rule.expr
+/// Has an expression compare by what is declared here.
+pub(super) fn spare(parsed: &mut IdedExpr) {
+    if let Expr::Call(call) = &mut parsed.expr
         && let Some((_, name, _)) = OPERATORS.iter().find(|(of, ..)| *of == call.func_name)
     {
         (*name).clone_into(&mut call.func_name);
     }
-    parts_mut(rule).into_iter().for_each(spare);
+    parts_mut(parsed).into_iter().for_each(spare);
 }
 
 fn judged<'b, 'v>(

@@ -1,4 +1,4 @@
-//! The parts of a parsed rule, one level down: what walks through a rule leans on.
+//! The parts of a parsed expression, one level down: what walks through one leans on.
 
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr};
