@@ -26,6 +26,7 @@ use crate::dispatch::port::{Asking, People};
 use crate::queue::{BoxFuture, Queue, Unavailable};
 pub use config::Config;
 pub use record::{Approval, ApprovalStatus, Given};
+pub(crate) use record::{LONGEST_BODY, LONGEST_CONTEXT, LONGEST_LABEL, LONGEST_TITLE, check};
 
 /// What the keys of questions begin with, in the hub's own state.
 const KEYS: &str = "approval/";

@@ -3,6 +3,7 @@
 //! name, `routes/NAME`. It performs nothing, and never shows a value of a payload in an error.
 
 mod action;
+mod ask;
 pub mod config;
 mod misfit;
 mod route;

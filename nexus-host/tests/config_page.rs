@@ -16,9 +16,9 @@ const BEGIN: &str = "<!-- reference: written by nexus-host/tests/config_page.rs 
 const END: &str = "<!-- end of the reference -->\n";
 
 /// Sections in the order of the page; what is not named here follows in alphabetical order.
-const ORDER: [&str; 14] = [
-    "server", "clients", "issuers", "rules", "webhooks", "limits", "queue", "dispatch", "retry",
-    "breaker", "shutdown", "observe", "outgoing", "plugins",
+const ORDER: [&str; 15] = [
+    "server", "clients", "issuers", "rules", "webhooks", "routes", "limits", "queue", "dispatch",
+    "retry", "breaker", "shutdown", "observe", "outgoing", "plugins",
 ];
 
 #[test]
@@ -123,7 +123,7 @@ fn reference() -> String {
     page
 }
 
-/// The tables within a table.
+/// The tables within a table, and those within them.
 fn parts(page: &mut String, name: &str, schema: &Value) {
     let root = Config::json_schema();
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
@@ -132,8 +132,10 @@ fn parts(page: &mut String, name: &str, schema: &Value) {
         let each = resolve(root, &part["items"]);
         if is_table(part) {
             table(page, &format!("[{name}]"), &text(part), part);
+            parts(page, &name, part);
         } else if is_table(each) {
             table(page, &format!("[[{name}]]"), &text(each), each);
+            parts(page, &name, each);
         }
     }
 }

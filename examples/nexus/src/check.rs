@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use nexus_host::admission::{Contracts, FileReport, check_issuer_files, register_files};
-use nexus_host::config::{Config, Problem};
+use nexus_host::approvals;
+use nexus_host::config::{Config, Problem, Selector};
 use nexus_host::ingress::{TlsError, check_tls_files};
+use nexus_plugin_api::abi::ComponentKind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -117,6 +119,7 @@ impl Findings {
         self.of_sections(config, &files);
         let contracts = self.of_contract_files(config);
         self.of_webhooks(config, &files, &contracts);
+        self.of_routes(config, &files, &contracts);
         self.of_certificates(config);
         self.of_worker(config);
         if config.clients.is_empty() {
@@ -224,13 +227,46 @@ impl Findings {
             let Some(event_type) = webhook.r#type.as_deref() else {
                 continue;
             };
-            let mut owned = files.iter().flat_map(|file| file.owned.types());
-            if contracts.newest(event_type).is_none() && !owned.any(|owned| owned == event_type) {
+            if !has_contract(event_type, files, contracts) {
                 self.warnings.push(format!(
                     "webhook `{}` makes events of the type `{event_type}`, for which there is no contract: \
                      each is refused until a plugin brings one, or a file in plugins.contracts_dir",
                     webhook.name
                 ));
+            }
+        }
+    }
+
+    /// What to think of in routes: whether a plugin has the integration that each names, and whether there is a
+    /// contract for each type that it takes or makes.
+    fn of_routes(&mut self, config: &Config, files: &[Surveyed], contracts: &Contracts) {
+        for route in &config.routes {
+            let name = &route.name;
+            for event_type in &route.types {
+                if let Selector::Exact(event_type) = event_type
+                    && !has_contract(event_type, files, contracts)
+                {
+                    self.warnings.push(format!(
+                        "route `{name}` takes events of the type `{event_type}`, for which there is no contract: \
+                         none comes until a plugin brings one, or a file in plugins.contracts_dir"
+                    ));
+                }
+            }
+            for action in &route.actions {
+                let emitted = action.emit.as_ref().map(|emit| emit.r#type.as_str());
+                if let Some(event_type) = emitted.filter(|one| !has_contract(one, files, contracts))
+                {
+                    self.warnings.push(format!(
+                        "route `{name}` makes events of the type `{event_type}`, for which there is no contract: \
+                         each is a dead letter until a plugin brings one, or a file in plugins.contracts_dir"
+                    ));
+                }
+                let told = action
+                    .notify
+                    .as_deref()
+                    .and_then(|one| nobody_has(one, files));
+                self.warnings
+                    .extend(told.map(|told| format!("route `{name}` notifies {told}")));
             }
         }
     }
@@ -351,6 +387,45 @@ impl Findings {
                 Origin::Defaults => "ok: the defaults".to_owned(),
             });
         }
+    }
+}
+
+/// Whether the hub, a plugin or a file has a contract for a type.
+fn has_contract(event_type: &str, files: &[Surveyed], contracts: &Contracts) -> bool {
+    let mut owned = files.iter().flat_map(|file| file.owned.types());
+    let mut hubs = approvals::contracts().into_iter();
+    contracts.newest(event_type).is_some()
+        || owned.any(|owned| owned == event_type)
+        || hubs.any(|contract| contract.event_type == event_type)
+}
+
+/// What is wrong with the name of an integration, `plugin/name` or a name that one plugin has.
+fn nobody_has(integration: &str, files: &[Surveyed]) -> Option<String> {
+    let manifests = files.iter().filter_map(|file| file.manifest.as_ref());
+    let full = manifests.flat_map(|manifest| {
+        let components = manifest.components.iter();
+        let integrations = components.filter(|one| one.kind == ComponentKind::Integration);
+        integrations.map(|one| format!("{}/{}", manifest.id, one.name))
+    });
+    let is_meant = |full: &String| {
+        full == integration
+            || full
+                .rsplit('/')
+                .next()
+                .is_some_and(|name| name == integration)
+    };
+    let mut meant: Vec<String> = full.filter(is_meant).collect();
+    meant.sort();
+    meant.dedup();
+    match &*meant {
+        [] => Some(format!(
+            "`{integration}`, an integration that no plugin in the folder has: each request is a dead letter until one does"
+        )),
+        [_] => None,
+        several => Some(format!(
+            "`{integration}`, which is any of {}: name one of them",
+            several.join(", ")
+        )),
     }
 }
 

@@ -21,12 +21,12 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x2a6e_7f0b_44c1_4f0e_9d57_6b1c_58e3_0a9
 const DENY: &str = "deny";
 
 const MOST_CHOICES: usize = 5;
-const LONGEST_TITLE: usize = 256;
-const LONGEST_BODY: usize = 4_096;
+pub(crate) const LONGEST_TITLE: usize = 256;
+pub(crate) const LONGEST_BODY: usize = 4_096;
 const LONGEST_CHOICE: usize = 64;
-const LONGEST_LABEL: usize = 128;
+pub(crate) const LONGEST_LABEL: usize = 128;
 pub(super) const LONGEST_NOTE: usize = 1_000;
-const LONGEST_CONTEXT: usize = 64 * 1024;
+pub(crate) const LONGEST_CONTEXT: usize = 64 * 1024;
 
 /// A question to people, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,19 +122,10 @@ impl Approval {
         by: &Asking<'_>,
         expires_after: Duration,
     ) -> Result<Self, PluginError> {
-        let mut choices = question.choices.clone();
-        if choices.is_empty() {
-            choices = vec![
-                Choice::new("approve", "Approve").good(),
-                Choice::new(DENY, "Deny").bad(),
-            ];
-        }
-        let unanswered = question.unanswered.as_deref().unwrap_or(DENY).to_owned();
         let expires_after = question
             .expires_after_ms
             .map_or(expires_after, Duration::from_millis);
-        check(question, &choices, &unanswered, expires_after)
-            .map_err(|told| PluginError::permanent("invalid_question", told))?;
+        check(question).map_err(|told| PluginError::permanent("invalid_question", told))?;
         let event = by.event;
         let asked_at = Utc::now();
         Ok(Self {
@@ -151,8 +142,8 @@ impl Approval {
             priority: question.priority,
             title: question.title.clone(),
             body: question.body.clone(),
-            choices,
-            unanswered,
+            choices: choices(question),
+            unanswered: unanswered(question).to_owned(),
             context: question.context.clone(),
             traceparent: event.traceparent.clone(),
             answer: None,
@@ -231,12 +222,26 @@ impl Approval {
     }
 }
 
-fn check(
-    question: &Question,
-    choices: &[Choice],
-    unanswered: &str,
-    expires_after: Duration,
-) -> Result<(), String> {
+fn choices(question: &Question) -> Vec<Choice> {
+    match &*question.choices {
+        [] => vec![
+            Choice::new("approve", "Approve").good(),
+            Choice::new(DENY, "Deny").bad(),
+        ],
+        offered => offered.to_vec(),
+    }
+}
+
+fn unanswered(question: &Question) -> &str {
+    question.unanswered.as_deref().unwrap_or(DENY)
+}
+
+/// Holds a question to its bounds.
+///
+/// # Errors
+/// What does not fit.
+pub(crate) fn check(question: &Question) -> Result<(), String> {
+    let (choices, unanswered) = (choices(question), unanswered(question));
     text("title", &question.title, LONGEST_TITLE, char::is_control)?;
     let is_no_text = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     if !question.body.is_empty() {
@@ -262,7 +267,8 @@ fn check(
                 .to_owned(),
         );
     }
-    if expires_after.is_zero() || expires_after.as_secs() > LONGEST_WAIT {
+    let wait = question.expires_after_ms.map(Duration::from_millis);
+    if wait.is_some_and(|wait| wait.is_zero() || wait.as_secs() > LONGEST_WAIT) {
         return Err("`expires_after_ms` must be more than 0 and at most 30 days".to_owned());
     }
     let context = question.context.to_string().len();

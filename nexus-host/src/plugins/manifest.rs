@@ -254,3 +254,37 @@ fn is_pattern(text: &str) -> bool {
     };
     text == "*" || is_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_under_which_routes_go_is_taken() {
+        let of = |id: &str| {
+            let manifest = Manifest {
+                id: id.to_owned(),
+                version: "1.0.0".to_owned(),
+                description: String::new(),
+                abi: ABI_VERSION.to_owned(),
+                target: TARGET.to_owned(),
+                panic: "unwind".to_owned(),
+                entry: "entry".to_owned(),
+                components: Vec::new(),
+                config_schema: serde_json::json!({}),
+                services: Vec::new(),
+                capabilities: Vec::new(),
+            };
+            let text = serde_json::to_vec(&manifest).unwrap();
+            of_section(&[&MANIFEST_MAGIC[..], &text].concat())
+        };
+        let refused = of("routes").err().map(|refusal| refusal.to_string());
+        assert_eq!(
+            refused.as_deref(),
+            Some(
+                "bad_manifest: the id routes is the hub's own, for [[routes]]; give the plugin another id"
+            )
+        );
+        assert!(of("routes-more").is_ok());
+    }
+}

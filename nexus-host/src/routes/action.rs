@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use nexus_plugin_api::approval::{Choice, Question, Tone};
-use nexus_plugin_api::{Effect, NewEvent, Priority, one_line};
+use nexus_plugin_api::{Effect, NewEvent, Priority};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::ask::Ask;
 use super::config;
 use super::misfit::{Misfit, each};
 use super::template::{LONGEST, Template, Text};
@@ -16,16 +16,6 @@ use crate::expression::Case;
 
 /// How many placeholders one action may have: each is worked out while nothing else of its event goes on.
 const MAX_PLACEHOLDERS: usize = 100;
-
-/// What a question takes: characters of its title, its body and a choice's label, bytes of its context.
-const TITLE: usize = 256;
-const BODY: usize = 4_096;
-const LABEL: usize = 128;
-const CONTEXT: usize = 64 * 1024;
-
-/// How many choices a question may offer, and how many characters the id of one may have.
-const MAX_CHOICES: usize = 5;
-const CHOICE: usize = 64;
 
 /// An action, ready for events.
 #[derive(Debug)]
@@ -53,17 +43,6 @@ enum Act {
         choice: Text,
         note: Option<Text>,
     },
-}
-
-#[derive(Debug)]
-struct Ask {
-    title: Text,
-    body: Text,
-    choices: Vec<(String, Text, Tone)>,
-    unanswered: Option<String>,
-    expires_after: Option<Duration>,
-    priority: Priority,
-    context: Template,
 }
 
 impl Action {
@@ -95,7 +74,9 @@ impl Action {
         let act = match (&*kinds, written) {
             (["notify"], _) => notify(written)?,
             (["emit"], config::Action { emit: Some(it), .. }) => emit(it).map_err(under("emit"))?,
-            (["ask"], config::Action { ask: Some(it), .. }) => ask(it).map_err(under("ask"))?,
+            (["ask"], config::Action { ask: Some(it), .. }) => {
+                Act::Ask(Box::new(Ask::compile(it).map_err(under("ask"))?))
+            }
             (
                 ["answer"],
                 config::Action {
@@ -154,13 +135,7 @@ impl Act {
                 payload,
                 ..
             } => of(partition_key) + payload.placeholders(),
-            Self::Ask(ask) => {
-                let labels = ask.choices.iter().map(|(_, label, _)| label.placeholders());
-                ask.title.placeholders()
-                    + ask.body.placeholders()
-                    + labels.sum::<usize>()
-                    + ask.context.placeholders()
-            }
+            Self::Ask(ask) => ask.placeholders(),
             Self::Answer {
                 approval_id,
                 choice,
@@ -258,66 +233,10 @@ fn emit(written: &config::Emit) -> Result<Act, Vec<Misfit>> {
     })
 }
 
-fn ask(written: &config::Ask) -> Result<Act, Vec<Misfit>> {
-    let is_id = |id: &str| !id.is_empty() && id.chars().nth(CHOICE).is_none();
-    let no_id = format!("must be 1 to {CHOICE} characters");
-    let unanswered = match &written.unanswered {
-        Some(id) if !is_id(id) => refuse(&no_id),
-        _ => Ok(()),
-    };
-    let expires_after = match written.expires_after {
-        Some(time) if time.get().is_zero() => refuse("must be more than 0s"),
-        _ => Ok(()),
-    };
-    let is_asked = match written.title.trim() {
-        "" => refuse("must not be empty"),
-        _ => Ok(()),
-    };
-    let are_few = match written.choices.len() > MAX_CHOICES {
-        true => refuse(&format!("must be at most {MAX_CHOICES}")),
-        false => Ok(()),
-    };
-    each([
-        ("unanswered", unanswered),
-        ("expires_after", expires_after),
-        ("title", is_asked),
-        ("choices", are_few),
-    ])?;
-    let choices = written.choices.iter().enumerate();
-    let choices = choices.map(|(at, choice)| {
-        let is_there = |before: &Choice| before.id == choice.id;
-        let id = match &choice.id {
-            id if !is_id(id) => refuse(&no_id),
-            _ if written.choices[..at].iter().any(is_there) => refuse("is there already"),
-            _ => Ok(()),
-        };
-        let label = text(&choice.label);
-        let compiled = each([("id", id)])
-            .and_then(|_| each([("label", label)]))
-            .map(|mut label| (choice.id.clone(), label.remove(0), choice.tone));
-        (at.to_string(), compiled)
-    });
-    let mut choices = each([("choices", each(choices))])?;
-    let mut texts = each([
-        ("title", text(&written.title)),
-        ("body", text(&written.body)),
-    ])?;
-    let mut context = each([("context", Template::compile(&written.context))])?;
-    Ok(Act::Ask(Box::new(Ask {
-        body: texts.remove(1),
-        title: texts.remove(0),
-        choices: choices.remove(0),
-        unanswered: written.unanswered.clone(),
-        expires_after: written.expires_after.map(|time| time.get()),
-        priority: written.priority,
-        context: context.remove(0),
-    })))
-}
-
 fn answer(written: &config::Answer) -> Result<Act, Vec<Misfit>> {
     let mut texts = each([
-        ("approval_id", text(&written.approval_id)),
-        ("choice", text(&written.choice)),
+        ("approval_id", Text::compile(&written.approval_id)),
+        ("choice", Text::compile(&written.choice)),
     ])?;
     Ok(Act::Answer {
         choice: texts.remove(1),
@@ -330,18 +249,9 @@ fn refuse(reason: &str) -> Result<(), Vec<Misfit>> {
     Err(vec![Misfit::new(reason)])
 }
 
-fn text(written: &str) -> Result<Text, Vec<Misfit>> {
-    Text::compile(written).map_err(|fault| vec![Misfit::new(fault)])
-}
-
 fn optional(key: &str, written: Option<&str>) -> Result<Option<Text>, Vec<Misfit>> {
-    let compiled = written.map(|written| (key, text(written)));
+    let compiled = written.map(|written| (key, Text::compile(written)));
     each(compiled).map(|mut texts| texts.pop())
-}
-
-fn filled(case: &Case, key: &str, text: &Text) -> Result<String, Misfit> {
-    let filled = text.fill(case, LONGEST);
-    filled.map_err(|reason| Misfit::new(reason).within(key))
 }
 
 fn new_event(
@@ -361,7 +271,7 @@ fn new_event(
     let mut event = event.map_err(|error| unfit(&error.to_string()))?;
     // No text is no key.
     event.partition_key = partition_key
-        .map(|text| filled(case, "partition_key", text))
+        .map(|text| text.fill_at("partition_key", case))
         .transpose()?
         .filter(|key| !key.is_empty());
     Ok(event)
@@ -373,61 +283,12 @@ fn answered(
     choice: &Text,
     note: Option<&Text>,
 ) -> Result<Effect, Misfit> {
-    let id = filled(case, "approval_id", approval_id)?;
+    let id = approval_id.fill_at("approval_id", case)?;
     let id = Uuid::try_parse(&id)
         .map_err(|_| Misfit::new("it is no id of a question").within("approval_id"))?;
-    let mut effect = Effect::answer(id, filled(case, "choice", choice)?);
+    let mut effect = Effect::answer(id, choice.fill_at("choice", case)?);
     if let (Effect::Answer { note: said, .. }, Some(text)) = (&mut effect, note) {
-        *said = Some(filled(case, "note", text)?);
+        *said = Some(text.fill_at("note", case)?);
     }
     Ok(effect)
-}
-
-impl Ask {
-    fn question(&self, case: &Case) -> Result<Question, Misfit> {
-        let line = |key: &str, text: &Text, longest: usize| {
-            let text = filled(case, key, text)?;
-            Ok(cut(&one_line(&text), longest))
-        };
-        let choices = self.choices.iter().enumerate();
-        let choices = choices.map(|(at, (id, label, tone))| {
-            let label = line("label", label, LABEL);
-            let label =
-                label.map_err(|misfit: Misfit| misfit.within(&at.to_string()).within("choices"))?;
-            Ok(Choice {
-                id: id.clone(),
-                label,
-                tone: *tone,
-            })
-        });
-        let choices: Result<Vec<Choice>, Misfit> = choices.collect();
-        let context = self.context.make(case, CONTEXT);
-        let context = context
-            .and_then(|json| {
-                let parsed = json.parse();
-                parsed.map_err(|error| Misfit::new(error.to_string()))
-            })
-            .map_err(|misfit| misfit.within("context"))?;
-        let mut question = Question::new(line("title", &self.title, TITLE)?)
-            .body(cut(&filled(case, "body", &self.body)?, BODY))
-            .with_priority(self.priority)
-            .context(context);
-        question.choices = choices?;
-        question.unanswered.clone_from(&self.unanswered);
-        Ok(match self.expires_after {
-            Some(time) => question.expires_after(time),
-            None => question,
-        })
-    }
-}
-
-/// What a person reads may be cut: a long subject is no reason to ask nothing.
-fn cut(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        None => text.to_owned(),
-        Some(_) => {
-            let kept = text.chars().take(longest - 1);
-            kept.chain(['…']).collect()
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use nexus_plugin_api::Priority;
-use nexus_plugin_api::approval::Choice;
+use nexus_plugin_api::approval::Tone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,14 +91,13 @@ pub struct Ask {
     /// What one should know to answer, with placeholders; cut after 4,096 characters. Default nothing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub body: String,
-    /// What may be answered, at most 5, each with an `id`, a `label` (with placeholders) and, if need be, a `tone`
-    /// ("plain", "good" or "bad"). Default `approve` and `deny`.
+    /// What may be answered, at most 5. Default `approve` and `deny`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
-    /// The id of the choice that holds when nobody answers in time. Default "deny".
+    /// The id of the choice that holds when nobody answers in time; none with the tone "good". Default "deny".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<String>,
-    /// How long it may be answered. More than 0; default as the hub's.
+    /// How long it may be answered. More than 0, at most "30d". Default `[approvals] expires_after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<HumanDuration>,
     /// How pressing it is. Default "normal".
@@ -107,6 +106,19 @@ pub struct Ask {
     /// What comes back with the answer, with placeholders; at most 64 KiB. No secrets. Default nothing.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub context: Value,
+}
+
+/// One answer that is offered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["id", "label"]))]
+pub struct Choice {
+    /// What comes back, 1 to 64 characters.
+    pub id: String,
+    /// What it says, with placeholders; cut after 128 characters.
+    pub label: String,
+    /// How it looks. Default "plain".
+    pub tone: Tone,
 }
 
 /// An answer to a question.

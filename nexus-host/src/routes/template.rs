@@ -38,10 +38,9 @@ impl Template {
     /// Everything that is wrong in it.
     pub(super) fn compile(written: &Value) -> Result<Self, Vec<Misfit>> {
         let template = match written {
-            Value::String(text) => {
-                let text = Text::compile(text).map_err(|fault| vec![Misfit::new(fault)])?;
-                text.only().map_or_else(Self::Text, Self::Value)
-            }
+            Value::String(text) => Text::compile(text)?
+                .only()
+                .map_or_else(Self::Text, Self::Value),
             Value::Array(items) => {
                 let items = items.iter().enumerate();
                 let items = items.map(|(at, item)| (at.to_string(), Self::compile(item)));

@@ -358,14 +358,17 @@ fn keys_that_nobody_knows_and_those_that_are_missing_are_told() {
             "ask = { title = \"a\", bodi = \"b\" }",
             "unknown key; did you mean `body`?",
         ),
-        ("ask = { title = \" \" }", "ask.title: must not be empty"),
+        (
+            "ask = { title = \"\" }",
+            "actions[0].ask: `title` has 0 characters; 1 to 256 fit",
+        ),
         (
             "ask = { title = \"a\", choices = [{ id = \"a\" }] }",
             "label: is missing",
         ),
         (
             "ask = { title = \"a\", choices = [{ id = \"a\", label = \"A\" }, { id = \"a\", label = \"B\" }] }",
-            "choices[1].id: is there already",
+            "ask: `choices[1].id` is the id of one before",
         ),
         (
             "ask = { title = \"a\", choices = [{ id = \"a\", label = \"A\", tone = \"god\" }] }",
@@ -373,11 +376,11 @@ fn keys_that_nobody_knows_and_those_that_are_missing_are_told() {
         ),
         (
             "ask = { title = \"a\", unanswered = \"\" }",
-            "ask.unanswered: must be 1 to 64 characters",
+            "ask: `unanswered` has 0 characters; 1 to 64 fit",
         ),
         (
             "ask = { title = \"a\", expires_after = \"0s\" }",
-            "ask.expires_after: must be more than 0s",
+            "ask: `expires_after_ms` must be more than 0",
         ),
         (
             "ask = { title = \"{{ payload\" }",
@@ -441,7 +444,7 @@ fn what_a_program_puts_together_is_checked_as_well() {
 }
 
 #[test]
-fn an_event_costs_the_same_among_one_route_and_among_a_thousand() {
+fn among_a_thousand_routes_those_of_a_type_are_found() {
     let route = |n: usize| config::Route {
         name: format!("r{n}"),
         types: vec![format!("mail.of{n}").parse().unwrap()],
@@ -455,4 +458,64 @@ fn an_event_costs_the_same_among_one_route_and_among_a_thousand() {
     let routes = Routes::new(Table::of(&all).unwrap());
     assert_eq!(subscribers(&routes, "mail.of7", "x"), ["routes/r7"]);
     assert_eq!(subscribers(&routes, "mail.of1000", "x"), [""; 0]);
+}
+
+/// The examples in docs/routes.md, each block a configuration of its own.
+fn examples() -> Vec<&'static str> {
+    let page = include_str!("../../../docs/routes.md");
+    let blocks = page.split("```toml\n").skip(1);
+    blocks
+        .filter_map(|block| block.split("```").next())
+        .collect()
+}
+
+#[test]
+fn the_examples_of_the_page_are_in_order_and_one_is_the_loop_of_an_agent() {
+    let examples = examples();
+    for example in &examples {
+        assert_eq!(told(example), [""; 0], "{example}");
+    }
+    let agent = examples
+        .iter()
+        .find(|one| one.contains("\"triage\""))
+        .unwrap();
+    let routes = routes(agent);
+    let follows = |event_type: &str, payload: Json| {
+        let event = event(event_type, "anybody", &payload);
+        let to = routes.subscribers(&event);
+        assert_eq!(to.len(), 1, "{to:?}");
+        let mut outcome = routes.process(&to[0], &event).unwrap();
+        assert_eq!(outcome.effects.len(), 1, "{outcome:?}");
+        outcome.effects.remove(0)
+    };
+    let mail = json!({ "subject": "Lunch?", "sender": "ada@example.com" });
+    let input = json!({ "subject": "Lunch?", "from": "ada@example.com" });
+    let run = json!({ "run": { "assistant": "triage", "input": input } });
+    assert_eq!(
+        follows("outlook.mail.received", mail),
+        Effect::notify("langgraph", &run).unwrap()
+    );
+
+    let thread = "0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a";
+    let interrupted = json!({
+        "assistant": "triage", "thread_id": thread, "run_id": thread,
+        "interrupts": [{ "id": "i-1", "value": { "draft": "Yes, at noon" } }],
+    });
+    let Effect::Ask { question } = follows("langgraph.run.interrupted", interrupted) else {
+        panic!("nobody is asked");
+    };
+    assert_eq!(question.body, "{\"draft\":\"Yes, at noon\"}");
+    assert_eq!(question.unanswered.as_deref(), Some("no"));
+
+    let answered = json!({
+        "approval_id": thread, "asked_by": "routes/approve", "choice": "yes", "expired": false,
+        "context": question.context,
+    });
+    let resume = json!({ "resume": {
+        "assistant": "triage", "thread": thread, "interrupt_id": "i-1", "value": "yes",
+    } });
+    assert_eq!(
+        follows("nexus.approval.answered", answered),
+        Effect::notify("langgraph", &resume).unwrap()
+    );
 }

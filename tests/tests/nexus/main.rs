@@ -32,6 +32,7 @@ mod queue_model;
 mod recovery;
 mod reload;
 mod replacement;
+mod routes;
 mod shutdown;
 mod signed;
 mod storage_faults;

@@ -227,3 +227,69 @@ fn certificates_and_keys_that_cannot_be_read_are_told_before_the_start() {
     let told = place.run(&["check"]).exits(2);
     told.says("hub.pem, which server.tls.certificate names: there is no certificate in it");
 }
+
+#[test]
+fn what_is_wrong_in_routes_is_told_with_its_line() {
+    Place::new()
+        .probe()
+        .hub(
+            "[[routes]]\nname = \"urgent\"\ntypes = [\"probe.ping\"]\nwhen = 'payloadd.n == 1'\n\
+             [[routes.actions]]\nnotify = \"recorder\"\nrequest = { note = \"{{ payload.note\" }\n\
+             [[routes.actions]]\nemit = { type = \"nexus.own\" }\n\
+             [[routes]]\nname = \"urgent\"\ntypes = [\"probe.ping\"]\nactins = []\nactions = [{}]",
+        )
+        .run(&["check"])
+        .exits(2)
+        .says("nexus.toml:6: routes[0].when: names `payloadd`; there are `payload` and `event`")
+        .says("nexus.toml:9: routes[0].actions[0].request.note: has a `{{` without its `}}`")
+        .says("nexus.toml:11: routes[0].actions[1].emit.type: types that begin with `nexus.` are the hub's own")
+        .says("nexus.toml:13: routes[1].name: is the name of another route, at nexus.toml:4")
+        .says("nexus.toml:15: routes[1].actins: unknown key; did you mean `actions`?")
+        .says("nexus.toml:16: routes[1].actions[0]: does nothing");
+}
+
+#[test]
+fn what_no_plugin_has_and_a_route_names_is_pointed_out() {
+    let hub = |event_type: &str, action: &str| {
+        Place::new().probe().hub(&format!(
+            "[[routes]]\nname = \"urgent\"\ntypes = [\"{event_type}\"]\nactions = [{{ {action} }}]"
+        ))
+    };
+    for (event_type, action, told) in [
+        (
+            "door.rung",
+            "notify = \"recorder\"",
+            "warning: route `urgent` takes events of the type `door.rung`, for which there is no contract",
+        ),
+        (
+            "probe.ping",
+            "emit = { type = \"door.rung\" }",
+            "warning: route `urgent` makes events of the type `door.rung`, for which there is no contract",
+        ),
+        (
+            "nexus.approval.answred",
+            "notify = \"recorder\"",
+            "warning: route `urgent` takes events of the type `nexus.approval.answred`, for which there is no",
+        ),
+        (
+            "probe.ping",
+            "notify = \"desk\"",
+            "warning: route `urgent` notifies `desk`, an integration that no plugin in the folder has",
+        ),
+        (
+            "probe.ping",
+            "notify = \"other/recorder\"",
+            "warning: route `urgent` notifies `other/recorder`, an integration that no plugin",
+        ),
+    ] {
+        hub(event_type, action).run(&["check"]).exits(0).says(told);
+    }
+    for (event_type, action) in [
+        ("probe.ping", "notify = \"recorder\""),
+        ("nexus.approval.answered", "notify = \"probe/recorder\""),
+        ("door.*", "emit = { type = \"probe.ping\" }"),
+    ] {
+        let told = hub(event_type, action).run(&["check"]).exits(0).stdout;
+        assert!(!told.contains("warning: route"), "{told}");
+    }
+}

@@ -1,6 +1,10 @@
 //! Texts with placeholders: `{{`, an expression in CEL, `}}`. Everything else stands as it is; a `{{` of its own is
 //! written `{{ "{{" }}`.
 
+use std::io::Write;
+
+use super::super::misfit::Misfit;
+use super::LONGEST;
 use super::page::{Page, told};
 use crate::admission::quoted;
 use crate::expression::{Case, Expression};
@@ -23,7 +27,11 @@ impl Text {
     ///
     /// # Errors
     /// The first placeholder that is wrong, and why.
-    pub(in crate::routes) fn compile(written: &str) -> Result<Self, String> {
+    pub(in crate::routes) fn compile(written: &str) -> Result<Self, Vec<Misfit>> {
+        Self::read(written).map_err(|fault| vec![Misfit::new(fault)])
+    }
+
+    fn read(written: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = written;
         while let Some((before, after)) = rest.split_once(OPEN) {
@@ -61,20 +69,26 @@ impl Text {
         self.0.iter().filter(is_placeholder).count()
     }
 
-    /// The text for an event, of so many bytes at most.
+    /// The text for an event, to stand under a key.
+    ///
+    /// # Errors
+    /// That a placeholder cannot be filled, or that it would be too long.
+    pub(in crate::routes) fn fill_at(&self, key: &str, case: &Case) -> Result<String, Misfit> {
+        let filled = self.write(case, Page::new(LONGEST));
+        filled.map_err(|reason| Misfit::new(reason).within(key))
+    }
+
+    /// The text for an event, as this page takes it.
     ///
     /// # Errors
     /// Why a placeholder cannot be filled.
-    pub(in crate::routes) fn fill(&self, case: &Case, longest: usize) -> Result<String, String> {
-        self.write(case, Page::new(longest))
-    }
-
-    /// The same, on this page.
     pub(super) fn write(&self, case: &Case, mut page: Page) -> Result<String, String> {
         for piece in &self.0 {
             let written = match piece {
-                Piece::Plain(text) => std::io::Write::write_all(&mut page, text.as_bytes())
-                    .map_err(serde_json::Error::io),
+                Piece::Plain(text) => {
+                    let written = page.write_all(text.as_bytes());
+                    written.map_err(serde_json::Error::io)
+                }
                 Piece::Placeholder(expression) => expression.give(case)?.write_text(&mut page),
             };
             written.map_err(|error| told(&error, &page))?;
