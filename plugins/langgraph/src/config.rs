@@ -8,7 +8,7 @@ use nexus_plugin_api::outgoing::{Access, Url};
 use nexus_plugin_api::{ConfigSchema, PluginError};
 use serde::Deserialize;
 
-use crate::period::Period;
+use nexus_plugin_api::Period;
 use crate::request::Multitask;
 
 /// Where the LangGraph server is, and how its runs are followed.

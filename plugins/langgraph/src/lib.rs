@@ -31,7 +31,6 @@ mod follow;
 mod hints;
 mod hook;
 mod ledger;
-mod period;
 mod progress;
 pub mod request;
 mod server;
@@ -42,7 +41,7 @@ mod truth;
 pub use agents::Agents;
 pub use config::Config;
 pub use events::{Completed, Failed, Failure, FailureKind, Interrupt, Interrupted, Progress};
-pub use period::Period;
+pub use nexus_plugin_api::Period;
 pub use request::Request;
 
 use nexus_plugin_api::export_plugin;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::notification::Change;
-use crate::period::Period;
+use nexus_plugin_api::Period;
 use crate::rules::Rule;
 
 /// What stands for the tenant in addresses.

@@ -36,7 +36,6 @@ mod keeper;
 mod mail;
 mod notification;
 mod outlook;
-mod period;
 mod publisher;
 mod rules;
 mod sealing;
@@ -50,7 +49,7 @@ pub use config::{Config, Watched};
 pub use mail::{Importance, MailReceived};
 pub use notification::{Change, NotificationReceived, Sealed};
 pub use outlook::Outlook;
-pub use period::Period;
+pub use nexus_plugin_api::Period;
 pub use rules::Rule;
 
 use nexus_plugin_api::export_plugin;

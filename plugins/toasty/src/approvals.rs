@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::events::ActionInvoked;
-use crate::period::Period;
+use nexus_plugin_api::Period;
 use crate::request::{Action, Request, Show, Style, Target, Urgency};
 
 /// What a button's link begins with.
