@@ -8,8 +8,8 @@ use nexus_plugin_api::outgoing::{Access, Url};
 use nexus_plugin_api::{ConfigSchema, PluginError};
 use serde::Deserialize;
 
-use nexus_plugin_api::Period;
 use crate::request::Multitask;
+use nexus_plugin_api::Period;
 
 /// Where the LangGraph server is, and how its runs are followed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ConfigSchema)]

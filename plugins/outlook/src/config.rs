@@ -11,8 +11,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::notification::Change;
-use nexus_plugin_api::Period;
 use crate::rules::Rule;
+use nexus_plugin_api::Period;
 
 /// What stands for the tenant in addresses.
 const TENANT: &str = "{tenant}";

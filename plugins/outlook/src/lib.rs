@@ -47,9 +47,9 @@ mod watched;
 
 pub use config::{Config, Watched};
 pub use mail::{Importance, MailReceived};
+pub use nexus_plugin_api::Period;
 pub use notification::{Change, NotificationReceived, Sealed};
 pub use outlook::Outlook;
-pub use nexus_plugin_api::Period;
 pub use rules::Rule;
 
 use nexus_plugin_api::export_plugin;

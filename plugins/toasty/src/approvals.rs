@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::events::ActionInvoked;
-use nexus_plugin_api::Period;
 use crate::request::{Action, Request, Show, Style, Target, Urgency};
+use nexus_plugin_api::Period;
 
 /// What a button's link begins with.
 const LINK: &str = "urn:nexus:approval:";

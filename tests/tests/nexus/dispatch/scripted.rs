@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus_host::admission::Admitted;
-use nexus_host::dispatch::port::{Admit, Call, Components, Observer};
+use nexus_host::dispatch::port::{Admit, Asking, Call, Components, Observer, People};
 use nexus_host::dispatch::{Breakers, Config, Dispatcher, config};
 use nexus_host::queue::{
     self, BoxFuture, DeadLetter, Journey, LetterFilter, MemoryQueue, Page, Pushed, Queue, Step,
 };
+use nexus_plugin_api::approval::Question;
 use nexus_plugin_api::{Effect, Event, NewEvent, Outcome, PluginError, RawJson, Reply};
 use nexus_tests::events::{admission, admitted, number};
 use tokio::task::JoinHandle;
@@ -160,6 +161,7 @@ impl Setup {
             plugins.clone(),
             Arc::new(AdmitOrPanic),
             plugins.clone(),
+            Arc::new(Nobody),
         ));
         let running = tokio::spawn(dispatcher.run());
         Rig {
@@ -300,6 +302,29 @@ impl Observer for Scripted {
     fn finished(&self, event: &Event) {
         self.seen.lock().unwrap().finished.push(event.event_id);
         assert!(!self.observers_panic, "a panic for a test");
+    }
+}
+
+/// There is nobody to ask.
+struct Nobody;
+
+impl People for Nobody {
+    fn ask<'a>(
+        &'a self,
+        _: &'a Question,
+        _: Asking<'a>,
+    ) -> BoxFuture<'a, Result<Uuid, PluginError>> {
+        Box::pin(async { Err(PluginError::permanent("nobody", "nobody is there")) })
+    }
+
+    fn answer<'a>(
+        &'a self,
+        _: Uuid,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<String, PluginError>> {
+        Box::pin(async { Err(PluginError::permanent("nobody", "nobody is there")) })
     }
 }
 
