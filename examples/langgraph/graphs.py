@@ -66,6 +66,16 @@ def finish(story: Story) -> Story:
     return {"lines": ["Then something happened."]}
 
 
+class Text(TypedDict, total=False):
+    text: str
+    times: int
+    result: str
+
+
+def repeat_it(text: Text) -> Text:
+    return {"result": text["text"] * text["times"]}
+
+
 def line_of(state: type, *nodes) -> Any:
     """A graph of nodes, one after the other."""
     graph = StateGraph(state)
@@ -82,4 +92,5 @@ classifier = line_of(Mail, classify)
 approval = line_of(Request, ask, act)
 slow = line_of(Task, rest)
 failing = line_of(Task, fail)
+repeat = line_of(Text, repeat_it)
 story = line_of(Story, begin, go_on, finish)

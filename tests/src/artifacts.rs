@@ -6,11 +6,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "nexus-host",
     "nexus",
     "toasty-server",
     "embed",
+    "langgraph",
     "parrot",
     "toasty",
     "probe",

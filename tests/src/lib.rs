@@ -16,6 +16,7 @@ pub mod h2;
 pub mod hub;
 pub mod interface;
 pub mod kill;
+pub mod langgraph;
 pub mod ledger;
 pub mod model;
 pub mod octets;

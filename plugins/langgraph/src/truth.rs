@@ -98,3 +98,6 @@ fn text(error: &Value) -> String {
 
 /// The longest reason that is told, in characters.
 const MAX_TOLD: usize = 2000;
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod drain;
 mod http1_conformance;
 mod http2_conformance;
 mod kill;
+mod langgraph;
 mod liars;
 mod metrics;
 mod overload;
