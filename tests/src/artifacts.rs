@@ -36,7 +36,7 @@ pub fn build_dir() -> &'static PathBuf {
             Some(above) if folder.ends_with("deps") => above.to_owned(),
             _ => folder.to_owned(),
         };
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = cargo();
         cargo.arg("build").arg("--quiet");
         cargo.args(PACKAGES.iter().flat_map(|package| ["--package", *package]));
         if dir.ends_with("release") {
@@ -48,6 +48,19 @@ pub fn build_dir() -> &'static PathBuf {
         assert!(built.success(), "the product does not build");
         dir
     })
+}
+
+/// Cargo, as it was called for the tests: what it has told this process of its package would have packages built
+/// anew that ask for such variables, and again when the tests are.
+fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// An executable of the workspace.
@@ -74,7 +87,7 @@ pub fn library(name: &str) -> PathBuf {
 pub fn aborting_library() -> PathBuf {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let dir = build_dir();
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["rustc", "--quiet", "--package", "crasher"]);
     cargo.args(["--example", "aborting"]);
     if dir.ends_with("release") {

@@ -245,7 +245,7 @@ impl Starting {
             home: self.home,
             scheme,
             address,
-            client: reqwest::Client::new(),
+            client: client(),
         })
     }
 
@@ -254,6 +254,14 @@ impl Starting {
         self.process.kill();
         self.home
     }
+}
+
+/// A client for HTTP. Where another package of the same build has TLS among what it can do, it wants to know by whose
+/// cryptography, though nothing here is asked over TLS.
+fn client() -> reqwest::Client {
+    // Whoever was there first has decided it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 /// Scheme and address in the line by which a hub says that it listens.

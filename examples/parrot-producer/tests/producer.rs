@@ -134,28 +134,29 @@ fn builder() -> HubBuilder {
         .plugin("parrot")
 }
 
-/// Checks that these were accepted and processed, each once, and no others; hands on why the last was only recorded.
+/// Checks that these were accepted and processed, each once; hands on why the last was only recorded.
 async fn each_once(hub: &Hub, numbers: impl IntoIterator<Item = usize>) -> Value {
     let mut reason = Value::Null;
-    let mut count = 0;
     for n in numbers {
         let journey = hub.finished(&id(n)).await;
         assert_eq!(journey["status"], "processed", "{journey:#}");
         let steps = journey["steps"].as_array().unwrap();
-        let of = |name: &str| {
-            steps
-                .iter()
-                .filter(|step| step["step"] == name)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(of("accepted").len(), 1, "{journey:#}");
-        assert_eq!(of("processed").len(), 1, "{journey:#}");
-        reason = of("processed")[0]["reason"].clone();
-        count += 1;
+        let count = |name: &str| steps.iter().filter(|step| step["step"] == name).count();
+        assert_eq!(
+            (count("accepted"), count("processed")),
+            (1, 1),
+            "{journey:#}"
+        );
+        let decided = steps.iter().find(|step| step["step"] == "processed");
+        reason = decided.unwrap()["reason"].clone();
     }
+    reason
+}
+
+/// Checks that a hub has accepted so many events since it was started, and no more.
+async fn accepted(hub: &Hub, count: u64) {
     let (_, queue) = hub.get("/v1/admin/queue").await;
     assert_eq!(queue["accepted"], count, "{queue}");
-    reason
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,6 +200,7 @@ async fn notifications_become_events_and_a_repeat_is_known() {
         );
         let reason = each_once(&hub, [1, 2, 3]).await;
         assert_eq!(reason, "priority high is below critical");
+        accepted(&hub, 3).await;
     }
 }
 
@@ -244,6 +246,7 @@ async fn what_was_accepted_while_the_connection_broke_is_sent_again_and_known() 
             "9 accepted, 1 duplicate, 0 refused, 0 undelivered",
         );
         each_once(&hub, 0..10).await;
+        accepted(&hub, 10).await;
     }
 }
 
@@ -273,6 +276,7 @@ async fn a_killed_producer_loses_nothing_that_it_had_read() {
         "8 accepted, 1 duplicate, 0 refused, 0 undelivered",
     );
     each_once(&hub, 0..10).await;
+    accepted(&hub, 10).await;
     let last = Producer::start(&proxy.url(), &options);
     expect(
         last.finish().await,
@@ -333,6 +337,7 @@ async fn a_file_is_followed_and_the_next_run_goes_on_where_the_last_one_ended() 
         "1 accepted, 0 duplicate, 0 refused, 0 undelivered",
     );
     each_once(&hub, 0..6).await;
+    accepted(&hub, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -390,6 +395,7 @@ async fn who_comes_too_often_comes_again_when_told_and_not_before() {
             begun.elapsed()
         );
         each_once(&hub, 0..3).await;
+        accepted(&hub, 3).await;
         let refused = rate_limited(&hub).await;
         assert!((1..=4).contains(&refused), "{refused} came too early");
     }
@@ -457,6 +463,7 @@ async fn told_to_stop_it_delivers_what_it_has_read_or_says_what_is_left() {
         "4 accepted, 0 duplicate, 0 refused, 0 undelivered",
     );
     each_once(&hub, 0..4).await;
+    accepted(&hub, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -489,6 +496,7 @@ async fn who_is_not_let_in_stops_and_drops_nothing() {
         "2 accepted, 0 duplicate, 0 refused, 0 undelivered",
     );
     each_once(&hub, 0..2).await;
+    accepted(&hub, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
