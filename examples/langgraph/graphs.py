@@ -76,6 +76,40 @@ def repeat_it(text: Text) -> Text:
     return {"result": text["text"] * text["times"]}
 
 
+class Matter(TypedDict, total=False):
+    kind: str
+    untrusted: bool
+    type: str
+    mail: dict
+    file: dict
+    answer: str
+    summary: str
+
+
+def about(matter: Matter) -> str:
+    return matter.get("mail", {}).get("subject") or matter.get("file", {}).get("path", "")
+
+
+def consider(matter: Matter) -> Matter:
+    if "invoice" not in about(matter).lower():
+        return {"answer": "leave"}
+    question = {
+        "question": f"Pay {about(matter)}?",
+        "body": matter.get("mail", {}).get("preview", ""),
+        "choices": [
+            {"id": "pay", "label": "Pay", "tone": "good"},
+            {"id": "refuse", "label": "Refuse", "tone": "bad"},
+        ],
+        "unanswered": "refuse",
+    }
+    return {"answer": interrupt(question)}
+
+
+def conclude(matter: Matter) -> Matter:
+    done = {"pay": "is paid", "refuse": "is not paid"}.get(matter["answer"])
+    return {"summary": f"{about(matter)} {done}"} if done else {}
+
+
 def line_of(state: type, *nodes) -> Any:
     """A graph of nodes, one after the other."""
     graph = StateGraph(state)
@@ -93,4 +127,5 @@ approval = line_of(Request, ask, act)
 slow = line_of(Task, rest)
 failing = line_of(Task, fail)
 repeat = line_of(Text, repeat_it)
+triage = line_of(Matter, consider, conclude)
 story = line_of(Story, begin, go_on, finish)

@@ -6,14 +6,16 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 15] = [
     "nexus-host",
     "nexus",
     "toasty-server",
     "embed",
     "langgraph",
+    "outlook",
     "parrot",
     "toasty",
+    "triage",
     "probe",
     "second",
     "crasher",

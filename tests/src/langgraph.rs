@@ -16,8 +16,7 @@ use crate::foreign::python_with;
 use crate::hub::eventually;
 
 /// The server, and what of it changes what a test would see.
-const PACKAGES: &str = "langgraph-cli[inmem]==0.4.40 langgraph-api==0.16.7 \
-                        langgraph-runtime-inmem==0.36.7 langgraph==1.2.24";
+const PACKAGES: &str = include_str!("../../examples/langgraph/requirements.txt");
 
 /// How long it may take to come up on a slow machine.
 const COMING_UP: Duration = Duration::from_secs(90);

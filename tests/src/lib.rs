@@ -11,6 +11,7 @@ pub mod desktop;
 pub mod disk;
 pub mod events;
 pub mod figures;
+pub mod followed;
 pub mod foreign;
 pub mod h2;
 pub mod hub;

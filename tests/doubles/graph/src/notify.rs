@@ -173,12 +173,11 @@ pub(crate) fn send(world: &Arc<World>, url: String, notifications: Vec<Value>) {
 async fn attempt(world: &World, url: &str, body: &Value) -> bool {
     let limit = millis(world.read(|inner| inner.behaviour.answer_ms));
     let began = Utc::now();
-    let sent = world.http.post(url).json(body).send();
-    let answered = tokio::time::timeout(limit, sent).await;
-    let status = answered
-        .ok()
-        .and_then(Result::ok)
-        .map(|answer| answer.status().as_u16());
+    let asked = async {
+        let request = world.http.post(url).await.ok()?.json(body);
+        Some(world.http.ask(request).await.ok()?.status())
+    };
+    let status = tokio::time::timeout(limit, asked).await.ok().flatten();
     let delivery = Delivery {
         url: url.to_owned(),
         body: body.clone(),

@@ -204,19 +204,17 @@ async fn handshake(world: &World, url: &str) -> Result<(), Refusal> {
         .append_pair("validationToken", &token)
         .finish();
     let asked = async {
-        let request = world.http.post(format!("{url}{separator}{query}"));
-        let answer = request
-            .header("content-type", "text/plain; charset=utf-8")
-            .send()
+        let request = world
+            .http
+            .post(&format!("{url}{separator}{query}"))
             .await
             .ok()?;
+        let request = request.header("content-type", "text/plain; charset=utf-8");
+        let answer = world.http.ask(request).await.ok()?;
         let is_text = answer
-            .headers()
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.starts_with("text/plain"));
-        let is_ok = answer.status().as_u16() == 200;
-        Some(is_ok && is_text && answer.text().await.ok()? == token)
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain"));
+        Some(answer.status() == 200 && is_text && answer.body() == token.as_bytes())
     };
     let answered = tokio::time::timeout(limit, asked).await;
     world.change(|inner| inner.counted("handshake"));

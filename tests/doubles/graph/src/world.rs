@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use nexus_plugin_api::outgoing::{Access, Client};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,7 +76,7 @@ pub struct Fault {
 pub(crate) struct World {
     /// The double's own base URL.
     pub(crate) url: String,
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: Client,
     inner: Mutex<Inner>,
     changed: watch::Sender<()>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -100,7 +101,7 @@ impl World {
     pub(crate) fn new(url: String) -> Arc<Self> {
         Arc::new(Self {
             url,
-            http: reqwest::Client::new(),
+            http: Client::new(Access::default()),
             inner: Mutex::default(),
             changed: watch::Sender::new(()),
             tasks: Mutex::default(),

@@ -1,0 +1,112 @@
+//! What may go wrong at Dropbox: throttling, failures, tokens.
+
+use std::time::{Duration, Instant};
+
+use dropbox_double::Fault;
+use serde_json::json;
+
+use crate::scene::Scene;
+
+const CONTINUE: &str = "/2/files/list_folder/continue";
+
+#[tokio::test]
+async fn dropbox_is_left_alone_for_as_long_as_it_asks() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    scene.dropbox.fail(Fault::of(429).at(CONTINUE).retry_after(2));
+    scene.dropbox.put("/a", 1);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        stage.notify().await;
+    }
+    assert_eq!(stage.tells(1).await, ["added /a"]);
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+    // Once refused, once answered; who came meanwhile asked nothing.
+    assert_eq!(scene.dropbox.asked(CONTINUE), 2);
+    assert!(stage.hub.dead_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn failures_that_may_pass_are_waited_out_without_a_dead_letter() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    let broken = Fault {
+        body: Some(json!("no page at all")),
+        ..Fault::of(200).at(CONTINUE)
+    };
+    for fault in [Fault::of(503).at(CONTINUE), broken] {
+        scene.dropbox.fail(fault);
+    }
+    scene.dropbox.put("/a", 1);
+    stage.notify().await;
+    assert_eq!(stage.tells(1).await, ["added /a"]);
+    assert_eq!(stage.ends_with("/end").await.len(), 1);
+    assert!(stage.hub.dead_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_off_between_pages_goes_on_where_it_was() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    scene.dropbox.pages_of(2);
+    for number in 0..6 {
+        scene.dropbox.put(&format!("/{number}"), 1);
+    }
+    // The second page is not answered, nor is it when it is asked for anew.
+    scene.dropbox.fail(Fault::of(500).at(CONTINUE).after(1));
+    scene.dropbox.fail(Fault::of(500).at(CONTINUE));
+    let before = scene.dropbox.asked(CONTINUE);
+    stage.notify().await;
+    let expected: Vec<_> = (0..6).map(|number| format!("added /{number}")).collect();
+    assert_eq!(stage.tells(6).await, expected);
+    // What had come was not asked for again.
+    assert_eq!(scene.dropbox.asked(CONTINUE), before + 3 + 2);
+    assert_eq!(stage.ends_with("/end").await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_token_that_has_run_out_is_renewed_once() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    assert_eq!(scene.dropbox.asked("/oauth2/token"), 1);
+    scene.dropbox.expire_tokens();
+    assert_eq!(stage.ends_with("/a").await, [""; 0]);
+    assert_eq!(scene.dropbox.asked("/oauth2/token"), 2);
+    // It is kept for what comes.
+    assert_eq!(stage.ends_with("/b").await.len(), 1);
+    assert_eq!(scene.dropbox.asked("/oauth2/token"), 2);
+}
+
+#[tokio::test]
+async fn an_access_token_of_ones_own_is_used_as_it_is() {
+    let scene = Scene::new("").await;
+    scene.secret("access_token", "access-ada");
+    for name in ["app_key", "refresh_token"] {
+        scene.without(name);
+    }
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/a").await, [""; 0]);
+    assert_eq!(scene.dropbox.asked("/oauth2/token"), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_taken_is_told_without_it() {
+    let config = "[plugins.dropbox.config.accounts]\n\
+                  \"dbid:ada\" = { access_token = \"access_token\" }";
+    let scene = Scene::new(config).await;
+    scene.secret("access_token", "wrong-and-s3cret");
+    let stage = scene.start().await;
+    let letter = async {
+        loop {
+            if let Some(letter) = stage.hub.dead_letters().await.pop() {
+                return letter;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let letter = tokio::time::timeout(Duration::from_secs(20), letter).await.unwrap();
+    let told = format!("{letter:?}");
+    assert!(told.contains("not_signed_in"), "{told}");
+    assert!(told.contains("expired_access_token"), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+}

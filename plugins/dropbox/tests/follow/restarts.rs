@@ -1,0 +1,78 @@
+//! A hub that dies and is started again: nothing is lost, and nothing is told twice.
+
+use dropbox_double::Fault;
+
+use crate::scene::Scene;
+
+const CONTINUE: &str = "/2/files/list_folder/continue";
+
+#[tokio::test]
+async fn what_changed_while_the_hub_was_away_is_told_when_it_is_back() {
+    let scene = Scene::new("").await;
+    scene.dropbox.put("/old", 1);
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/first").await, [""; 0]);
+    stage.hub.stop().await.unwrap();
+
+    scene.dropbox.rename("/old", "/new");
+    // Without a webhook, as that was lost.
+    let stage = scene.open().await;
+    assert_eq!(stage.tells(1).await, ["moved /old > /new"]);
+    assert_eq!(scene.dropbox.asked("/2/files/list_folder"), 1);
+}
+
+#[tokio::test]
+async fn a_hub_that_dies_between_pages_tells_each_change_once() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    scene.dropbox.pages_of(1);
+    for number in 0..5 {
+        scene.dropbox.put(&format!("/{number}"), 1);
+    }
+    let before = scene.dropbox.asked(CONTINUE);
+    scene.dropbox.fail(Fault::of(500).at(CONTINUE).after(2));
+    scene.dropbox.fail(Fault::of(500).at(CONTINUE));
+    stage.notify().await;
+    // It dies as it waits to ask for the third page once more.
+    scene.dropbox.asked_at_least(CONTINUE, before + 4).await;
+    let told = stage.told();
+    drop(stage);
+
+    let stage = scene.open().await;
+    let rest = 5 - told.len();
+    stage.tells(rest).await;
+    let mut all = [told, stage.ends_with("/end").await].concat();
+    all.sort();
+    let expected: Vec<_> = (0..5).map(|number| format!("added /{number}")).collect();
+    assert_eq!(all, expected);
+}
+
+#[tokio::test]
+async fn a_webhook_that_was_answered_is_not_lost() {
+    let scene = Scene::new("catch_up = \"1h\"").await;
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/first").await, [""; 0]);
+    scene.dropbox.put("/a", 1);
+    stage.notify().await;
+    // At once, whatever has come of it.
+    let told = stage.told();
+    drop(stage);
+    let stage = scene.open().await;
+    let all = [told, stage.ends_with("/end").await].concat();
+    let all: Vec<_> = all.iter().filter(|line| *line == "added /a").collect();
+    assert_eq!(all.len(), 1);
+}
+
+#[tokio::test]
+async fn another_folder_is_another_beginning() {
+    let mut scene = Scene::new("path = \"/One\"").await;
+    for path in ["/One/1", "/Two/2"] {
+        scene.dropbox.put(path, 1);
+    }
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/One/end").await, [""; 0]);
+    stage.hub.stop().await.unwrap();
+    scene.configure("path = \"/Two\"");
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/Two/end").await, [""; 0]);
+}

@@ -1,0 +1,136 @@
+//! What no notification brought: found by asking for changes, without doubling what was brought.
+
+use graph_double::{Fault, Lifecycle};
+use serde_json::json;
+
+use crate::hub::{ADA, MAIL, Site};
+
+fn subjects(mails: &[outlook::MailReceived]) -> Vec<&str> {
+    let mut subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
+    subjects.sort_unstable();
+    subjects
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn missed_mail_is_found_and_nothing_is_doubled() {
+    let site = Site::new("").await;
+    site.graph.arrives(
+        ADA,
+        json!({ "subject": "0: of before", "receivedDateTime": "2020-01-01T00:00:00Z" }),
+    );
+    site.graph.behave(|behaviour| behaviour.page_size = 2);
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({ "subject": "1: told" }));
+    hub.mails(1).await;
+    for n in 2..7 {
+        site.graph
+            .arrives_unnoticed(ADA, json!({ "subject": format!("{n}: not told") }));
+    }
+    let id = site.graph.subscriptions()[0].id.clone();
+    site.graph.tells(&id, Lifecycle::Missed);
+    let mails = hub.mails(6).await;
+    assert_eq!(subjects(&mails)[0], "1: told");
+    // Several times more; the last round is over when a mail of after it is there.
+    site.graph.tells(&id, Lifecycle::Missed);
+    site.graph
+        .arrives_unnoticed(ADA, json!({ "subject": "7: not told" }));
+    site.graph.tells(&id, Lifecycle::Missed);
+    hub.mails(7).await;
+    assert_eq!(hub.so_far(MAIL).len(), 7);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_graph_has_forgotten_begins_anew_without_doubling() {
+    let site = Site::new("").await;
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({ "subject": "1" }));
+    hub.mails(1).await;
+    site.graph.forgets_delta();
+    site.graph.arrives_unnoticed(ADA, json!({ "subject": "2" }));
+    let id = site.graph.subscriptions()[0].id.clone();
+    site.graph.tells(&id, Lifecycle::Missed);
+    assert_eq!(subjects(&hub.mails(2).await), ["1", "2"]);
+    assert_eq!(site.graph.count("message.delta.refused"), 1);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_while_the_hub_was_away_is_there_when_it_is_back() {
+    let site = Site::new("").await;
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({ "subject": "1" }));
+    hub.mails(1).await;
+    site.front.leads_to(None);
+    hub.stop().await;
+    for n in 2..5 {
+        site.graph
+            .arrives_unnoticed(ADA, json!({ "subject": n.to_string() }));
+    }
+    // Away for a moment longer, so that this test hears of all of it.
+    site.graph.fail(Fault {
+        what: "token".to_owned(),
+        status: 503,
+        retry_after: None,
+        times: 1,
+    });
+    let hub = site.start().await;
+    assert_eq!(subjects(&hub.mails(3).await), ["2", "3", "4"]);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_ends_in_the_middle_loses_nothing() {
+    let site = Site::new("").await;
+    let hub = site.started().await;
+    // Kept, and not yet fetched: Graph has no time for it.
+    site.graph.fail(Fault {
+        what: "message.get".to_owned(),
+        status: 429,
+        retry_after: Some(1),
+        times: 1,
+    });
+    let id = site.graph.arrives(ADA, json!({ "subject": "Kept" }));
+    site.graph
+        .until("it was asked for", |graph| {
+            graph.count("message.get.refused") == 1
+        })
+        .await;
+    let delivered = site.graph.deliveries();
+    assert_eq!(delivered.last().unwrap().status, Some(202));
+    drop(hub);
+    site.graph.vanishes(ADA, "of nobody");
+    let hub = site.start().await;
+    let mail = hub.mails(1).await.remove(0);
+    assert_eq!(mail.message_id, id);
+    assert_eq!(hub.so_far(MAIL).len(), 1);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_public_address_mail_is_polled() {
+    let site = Site::without_webhook("poll_interval = \"1s\"").await;
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({ "subject": "1" }));
+    hub.mails(1).await;
+    let id = site.graph.arrives(ADA, json!({ "subject": "2" }));
+    hub.mails(2).await;
+    // Read, which is no news; and one more that is.
+    site.graph.changes(ADA, &id, json!({ "isRead": true }));
+    site.graph.fail(Fault {
+        what: "message.delta".to_owned(),
+        status: 429,
+        retry_after: Some(1),
+        times: 1,
+    });
+    site.graph.arrives(ADA, json!({ "subject": "3" }));
+    assert_eq!(subjects(&hub.mails(3).await), ["1", "2", "3"]);
+    assert_eq!(hub.so_far(MAIL).len(), 3);
+    assert!(site.graph.subscriptions().is_empty());
+    assert_eq!(
+        site.posts("?validationToken=x", "").await.0,
+        404,
+        "nobody posts here"
+    );
+    hub.stop().await;
+}
