@@ -48,6 +48,10 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Wires dispatch to the rooms round it.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is another room, given once, where the host wires them"
+    )]
     pub fn new(
         config: Config,
         retry: config::Retry,

@@ -59,7 +59,8 @@ impl LangGraph {
     /// # Panics
     /// When it does not come up.
     pub async fn start_at(port: u16) -> Result<Self, String> {
-        let python = python_with(PACKAGES)?;
+        let packages: Vec<&str> = PACKAGES.lines().collect();
+        let python = python_with(&packages.join(" "))?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let graphs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/langgraph");
         for file in ["langgraph.json", "graphs.py"] {

@@ -177,7 +177,7 @@ impl Input {
         }
         self.place.bytes += bytes;
         self.place.lines += 1;
-        (!text.trim_ascii().is_empty()).then(|| Line {
+        (!text.trim_ascii().is_empty()).then_some(Line {
             text,
             number: self.place.lines,
             kept: None,

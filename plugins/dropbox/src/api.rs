@@ -85,7 +85,8 @@ impl Api {
 
     /// The first page of a folder and all below it.
     pub(crate) async fn list(&self, account: &str, folder: &str) -> Result<Page, Refusal> {
-        let body = json!({"path": folder, "recursive": true, "include_deleted": false, "limit": PAGE});
+        let body =
+            json!({"path": folder, "recursive": true, "include_deleted": false, "limit": PAGE});
         let answer = self.ask(account, "/2/files/list_folder", &body).await?;
         Ok(answer.json()?)
     }

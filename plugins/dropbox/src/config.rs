@@ -110,7 +110,9 @@ impl Config {
         let second = Duration::from_secs(1);
         for (key, period) in [("catch_up", self.catch_up), ("timeout", self.timeout)] {
             if period.0 < second {
-                return Err(invalid(format!("`{key}` is {period}; at least 1s is needed")));
+                return Err(invalid(format!(
+                    "`{key}` is {period}; at least 1s is needed"
+                )));
             }
         }
         if !(30..=480).contains(&self.longpoll_timeout.0.as_secs()) {

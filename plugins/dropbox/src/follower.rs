@@ -137,13 +137,20 @@ impl Processor for Follower {
         let alone = Arc::clone(self.alone.lock().entry(account.to_owned()).or_default());
         let mut handed = alone.lock().await;
         if let Some(pause) = self.standing.pause(account) {
-            return Ok(Outcome::retry_later(pause, "Dropbox is left alone for a while"));
+            return Ok(Outcome::retry_later(
+                pause,
+                "Dropbox is left alone for a while",
+            ));
         }
         let record = Record::load(ctx, account, self.config.folder_of(account)).await?;
         // An outcome takes effect a moment after it is returned, and the next listing begins where that one ended.
-        let is_kept = |handed: &Handed| handed.record == record || handed.at.elapsed() > KEPT_WITHIN;
+        let is_kept =
+            |handed: &Handed| handed.record == record || handed.at.elapsed() > KEPT_WITHIN;
         if !handed.as_ref().is_none_or(is_kept) {
-            return Ok(Outcome::retry_later(LOOK, "the listing before is being kept"));
+            return Ok(Outcome::retry_later(
+                LOOK,
+                "the listing before is being kept",
+            ));
         }
         if record.is_listed_since(event.timestamp) {
             return Ok(Outcome::skip("the account has been listed since"));

@@ -77,7 +77,12 @@ impl<'a> Known<'a> {
                     size,
                     modified,
                 };
-                let is_new = self.look(record, &path).await?.after.replace(file).is_none();
+                let is_new = self
+                    .look(record, &path)
+                    .await?
+                    .after
+                    .replace(file)
+                    .is_none();
                 // In the place of a folder, perhaps. Listed from the start, there is nothing that it could replace.
                 if is_new && record.stage == Stage::Following {
                     self.remove_below(record, &path).await?;
@@ -102,7 +107,11 @@ impl<'a> Known<'a> {
     }
 
     /// Takes what was last seen before this listing for gone, as many files as that. Whether that is all.
-    pub(crate) async fn sweep(&mut self, record: &Record, most: usize) -> Result<bool, PluginError> {
+    pub(crate) async fn sweep(
+        &mut self,
+        record: &Record,
+        most: usize,
+    ) -> Result<bool, PluginError> {
         let mut left = most;
         for generation in record.oldest..record.generation {
             let prefix = self.prefix(generation);
@@ -153,7 +162,9 @@ impl<'a> Known<'a> {
                     file,
                 }),
                 None if before.is_none() => Some(Change::Added(file)),
-                None => (before.map(|b| &b.rev) != Some(&after.rev)).then_some(Change::Changed(file)),
+                None => {
+                    (before.map(|b| &b.rev) != Some(&after.rev)).then_some(Change::Changed(file))
+                }
             }
         };
         self.touched.values().filter_map(change).collect()

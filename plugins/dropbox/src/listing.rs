@@ -105,7 +105,11 @@ async fn read(
                 continue;
             }
             Err(Refusal::NotThere) if !record.is_new => {
-                tracing::warn!(account, folder = record.folder, "the folder is not there any more");
+                tracing::warn!(
+                    account,
+                    folder = record.folder,
+                    "the folder is not there any more"
+                );
                 record.is_at_end(begun);
                 return Ok(());
             }
@@ -143,7 +147,10 @@ async fn publish(ctx: &Context, event: NewEvent) -> Result<(), PluginError> {
             }
             Err(error) if error.retryable => return Err(error),
             Err(error) => {
-                tracing::error!(event_type = event.event_type, "a change is not told: {error}");
+                tracing::error!(
+                    event_type = event.event_type,
+                    "a change is not told: {error}"
+                );
                 return Ok(());
             }
         }
@@ -179,7 +186,9 @@ fn event(account: &str, change: Change) -> Result<NewEvent, PluginError> {
         }
     }
     .map(|event| NewEvent {
-        event_id: event.event_id.map(|id| Uuid::new_v5(&id, account.as_bytes())),
+        event_id: event
+            .event_id
+            .map(|id| Uuid::new_v5(&id, account.as_bytes())),
         // Not the listing's lane: who is slow with files holds up no listing.
         partition_key: Some(format!("{account}/files")),
         ..event

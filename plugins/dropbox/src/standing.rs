@@ -44,7 +44,9 @@ impl Standing {
             tracing::warn!(account, "Dropbox cannot be listed: {error}");
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(16));
-        let pause = pause.min(LONGEST_PAUSE).mul_f64(1.0 + SPREAD * rand::random::<f64>());
+        let pause = pause
+            .min(LONGEST_PAUSE)
+            .mul_f64(1.0 + SPREAD * rand::random::<f64>());
         let pause = pause.max(error.retry_after.unwrap_or_default());
         let trouble = Trouble {
             failures: failures.saturating_add(1),
@@ -91,6 +93,9 @@ mod tests {
         assert!(matches!(standing.health(), Health::Degraded { .. }));
         standing.works("a");
         standing.works("b");
-        assert_eq!((standing.pause("b"), standing.health()), (None, Health::Ready));
+        assert_eq!(
+            (standing.pause("b"), standing.health()),
+            (None, Health::Ready)
+        );
     }
 }

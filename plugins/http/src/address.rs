@@ -79,7 +79,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let template: Template = text.parse()?;
-        let begins = ["https://", "http://"].into_iter().find(|s| text.starts_with(s));
+        let begins = ["https://", "http://"]
+            .into_iter()
+            .find(|s| text.starts_with(s));
         let scheme = begins.ok_or("begins neither with https:// nor with http://")?;
         let mut zone = Zone::Host;
         let mut zones = Vec::new();
@@ -149,9 +151,17 @@ mod tests {
     fn a_value_stays_where_it_is_put() {
         for (address, value, url) in [
             ("https://h/a/{values.v}/b", "x", "https://h/a/x/b"),
-            ("https://h/a/{values.v}", "x/y?z#é", "https://h/a/x%2Fy%3Fz%23%C3%A9"),
+            (
+                "https://h/a/{values.v}",
+                "x/y?z#é",
+                "https://h/a/x%2Fy%3Fz%23%C3%A9",
+            ),
             ("https://h/a/{values.v}", "%2e%2e", "https://h/a/%252e%252e"),
-            ("https://h/a?q={values.v}", "a&b=c d", "https://h/a?q=a%26b%3Dc%20d"),
+            (
+                "https://h/a?q={values.v}",
+                "a&b=c d",
+                "https://h/a?q=a%26b%3Dc%20d",
+            ),
             ("https://h/a?q={values.v}", "", "https://h/a?q="),
             ("https://h?q={values.v}", "..", "https://h?q=.."),
             ("https://{values.v}.h/", "shop-1", "https://shop-1.h/"),
@@ -196,7 +206,16 @@ mod tests {
             assert_eq!(read.host_is_chosen(), is_chosen, "{address}");
             assert_eq!(read.is_within_a_domain(), is_within, "{address}");
         }
-        for bad in ["", "ftp://h/", "{values.v}://h", "h/x", "https://a@h/", "https://h/#x", "https://", "https://h:x/"] {
+        for bad in [
+            "",
+            "ftp://h/",
+            "{values.v}://h",
+            "h/x",
+            "https://a@h/",
+            "https://h/#x",
+            "https://",
+            "https://h:x/",
+        ] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
     }

@@ -118,7 +118,9 @@ impl Auth {
         };
         let mut hidden = vec![secret];
         if self.basic.is_some() {
-            let sent = headers.iter().filter_map(|(_, value)| value.strip_prefix("Basic "));
+            let sent = headers
+                .iter()
+                .filter_map(|(_, value)| value.strip_prefix("Basic "));
             hidden.extend(sent.map(str::to_owned));
         }
         Ok(Signed { headers, hidden })
@@ -134,10 +136,12 @@ fn signature(
     body: &[u8],
 ) -> Result<Vec<(String, String)>, PluginError> {
     let key = secret.strip_prefix(SIGNING_PREFIX);
-    let key = key.and_then(|key| STANDARD.decode(key).ok()).ok_or_else(|| {
-        let told = format!("the secret `{name}` is not `{SIGNING_PREFIX}` and base64");
-        PluginError::permanent("unusable_secret", told)
-    })?;
+    let key = key
+        .and_then(|key| STANDARD.decode(key).ok())
+        .ok_or_else(|| {
+            let told = format!("the secret `{name}` is not `{SIGNING_PREFIX}` and base64");
+            PluginError::permanent("unusable_secret", told)
+        })?;
     // The dot is what parts the three.
     let id = id.replace('.', "-");
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);

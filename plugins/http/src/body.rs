@@ -27,7 +27,9 @@ impl Body {
                 Self::List(list?)
             }
             Value::Object(object) => {
-                let pairs = object.into_iter().map(|(name, value)| Ok((name, Self::of(value)?)));
+                let pairs = object
+                    .into_iter()
+                    .map(|(name, value)| Ok((name, Self::of(value)?)));
                 Self::Object(pairs.collect::<Result<_, String>>()?)
             }
             plain => Self::Plain(plain),
@@ -47,7 +49,9 @@ impl Body {
                 Value::Array(filled?)
             }
             Self::Object(pairs) => {
-                let filled = pairs.iter().map(|(name, body)| Ok((name.clone(), body.fill(values)?)));
+                let filled = pairs
+                    .iter()
+                    .map(|(name, body)| Ok((name.clone(), body.fill(values)?)));
                 Value::Object(filled.collect::<Result<Map<_, _>, PluginError>>()?)
             }
         })
@@ -74,8 +78,11 @@ mod tests {
         let body = r#"{"id": "{values.id}", "note": "No. {values.id}", "all": ["{values.lines}", 1, null],
                        "as": "{{it}} is"}"#;
         let body: Body = body.parse().unwrap();
-        let filled = body.fill(&json!({"id": 17, "lines": [{"a": true}]})).unwrap();
-        let expected = json!({"id": 17, "note": "No. 17", "all": [[{"a": true}], 1, null], "as": "{it} is"});
+        let filled = body
+            .fill(&json!({"id": 17, "lines": [{"a": true}]}))
+            .unwrap();
+        let expected =
+            json!({"id": 17, "note": "No. 17", "all": [[{"a": true}], 1, null], "as": "{it} is"});
         assert_eq!(filled, expected);
     }
 
@@ -84,7 +91,10 @@ mod tests {
         let body: Body = r#"{"note": "> {values.v}", "admin": false}"#.parse().unwrap();
         let value = "\", \"admin\": true, \"x\": \"\n\\";
         let filled = body.fill(&json!({"v": value})).unwrap();
-        assert_eq!(filled, json!({"note": format!("> {value}"), "admin": false}));
+        assert_eq!(
+            filled,
+            json!({"note": format!("> {value}"), "admin": false})
+        );
     }
 
     #[test]

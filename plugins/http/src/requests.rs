@@ -127,7 +127,8 @@ impl Requests {
     ) -> Result<Ready<'a>, PluginError> {
         let name = match (&request.target, ctx.target()) {
             (Some(said), Some(meant)) if said != meant => {
-                let told = format!("the effect's target is `{meant}`, and its request's is `{said}`");
+                let told =
+                    format!("the effect's target is `{meant}`, and its request's is `{said}`");
                 return Err(unusable(told));
             }
             (Some(name), _) => name.as_str(),
@@ -135,7 +136,8 @@ impl Requests {
             (None, None) => return Err(unusable("`target` is missing")),
         };
         let Some(target) = self.targets.get(name) else {
-            let told = format!("there is no target `{name}`; write [plugins.http.config.targets.{name}]");
+            let told =
+                format!("there is no target `{name}`; write [plugins.http.config.targets.{name}]");
             return Err(PluginError::permanent("unknown_target", told));
         };
         if request.method.is_some() {
@@ -155,14 +157,11 @@ impl Requests {
         ready().map_err(|error| of(name, error))
     }
 
-    fn of_url<'a>(
-        &'a self,
-        ctx: &Context,
-        request: &'a Request,
-    ) -> Result<Ready<'a>, PluginError> {
+    fn of_url<'a>(&'a self, ctx: &Context, request: &'a Request) -> Result<Ready<'a>, PluginError> {
         let url = request.url.as_deref().unwrap_or_default();
         if !self.allow_any_url {
-            let told = "a request with a `url` of its own is refused; `allow_any_url = true` would let it";
+            let told =
+                "a request with a `url` of its own is refused; `allow_any_url = true` would let it";
             return Err(PluginError::permanent("not_allowed", told));
         }
         if request.target.is_some() || ctx.target().is_some() || !request.values.is_null() {
@@ -173,7 +172,9 @@ impl Requests {
         let method = request.method.as_deref().unwrap_or("POST");
         let method = self::method(method).map_err(unusable)?;
         if request.body.is_some() && [Method::GET, Method::HEAD].contains(&method) {
-            return Err(unusable(format!("`body` is not sent with {method}; leave it out")));
+            return Err(unusable(format!(
+                "`body` is not sent with {method}; leave it out"
+            )));
         }
         Ok(Ready {
             name: ANY_URL,

@@ -60,7 +60,9 @@ impl Target {
         };
         for own in idempotency_header.iter().chain(&config.auth.header_name()) {
             if headers.has(own) {
-                return Err(format!("header `{own}` is set by the target itself; leave it out"));
+                return Err(format!(
+                    "header `{own}` is set by the target itself; leave it out"
+                ));
             }
         }
         if config.timeout.0.is_zero() {
@@ -75,7 +77,9 @@ impl Target {
             text.len() <= 200 && !text.starts_with("nexus.") && text.split('.').all(of_letters)
         };
         if let Some(wrong) = config.reply_event.as_ref().filter(|text| !is_type(text)) {
-            return Err(format!("`reply_event` is `{wrong}`, which is no type of an event"));
+            return Err(format!(
+                "`reply_event` is `{wrong}`, which is no type of an event"
+            ));
         }
         Ok(Self {
             address,
@@ -128,7 +132,8 @@ pub(crate) fn method(name: &str) -> Result<Method, String> {
         Method::HEAD,
     ];
     let found = known.into_iter().find(|method| method.as_str() == name);
-    found.ok_or_else(|| format!("`method` is `{name}`; it is GET, POST, PUT, PATCH, DELETE or HEAD"))
+    found
+        .ok_or_else(|| format!("`method` is `{name}`; it is GET, POST, PUT, PATCH, DELETE or HEAD"))
 }
 
 fn takes_body(method: &Method) -> bool {

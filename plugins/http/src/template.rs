@@ -123,7 +123,9 @@ impl FromStr for Path {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let names = text.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('.'));
+        let names = text
+            .strip_prefix(ROOT)
+            .and_then(|rest| rest.strip_prefix('.'));
         let names: Vec<String> = names
             .map(|names| names.split('.').map(str::to_owned).collect())
             .unwrap_or_default();
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn values_take_the_place_of_placeholders() {
-        let values = json!({"order": {"id": 17, "lines": [{"sku": "a"}, {"sku": "b"}]}, "ok": true});
+        let values =
+            json!({"order": {"id": 17, "lines": [{"sku": "a"}, {"sku": "b"}]}, "ok": true});
         for (template, text) in [
             ("", ""),
             ("as it is", "as it is"),
@@ -173,8 +176,16 @@ mod tests {
         let values = json!({"order": {"id": null, "lines": []}, "a": {}});
         for (template, code, named) in [
             ("{values.user}", "missing_value", "`{values.user}`"),
-            ("{values.order.sum.net}", "missing_value", "`{values.order.sum.net}`"),
-            ("{values.order.lines.0}", "missing_value", "`{values.order.lines.0}`"),
+            (
+                "{values.order.sum.net}",
+                "missing_value",
+                "`{values.order.sum.net}`",
+            ),
+            (
+                "{values.order.lines.0}",
+                "missing_value",
+                "`{values.order.lines.0}`",
+            ),
             ("{values.order.id}", "invalid_value", "`{values.order.id}`"),
             ("{values.a}", "invalid_value", "`{values.a}`"),
         ] {
@@ -186,7 +197,17 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for bad in ["{", "}", "{values.a", "{a}", "{}", "{values}", "{values.}", "{values.a..b}", "{value.a}"] {
+        for bad in [
+            "{",
+            "}",
+            "{values.a",
+            "{a}",
+            "{}",
+            "{values}",
+            "{values.}",
+            "{values.a..b}",
+            "{value.a}",
+        ] {
             assert!(bad.parse::<Template>().is_err(), "{bad}");
         }
     }

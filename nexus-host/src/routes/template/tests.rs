@@ -234,15 +234,14 @@ fn any_json() -> impl Strategy<Value = Json> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..6).prop_map(Json::from),
-            proptest::collection::btree_map("[a-e]{1,2}", inner, 0..6)
-                .prop_map(|members| Json::from_iter(members)),
+            proptest::collection::btree_map("[a-e]{1,2}", inner, 0..6).prop_map(Json::from_iter),
         ]
     })
 }
 
 fn any_payload() -> impl Strategy<Value = Json> {
     let members = proptest::collection::btree_map("[a-e]", any_json(), 0..5);
-    members.prop_map(|members| Json::from_iter(members))
+    members.prop_map(Json::from_iter)
 }
 
 proptest! {

@@ -110,7 +110,10 @@ async fn a_deleted_folder_is_all_its_files() {
     scene.dropbox.delete("/Trip2");
     scene.dropbox.put("/Trip2", 1);
     stage.notify().await;
-    assert_eq!(stage.tells(6).await[4..], ["added /Trip2", "deleted /Trip2/3.jpg"]);
+    assert_eq!(
+        stage.tells(6).await[4..],
+        ["added /Trip2", "deleted /Trip2/3.jpg"]
+    );
 }
 
 #[tokio::test]
@@ -137,7 +140,9 @@ async fn pages_are_read_to_the_last() {
         scene.dropbox.put(&format!("/new-{number}"), 1);
     }
     stage.notify().await;
-    let expected: Vec<_> = (0..5).map(|number| format!("added /new-{number}")).collect();
+    let expected: Vec<_> = (0..5)
+        .map(|number| format!("added /new-{number}"))
+        .collect();
     assert_eq!(stage.tells(5).await, expected);
     // One call for each page of the first listing but the first, and of the second.
     assert_eq!(scene.dropbox.asked("/2/files/list_folder/continue"), 3 + 5);
@@ -177,7 +182,12 @@ async fn a_reset_tells_what_has_changed_meanwhile_and_nothing_else() {
     scene.dropbox.reset();
     stage.notify().await;
     let told = stage.tells(5).await;
-    let expected = ["changed /changed", "deleted /gone", "added /new", "moved /moved > /there"];
+    let expected = [
+        "changed /changed",
+        "deleted /gone",
+        "added /new",
+        "moved /moved > /there",
+    ];
     assert_eq!(told[1..], expected);
     assert_eq!(scene.dropbox.asked("/2/files/list_folder"), 2);
     // Once more, with nothing new; and then it is followed as before.

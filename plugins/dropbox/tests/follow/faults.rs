@@ -13,14 +13,20 @@ const CONTINUE: &str = "/2/files/list_folder/continue";
 async fn dropbox_is_left_alone_for_as_long_as_it_asks() {
     let scene = Scene::new("").await;
     let stage = scene.start().await;
-    scene.dropbox.fail(Fault::of(429).at(CONTINUE).retry_after(2));
+    scene
+        .dropbox
+        .fail(Fault::of(429).at(CONTINUE).retry_after(2));
     scene.dropbox.put("/a", 1);
     let begun = Instant::now();
     for _ in 0..5 {
         stage.notify().await;
     }
     assert_eq!(stage.tells(1).await, ["added /a"]);
-    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
     // Once refused, once answered; who came meanwhile asked nothing.
     assert_eq!(scene.dropbox.asked(CONTINUE), 2);
     assert!(stage.hub.dead_letters().await.is_empty());
@@ -104,7 +110,9 @@ async fn a_token_that_is_not_taken_is_told_without_it() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let letter = tokio::time::timeout(Duration::from_secs(20), letter).await.unwrap();
+    let letter = tokio::time::timeout(Duration::from_secs(20), letter)
+        .await
+        .unwrap();
     let told = format!("{letter:?}");
     assert!(told.contains("not_signed_in"), "{told}");
     assert!(told.contains("expired_access_token"), "{told}");

@@ -172,9 +172,12 @@ impl Stage<'_> {
             }
         };
         let waited = tokio::time::timeout(SOON, wait).await;
-        assert!(waited.is_ok(), "not in time: {what}; told: {:?}", self.told());
+        assert!(
+            waited.is_ok(),
+            "not in time: {what}; told: {:?}",
+            self.told()
+        );
     }
-
 }
 
 /// The request that a webhook is.
@@ -189,7 +192,10 @@ pub(crate) fn posted(hook: &Webhook) -> HookRequest {
 }
 
 fn line(told: &Value) -> String {
-    let kind = told["type"].as_str().unwrap().trim_start_matches("dropbox.file.");
+    let kind = told["type"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("dropbox.file.");
     let path = told["payload"]["path"].as_str().unwrap();
     match told["payload"]["from_path"].as_str() {
         Some(from) => format!("{kind} {from} > {path}"),

@@ -39,7 +39,12 @@ async fn no_url_of_an_event_leads_inside() {
             assert_eq!(code, "not_allowed", "{url}: {told}");
         }
     }
-    for url in ["file:///etc/passwd", "gopher://127.0.0.1/", "//127.0.0.1/", ""] {
+    for url in [
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "//127.0.0.1/",
+        "",
+    ] {
         let (code, told) = scene.refused(json!({"url": url})).await;
         assert_eq!(code, "not_allowed", "{url}: {told}");
     }
@@ -52,7 +57,9 @@ async fn what_is_allowed_is_reached_and_nothing_beside_it() {
     let scene = Scene::new(config, &[]).await;
     let port = scene.server.address.port();
     let url = format!("http://localhost:{port}/a?b=1");
-    scene.ask(json!({"url": url, "method": "PUT", "body": {"n": 1}, "query": {"c": "é"}})).await;
+    scene
+        .ask(json!({"url": url, "method": "PUT", "body": {"n": 1}, "query": {"c": "é"}}))
+        .await;
     let seen = scene.server.only();
     assert_eq!(seen.line, "PUT /a?b=1&c=%C3%A9 HTTP/1.1");
     assert_eq!(seen.json(), json!({"n": 1}));
@@ -76,9 +83,14 @@ async fn a_host_that_values_choose_is_guarded_and_one_that_is_written_is_not() {
     for host in ["127.0.0.1", "localhost", "127.1", "evil@127.0.0.1", "x/"] {
         let request = json!({"target": "chosen", "values": {"host": host}});
         let (code, told) = other.refused(request).await;
-        assert!(["not_allowed", "invalid_value"].contains(&code.as_str()), "{host}: {told}");
+        assert!(
+            ["not_allowed", "invalid_value"].contains(&code.as_str()),
+            "{host}: {told}"
+        );
     }
     assert!(scene.server.seen().is_empty());
-    other.ask(json!({"target": "written", "values": {"host": "127.0.0.1"}})).await;
+    other
+        .ask(json!({"target": "written", "values": {"host": "127.0.0.1"}}))
+        .await;
     assert_eq!(scene.server.only().line, "POST /127.0.0.1 HTTP/1.1");
 }

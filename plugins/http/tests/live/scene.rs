@@ -64,7 +64,8 @@ impl Server {
     /// Answers a coming request with a status, further headers and a body.
     pub(crate) fn answer(&self, status: u16, headers: &str, body: &str) {
         let length = body.len();
-        let answer = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n{body}");
+        let answer =
+            format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n{body}");
         self.answers.lock().push_back(answer);
     }
 
@@ -84,7 +85,11 @@ impl Server {
         let mut bytes = Vec::new();
         let (head, mut body) = loop {
             let mut chunk = [0; 4096];
-            let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+            let read = stream
+                .read(&mut chunk)
+                .await
+                .ok()
+                .filter(|read| *read > 0)?;
             bytes.extend_from_slice(&chunk[..read]);
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -101,7 +106,11 @@ impl Server {
         let length = length.map_or(0, |(_, value)| value.parse().unwrap());
         while body.len() < length {
             let mut chunk = [0; 4096];
-            let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+            let read = stream
+                .read(&mut chunk)
+                .await
+                .ok()
+                .filter(|read| *read > 0)?;
             body.extend_from_slice(&chunk[..read]);
         }
         let body = String::from_utf8(body).unwrap();
@@ -111,7 +120,8 @@ impl Server {
             body,
         });
         let next = self.answers.lock().pop_front();
-        let answer = next.unwrap_or_else(|| "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned());
+        let answer =
+            next.unwrap_or_else(|| "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned());
         let answer = answer.replacen("content-length", "connection: close\r\ncontent-length", 1);
         stream.write_all(answer.as_bytes()).await.ok()?;
         stream.shutdown().await.ok()

@@ -62,14 +62,32 @@ async fn each_way_to_sign_in_is_the_one_that_is_named() {
     let scene = Scene::new(config, &[("password", "pass word"), ("signing", key)]).await;
     for target in ["basic", "header", "hmac", "none"] {
         let journey = scene.ask_of(json!({}), Some(target)).await;
-        assert_eq!(journey.status, EventStatus::Processed, "{target}: {journey:?}");
+        assert_eq!(
+            journey.status,
+            EventStatus::Processed,
+            "{target}: {journey:?}"
+        );
     }
     let seen = scene.server.seen();
-    assert_eq!(seen[0].header("authorization"), Some("Basic bmV4dXM6cGFzcyB3b3Jk"));
+    assert_eq!(
+        seen[0].header("authorization"),
+        Some("Basic bmV4dXM6cGFzcyB3b3Jk")
+    );
     assert_eq!(seen[1].header("x-api-key"), Some("pass word"));
-    assert!(seen[2].header("webhook-signature").unwrap().starts_with("v1,"));
+    assert!(
+        seen[2]
+            .header("webhook-signature")
+            .unwrap()
+            .starts_with("v1,")
+    );
     assert!(!seen[2].header("webhook-id").unwrap().contains('.'));
-    assert!(seen[2].header("webhook-timestamp").unwrap().parse::<i64>().is_ok());
+    assert!(
+        seen[2]
+            .header("webhook-timestamp")
+            .unwrap()
+            .parse::<i64>()
+            .is_ok()
+    );
     assert!(seen[3].line.starts_with("GET / "));
     for header in ["authorization", "idempotency-key", "content-type"] {
         assert_eq!(seen[3].header(header), None);
@@ -78,7 +96,8 @@ async fn each_way_to_sign_in_is_the_one_that_is_named() {
 
 #[tokio::test]
 async fn the_key_is_the_same_for_every_attempt() {
-    let config = "[plugins.http.config.targets.t]\nurl = \"SERVER/\"\nidempotency_header = \"X-Key\"";
+    let config =
+        "[plugins.http.config.targets.t]\nurl = \"SERVER/\"\nidempotency_header = \"X-Key\"";
     let scene = Scene::new(config, &[]).await;
     scene.server.answer(503, "retry-after: 0\r\n", "");
     scene.server.answer(429, "retry-after: 0\r\n", "");
@@ -113,13 +132,19 @@ async fn a_status_means_what_the_target_says() {
         scene.server.answer(status, "", "because");
         let (found, told) = scene.refused(json!({"target": target})).await;
         assert_eq!(found, code, "{status}");
-        assert!(told.contains(&format!("{target}: answered {status}: because")), "{told}");
+        assert!(
+            told.contains(&format!("{target}: answered {status}: because")),
+            "{told}"
+        );
     }
     // Not followed, wherever it leads.
     let before = scene.server.seen().len();
     let location = format!("location: http://{}/there\r\n", scene.server.address);
     scene.server.answer(307, &location, "");
-    assert_eq!(scene.refused(json!({"target": "plain"})).await.0, "redirected");
+    assert_eq!(
+        scene.refused(json!({"target": "plain"})).await.0,
+        "redirected"
+    );
     assert_eq!(scene.server.seen().len(), before + 1);
 }
 
@@ -138,12 +163,36 @@ async fn what_is_wrong_with_a_request_is_said_for_good() {
         (json!({"target": "x"}), "unknown_target", "no target `x`"),
         (json!({}), "invalid_request", "`target` is missing"),
         (json!({"target": "t"}), "missing_value", "{values.a}"),
-        (json!({"target": "t", "values": {"a": 1}}), "missing_value", "{values.b}"),
-        (json!({"target": "t", "values": {"a": "..", "b": 1}}), "invalid_value", "{values.a}"),
-        (json!({"target": "get", "body": 1}), "invalid_request", "`body`"),
-        (json!({"target": "get", "method": "POST"}), "invalid_request", "`method`"),
-        (json!({"target": "get", "query": {"a": [1]}}), "invalid_request", "`query.a`"),
-        (json!({"target": "get", "url": "https://example.org"}), "not_allowed", "allow_any_url"),
+        (
+            json!({"target": "t", "values": {"a": 1}}),
+            "missing_value",
+            "{values.b}",
+        ),
+        (
+            json!({"target": "t", "values": {"a": "..", "b": 1}}),
+            "invalid_value",
+            "{values.a}",
+        ),
+        (
+            json!({"target": "get", "body": 1}),
+            "invalid_request",
+            "`body`",
+        ),
+        (
+            json!({"target": "get", "method": "POST"}),
+            "invalid_request",
+            "`method`",
+        ),
+        (
+            json!({"target": "get", "query": {"a": [1]}}),
+            "invalid_request",
+            "`query.a`",
+        ),
+        (
+            json!({"target": "get", "url": "https://example.org"}),
+            "not_allowed",
+            "allow_any_url",
+        ),
     ] {
         let (found, told) = scene.refused(request.clone()).await;
         assert_eq!(found, code, "{request}: {told}");
@@ -161,9 +210,12 @@ async fn what_is_wrong_with_a_request_is_said_for_good() {
 
 #[tokio::test]
 async fn a_long_answer_is_cut_and_an_odd_one_is_text() {
-    let config = "[plugins.http.config.targets.t]\nurl = \"SERVER/\"\nreply_event = \"http.answered\"";
+    let config =
+        "[plugins.http.config.targets.t]\nurl = \"SERVER/\"\nreply_event = \"http.answered\"";
     let scene = Scene::new(config, &[]).await;
-    scene.server.answer(200, "", &format!("\"{}é\"", "x".repeat(65_534)));
+    scene
+        .server
+        .answer(200, "", &format!("\"{}é\"", "x".repeat(65_534)));
     scene.ask(json!({"target": "t"})).await;
     let payload: Value = scene
         .hub
@@ -179,7 +231,10 @@ async fn a_long_answer_is_cut_and_an_odd_one_is_text() {
     let journey = scene.ask(json!({"target": "t"})).await;
     let emitted = scene.hub.emitted(journey.event.event_id).await.unwrap();
     let payload: Value = emitted[0].payload.parse().unwrap();
-    assert_eq!(payload, json!({"target": "t", "status": 200, "body": "not json"}));
+    assert_eq!(
+        payload,
+        json!({"target": "t", "status": 200, "body": "not json"})
+    );
 }
 
 #[tokio::test]
@@ -201,13 +256,23 @@ async fn no_secret_is_told_even_when_a_server_sends_it_back() {
         scene.server.answer(400, "", &echo);
         let (_, told) = scene.refused(json!({"target": target})).await;
         let clean = !told.contains("hunter2");
-        assert!(clean && (target == "bearer" || !told.contains(pair)), "{told}");
+        assert!(
+            clean && (target == "bearer" || !told.contains(pair)),
+            "{told}"
+        );
     }
-    scene.server.answer(200, "", &json!({"got": pair, "and": "hunter2-hunter2"}).to_string());
+    scene.server.answer(
+        200,
+        "",
+        &json!({"got": pair, "and": "hunter2-hunter2"}).to_string(),
+    );
     scene.ask(json!({"target": "basic"})).await;
     let answered = scene.hub.first_of("http.answered").await.unwrap();
     let payload: Value = answered.payload.parse().unwrap();
-    assert_eq!(payload["body"], json!({"got": "[redacted]", "and": "[redacted]"}));
+    assert_eq!(
+        payload["body"],
+        json!({"got": "[redacted]", "and": "[redacted]"})
+    );
 }
 
 #[tokio::test]

@@ -49,7 +49,10 @@ async fn token(State(shared): State<Arc<Shared>>, Form(grant): Form<Grant>) -> A
     };
     let app = (grant.client_id, grant.client_secret);
     if app != shared.app {
-        return Err(refused("invalid_client", "invalid client_id or client_secret"));
+        return Err(refused(
+            "invalid_client",
+            "invalid client_id or client_secret",
+        ));
     }
     if grant.grant_type != "refresh_token" {
         return Err(refused("unsupported_grant_type", "only refresh_token"));
@@ -108,7 +111,10 @@ async fn list_folder(State(shared): State<Arc<Shared>>, headers: HeaderMap, body
         return Err(bad_argument(PATH, "path: the root is the empty string"));
     }
     if !list.recursive {
-        return Err(bad_argument(PATH, "recursive: this double lists whole trees only"));
+        return Err(bad_argument(
+            PATH,
+            "recursive: this double lists whole trees only",
+        ));
     }
     let changes = {
         let trees = shared.trees.lock();
@@ -291,7 +297,9 @@ fn failure(fault: &Fault) -> Response {
     });
     let mut response = (status, Json(body)).into_response();
     if let Some(seconds) = fault.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }

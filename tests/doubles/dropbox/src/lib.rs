@@ -38,8 +38,8 @@ use std::time::Duration;
 use ring::hmac;
 use tokio::task::JoinHandle;
 
-pub use shared::{Account, Fault};
 use shared::Shared;
+pub use shared::{Account, Fault};
 
 /// How long [`Dropbox::asked_at_least`] waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -102,7 +102,9 @@ impl Dropbox {
     pub async fn with(options: Options) -> io::Result<Self> {
         let is_tls = options.tls.is_some();
         let shared = Arc::new(Shared::new(options.app, options.accounts));
-        let routes = api::routes().merge(files::routes()).merge(control::routes());
+        let routes = api::routes()
+            .merge(files::routes())
+            .merge(control::routes());
         let routes = routes.with_state(Arc::clone(&shared));
         let (address, serving) = server::start(options.listen, options.tls, routes).await?;
         Ok(Self {
@@ -200,7 +202,10 @@ impl Dropbox {
         // What it answers must not be kept: nobody could count then.
         let is_late = tokio::time::timeout(PATIENCE, enough).await.is_err();
         let asked = self.asked(path);
-        assert!(!is_late, "{path} was asked for {asked} times, and not {times}");
+        assert!(
+            !is_late,
+            "{path} was asked for {asked} times, and not {times}"
+        );
     }
 
     /// The webhook that tells of changes in every account.
@@ -230,6 +235,8 @@ impl Dropbox {
     /// # Errors
     /// When nobody answers.
     pub async fn send(&self, url: &str, hook: &Webhook) -> Result<u16, reqwest::Error> {
+        // Whose cryptography a client would use over TLS; whoever was there first has decided it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let request = reqwest::Client::new().post(url);
         let request = request
             .header("x-dropbox-signature", &hook.signature)

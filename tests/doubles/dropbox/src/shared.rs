@@ -130,7 +130,11 @@ impl Shared {
     }
 
     /// Changes an account's files, and wakes those who wait for it.
-    pub(crate) fn change<T>(&self, account: &str, change: impl FnOnce(&mut Tree) -> T) -> Option<T> {
+    pub(crate) fn change<T>(
+        &self,
+        account: &str,
+        change: impl FnOnce(&mut Tree) -> T,
+    ) -> Option<T> {
         let done = self.trees.lock().get_mut(account).map(change);
         self.changed.send_modify(|count| *count += 1);
         done
