@@ -258,7 +258,7 @@ impl Starting {
 
 /// A client for HTTP. Where another package of the same build has TLS among what it can do, it wants to know by whose
 /// cryptography, though nothing here is asked over TLS.
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     // Whoever was there first has decided it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()

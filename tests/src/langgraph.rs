@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::foreign::python_with;
-use crate::hub::eventually;
+use crate::hub::{client, eventually};
 
 /// The server, and what of it changes what a test would see.
 const PACKAGES: &str = include_str!("../../examples/langgraph/requirements.txt");
@@ -87,7 +87,9 @@ impl LangGraph {
         };
         let ok = format!("{}/ok", server.url());
         let deadline = Instant::now() + COMING_UP;
-        while !reqwest::get(&ok)
+        while !client()
+            .get(&ok)
+            .send()
             .await
             .is_ok_and(|answer| answer.status().is_success())
         {
@@ -109,7 +111,7 @@ impl LangGraph {
     /// # Panics
     /// When it answers no JSON.
     pub async fn get(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.url())).await;
+        let answer = client().get(format!("{}{path}", self.url())).send().await;
         let answer = answer.expect("an answer").json().await;
         answer.expect("JSON")
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nexus_tests::foreign::{node_with, python_with, run};
-use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, client};
 use nexus_tests::skip;
 use serde_json::{Value, json};
 
@@ -139,20 +139,10 @@ async fn a_key_in_the_query_is_in_no_log() {
         .start();
     let url = format!("{}/v1/events?access_token={ADMIN_KEY}", hub.url());
     let event = json!({ "type": "probe.ping", "source": "s", "payload": { "n": 1 } });
-    let answer = reqwest::Client::new()
-        .post(&url)
-        .json(&event)
-        .send()
-        .await
-        .unwrap();
+    let answer = client().post(&url).json(&event).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     let wrong = format!("{}/v1/events?access_token=canary-of-a-key", hub.url());
-    let refused = reqwest::Client::new()
-        .post(&wrong)
-        .json(&event)
-        .send()
-        .await
-        .unwrap();
+    let refused = client().post(&wrong).json(&event).send().await.unwrap();
     assert_eq!(refused.status(), 401);
     let refused = refused.text().await.unwrap();
     hub.wait_for_log("answered").await;

@@ -5,7 +5,7 @@ mod setting;
 
 use std::time::Duration;
 
-use nexus_tests::hub::eventually;
+use nexus_tests::hub::{client, eventually};
 use nexus_tests::langgraph::{LangGraph, WEBHOOK_TOKEN, free_port};
 use nexus_tests::skip;
 use serde_json::{Value, json};
@@ -453,7 +453,7 @@ async fn a_webhook_that_is_not_proven_is_not_read() {
     setting.webhook = Some("{hub}/v1/hooks/langgraph");
     let asked = setting.start().await;
     let url = format!("{}/v1/hooks/langgraph", asked.hub.url());
-    let client = reqwest::Client::new();
+    let client = client();
     let run = json!({ "run_id": "99999999-9999-4999-8999-999999999999" }).to_string();
     let right = format!("Bearer {WEBHOOK_TOKEN}");
     for (authorization, body, status) in [

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nexus_tests::foreign::{python_with, run};
-use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, key_hash};
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, client, key_hash};
 use nexus_tests::skip::or_skip;
 use serde_json::{Value, json};
 
@@ -40,13 +40,13 @@ fn ping(change: Value) -> Value {
 }
 
 async fn send(hub: &Hub, key: &str, path: &str, body: &Value) -> u16 {
-    let request = reqwest::Client::new().post(format!("{}{path}", hub.url()));
+    let request = client().post(format!("{}{path}", hub.url()));
     let (status, _) = hub.send(request.bearer_auth(key).json(body)).await;
     status
 }
 
 async fn text(hub: &Hub, key: &str) -> (u16, String) {
-    let request = reqwest::Client::new().get(format!("{}/metrics", hub.url()));
+    let request = client().get(format!("{}/metrics", hub.url()));
     let answer = request.bearer_auth(key).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
@@ -141,7 +141,7 @@ async fn only_those_who_may_read_them_read_the_metrics() {
         assert_eq!(text(&hub, key).await.0, status, "{key}");
     }
     let admin = hub.url() + "/v1/admin/queue";
-    let request = reqwest::Client::new().get(admin).bearer_auth(SCRAPER_KEY);
+    let request = client().get(admin).bearer_auth(SCRAPER_KEY);
     assert_eq!(
         hub.send(request).await.0,
         403,

@@ -53,7 +53,7 @@ fn ping(source: &str) -> Value {
 
 /// How an event of a client is answered.
 async fn publishes(hub: &Hub, source: &str, key: &str) -> u16 {
-    let client = reqwest::Client::new();
+    let client = nexus_tests::hub::client();
     let request = client
         .post(format!("{}/v1/events", hub.url()))
         .bearer_auth(key);
@@ -76,7 +76,7 @@ async fn clients_come_and_go_and_the_others_keep_what_they_have_used() {
     assert_eq!(publishes(&hub, "slow", "key-slow").await, 202);
     assert_eq!(publishes(&hub, "slow", "key-slow").await, 202);
     assert_eq!(publishes(&hub, "slow", "key-slow").await, 429);
-    let stream = reqwest::Client::new()
+    let stream = nexus_tests::hub::client()
         .get(format!("{}/v1/events/stream?type=probe.*", hub.url()))
         .bearer_auth("key-old");
     let stream = stream.send().await.unwrap();
@@ -221,7 +221,7 @@ async fn limits_rules_and_webhooks_hold_at_once() {
     let hub = hub("");
     assert_eq!(hub.publish(&ping("test")).await.0, 202);
     let hook = async || {
-        let request = reqwest::Client::new()
+        let request = nexus_tests::hub::client()
             .post(format!("{}/v1/hooks/desk", hub.url()))
             .bearer_auth(SECRET);
         request
@@ -402,9 +402,11 @@ async fn only_administrators_reload() {
     let hub = hub(&client("desk", "key-desk", ""));
     for path in ["/v1/admin/reload", "/v1/admin/reload/plan"] {
         let url = format!("{}{path}", hub.url());
-        let anybody = reqwest::Client::new().post(&url).send().await.unwrap();
+        let anybody = nexus_tests::hub::client().post(&url).send().await.unwrap();
         assert_eq!(anybody.status(), 401);
-        let desk = reqwest::Client::new().post(&url).bearer_auth("key-desk");
+        let desk = nexus_tests::hub::client()
+            .post(&url)
+            .bearer_auth("key-desk");
         assert_eq!(desk.send().await.unwrap().status(), 403);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, client};
 use serde_json::json;
 
 fn slow(lane: usize, ms: u64) -> serde_json::Value {
@@ -101,7 +101,7 @@ async fn nothing_is_accepted_while_it_stops() {
     assert_eq!(hub.publish(&slow(0, 2_000)).await.0, 202);
     hub.wait_for_events(1).await;
     // A connection from before, which the hub closes or answers, but never with an acceptance.
-    let client = reqwest::Client::new();
+    let client = client();
     let url = format!("{}/v1/events", hub.url());
     let send = || {
         client

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nexus_tests::hub::{Hub, HubBuilder, eventually};
+use nexus_tests::hub::{Hub, HubBuilder, client, eventually};
 use nexus_tests::skip::desktop_for;
 use nexus_tests::toasty::{ToastyServer, journal};
 use serde_json::{Value, json};
@@ -139,7 +139,11 @@ async fn an_unreachable_toasty_makes_the_hub_degraded_and_the_toast_comes_when_i
         told["checks"][0]["reason"].is_string(),
         "an administrator is told why: {told:#}"
     );
-    let anybody = reqwest::get(format!("{}/readyz", hub.url())).await.unwrap();
+    let anybody = client()
+        .get(format!("{}/readyz", hub.url()))
+        .send()
+        .await
+        .unwrap();
     let anybody: Value = anybody.json().await.unwrap();
     assert_eq!(anybody["status"], "degraded");
     assert!(anybody["checks"][0].get("reason").is_none(), "{anybody:#}");

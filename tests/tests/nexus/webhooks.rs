@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nexus_plugin_api::Contract;
 use nexus_tests::foreign::{python_with, run};
-use nexus_tests::hub::{Hub, HubBuilder};
+use nexus_tests::hub::{Hub, HubBuilder, client};
 use nexus_tests::skip::or_skip;
 use probe::Order;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn sign(python: &Path, id: &str, time: i64, body: &str) -> String {
 }
 
 async fn deliver(hub: &Hub, id: &str, time: i64, signature: &str, body: &str) -> (u16, Value) {
-    let request = reqwest::Client::new()
+    let request = client()
         .post(format!("{}/v1/hooks/shop", hub.url()))
         .header("content-type", "application/json")
         .header("webhook-id", id)
@@ -113,7 +113,7 @@ async fn a_type_without_a_contract_is_told_in_the_log_and_not_without_end() {
     let section = "[[webhooks]]\nname = \"door\"\nscheme = \"none\"\ntype = \"door.rung\"";
     let hub = HubBuilder::new().config(section).start();
     for _ in 0..40 {
-        let request = reqwest::Client::new()
+        let request = client()
             .post(format!("{}/v1/hooks/door", hub.url()))
             .header("content-type", "application/json")
             .body("{}");

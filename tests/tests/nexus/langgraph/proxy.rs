@@ -1,5 +1,6 @@
 //! Something between hub and server that loses answers: the run was begun, and nobody is told.
 
+use nexus_tests::hub::client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +46,7 @@ impl Proxy {
         let desk = Arc::new(Desk {
             to: server.to_owned(),
             first,
-            client: reqwest::Client::new(),
+            client: client(),
             begun: watch::Sender::new(0),
             open: watch::Sender::new(true),
             asked: AtomicUsize::new(0),
