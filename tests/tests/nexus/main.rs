@@ -17,6 +17,7 @@ mod dispatch;
 mod doors;
 mod drain;
 mod dropbox_sdk;
+mod graph_sdk;
 mod http1_conformance;
 mod http2_conformance;
 mod kill;

@@ -23,8 +23,8 @@ impl Drop for Front {
 
 impl Front {
     pub(crate) async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
         let hub: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
         let passing: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
         let (to, kept) = (hub.clone(), passing.clone());

@@ -34,6 +34,8 @@ pub(crate) struct Site {
     /// What `[plugins.outlook.config]` has beside the addresses.
     pub(crate) config: String,
     pub(crate) has_webhook: bool,
+    /// What `[queue]` has beside its backend.
+    pub(crate) queue: String,
 }
 
 /// A running hub.
@@ -55,9 +57,10 @@ impl Site {
         Self {
             graph: GraphDouble::start().await,
             front: Front::open().await,
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().expect("a folder"),
             config: config.to_owned(),
             has_webhook: true,
+            queue: String::new(),
         }
     }
 
@@ -74,10 +77,11 @@ impl Site {
         config.clone_into(&mut self.config);
     }
 
-    fn toml(&self) -> String {
+    /// The whole `nexus.toml`.
+    pub(crate) fn toml(&self) -> String {
         let folder = self.folder.path();
         let secret = folder.join("secret");
-        std::fs::write(&secret, CLIENT_SECRET).unwrap();
+        std::fs::write(&secret, CLIENT_SECRET).expect("written");
         let (graph, queue) = (self.graph.url(), folder.join("queue.db"));
         let public = match self.has_webhook {
             true => format!("public_url = {:?}", self.front.url()),
@@ -85,13 +89,14 @@ impl Site {
         };
         format!(
             "[server]\nhttp = \"127.0.0.1:0\"\ngrpc = \"off\"\n\
-             [queue]\nbackend = \"sqlite\"\n[queue.sqlite]\npath = {queue:?}\n\
+             [queue]\nbackend = \"sqlite\"\n{}\n[queue.sqlite]\npath = {queue:?}\n\
              [retry]\ndelays = [\"10ms\"]\njitter = 0.0\n\
              [plugins.outlook.secrets]\nclient_secret = {{ file = {secret:?} }}\n\
              encryption_key = {{ file = {:?} }}\n\
              [plugins.outlook.config]\ntenant = \"{TENANT}\"\nclient_id = \"{CLIENT_ID}\"\n\
              mailboxes = [\"{ADA}\"]\ngraph_url = \"{graph}\"\ntoken_url = \"{}\"\nmetadata_url = \"{}\"\n\
              issuers = [\"{graph}/{TENANT}/v2.0\"]\n{public}\n{}\n",
+            self.queue,
             key_file("mail-key.pem"),
             self.graph.token_url(),
             self.graph.metadata_url(),
@@ -102,15 +107,15 @@ impl Site {
     /// Starts a hub, and lets the public address lead to it.
     pub(crate) async fn start(&self) -> Hub {
         let plugins = self.folder.path().join("plugins");
-        std::fs::create_dir_all(&plugins).unwrap();
+        std::fs::create_dir_all(&plugins).expect("a folder");
         let config = Config::from_toml_str(&self.toml()).unwrap_or_else(|error| panic!("{error}"));
         let host = Host::builder()
             .config(config)
             .plugins_dir(plugins)
             .plugin(outlook::plugin())
             .build()
-            .unwrap();
-        let host = host.start().await.unwrap();
+            .expect("a hub");
+        let host = host.start().await.expect("the hub starts");
         self.front.leads_to(host.http_addr());
         let (seen, events) = watch::channel(Vec::new());
         let mut coming = host.subscribe("*", "*");
@@ -145,8 +150,12 @@ impl Site {
     pub(crate) async fn posts(&self, path: &str, body: impl Into<String>) -> (u16, String) {
         let client = Client::new(Access::default());
         let url = format!("{}/v1/hooks/outlook{path}", self.front.url());
-        let request = client.post(&url).await.unwrap().body(body.into());
-        let answer = client.ask(request).await.unwrap();
+        let request = client
+            .post(&url)
+            .await
+            .expect("a request")
+            .body(body.into());
+        let answer = client.ask(request).await.expect("an answer");
         (
             answer.status(),
             String::from_utf8_lossy(answer.body()).into_owned(),
@@ -179,7 +188,7 @@ impl Hub {
         let events = self.events(MAIL, count).await;
         events
             .iter()
-            .map(|event| event.payload.parse().unwrap())
+            .map(|event| event.payload.parse().expect("a mail"))
             .collect()
     }
 
@@ -192,17 +201,18 @@ impl Hub {
                 event
                     .payload
                     .parse::<NotificationReceived>()
-                    .unwrap()
+                    .expect("a notification")
                     .message_id
                     == message_id
             };
             all.iter().find(of_message).map(|event| event.event_id)
         };
         let waited = tokio::time::timeout(SOON, events.wait_for(|all| find(all).is_some())).await;
-        waited.expect("notified in time").unwrap();
-        let id = find(&self.events.borrow()).unwrap();
+        waited.expect("notified in time").expect("the hub runs");
+        let id = find(&self.events.borrow()).expect("it is there");
         let over = tokio::time::timeout(SOON, self.host.wait_processed(id)).await;
-        over.expect("over in time").unwrap().unwrap()
+        let over = over.expect("over in time").expect("the queue answers");
+        over.expect("it is known")
     }
 
     /// Why things are dead letters.
@@ -212,10 +222,10 @@ impl Hub {
             .host
             .dead_letters(LetterFilter::default(), all)
             .await
-            .unwrap();
+            .expect("the queue answers");
         letters
             .iter()
-            .map(|letter| letter.errors.last().unwrap().message.clone())
+            .map(|letter| letter.errors.last().expect("a reason").message.clone())
             .collect()
     }
 
@@ -223,7 +233,7 @@ impl Hub {
     pub(crate) async fn says(&self, part: &str) -> String {
         let wait = async {
             loop {
-                let report = self.host.plugins().into_iter().next().unwrap();
+                let report = self.host.plugins().remove(0);
                 if let PluginState::Degraded(reason) = report.state
                     && reason.contains(part)
                 {
@@ -239,7 +249,7 @@ impl Hub {
 
     pub(crate) async fn stop(self) {
         self.collector.abort();
-        self.host.shutdown().await.unwrap();
+        self.host.shutdown().await.expect("the hub stops");
     }
 }
 
@@ -252,8 +262,8 @@ fn of_type(all: &[Arc<Event>], event_type: &str) -> Vec<Arc<Event>> {
 
 /// The reason of the last step of a journey at the plugin's processor.
 pub(crate) fn reason(journey: &Journey) -> String {
-    let steps = serde_json::to_value(&journey.steps).unwrap();
-    let reasons = steps.as_array().unwrap().iter().rev();
+    let steps = serde_json::to_value(&journey.steps).expect("JSON");
+    let reasons = steps.as_array().expect("a list").iter().rev();
     let found = reasons.filter_map(|step| find(step, "reason")).next();
     found.unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Notifications: what becomes of the mail behind them, and of those that are not what they should be.
 
-use graph_double::{Fault, Lifecycle};
+use graph_double::{Fault, GraphDouble, Lifecycle};
 use nexus_plugin_api::Priority;
 use nexus_plugin_api::outgoing::{Access, Client};
 use serde_json::{Value, json};
@@ -17,9 +17,9 @@ fn notification(client_state: &str, over: Value) -> Value {
         "id": "n-1", "subscriptionId": "s-1", "clientState": client_state, "changeType": "created",
         "resource": format!("Users/{ADA}/Messages/nothing"), "resourceData": { "id": "nothing" },
     });
-    one.as_object_mut()
-        .unwrap()
-        .extend(over.as_object().unwrap().clone());
+    for (key, value) in over.as_object().into_iter().flatten() {
+        one[key] = value.clone();
+    }
     one
 }
 
@@ -293,5 +293,31 @@ async fn what_cannot_be_kept_is_sent_again_until_it_is() {
             graph.count("subscription.reauthorize") == 1
         })
         .await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_without_room_says_so_and_gets_it_again() {
+    let mut site = Site::new("").await;
+    site.queue = "capacity = 1".to_owned();
+    let hub = site.started().await;
+    site.graph.behave(|behaviour| behaviour.retry_ms = vec![50]);
+    site.graph.holds();
+    for n in 0..20 {
+        site.graph.arrives(ADA, json!({ "subject": n.to_string() }));
+    }
+    site.graph.releases(true, |_| ());
+    hub.mails(20).await;
+    let is_taken = |graph: &GraphDouble| graph.deliveries().last().unwrap().status == Some(202);
+    site.graph.until("all of it is taken", is_taken).await;
+    let refused = |one: &graph_double::Delivery| one.status == Some(503);
+    assert!(
+        site.graph.deliveries().iter().any(refused),
+        "there was no room at first"
+    );
+    assert_eq!(
+        (hub.so_far(NOTIFICATION).len(), hub.so_far(MAIL).len()),
+        (20, 20)
+    );
     hub.stop().await;
 }

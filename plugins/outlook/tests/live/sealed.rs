@@ -19,7 +19,7 @@ async fn refusal(site: &Site, hub: &Hub) -> String {
     hub.notified_of(&id).await;
     let dead = hub.dead().await;
     assert_eq!(dead.len(), before + 1);
-    dead.last().unwrap().clone()
+    dead.last().expect("a dead letter").clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

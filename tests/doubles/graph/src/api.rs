@@ -104,7 +104,7 @@ impl Operation {
     }
 }
 
-/// The segments of a path, decoded; `mailFolders('inbox')` is two. Names of Graph's own are in lower case.
+/// The segments of a path, decoded; `mailFolders('inbox')` is two, and `delta()` is called as `delta` is. Names of Graph's own are in lower case.
 pub(crate) fn segments(path: &str) -> Vec<String> {
     let mut all = Vec::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
@@ -114,7 +114,7 @@ pub(crate) fn segments(path: &str) -> Vec<String> {
             .and_then(|rest| rest.split_once("('"));
         match key {
             Some((name, key)) => all.extend([name.to_owned(), key.to_owned()]),
-            None => all.push(decoded),
+            None => all.push(decoded.strip_suffix("()").unwrap_or(&decoded).to_owned()),
         }
     }
     all
