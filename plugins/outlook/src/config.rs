@@ -6,13 +6,12 @@
 use std::path::PathBuf;
 
 use nexus_plugin_api::outgoing::Url;
-use nexus_plugin_api::{ConfigSchema, PluginError};
+use nexus_plugin_api::{ConfigSchema, Period, PluginError};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::notification::Change;
 use crate::rules::Rule;
-use nexus_plugin_api::Period;
 
 /// What stands for the tenant in addresses.
 const TENANT: &str = "{tenant}";

@@ -76,17 +76,18 @@ impl<'a> Keeper<'a> {
     async fn round(&mut self, due: &mut Due) -> Result<Duration, PluginError> {
         // Before the subscription: whatever comes from now on is to be found.
         self.delta.begin().await?;
-        let mut wait = self.outlook.delta_interval();
-        if let Some(subscriptions) = &self.subscriptions {
-            let renew_at = subscriptions.keep(due).await?;
-            wait = wait.min(until(renew_at));
-        }
-        if due.reconcile || Instant::now() >= self.next_delta {
+        let subscribed = match &self.subscriptions {
+            Some(subscriptions) => subscriptions.keep(due).await.map(Some),
+            None => Ok(None),
+        };
+        // Who cannot subscribe asks instead, each time that it is tried.
+        if due.reconcile || subscribed.is_err() || Instant::now() >= self.next_delta {
             self.delta.round().await?;
             due.reconcile = false;
             self.next_delta = Instant::now() + self.outlook.delta_interval();
         }
-        Ok(wait.min(self.next_delta.saturating_duration_since(Instant::now())))
+        let wait = self.next_delta.saturating_duration_since(Instant::now());
+        Ok(subscribed?.map_or(wait, |renew_at| wait.min(until(renew_at))))
     }
 }
 

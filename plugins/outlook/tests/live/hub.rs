@@ -115,6 +115,8 @@ impl Site {
             .plugin(outlook::plugin())
             .build()
             .expect("a hub");
+        // Until somebody listens: no event is to be missed here.
+        self.graph.pauses();
         let host = host.start().await.expect("the hub starts");
         self.front.leads_to(host.http_addr());
         let (seen, events) = watch::channel(Vec::new());
@@ -124,6 +126,7 @@ impl Site {
                 seen.send_modify(|seen: &mut Vec<Arc<Event>>| seen.push(event));
             }
         });
+        self.graph.goes_on();
         Hub {
             host,
             events,

@@ -155,6 +155,9 @@ async fn a_hub_that_cannot_subscribe_says_so_and_goes_on_trying() {
     let hub = site.start().await;
     let told = hub.says("validation request failed").await;
     assert!(told.contains(ADA), "{told}");
+    // Mail comes all the same.
+    site.graph.arrives(ADA, json!({ "subject": "1" }));
+    hub.mails(1).await;
     assert!(site.graph.subscriptions().is_empty());
     site.graph
         .behave(|behaviour| behaviour.handshake_ms = 10_000);

@@ -41,6 +41,7 @@ async fn graph(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
+    world.let_through().await;
     let uri = request.uri().clone();
     let body = axum::body::to_bytes(request.into_body(), 4 * 1024 * 1024).await;
     let Ok(body) = body else {
@@ -104,7 +105,7 @@ impl Operation {
     }
 }
 
-/// The segments of a path, decoded; `mailFolders('inbox')` is two, and `delta()` is called as `delta` is. Names of Graph's own are in lower case.
+/// The segments of a path, decoded: `mailFolders('inbox')` is two, `delta()` is `delta`.
 pub(crate) fn segments(path: &str) -> Vec<String> {
     let mut all = Vec::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {

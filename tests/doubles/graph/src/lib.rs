@@ -195,6 +195,16 @@ impl GraphDouble {
         self.world.change(|inner| inner.delta_epoch += 1);
     }
 
+    /// Lets requests to Graph and for tokens wait until [`GraphDouble::goes_on`].
+    pub fn pauses(&self) {
+        self.world.change(|inner| inner.is_paused = true);
+    }
+
+    /// Answers requests again, those that have waited as well.
+    pub fn goes_on(&self) {
+        self.world.change(|inner| inner.is_paused = false);
+    }
+
     /// Holds notifications back until [`GraphDouble::releases`].
     pub fn holds(&self) {
         self.world.change(|inner| inner.held = Some(Vec::new()));

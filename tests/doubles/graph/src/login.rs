@@ -33,6 +33,7 @@ const PUBLISHED: &str = include_str!("../keys/jwks.json");
 
 /// `POST /{tenant}/oauth2/v2.0/token`
 pub(crate) async fn token(State(world): State<Arc<World>>, body: Bytes) -> Response {
+    world.let_through().await;
     if let Some(fault) = world.change(|inner| inner.fault("token")) {
         world.change(|inner| inner.counted("token.refused"));
         return Refusal::of_status(fault.status, fault.retry_after).into_response();

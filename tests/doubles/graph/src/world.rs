@@ -92,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) mailboxes: BTreeMap<String, Mailbox>,
     pub(crate) subscriptions: BTreeMap<String, Subscription>,
     pub(crate) delta_epoch: u64,
+    /// Whether requests wait.
+    pub(crate) is_paused: bool,
     /// Notifications that are held back, with the URLs they are for.
     pub(crate) held: Option<Vec<Value>>,
     pub(crate) deliveries: Vec<Delivery>,
@@ -120,6 +122,16 @@ impl World {
 
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Waits while requests are to wait.
+    pub(crate) async fn let_through(&self) {
+        let mut changes = self.changes();
+        while self.read(|inner| inner.is_paused) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Goes on with something beside; it ends with the double.
