@@ -168,6 +168,22 @@ async fn a_hub_that_cannot_subscribe_says_so_and_goes_on_trying() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_certificate_a_hub_does_not_subscribe_and_asks_for_mail() {
+    let site = Site::new("encryption_certificate = \"nowhere.pem\"").await;
+    let hub = site.start().await;
+    hub.says("`encryption_certificate`, nowhere.pem:").await;
+    site.graph
+        .until("mail is asked for", |graph| {
+            graph.count("message.delta") >= 2
+        })
+        .await;
+    site.graph.arrives(ADA, json!({ "subject": "1" }));
+    hub.mails(1).await;
+    assert!(site.graph.subscriptions().is_empty());
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_settings_want_another_subscription() {
     let mut site = Site::new("").await;
     let hub = site.started().await;
