@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.authentication import AuthenticationProvider
 from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_http.middleware.options import RetryHandlerOption
 from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.generated.models.subscription import Subscription
 from msgraph.generated.users.item.mail_folders.item.messages.delta.delta_request_builder import DeltaRequestBuilder
@@ -127,7 +128,8 @@ async def main():
     arrived = control("mail", mailbox=ADA, fields={"subject": "Naïve €", "importance": "high"})["id"]
     Hook.arrived.wait(10)
     told = Hook.heard[0]["value"][0]
-    said("notified", same_message=told["resourceData"]["id"] == arrived, same_subscription=told["subscriptionId"] == made.id,
+    said("notified", same_message=told["resourceData"]["id"] == arrived,
+         same_subscription=told["subscriptionId"] == made.id,
          client_state=told["clientState"], change=told["changeType"])
     message = await graph.users.by_user_id(ADA).messages.by_message_id(arrived).get()
     said("read", subject=message.subject, importance=message.importance.value,
@@ -167,10 +169,17 @@ async def main():
     await refused("ended", graph.subscriptions.by_subscription_id(made.id).get())
     control("vanish", mailbox=ADA, id=arrived)
     await refused("gone", graph.users.by_user_id(ADA).messages.by_message_id(arrived).get())
-    # The SDK waits as it is told, and asks again.
-    control("fail", what="message.list", status=429, retry_after=1, times=1)
-    page = await graph.users.by_user_id(ADA).messages.get()
-    said("throttled", messages=len(page.value), next=page.odata_next_link is not None)
+    # The SDK waits as it is told, and asks again; unless it is not to.
+    control("fail", what="message.list", status=429, retry_after=1, times=2)
+    messages = graph.users.by_user_id(ADA).messages
+    at_once = RequestConfiguration(options=[RetryHandlerOption(should_retry=False)])
+    await refused("too much", messages.get(at_once))
+    page = await messages.get()
+    sizes = [len(page.value)]
+    while page.odata_next_link:
+        page = await messages.with_url(page.odata_next_link).get()
+        sizes.append(len(page.value))
+    said("messages", pages=sizes)
 
 
 asyncio.run(main())

@@ -58,12 +58,13 @@ async fn the_official_sdk_uses_the_double() {
             refused("prolonged too much", 400, "InvalidRequest"),
             refused("ended", 404, "ResourceNotFound"),
             refused("gone", 404, "ErrorItemNotFound"),
-            json!({ "step": "throttled", "messages": 10, "next": true }),
+            refused("too much", 429, "TooManyRequests"),
+            json!({ "step": "messages", "pages": [10, 10, 5] }),
         ]
     );
     assert_eq!(
         graph.count("message.list.refused"),
-        1,
-        "it was told to wait, and has waited"
+        2,
+        "told to wait, it gave up once, and waited once"
     );
 }
