@@ -250,6 +250,20 @@ impl Hub {
             .unwrap_or_else(|_| panic!("it does not say {part}"))
     }
 
+    /// Ends in the middle of whatever it does. Waits until another may have its queue.
+    pub(crate) async fn dies(self, site: &Site) {
+        self.collector.abort();
+        drop(self.host);
+        let lock = site.folder.path().join("queue.db-lock");
+        let lock = std::fs::File::open(lock).expect("the queue has a lock");
+        let freed = tokio::task::spawn_blocking(move || lock.lock());
+        let freed = tokio::time::timeout(SOON, freed).await;
+        freed
+            .expect("let go of in time")
+            .expect("waited")
+            .expect("locked");
+    }
+
     pub(crate) async fn stop(self) {
         self.collector.abort();
         self.host.shutdown().await.expect("the hub stops");

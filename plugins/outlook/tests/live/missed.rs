@@ -91,7 +91,7 @@ async fn a_hub_that_ends_in_the_middle_loses_nothing() {
                 && taken.iter().any(|one| one.status == Some(202))
         })
         .await;
-    drop(hub);
+    hub.dies(&site).await;
     // It is not to be found in another way.
     site.graph.fail(Fault {
         what: "message.delta".to_owned(),
