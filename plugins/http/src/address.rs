@@ -41,9 +41,11 @@ impl Address {
         self.zones.contains(&Zone::Host)
     }
 
-    /// Whether it stays within one domain, whatever the values say.
+    /// Whether it stays within one domain, whatever the values say. All of `.org` is no domain of one owner.
     pub(crate) fn is_within_a_domain(&self) -> bool {
-        !self.host_is_chosen() || self.host_ends.starts_with('.')
+        let domain = self.host_ends.strip_prefix('.');
+        !self.host_is_chosen()
+            || domain.is_some_and(|domain| domain.trim_end_matches('.').contains('.'))
     }
 
     /// The URL.
@@ -195,12 +197,15 @@ mod tests {
         for (address, is_chosen, is_within) in [
             ("https://h.example/{values.v}", false, true),
             ("https://h.example?{values.v}", false, true),
-            ("https://{values.v}.example/", true, true),
+            ("https://{values.v}.h.example/", true, true),
+            ("https://{values.v}.h.example:8443/", true, true),
+            ("https://{values.v}.example/", true, false),
+            ("https://{values.v}.example./", true, false),
             ("https://{values.v}/", true, false),
             ("https://api.{values.v}/x.y", true, false),
             ("https://api{values.v}", true, false),
             ("https://{values.v}:8443/", true, false),
-            ("https://{values.v}.example:{values.v}/", true, false),
+            ("https://{values.v}.h.example:{values.v}/", true, false),
         ] {
             let read: Address = address.parse().unwrap();
             assert_eq!(read.host_is_chosen(), is_chosen, "{address}");

@@ -1,5 +1,7 @@
 //! The contract `http.answered`: what a system has answered. Plain data, of bounded size.
 
+use std::borrow::Cow;
+
 use nexus_plugin_api::Contract;
 use nexus_plugin_api::outgoing::Answer;
 use schemars::JsonSchema;
@@ -33,15 +35,12 @@ impl Contract for Answered {
 impl Answered {
     /// What a target has answered, without what nobody must read.
     pub(crate) fn of(target: &str, answer: &Answer, hidden: &[String]) -> Self {
-        let text = told(answer, hidden);
+        let body = told(answer, hidden);
+        let text = text(&body);
         let is_cut = text.len() > LONGEST;
         let body = match is_cut {
-            true => {
-                let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
-                Value::String(text[..end.unwrap_or_default()].to_owned())
-            }
-            false if text.is_empty() => Value::Null,
-            false => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            true => Value::String(text[..text.floor_char_boundary(LONGEST)].to_owned()),
+            false => body,
         };
         Self {
             target: target.to_owned(),
@@ -52,10 +51,45 @@ impl Answered {
     }
 }
 
-/// An answer's text, without what nobody must read: a system may send back what it was sent.
-pub(crate) fn told(answer: &Answer, hidden: &[String]) -> String {
+/// An answer's body without what nobody must read: a system may send back what it was sent. JSON is searched as it
+/// means, as a secret may be escaped in it.
+pub(crate) fn told(answer: &Answer, hidden: &[String]) -> Value {
     let text = String::from_utf8_lossy(answer.body());
-    hidden.iter().fold(text.into_owned(), |text, secret| {
-        text.replace(secret.as_str(), "[redacted]")
-    })
+    let body = match text.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned())),
+    };
+    redacted(body, hidden)
+}
+
+/// A body as text; nothing where there is none.
+pub(crate) fn text(body: &Value) -> Cow<'_, str> {
+    match body {
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        body => Cow::Owned(body.to_string()),
+    }
+}
+
+fn redacted(value: Value, hidden: &[String]) -> Value {
+    let clean = |text: String| {
+        hidden.iter().fold(text, |text, secret| {
+            text.replace(secret.as_str(), "[redacted]")
+        })
+    };
+    match value {
+        Value::String(text) => Value::String(clean(text)),
+        Value::Array(list) => Value::Array(list.into_iter().map(|v| redacted(v, hidden)).collect()),
+        Value::Object(object) => Value::Object(
+            object
+                .into_iter()
+                .map(|(name, value)| (clean(name), redacted(value, hidden)))
+                .collect(),
+        ),
+        // A secret of digits may come back as a number.
+        Value::Number(number) if hidden.contains(&number.to_string()) => {
+            Value::String(clean(number.to_string()))
+        }
+        plain => plain,
+    }
 }

@@ -11,6 +11,10 @@ use crate::headers::checked_name;
 /// What stands before a secret of Standard Webhooks.
 const SIGNING_PREFIX: &str = "whsec_";
 
+const WEBHOOK_ID: &str = "webhook-id";
+const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
+const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+
 /// How a request signs in: one of these, each with the name of a secret in `[plugins.http.secrets]`; none when all are
 /// left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ConfigSchema)]
@@ -85,10 +89,15 @@ impl Auth {
         used.or(self.hmac.as_ref()).map(String::as_str)
     }
 
-    /// The header that is set beside those that a target cannot name, in lower case.
-    pub(crate) fn header_name(&self) -> Option<String> {
-        let header = self.header.as_ref()?;
-        Some(header.name.to_ascii_lowercase())
+    /// The headers that are set beside those that no target can name, in lower case.
+    pub(crate) fn header_names(&self) -> Vec<String> {
+        match (&self.header, &self.hmac) {
+            (Some(header), _) => vec![header.name.to_ascii_lowercase()],
+            (None, Some(_)) => [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE]
+                .map(str::to_owned)
+                .to_vec(),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// The headers of a request with this body. `id` is the same for every attempt.
@@ -150,9 +159,9 @@ fn signature(
     signing.update(body);
     let signature = format!("v1,{}", STANDARD.encode(signing.sign()));
     Ok(vec![
-        ("webhook-id".to_owned(), id),
-        ("webhook-timestamp".to_owned(), now.to_string()),
-        ("webhook-signature".to_owned(), signature),
+        (WEBHOOK_ID.to_owned(), id),
+        (WEBHOOK_TIMESTAMP.to_owned(), now.to_string()),
+        (WEBHOOK_SIGNATURE.to_owned(), signature),
     ])
 }
 

@@ -13,7 +13,7 @@ use nexus_plugin_api::{
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::answered::{Answered, told};
+use crate::answered::{Answered, text, told};
 use crate::auth::Signed;
 use crate::config::{Config, ten_seconds};
 use crate::request::Request;
@@ -269,7 +269,8 @@ fn with_query(url: &str, query: &BTreeMap<String, Value>) -> Result<Url, PluginE
 
 /// What an answer means that was not expected.
 fn refusal(answer: &Answer, hidden: &[String]) -> PluginError {
-    let text: String = told(answer, hidden).trim().chars().take(TOLD).collect();
+    let body = told(answer, hidden);
+    let text: String = text(&body).trim().chars().take(TOLD).collect();
     let told = match text.is_empty() {
         true => format!("answered {}", answer.status()),
         false => format!("answered {}: {text}", answer.status()),

@@ -42,8 +42,8 @@ impl Target {
         config.auth.check()?;
         if config.auth.secret().is_some() && !address.is_within_a_domain() {
             return Err(
-                "`url` leads wherever the values say, and `auth` would send the secret there; write the end of the \
-                 host's name"
+                "`url` leads wherever the values say, and `auth` would send the secret there; write the \
+                 domain that its host ends in, such as `{values.shop}.example.org`"
                     .to_owned(),
             );
         }
@@ -58,12 +58,17 @@ impl Target {
             "" => None,
             name => Some(checked_name(name).map_err(|why| format!("`idempotency_header`: {why}"))?),
         };
-        for own in idempotency_header.iter().chain(&config.auth.header_name()) {
-            if headers.has(own) {
-                return Err(format!(
-                    "header `{own}` is set by the target itself; leave it out"
-                ));
-            }
+        let of_auth = config.auth.header_names();
+        if let Some(both) = idempotency_header.iter().find(|own| of_auth.contains(own)) {
+            return Err(format!(
+                "`idempotency_header` is `{both}`, which `auth` sets"
+            ));
+        }
+        let mut own = idempotency_header.iter().chain(&of_auth);
+        if let Some(twice) = own.find(|own| headers.has(own)) {
+            return Err(format!(
+                "header `{twice}` is set by the target itself; leave it out"
+            ));
         }
         if config.timeout.0.is_zero() {
             return Err("`timeout` is 0s".to_owned());

@@ -54,6 +54,18 @@ async fn a_configuration_that_cannot_work_is_refused() {
             "several ways",
         ),
         (
+            json!({"url": url, "auth": {"hmac": "a"}, "headers": {"Webhook-Id": "1"}}),
+            "`webhook-id` is set by the target itself",
+        ),
+        (
+            json!({"url": url, "auth": {"header": {"name": "X-K", "secret": "s"}}, "idempotency_header": "x-k"}),
+            "which `auth` sets",
+        ),
+        (
+            json!({"url": "https://{values.h}.org/", "auth": {"bearer": "a"}}),
+            "would send the secret",
+        ),
+        (
             json!({"url": url, "auth": {"header": {"name": "Cookie", "secret": "s"}}}),
             "`auth`",
         ),

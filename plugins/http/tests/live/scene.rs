@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use nexus_plugin_api::Event;
 use nexus_plugin_testkit::{DeadLetter, Journey, TestHub};
@@ -17,6 +18,7 @@ use crate::asker::{self, Ask};
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
+    pub(crate) at: Instant,
     pub(crate) line: String,
     headers: Vec<(String, String)>,
     pub(crate) body: String,
@@ -115,6 +117,7 @@ impl Server {
         }
         let body = String::from_utf8(body).unwrap();
         self.seen.lock().push(Seen {
+            at: Instant::now(),
             line,
             headers,
             body,

@@ -1,6 +1,7 @@
 //! What is sent, and what becomes of the answer.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use nexus_plugin_testkit::EventStatus;
 use serde_json::{Value, json};
@@ -37,7 +38,7 @@ async fn a_request_is_filled_in_and_its_answer_comes_back_as_an_event() {
     let payload: Value = answered.payload.parse().unwrap();
     let expected = json!({"target": "refund", "status": 201, "body": {"refund": 4}});
     assert_eq!(payload, expected);
-    assert_eq!(answered.causation_id, Some(journey.event.event_id));
+    assert_eq!(answered.causation_id, Some(journey.event_id));
 }
 
 #[tokio::test]
@@ -113,6 +114,22 @@ async fn the_key_is_the_same_for_every_attempt() {
     assert_eq!(keys.len(), 4);
     assert_eq!(keys[..3].iter().collect::<BTreeSet<_>>().len(), 1);
     assert_ne!(keys[3], keys[0]);
+}
+
+#[tokio::test]
+async fn who_is_busy_is_asked_again_when_it_says() {
+    let scene = Scene::new("[plugins.http.config.targets.t]\nurl = \"SERVER/\"", &[]).await;
+    for status in [429, 503] {
+        scene.server.answer(status, "retry-after: 1\r\n", "");
+        let before = scene.server.seen().len();
+        let journey = scene.ask(json!({"target": "t"})).await;
+        assert_eq!(journey.status, EventStatus::Processed);
+        let seen = &scene.server.seen()[before..];
+        assert_eq!(seen.len(), 2, "{status}");
+        // Without having been asked it would have waited 10 ms.
+        let waited = seen[1].at - seen[0].at;
+        assert!(waited >= Duration::from_secs(1), "{status}: {waited:?}");
+    }
 }
 
 #[tokio::test]
@@ -200,7 +217,7 @@ async fn what_is_wrong_with_a_request_is_said_for_good() {
     }
     assert!(scene.server.seen().is_empty());
     // No value makes a header of its own.
-    for value in ["a\r\nX-Evil: 1", "a\nb", "a\0b", "a\u{7f}", "ä"] {
+    for value in ["a\r\nX-Evil: 1", "a\nb", "a\u{1b}b", "a\u{7f}", "ä"] {
         let request = json!({"target": "t", "values": {"a": 1, "b": value}});
         let (code, told) = scene.refused(request).await;
         assert_eq!(code, "invalid_value", "{value:?}: {told}");
@@ -215,7 +232,7 @@ async fn a_long_answer_is_cut_and_an_odd_one_is_text() {
     let scene = Scene::new(config, &[]).await;
     scene
         .server
-        .answer(200, "", &format!("\"{}é\"", "x".repeat(65_534)));
+        .answer(200, "", &format!("\"{}é\"", "x".repeat(65_535)));
     scene.ask(json!({"target": "t"})).await;
     let payload: Value = scene
         .hub
@@ -229,7 +246,7 @@ async fn a_long_answer_is_cut_and_an_odd_one_is_text() {
     assert_eq!(payload["body"].as_str().unwrap().len(), 65_535);
     scene.server.answer(200, "", "not json");
     let journey = scene.ask(json!({"target": "t"})).await;
-    let emitted = scene.hub.emitted(journey.event.event_id).await.unwrap();
+    let emitted = scene.hub.emitted(journey.event_id).await.unwrap();
     let payload: Value = emitted[0].payload.parse().unwrap();
     assert_eq!(
         payload,
@@ -273,6 +290,39 @@ async fn no_secret_is_told_even_when_a_server_sends_it_back() {
         payload["body"],
         json!({"got": "[redacted]", "and": "[redacted]"})
     );
+}
+
+#[tokio::test]
+async fn no_secret_is_told_in_another_spelling() {
+    let config = r#"
+        [plugins.http.config.targets.t]
+        url = "SERVER/"
+        auth = { header = { name = "X-Api-Key", secret = "key" } }
+        reply_event = "http.answered"
+        [plugins.http.config.targets.pin]
+        url = "SERVER/"
+        auth = { bearer = "pin" }
+        reply_event = "http.answered"
+    "#;
+    let scene = Scene::new(config, &[("key", r#"hunter"2/x"#), ("pin", "40719055")]).await;
+    // As JSON writes it, and as some write JSON.
+    let echo = r#"{"hunter\"2\/x": ["\u0068unter\"2/x", 1]}"#;
+    scene.server.answer(400, "", echo);
+    let (_, told) = scene.refused(json!({"target": "t"})).await;
+    assert!(
+        !told.contains("unter") && told.contains("[redacted]"),
+        "{told}"
+    );
+    for (target, echo, expected) in [
+        ("t", echo, json!({"[redacted]": ["[redacted]", 1]})),
+        ("pin", r#"{"pin": 40719055}"#, json!({"pin": "[redacted]"})),
+    ] {
+        scene.server.answer(200, "", echo);
+        let journey = scene.ask(json!({"target": target})).await;
+        let emitted = scene.hub.emitted(journey.event_id).await.unwrap();
+        let payload: Value = emitted[0].payload.parse().unwrap();
+        assert_eq!(payload["body"], expected, "{target}");
+    }
 }
 
 #[tokio::test]
