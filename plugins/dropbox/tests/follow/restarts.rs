@@ -33,8 +33,11 @@ async fn a_hub_that_dies_between_pages_tells_each_change_once() {
     scene.dropbox.fail(Fault::of(500).at(CONTINUE).after(2));
     scene.dropbox.fail(Fault::of(500).at(CONTINUE));
     stage.notify().await;
-    // It dies as it waits to ask for the third page once more.
+    // It dies as it waits to ask for the third page once more, and nothing else is under way.
     scene.dropbox.asked_at_least(CONTINUE, before + 4).await;
+    stage.tells(2).await;
+    let waits = || stage.hub.host().health().queue.depth <= 1;
+    stage.until("only the listing left to do", waits).await;
     let told = stage.told();
     drop(stage);
 
