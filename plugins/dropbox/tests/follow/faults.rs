@@ -101,18 +101,10 @@ async fn a_token_that_is_not_taken_is_told_without_it() {
                   \"dbid:ada\" = { access_token = \"access_token\" }";
     let scene = Scene::new(config).await;
     scene.secret("access_token", "wrong-and-s3cret");
-    let stage = scene.start().await;
-    let letter = async {
-        loop {
-            if let Some(letter) = stage.hub.dead_letters().await.pop() {
-                return letter;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let letter = tokio::time::timeout(Duration::from_secs(20), letter)
-        .await
-        .unwrap();
+    let stage = scene.open().await;
+    let is_dead = || stage.hub.host().health().queue.dead_letters > 0;
+    stage.until("a dead letter", is_dead).await;
+    let letter = stage.hub.dead_letters().await.pop().unwrap();
     let told = format!("{letter:?}");
     assert!(told.contains("not_signed_in"), "{told}");
     assert!(told.contains("expired_access_token"), "{told}");

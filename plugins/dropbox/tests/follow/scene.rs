@@ -63,7 +63,8 @@ impl Scene {
         self.config = config.to_owned();
     }
 
-    /// Starts a hub, and waits until the account has been listed.
+    /// Starts a hub, and waits until the account has been listed: one that Dropbox is asked for, as with accounts in
+    /// the configuration it is listed before anybody looks.
     pub(crate) async fn start(&self) -> Stage<'_> {
         let stage = self.open().await;
         let asking = stage.hub.first_of("dropbox.account.changed").await.unwrap();
