@@ -37,7 +37,7 @@ async fn the_official_sdk_follows_the_double() {
     assert_eq!(
         lines,
         [
-            json!({"what": "account", "id": "dbid:ada"}),
+            json!({"what": "account", "id": dropbox.account()}),
             json!({"what": "list", "entries": [
                 ["file", "/Trip/a.txt"], ["file", "/Trip/b.txt"], ["file", "/Trip/c.txt"],
                 ["folder", "/Trip"],

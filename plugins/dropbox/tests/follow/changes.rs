@@ -13,7 +13,7 @@ async fn each_change_is_told_once_with_what_is_known_of_it() {
     stage.notify().await;
     assert_eq!(stage.tells(1).await, ["added /Reports/May.PDF"]);
     let added = &stage.payloads()[0];
-    assert_eq!(added["account"], "dbid:ada");
+    assert_eq!(added["account"], scene.dropbox.account());
     assert_eq!(added["name"], "May.PDF");
     assert_eq!(added["size"], 1200);
     for key in ["id", "rev", "modified_at"] {
@@ -33,7 +33,7 @@ async fn each_change_is_told_once_with_what_is_known_of_it() {
     stage.notify().await;
     assert_eq!(stage.tells(4).await[3], "deleted /Reports/May.PDF");
     let deleted = &stage.payloads()[3];
-    let expected = json!({"account": "dbid:ada", "path": "/Reports/May.PDF", "name": "May.PDF",
+    let expected = json!({"account": scene.dropbox.account(), "path": "/Reports/May.PDF", "name": "May.PDF",
                           "id": changed["id"], "rev": changed["rev"]});
     assert_eq!(*deleted, expected);
     assert_eq!(stage.ends_with("/end").await.len(), 4);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dropbox_double::Fault;
+use dropbox_double::{Account, Fault};
 use serde_json::json;
 
 use crate::scene::Scene;
@@ -97,9 +97,11 @@ async fn an_access_token_of_ones_own_is_used_as_it_is() {
 
 #[tokio::test]
 async fn a_token_that_is_not_taken_is_told_without_it() {
-    let config = "[plugins.dropbox.config.accounts]\n\
-                  \"dbid:ada\" = { access_token = \"access_token\" }";
-    let scene = Scene::new(config).await;
+    let account = Account::named("ada").id;
+    let config = format!(
+        "[plugins.dropbox.config.accounts]\n\"{account}\" = {{ access_token = \"access_token\" }}"
+    );
+    let scene = Scene::new(&config).await;
     scene.secret("access_token", "wrong-and-s3cret");
     let stage = scene.open().await;
     let is_dead = || stage.hub.host().health().queue.dead_letters > 0;

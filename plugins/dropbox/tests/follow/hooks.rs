@@ -76,23 +76,27 @@ async fn what_is_not_signed_is_not_read() {
 
 #[tokio::test]
 async fn only_accounts_whose_token_is_here_are_listed() {
+    let linked = ["ada", "bob", "eve"].map(Account::named);
+    let [ada, bob, eve] = linked.clone().map(|account| account.id);
     let options = Options {
-        accounts: ["ada", "bob", "eve"].map(Account::named).to_vec(),
+        accounts: linked.to_vec(),
         ..Options::default()
     };
-    let config = "[plugins.dropbox.config.accounts]\n\
-                  \"dbid:ada\" = { refresh_token = \"refresh_token\" }\n\
-                  \"dbid:bob\" = { access_token = \"bobs\", path = \"/Shared\" }";
-    let scene = Scene::with(Dropbox::with(options).await.unwrap(), config);
+    let config = format!(
+        "[plugins.dropbox.config.accounts]\n\
+         \"{ada}\" = {{ refresh_token = \"refresh_token\" }}\n\
+         \"{bob}\" = {{ access_token = \"bobs\", path = \"/Shared\" }}"
+    );
+    let scene = Scene::with(Dropbox::with(options).await.unwrap(), &config);
     scene.secret("bobs", "access-bob");
-    scene.dropbox.put_of("dbid:bob", "/Shared/old", 1);
+    scene.dropbox.put_of(&bob, "/Shared/old", 1);
     let stage = scene.open().await;
     stage.is_done_with(2).await;
     scene.dropbox.put("/of-ada", 1);
     for path in ["/Shared/of-bob", "/elsewhere"] {
-        scene.dropbox.put_of("dbid:bob", path, 1);
+        scene.dropbox.put_of(&bob, path, 1);
     }
-    scene.dropbox.put_of("dbid:eve", "/of-eve", 1);
+    scene.dropbox.put_of(&eve, "/of-eve", 1);
     stage.notify().await;
     let mut told = stage.tells(2).await;
     told.sort();
@@ -103,7 +107,7 @@ async fn only_accounts_whose_token_is_here_are_listed() {
         .map(|payload| payload["account"].as_str().unwrap().to_owned())
         .collect();
     accounts.sort();
-    assert_eq!(accounts, ["dbid:ada", "dbid:bob"]);
+    assert_eq!(accounts, [ada, bob]);
     // Each was asked for its own, and nobody for the third.
     assert_eq!(scene.dropbox.asked("/2/files/list_folder"), 2);
     assert_eq!(scene.dropbox.asked("/2/users/get_current_account"), 0);

@@ -77,7 +77,7 @@ async fn token(State(shared): State<Arc<Shared>>, Form(grant): Form<Grant>) -> A
 
 async fn current_account(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
     let account = signed_in(&shared, "/2/users/get_current_account", &headers)?;
-    let name = account.trim_start_matches("dbid:");
+    let name = account.trim_start_matches("dbid:").trim_end_matches('-');
     Ok(Json(json!({
         "account_id": account,
         "name": {"given_name": name, "surname": "Double", "familiar_name": name,

@@ -11,7 +11,7 @@ use crate::tree::Tree;
 /// Somebody who has linked the app.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Such as `dbid:ada`.
+    /// Such as `dbid:ada`, filled up with `-` to the 40 characters that clients insist on.
     pub id: String,
     /// What access tokens are given for.
     pub refresh_token: String,
@@ -23,7 +23,7 @@ impl Account {
     /// One whose id and tokens are made of a name.
     pub fn named(name: &str) -> Self {
         Self {
-            id: format!("dbid:{name}"),
+            id: format!("dbid:{name:-<35}"),
             refresh_token: format!("refresh-{name}"),
             access_token: format!("access-{name}"),
         }
