@@ -10,7 +10,7 @@ import sys
 
 PORT, AUTHORITY = sys.argv[1], sys.argv[2]
 # Read when the SDK is imported.
-for host in ("API", "CONTENT", "NOTIFY"):
+for host in ("API", "API_CONTENT", "API_NOTIFY"):
     os.environ[f"DROPBOX_{host}_HOST"] = f"localhost:{PORT}"
 
 import dropbox  # noqa: E402
