@@ -24,7 +24,7 @@ const EXAMPLE_CONFIG: &str = include_str!("stage/nexus.toml");
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
-    /// The staged plugins, by the names of their packages.
+    /// The staged plugins, by their ids.
     pub(crate) plugins: Vec<String>,
 }
 
@@ -74,7 +74,16 @@ pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
         place(EXAMPLE_CONFIG.as_bytes(), None, &config)?
     };
     say!("  {done:<9} {}", workspace.short(&config));
-    Ok(Stage { folder, plugins })
+    let plugins = plugins.iter().map(|package| id(package).to_owned());
+    Ok(Stage {
+        folder,
+        plugins: plugins.collect(),
+    })
+}
+
+/// A plugin's id. Its package is called so too, or with `-plugin` behind where a dependency has the name.
+fn id(package: &str) -> &str {
+    package.strip_suffix("-plugin").unwrap_or(package)
 }
 
 fn wanted<'a>(
@@ -173,5 +182,6 @@ mod tests {
             .map(|artifact| artifact.target.as_str())
             .collect();
         assert_eq!(staged, ["nexus", "two_words"]);
+        assert_eq!((id("two-words"), id("http-plugin")), ("two-words", "http"));
     }
 }
