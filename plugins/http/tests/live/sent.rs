@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nexus_plugin_testkit::EventStatus;
+use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, Seen};
 
 #[tokio::test]
 async fn a_request_is_filled_in_and_its_answer_comes_back_as_an_event() {
@@ -75,45 +78,48 @@ async fn each_way_to_sign_in_is_the_one_that_is_named() {
         Some("Basic bmV4dXM6cGFzcyB3b3Jk")
     );
     assert_eq!(seen[1].header("x-api-key"), Some("pass word"));
-    assert!(
-        seen[2]
-            .header("webhook-signature")
-            .unwrap()
-            .starts_with("v1,")
-    );
-    assert!(!seen[2].header("webhook-id").unwrap().contains('.'));
-    assert!(
-        seen[2]
-            .header("webhook-timestamp")
-            .unwrap()
-            .parse::<i64>()
-            .is_ok()
-    );
+    assert!(is_signed(&seen[2], key));
     assert!(seen[3].line.starts_with("GET / "));
     for header in ["authorization", "idempotency-key", "content-type"] {
         assert_eq!(seen[3].header(header), None);
     }
 }
 
+/// What a receiver of Standard Webhooks checks.
+fn is_signed(seen: &Seen, secret: &str) -> bool {
+    let header = |name| seen.header(name).unwrap();
+    let (id, time) = (header("webhook-id"), header("webhook-timestamp"));
+    assert!(!id.contains('.') && time.parse::<i64>().is_ok());
+    let key = STANDARD.decode(&secret["whsec_".len()..]).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let signed = format!("{id}.{time}.{}", seen.body);
+    let tag = header("webhook-signature").strip_prefix("v1,").unwrap();
+    hmac::verify(&key, signed.as_bytes(), &STANDARD.decode(tag).unwrap()).is_ok()
+}
+
 #[tokio::test]
 async fn the_key_is_the_same_for_every_attempt() {
-    let config =
-        "[plugins.http.config.targets.t]\nurl = \"SERVER/\"\nidempotency_header = \"X-Key\"";
-    let scene = Scene::new(config, &[]).await;
+    let config = r#"
+        [plugins.http.config.targets.t]
+        url = "SERVER/"
+        idempotency_header = "X-Key"
+        auth = { hmac = "signing" }
+    "#;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let scene = Scene::new(config, &[("signing", secret)]).await;
     scene.server.answer(503, "retry-after: 0\r\n", "");
     scene.server.answer(429, "retry-after: 0\r\n", "");
     let journey = scene.ask(json!({"target": "t"})).await;
     assert_eq!(journey.status, EventStatus::Processed);
     scene.ask(json!({"target": "t"})).await;
-    let keys: Vec<String> = scene
-        .server
-        .seen()
-        .iter()
-        .map(|seen| seen.header("x-key").unwrap().to_owned())
-        .collect();
-    assert_eq!(keys.len(), 4);
-    assert_eq!(keys[..3].iter().collect::<BTreeSet<_>>().len(), 1);
-    assert_ne!(keys[3], keys[0]);
+    let seen = scene.server.seen();
+    assert_eq!(seen.len(), 4);
+    for name in ["x-key", "webhook-id"] {
+        let keys: Vec<_> = seen.iter().map(|seen| seen.header(name).unwrap()).collect();
+        assert_eq!(keys[..3].iter().collect::<BTreeSet<_>>().len(), 1, "{name}");
+        assert_ne!(keys[3], keys[0], "{name}");
+    }
+    assert!(seen.iter().all(|seen| is_signed(seen, secret)));
 }
 
 #[tokio::test]
