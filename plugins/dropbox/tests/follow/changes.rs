@@ -1,5 +1,7 @@
 //! What is told of files: each change once, moves as moves, and nothing of what was there before.
 
+use dropbox::AccountChanged;
+use nexus_plugin_api::Event;
 use serde_json::json;
 
 use crate::scene::Scene;
@@ -162,6 +164,22 @@ async fn webhooks_that_come_again_tell_nothing_again() {
     assert_eq!(reply.status, 200);
     assert_eq!(stage.tells(2).await, ["added /a", "added /b"]);
     assert_eq!(stage.ends_with("/end").await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_asked_before_a_listing_leads_to_none() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    let account = scene.dropbox.account();
+    let asking = json!({"account": account, "reason": "changed"});
+    let asking: AccountChanged = serde_json::from_value(asking).unwrap();
+    for (late, calls) in [(-3600, 0), (3600, 1)] {
+        let mut event = Event::of("test", asking.clone());
+        event.timestamp += chrono::TimeDelta::seconds(late);
+        stage.hub.process(event).await.unwrap();
+        let asked = scene.dropbox.asked("/2/files/list_folder/continue");
+        assert_eq!(asked, calls, "{late}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A hub that dies and is started again: nothing is lost, and nothing is told twice.
 
+use std::collections::BTreeSet;
+
 use dropbox_double::Fault;
 
 use crate::scene::Scene;
@@ -48,6 +50,36 @@ async fn a_hub_that_dies_between_pages_tells_each_change_once() {
     all.sort();
     let expected: Vec<_> = (0..5).map(|number| format!("added /{number}")).collect();
     assert_eq!(all, expected);
+}
+
+#[tokio::test]
+async fn what_is_done_again_is_told_under_the_same_ids() {
+    let scene = Scene::new("").await;
+    for path in ["/changed", "/gone", "/moved"] {
+        scene.dropbox.put(path, 1);
+    }
+    let stage = scene.start().await;
+    stage.hub.stop().await.unwrap();
+    let kept = scene.kept();
+    scene.dropbox.put("/added", 1);
+    scene.dropbox.put("/changed", 2);
+    scene.dropbox.delete("/gone");
+    scene.dropbox.rename("/moved", "/there");
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        scene.put_back(&kept);
+        let stage = scene.open().await;
+        stage.tells(4).await;
+        let told = stage.hub.requests("told");
+        ids.push(
+            told.iter()
+                .map(|told| told.event_id)
+                .collect::<BTreeSet<_>>(),
+        );
+        stage.hub.stop().await.unwrap();
+    }
+    assert_eq!(ids[0].len(), 4);
+    assert_eq!(ids[0], ids[1]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A hub that follows the double, and what it has told: files' events are shown to a processor that hands them to a
 //! recording integration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dropbox_double::{Dropbox, Webhook};
@@ -61,6 +61,34 @@ impl Scene {
 
     pub(crate) fn configure(&mut self, config: &str) {
         self.config = config.to_owned();
+    }
+
+    /// The files of the queue, while no hub runs.
+    pub(crate) fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        let of_queue = |path: &PathBuf| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("queue")
+        };
+        let read = |path: PathBuf| {
+            let bytes = std::fs::read(&path).unwrap();
+            (path, bytes)
+        };
+        paths.filter(of_queue).map(read).collect()
+    }
+
+    /// Puts the queue back to what it was.
+    pub(crate) fn put_back(&self, kept: &[(PathBuf, Vec<u8>)]) {
+        for (path, _) in self.kept() {
+            std::fs::remove_file(path).unwrap();
+        }
+        for (path, bytes) in kept {
+            std::fs::write(path, bytes).unwrap();
+        }
     }
 
     /// Starts a hub, and waits until the account has been listed: one that Dropbox is asked for, as with accounts in
