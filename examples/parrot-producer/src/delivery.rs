@@ -163,53 +163,46 @@ impl Delivery {
     /// Does what the answers to the first pending ones say.
     async fn settle(&mut self, answers: Vec<Answer>) -> Result<(), Failure> {
         self.apart = self.apart.saturating_sub(answers.len());
-        let (mut done, mut later, mut stop) = (Vec::new(), Vec::new(), None);
-        let mut refusal_to_wait_for: Option<Refusal> = None;
+        let (mut done, mut again, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         let batch: Vec<Pending> = self.pending.drain(..answers.len()).collect();
         for (pending, answer) in batch.into_iter().zip(answers) {
             match answer {
                 Answer::Accepted => self.tally.accepted += 1,
                 Answer::Duplicate => self.tally.duplicate += 1,
-                Answer::Refused(refusal) => match refusal.meaning() {
-                    Meaning::Never => self.refuse(&pending.line, &refusal),
-                    Meaning::Later => {
-                        let longest = refusal_to_wait_for
-                            .as_ref()
-                            .and_then(|longest| longest.retry_after);
-                        if refusal_to_wait_for.is_none() || refusal.retry_after > longest {
-                            refusal_to_wait_for = Some(refusal);
-                        }
-                        later.push(pending);
-                        continue;
-                    }
-                    Meaning::Stop => {
-                        stop = Some(refusal);
-                        later.push(pending);
-                        continue;
-                    }
-                },
+                Answer::Refused(refusal) if refusal.meaning() == Meaning::Never => {
+                    self.refuse(&pending.line, &refusal);
+                }
+                Answer::Refused(refusal) => {
+                    refusals.push(refusal);
+                    again.push(pending);
+                    continue;
+                }
             }
             done.push(pending.line);
         }
-        for pending in later.into_iter().rev() {
+        for pending in again.into_iter().rev() {
             self.pending.push_front(pending);
         }
         if !done.is_empty() {
-            self.went_well();
+            self.since = Instant::now();
+            self.backoff.reset();
         }
         self.forget(done).await?;
-        match (stop, refusal_to_wait_for) {
-            (Some(refusal), _) => Err(Failure::Stopped(refusal)),
-            (None, Some(refusal)) => self.rest(refusal.to_string(), refusal.retry_after).await,
-            (None, None) => Ok(()),
+        let stop = |refusal: &Refusal| refusal.meaning() == Meaning::Stop;
+        if let Some(at) = refusals.iter().position(stop) {
+            return Err(Failure::Stopped(refusals.swap_remove(at)));
         }
-    }
-
-    fn went_well(&mut self) {
-        self.since = Instant::now();
-        self.backoff.reset();
-        if self.trouble.take().is_some() {
-            say("the hub takes notifications again");
+        match refusals
+            .into_iter()
+            .max_by_key(|refusal| refusal.retry_after)
+        {
+            Some(longest) => self.rest(longest.to_string(), longest.retry_after).await,
+            None => {
+                if self.trouble.take().is_some() {
+                    say("the hub takes notifications again");
+                }
+                Ok(())
+            }
         }
     }
 

@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use cli::Options;
-use delivery::Delivery;
+use delivery::{Delivery, Tally};
 use hub::Hub;
 use input::Input;
 use outbox::Outbox;
@@ -90,30 +90,38 @@ async fn run(options: Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
             sleep(GRACE).await;
         } => Err(format!("told to stop, and not everything was delivered within {GRACE:?}")),
     };
-    let is_whole = ended.is_ok();
-    if let Err(why) = ended {
-        reading.abort();
-        say(why);
-    } else if let Err(why) = reading.await? {
-        say(why);
-        return Ok(summed_up(&delivery, &read, outbox.is_some(), false));
+    let was_read = match ended.is_ok() {
+        true => reading.await?.map_err(|failure| failure.to_string()),
+        false => {
+            reading.abort();
+            Ok(())
+        }
+    };
+    let failures: Vec<String> = [ended, was_read]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
+    failures.iter().for_each(say);
+    let delivered = summed_up(
+        delivery.tally(),
+        read.load(Ordering::Relaxed),
+        outbox.is_some(),
+    );
+    match failures.is_empty() && delivered {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(ExitCode::FAILURE),
     }
-    Ok(summed_up(&delivery, &read, outbox.is_some(), is_whole))
 }
 
-/// Tells what became of everything, and whether that is well.
-fn summed_up(delivery: &Delivery, read: &AtomicU64, is_kept: bool, is_whole: bool) -> ExitCode {
-    let tally = delivery.tally();
-    let undelivered = read.load(Ordering::Relaxed).saturating_sub(tally.settled());
+/// Tells what became of everything that was read, and whether the hub has all of it.
+fn summed_up(tally: &Tally, read: u64, is_kept: bool) -> bool {
+    let undelivered = read.saturating_sub(tally.settled());
     let kept = match is_kept && undelivered > 0 {
         true => " (kept in the outbox)",
         false => "",
     };
     say(format!("{tally}, {undelivered} undelivered{kept}"));
-    match is_whole && tally.refused == 0 && undelivered == 0 {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    tally.refused == 0 && undelivered == 0
 }
 
 /// Says something on standard error.

@@ -1,4 +1,6 @@
 //! The program against real hubs: whatever dies in between, each notification is processed, and once.
+// A test's helper may unwrap as the test itself does: its panic is the failure.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
