@@ -28,6 +28,7 @@ pub const WEBHOOK_TOKEN: &str = "canary-of-a-webhook-token";
 #[derive(Debug)]
 pub struct LangGraph {
     child: Child,
+    client: reqwest::Client,
     port: u16,
     folder: TempDir,
 }
@@ -82,12 +83,14 @@ impl LangGraph {
             .map_err(|error| format!("langgraph: {error}"))?;
         let mut server = Self {
             child,
+            client: client(),
             port,
             folder,
         };
         let ok = format!("{}/ok", server.url());
         let deadline = Instant::now() + COMING_UP;
-        while !client()
+        while !server
+            .client
             .get(&ok)
             .send()
             .await
@@ -111,8 +114,21 @@ impl LangGraph {
     /// # Panics
     /// When it answers no JSON.
     pub async fn get(&self, path: &str) -> Value {
-        let answer = client().get(format!("{}{path}", self.url())).send().await;
-        let answer = answer.expect("an answer").json().await;
+        self.answer_to(self.client.get(format!("{}{path}", self.url())))
+            .await
+    }
+
+    /// What it answers to a `POST`.
+    ///
+    /// # Panics
+    /// When it answers no JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.client.post(format!("{}{path}", self.url()));
+        self.answer_to(request.json(body)).await
+    }
+
+    async fn answer_to(&self, request: reqwest::RequestBuilder) -> Value {
+        let answer = request.send().await.expect("an answer").json().await;
         answer.expect("JSON")
     }
 

@@ -174,7 +174,6 @@ async fn an_answer_that_is_lost_begins_no_second_run() {
     };
     let proxy = Proxy::before(&server.url(), First::Lost).await;
     let asked = Setting::before(proxy.url()).start().await;
-    // Once more on a thread of others, where every run inherits the first one's metadata.
     let name = format!("lost/{}", proxy.url());
     let mut named = classify("On a thread with a name");
     named["run"]["thread"] = json!(name);
@@ -196,6 +195,33 @@ async fn an_answer_that_is_lost_begins_no_second_run() {
     assert_eq!(other.thread_id, begun.thread_id);
     assert_eq!(other.how, "begun");
     assert_ne!(other.run_id, begun.run_id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_somebody_else_is_not_taken_for_the_lost_one() {
+    let test = "a_run_of_somebody_else_is_not_taken_for_the_lost_one";
+    let Some(server) = server_for(test).await else {
+        return;
+    };
+    let proxy = Proxy::before(&server.url(), First::Held).await;
+    let mut setting = Setting::before(proxy.url());
+    setting.more = "timeout = \"3s\"";
+    let asked = setting.start().await;
+    let event_id = asked.send(classify("Lost")).await;
+    let thread_id = proxy.begun().await;
+    // It inherits what the thread has of its first run, the key among it.
+    let runs = format!("/threads/{thread_id}/runs");
+    let foreign = json!({ "assistant_id": "classifier", "input": {} });
+    let foreign = server.post(&runs, &foreign).await;
+    assert!(foreign["metadata"]["nexus_key"].is_string(), "{foreign:#}");
+    let begun = asked.begun(&event_id).await;
+    assert_eq!(
+        (begun.thread_id, begun.how.as_str()),
+        (thread_id, "was begun before")
+    );
+    assert_ne!(foreign["run_id"], begun.run_id);
+    let completed = asked.caused(&event_id, COMPLETED).await;
+    assert_eq!(completed["payload"]["output"]["subject"], "Lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,8 +33,8 @@ struct Desk {
     to: String,
     first: First,
     client: reqwest::Client,
-    /// How many runs were begun through it.
-    begun: watch::Sender<usize>,
+    /// The thread of the first run that was begun through it.
+    begun: watch::Sender<Option<String>>,
     open: watch::Sender<bool>,
     asked: AtomicUsize,
 }
@@ -47,7 +47,7 @@ impl Proxy {
             to: server.to_owned(),
             first,
             client: client(),
-            begun: watch::Sender::new(0),
+            begun: watch::Sender::new(None),
             open: watch::Sender::new(true),
             asked: AtomicUsize::new(0),
         });
@@ -66,10 +66,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Waits until a run has begun through it.
-    pub(crate) async fn begun(&self) {
+    /// Waits until a run has begun through it; hands on its thread.
+    pub(crate) async fn begun(&self) -> String {
         let mut begun = self.desk.begun.subscribe();
-        begun.wait_for(|begun| *begun > 0).await.unwrap();
+        let begun = begun.wait_for(Option::is_some).await.unwrap();
+        begun.clone().unwrap_or_default()
     }
 
     /// How many requests to begin a run have come by.
@@ -113,7 +114,8 @@ async fn pass(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     if !is_first {
         return response.body(Body::from(body)).unwrap();
     }
-    desk.begun.send_modify(|begun| *begun += 1);
+    let thread = head.uri.path().split('/').nth(2).unwrap_or_default();
+    desk.begun.send_replace(Some(thread.to_owned()));
     match desk.first {
         First::Held => std::future::pending().await,
         First::Lost => {
