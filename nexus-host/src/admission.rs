@@ -7,6 +7,7 @@
 
 mod admitted;
 mod auth;
+mod chains;
 pub mod config;
 mod contract;
 mod emitted;
@@ -24,6 +25,7 @@ mod suspicion;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::Utc;
 use nexus_plugin_api::{Event, RawJson};
@@ -53,6 +55,7 @@ pub(crate) use rejection::{cut_to, quoted, shortened};
 pub(crate) use strict_json::{Tree, reread};
 
 use auth::Auth;
+use chains::Chains;
 use contract::Found;
 use envelope::Fields;
 use rate_limit::{Of, Rates};
@@ -67,6 +70,7 @@ pub struct Admission {
     rates: Arc<Rates>,
     contracts: Arc<Contracts>,
     suspicion: Suspicion,
+    chains: Arc<Chains>,
 }
 
 /// What a request's body holds.
@@ -114,6 +118,7 @@ impl Admission {
             rates: Arc::new(Rates::new(limits)),
             contracts,
             suspicion: Suspicion::new(limits),
+            chains: Arc::default(),
         }
     }
 
@@ -132,6 +137,7 @@ impl Admission {
             },
             contracts: self.contracts.clone(),
             suspicion: Suspicion::new(limits),
+            chains: self.chains.clone(),
         }
     }
 
@@ -313,6 +319,7 @@ impl Admission {
                 Admitted::new(event, flags).migrated_from(sent)
             }
         };
+        self.chains.join(admitted.event(), self.limits.max_chain, Instant::now())?;
         found.count_use();
         Ok(admitted.with_notice(found.notice()))
     }

@@ -215,33 +215,45 @@ impl Desktop {
     ///
     /// No such toast comes up within 15 seconds, or `label` is not one of `labels`.
     pub fn press_button(&self, labels: &[&str], label: &str) -> Result<(), Trouble> {
-        let no_button = |seen| Trouble::NoButton {
-            labels: labels.iter().map(ToString::to_string).collect(),
-            seen,
-        };
         let Some(place) = labels.iter().position(|l| *l == label) else {
-            return Err(no_button(Vec::new()));
+            return Err(no_button(labels, Vec::new()));
         };
+        let (_, buttons) = self.at_rest(labels)?;
+        let (x, y) = buttons[place].middle();
+        self.click(x, y)
+    }
+
+    /// Writes a PNG file of the toast whose buttons are `labels`, from left to right, as soon as it is on
+    /// the screen.
+    ///
+    /// # Errors
+    ///
+    /// No such toast comes up within 15 seconds, or the file is not written.
+    pub fn photograph(&self, labels: &[&str], path: &Path) -> Result<(), Trouble> {
+        let (Area { x, y, width, height }, _) = self.at_rest(labels)?;
+        let mut scrot = self.command("scrot");
+        scrot.args(["--autoselect", &format!("{x},{y},{width},{height}")]);
+        scrot.arg("--overwrite").arg(path);
+        run(scrot).map(drop)
+    }
+
+    /// The toast with so many buttons, and where they are.
+    fn at_rest(&self, labels: &[&str]) -> Result<(Area, Vec<Area>), Trouble> {
         let deadline = Instant::now() + WITHIN;
         let mut before = None;
         loop {
             let toasts = self.toasts()?;
             let picture = self.picture()?;
-            let buttons = toasts
+            let found = toasts
                 .iter()
-                .map(|toast| picture.buttons(toast))
-                .find(|buttons| buttons.len() == labels.len());
+                .map(|toast| (*toast, picture.buttons(toast)))
+                .find(|(_, buttons)| buttons.len() == labels.len());
             // Seen twice at the same place: it has come to rest.
-            if let Some(buttons) = &buttons
-                && before.as_ref() == Some(buttons)
-            {
-                let (x, y) = buttons[place].middle();
-                return self.click(x, y);
+            match found {
+                Some(found) if before.as_ref() == Some(&found) => return Ok(found),
+                _ if Instant::now() >= deadline => return Err(no_button(labels, toasts)),
+                found => before = found,
             }
-            if Instant::now() >= deadline {
-                return Err(no_button(toasts));
-            }
-            before = buttons;
             std::thread::sleep(LOOK_EVERY);
         }
     }
@@ -356,5 +368,12 @@ fn find_programs() -> Result<PathBuf, Missing> {
 fn missing(part: &str, why: &str) -> Missing {
     Missing {
         what: vec![format!("{part} ({})", why.trim())],
+    }
+}
+
+fn no_button(labels: &[&str], seen: Vec<Area>) -> Trouble {
+    Trouble::NoButton {
+        labels: labels.iter().map(ToString::to_string).collect(),
+        seen,
     }
 }

@@ -43,6 +43,10 @@ pub struct Limits {
     /// How many keys all objects of one event may have together, 1 to 10,000,000. Default 10000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_keys: usize,
+    /// How many events in a row may each be caused by the one before within an hour, 1 to 10,000; the next one is
+    /// refused, so that what causes itself comes to an end. Default 100.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_chain: u32,
     /// How many events all clients together may publish per second, more than 0. Default no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
@@ -105,6 +109,7 @@ impl Default for Limits {
             max_string: ByteSize::from_kib(256),
             max_array: 10_000,
             max_keys: 10_000,
+            max_chain: 100,
             rate: None,
             burst: None,
             rates: Vec::new(),

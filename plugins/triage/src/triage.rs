@@ -91,7 +91,6 @@ impl Triage {
         let run = json!({ "run": {
             "assistant": self.0.assistant,
             "input": { "kind": kind, "untrusted": true, "type": event.event_type, key: payload },
-            "metadata": { "nexus_event": event.event_id, "nexus_source": event.source },
             "context": context,
         }});
         self.of_agent(&run)

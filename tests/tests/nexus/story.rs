@@ -1,7 +1,7 @@
 //! The whole story: a mail arrives, an agent reasons and asks, a person decides on a toast, the agent goes on and the
 //! result is told. It ends once, whatever dies in between.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graph_double::{CLIENT_ID, CLIENT_SECRET, GraphDouble, TENANT};
@@ -216,8 +216,12 @@ async fn a_mail_becomes_a_toast_whose_button_lets_the_agent_go_on() {
     let hub = office.start().await;
     let events = Followed::of(&hub).await;
     office.a_mail_arrives();
-    desktop.wait_for_toasts(1).unwrap();
-    desktop.press_button(&["Pay", "Refuse"], "Pay").unwrap();
+    let buttons = ["Pay", "Refuse"];
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images/toast.png");
+        desktop.photograph(&buttons, &picture).unwrap();
+    }
+    desktop.press_button(&buttons, "Pay").unwrap();
     let answered = events.first("nexus.approval.answered").await;
     assert_eq!(answered["payload"]["answered_by"], "toasty/approvals");
     office.ended_once(&hub).await;

@@ -140,17 +140,19 @@ impl First {
                 return Err(Refusal::new(Code::WorkerDied, reason, help));
             }
         }
-        let slot = || Slot {
-            standing: watch::Sender::new(Standing::Starting),
+        let slot = |standing| Slot {
+            standing: watch::Sender::new(standing),
             company: Arc::new(RwLock::new(())),
             under_way: AtomicUsize::new(0),
         };
+        let first = slot(Standing::Ready(running.line.clone()));
+        let others = (1..workers).map(|_| slot(Standing::Starting));
         let suspects = Suspects::new(recipe.sha256);
         let pool = Arc::new(Pool {
             recipe,
             _keeper: keeper.clone(),
             init,
-            slots: std::iter::repeat_with(slot).take(workers.max(1)).collect(),
+            slots: std::iter::once(first).chain(others).collect(),
             next: AtomicU64::new(0),
             suspects,
         });

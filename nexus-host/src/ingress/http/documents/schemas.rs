@@ -410,7 +410,11 @@ fn answer() -> Value {
         "additionalProperties": false,
         "properties": {
             "choice": { "type": "string", "description": "the id of one of its choices" },
-            "note": { "type": ["string", "null"], "description": "at most 1,000 characters" },
+            "note": {
+                "type": ["string", "null"],
+                "maxLength": 1_000,
+                "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+            },
         },
     })
 }
