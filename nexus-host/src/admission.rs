@@ -319,7 +319,8 @@ impl Admission {
                 Admitted::new(event, flags).migrated_from(sent)
             }
         };
-        self.chains.join(admitted.event(), self.limits.max_chain, Instant::now())?;
+        self.chains
+            .join(admitted.event(), self.limits.max_chain, Instant::now())?;
         found.count_use();
         Ok(admitted.with_notice(found.notice()))
     }

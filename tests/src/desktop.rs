@@ -230,7 +230,15 @@ impl Desktop {
     ///
     /// No such toast comes up within 15 seconds, or the file is not written.
     pub fn photograph(&self, labels: &[&str], path: &Path) -> Result<(), Trouble> {
-        let (Area { x, y, width, height }, _) = self.at_rest(labels)?;
+        let (
+            Area {
+                x,
+                y,
+                width,
+                height,
+            },
+            _,
+        ) = self.at_rest(labels)?;
         let mut scrot = self.command("scrot");
         scrot.args(["--autoselect", &format!("{x},{y},{width},{height}")]);
         scrot.arg("--overwrite").arg(path);

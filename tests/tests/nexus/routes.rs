@@ -404,7 +404,10 @@ async fn a_circle_comes_to_an_end() {
     let mut id = accepted["event_id"].as_str().unwrap().to_owned();
     for _ in 0..7 {
         let journey = hub.finished(&id).await;
-        id = steps(&journey, "emitted")[0]["event_id"].as_str().unwrap().to_owned();
+        id = steps(&journey, "emitted")[0]["event_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
     }
     let last = hub.finished(&id).await;
     assert_eq!(last["status"], "dead", "{last:#}");
@@ -412,10 +415,14 @@ async fn a_circle_comes_to_an_end() {
     let letters = letters["dead_letters"].as_array().unwrap();
     assert_eq!(letters.len(), 1, "{letters:#?}");
     assert_eq!(letters[0]["errors"][0]["code"], "conflict", "{letters:#?}");
-    assert_eq!(letters[0]["event_id"], id.as_str());
+    assert_eq!(letters[0]["event"]["event_id"], id.as_str());
     // What a client says of the cause counts as well.
     let mut further = mail(json!({}));
     further["causation_id"] = json!(id);
     let (status, refused) = hub.publish(&further).await;
-    assert_eq!((status, &refused["code"]), (409, &json!("conflict")), "{refused:#}");
+    assert_eq!(
+        (status, &refused["code"]),
+        (409, &json!("conflict")),
+        "{refused:#}"
+    );
 }

@@ -143,7 +143,8 @@ endpoint = "{}"
     /// The toasts that were shown, by title and outcome; what was asked for again is told as such.
     fn shown(&self, outcome: &str) -> Vec<String> {
         let calls = journal(&self.toasts).into_iter();
-        let shows = calls.filter(|line| line["call"] == "Show" && line["outcome"] == outcome);
+        let shows =
+            calls.filter(|line| line["call"] == "Show" && line["reply"]["outcome"] == outcome);
         let titles = shows.map(|line| line["request"]["title"].as_str().unwrap().to_owned());
         titles.collect()
     }

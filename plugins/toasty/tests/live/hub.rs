@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// Places of the components in the manifest.
-const SOURCE: u32 = 1;
+const SOURCE: u32 = 0;
 const INTEGRATION: u32 = 2;
 
 /// How long anything may take that a test waits for.
