@@ -64,6 +64,13 @@ impl Followed {
             .await
     }
 
+    /// The event in that place, as soon as it is there; `None` when no more come.
+    pub async fn nth(&self, place: usize) -> Option<Value> {
+        let mut seen = self.seen.clone();
+        let seen = seen.wait_for(|seen| seen.len() > place).await;
+        seen.ok()?.get(place).cloned()
+    }
+
     /// Everything so far.
     pub fn all(&self) -> Vec<Value> {
         self.seen.borrow().clone()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -54,6 +55,7 @@ pub struct Catalog {
     lineup: Current<Lineup>,
     /// Files that have come or changed and are looked at soon.
     arriving: Mutex<BTreeMap<PathBuf, Standing>>,
+    was_asked: AtomicBool,
     generations: Arc<Generations>,
 }
 
@@ -62,6 +64,7 @@ impl Catalog {
         Self {
             lineup: Current::default(),
             arriving: Mutex::default(),
+            was_asked: AtomicBool::new(false),
             generations,
         }
     }
@@ -70,6 +73,16 @@ impl Catalog {
     #[cfg(test)]
     pub(crate) fn empty() -> Self {
         Self::new(Arc::default())
+    }
+
+    /// Whether somebody has asked how plugins stand since this was last called.
+    pub(super) fn was_asked(&self) -> bool {
+        self.was_asked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Somebody asks how plugins stand: he is told what is known, and is told more the next time.
+    pub(super) fn is_asked(&self) {
+        self.was_asked.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn lineup(&self) -> Arc<Lineup> {
@@ -101,6 +114,7 @@ impl Catalog {
 
     /// Every plugin and file, in order, and what becomes of each.
     pub fn reports(&self) -> Vec<PluginReport> {
+        self.is_asked();
         let lineup = self.lineup();
         let members = lineup.members().iter().map(|member| self.report(member));
         let arriving = self.arriving.lock().clone();

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(super) struct Instance {
     redaction: Arc<Redaction>,
     panics: AtomicU64,
     last_panic: Mutex<Option<String>>,
+    /// Whether a call has failed since somebody last asked.
+    is_doubted: AtomicBool,
     /// Held while components are built anew, so that it happens once for many callers.
     rebuilding: tokio::sync::Mutex<()>,
     /// The processes that it runs in, if it does.
@@ -158,6 +160,7 @@ impl Instance {
                 redaction,
                 panics: AtomicU64::new(0),
                 last_panic: Mutex::new(None),
+                is_doubted: AtomicBool::new(false),
                 rebuilding: tokio::sync::Mutex::default(),
             })),
             Ok(Err(error)) => {
@@ -304,7 +307,15 @@ impl Instance {
             // The panic itself is the answer; a component that cannot be built is told next time.
             let _ = self.rebuild().await;
         }
+        if answer.is_err() {
+            self.is_doubted.store(true, Ordering::Relaxed);
+        }
         answer.map_err(|error| self.redaction.error(error))
+    }
+
+    /// Whether a call has failed since this was last asked.
+    pub(super) fn was_doubted(&self) -> bool {
+        self.is_doubted.swap(false, Ordering::Relaxed)
     }
 
     fn note_panic(&self, panic: PluginError) {

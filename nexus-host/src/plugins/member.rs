@@ -25,6 +25,9 @@ use crate::admission::{Draft, Migrator, Offer};
 /// How long a component has to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long what a plugin says of itself is believed at most, as long as its calls succeed and nobody asks.
+const BELIEVED: Duration = Duration::from_secs(30);
+
 /// How long the background tasks of sources have to end.
 const ENDING: Duration = Duration::from_secs(1);
 
@@ -106,6 +109,8 @@ struct Condition {
     standing: Mutex<Standing>,
     /// Since when it is known as it is.
     since: Instant,
+    /// What it has said of itself, while that is to be believed.
+    said: Mutex<Option<Said>>,
     /// How often in a row it has failed to say how it is.
     strikes: AtomicU32,
     /// Whether it is being started again: whoever does that says how it stands.
@@ -114,6 +119,32 @@ struct Condition {
     has_hung: AtomicBool,
     /// Restarts that came to nothing since this one runs.
     in_vain: AtomicU64,
+}
+
+/// What a plugin says of itself again and again.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    state: &'static str,
+    first: Instant,
+    last: Instant,
+}
+
+impl Said {
+    /// Once more; or for the first time, after something else.
+    fn again(before: Option<Self>, state: &'static str) -> Self {
+        let now = Instant::now();
+        let same = before.filter(|before| before.state == state);
+        Self {
+            state,
+            first: same.map_or(now, |before| before.first),
+            last: now,
+        }
+    }
+
+    /// The longer it has been so, the longer it is believed to stay so.
+    fn is_believed(&self) -> bool {
+        self.last.elapsed() < BELIEVED.min(self.last - self.first)
+    }
 }
 
 /// What runs for a plugin.
@@ -161,6 +192,7 @@ impl Member {
             condition: Arc::new(Condition {
                 standing: Mutex::new(Standing::now(state)),
                 since: Instant::now(),
+                said: Mutex::default(),
                 strikes: AtomicU32::new(0),
                 is_restarting: AtomicBool::new(false),
                 has_hung: AtomicBool::new(false),
@@ -279,11 +311,18 @@ impl Member {
         }
     }
 
-    /// Asks how it is, and notes that. Whether it has failed, and ought to be started again.
-    pub(super) async fn examine(&self) -> bool {
+    /// Asks how it is, and notes that. One that has long said the same, and gives no reason to doubt it, is asked more
+    /// seldom, unless that `is_wanted`. Whether it has failed, and ought to be started again.
+    pub(super) async fn examine(&self, is_wanted: bool) -> bool {
         let Some(running) = &self.running else {
             return false;
         };
+        let is_doubted = running.instance.was_doubted() || running.worker_state().is_some();
+        let said = self.condition.said.lock().take();
+        if !is_wanted && !is_doubted && said.is_some_and(|said| said.is_believed()) {
+            *self.condition.said.lock() = said;
+            return false;
+        }
         let look = running.look().await;
         if self.condition.is_restarting.load(Ordering::Relaxed) {
             return false;
@@ -302,6 +341,9 @@ impl Member {
             }
         };
         self.condition.strikes.store(0, Ordering::Relaxed);
+        if state.serves() {
+            *self.condition.said.lock() = Some(Said::again(said, state.as_str()));
+        }
         self.stands(state);
         false
     }
@@ -418,8 +460,13 @@ impl Running {
         }
     }
 
+    /// How it stands for the sake of its workers, unless all are there.
+    fn worker_state(&self) -> Option<PluginState> {
+        self.instance.workers()?.state()
+    }
+
     async fn look(&self) -> Look {
-        if let Some(state) = self.instance.workers().and_then(|workers| workers.state()) {
+        if let Some(state) = self.worker_state() {
             return Look::Says(state);
         }
         for (number, component) in (0..).zip(&self.instance.manifest.components) {

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use nexus_plugin_api::Plugin;
 use nexus_plugin_api::abi::{Manifest, RootV1_Ref};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::catalog::Catalog;
@@ -81,6 +81,8 @@ pub struct Supervisor {
     leaving: parking_lot::Mutex<JoinSet<()>>,
     /// Whether what has failed is to be tried again at once, however often it has.
     again: AtomicBool,
+    /// The folder is to be looked at.
+    pub(super) rung: Arc<Notify>,
     is_closed: parking_lot::Mutex<bool>,
     /// Why the folder could not be read when it was last tried.
     trouble: parking_lot::Mutex<Option<String>>,
@@ -136,6 +138,7 @@ impl Supervisor {
             work: Arc::new(Mutex::new(work)),
             leaving: parking_lot::Mutex::default(),
             again: AtomicBool::new(false),
+            rung: Arc::default(),
             is_closed: parking_lot::Mutex::default(),
             trouble: parking_lot::Mutex::default(),
         });
@@ -294,6 +297,8 @@ impl Supervisor {
         self.catalog.put(Lineup::of(members));
         self.catalog.arriving([]);
         work.config = config;
+        // It may be another folder now.
+        self.rung.notify_one();
         work.seen = seen;
         self.hand_over(&before, &mut work);
     }
@@ -494,6 +499,7 @@ impl fmt::Debug for Supervisor {
 
 /// How each plugin stands that the configuration calls required, by the name of its section.
 pub fn required(config: &Config, catalog: &Catalog) -> Vec<(String, PluginState)> {
+    catalog.is_asked();
     let lineup = catalog.lineup();
     let plugins = &config.plugins;
     let required = plugins.named.iter().filter(|(_, one)| one.required);

@@ -19,8 +19,8 @@ use super::gathering::register;
 use super::leaving::rest;
 use super::{Change, Supervisor, Work};
 
-/// How often plugins are asked how they are.
-const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How often plugins are looked after. Those that are well are only [asked](Member::examine) now and then.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A plugin that works for so long has recovered.
 const RECOVERED: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ struct Recovery {
 
 /// Goes on until it is dropped.
 pub(super) async fn supervise(supervisor: Arc<Supervisor>) {
-    let mut ticks = interval(ASK_EVERY);
+    let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut recoveries: HashMap<(String, Origin), Recovery> = HashMap::new();
     let mut restarts = JoinSet::new();
@@ -45,7 +45,8 @@ pub(super) async fn supervise(supervisor: Arc<Supervisor>) {
         while restarts.try_join_next().is_some() {}
         let lineup = supervisor.catalog.lineup();
         let members: Vec<Arc<Member>> = lineup.running().map(|(one, _)| one.clone()).collect();
-        let asked = members.iter().map(|member| member.examine());
+        let is_wanted = supervisor.catalog.was_asked();
+        let asked = members.iter().map(|member| member.examine(is_wanted));
         let failed = futures_util::future::join_all(asked).await;
         let now = Instant::now();
         if supervisor.again.swap(false, Ordering::Relaxed) {

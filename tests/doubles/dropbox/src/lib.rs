@@ -192,6 +192,11 @@ impl Dropbox {
         self.shared.counts.borrow().get(path).copied().unwrap_or(0)
     }
 
+    /// How many requests have come, for whatever path.
+    pub fn requests(&self) -> u64 {
+        self.shared.counts.borrow().values().sum()
+    }
+
     /// Waits until a path was asked for that often in all.
     ///
     /// # Panics

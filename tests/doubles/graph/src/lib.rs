@@ -142,6 +142,18 @@ impl GraphDouble {
             .read(|inner| inner.counts.get(what).copied().unwrap_or(0))
     }
 
+    /// How many requests have come, of any kind; what is sent to others is none.
+    pub fn requests(&self) -> u64 {
+        let came = |what: &str| {
+            !what.ends_with(".refused") && !matches!(what, "notification" | "handshake")
+        };
+        self.world.read(|inner| {
+            let counts = inner.counts.iter();
+            let counts = counts.filter(|(what, _)| came(what));
+            counts.map(|(_, count)| count).sum()
+        })
+    }
+
     /// A mail arrives in the inbox: `fields` over plausible ones. Its id. Subscribers are told.
     pub fn arrives(&self, mailbox: &str, fields: Value) -> String {
         mail::arrives(&self.world, mailbox, &fields, true)

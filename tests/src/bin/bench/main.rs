@@ -19,6 +19,7 @@ mod isolation;
 mod limiter;
 mod load;
 mod logged;
+mod polling;
 mod report;
 mod serve;
 mod system;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 /// What can be measured alone.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "call",
     "isolation",
     "ingest",
@@ -64,6 +65,7 @@ const PARTS: [&str; 9] = [
     "limiter",
     "websockets",
     "attackers",
+    "polling",
     "queue",
     "backlog",
 ];
@@ -94,6 +96,7 @@ fn measure(wanted: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
                 "limiter" => limiter::measure(effort, &mut report),
                 "websockets" => websockets::measure(effort, &mut report).await,
                 "attackers" => attackers::measure(effort, &mut report).await,
+                "polling" => polling::measure(effort, &mut report).await,
                 "queue" => {
                     durable::measure(effort, &mut report).await?;
                     durable::measure_hubs(effort, &mut report).await

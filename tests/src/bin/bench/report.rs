@@ -24,6 +24,8 @@ pub(crate) struct Effort {
     pub(crate) names: u32,
     /// Crashes of each kind.
     pub(crate) crashes: usize,
+    /// How long it is polled.
+    pub(crate) polling: Duration,
 }
 
 impl Effort {
@@ -36,6 +38,7 @@ impl Effort {
         websockets: 2_000,
         names: 1_000_000,
         crashes: 5,
+        polling: Duration::from_secs(60),
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
@@ -46,6 +49,7 @@ impl Effort {
         websockets: 20_000,
         names: 10_000_000,
         crashes: 100,
+        polling: Duration::from_secs(600),
     };
 }
 

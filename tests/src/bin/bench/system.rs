@@ -1,6 +1,8 @@
 //! What the system is asked: processor time, in which other programs have no part, memory, and how many
 //! descriptors there may be. Where it does not tell, nothing is measured by it.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
@@ -33,6 +35,26 @@ pub(crate) fn thread_time() -> Option<Duration> {
 #[cfg(not(unix))]
 pub(crate) fn process_time() -> Option<Duration> {
     None
+}
+
+/// Processor time of another process, by its threads: what those took that ended is known up to the last look before.
+/// Linux only.
+#[derive(Debug, Default)]
+pub(crate) struct Threads(HashMap<OsString, u64>);
+
+impl Threads {
+    /// What it has taken so far.
+    pub(crate) fn of(&mut self, process: u32) -> Option<Duration> {
+        for thread in fs::read_dir(format!("/proc/{process}/task")).ok()? {
+            let thread = thread.ok()?;
+            let Ok(told) = fs::read_to_string(thread.path().join("schedstat")) else {
+                continue;
+            };
+            let nanos = told.split_whitespace().next()?.parse().ok()?;
+            self.0.insert(thread.file_name(), nanos);
+        }
+        Some(Duration::from_nanos(self.0.values().sum()))
+    }
 }
 
 /// KiB of memory that a process holds now. `process` is its id, or `self`. Linux only.
