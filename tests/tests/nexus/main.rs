@@ -4,6 +4,7 @@
 // A test binary has no outside that could reach anything.
 #![allow(unreachable_pub)]
 
+mod approvals;
 mod attackers;
 mod bad_plugins;
 mod cloudevents;
