@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use nexus_plugin_api::approval::{ApprovalAnswered, ApprovalRequested, Question};
@@ -31,6 +32,9 @@ pub(crate) use record::{LONGEST_BODY, LONGEST_CONTEXT, LONGEST_LABEL, LONGEST_TI
 /// What the keys of questions begin with, in the hub's own state.
 const KEYS: &str = "approval/";
 
+/// When a question for which there is no room may be asked again.
+const ROOM: Duration = Duration::from_secs(60);
+
 /// The contracts of the events that tell of questions.
 pub fn contracts() -> Vec<ContractInfo> {
     vec![
@@ -41,6 +45,12 @@ pub fn contracts() -> Vec<ContractInfo> {
 
 /// Where events about questions go.
 pub trait Announce: Send + Sync + 'static {
+    /// Whether an event is one that could be let in, as far as its content goes.
+    ///
+    /// # Errors
+    /// Why it never would be.
+    fn check(&self, event: &Event) -> Result<(), PluginError>;
+
     /// Publishes an event of the hub's own. One that is there already is as good.
     ///
     /// # Errors
@@ -122,8 +132,8 @@ impl Approvals {
     pub fn list(&self) -> Vec<Arc<Approval>> {
         let mut all: Vec<_> = self.known.lock().values().cloned().collect();
         all.sort_by_key(|approval| match &approval.answer {
-            None => (0, approval.asked_at.timestamp_millis(), approval.id),
-            Some(given) => (1, -given.at.timestamp_millis(), approval.id),
+            None => (0, approval.asked_at.timestamp_micros(), approval.id),
+            Some(given) => (1, -given.at.timestamp_micros(), approval.id),
         });
         all
     }
@@ -176,41 +186,30 @@ impl Approvals {
 
     /// Nobody has answered in time.
     async fn expire(&self, approval: &Approval) -> Result<Arc<Approval>, Unavailable> {
-        let given = Given {
-            choice: approval.unanswered.clone(),
-            at: Utc::now(),
-            by: None,
-            note: None,
-            announced: false,
-        };
+        let given = approval.unanswered();
         tracing::info!(approval_id = %approval.id, choice = %given.choice, "an approval has expired");
         self.end(approval.ended(ApprovalStatus::Expired, given))
             .await
     }
 
-    /// Keeps how a question has ended, and tells of it. What cannot be told now, the keeper tells later.
+    /// Keeps how a question has ended; the keeper tells of it.
     async fn end(&self, ended: Approval) -> Result<Arc<Approval>, Unavailable> {
         let ended = self.keep_record(ended).await?;
-        let told = self.tell(&ended).await;
-        if let Err(error) = &told {
-            tracing::warn!(approval_id = %ended.id, %error, "the answer to an approval is told later");
-        }
         self.changed.notify_one();
-        Ok(told.unwrap_or(ended))
+        Ok(ended)
     }
 
-    /// Publishes how a question has ended, and notes that.
-    async fn tell(&self, ended: &Approval) -> Result<Arc<Approval>, PluginError> {
-        let Some(given) = &ended.answer else {
-            return Ok(Arc::new(ended.clone()));
-        };
-        self.announce.announce(ended.outcome(given)?).await?;
-        let told = Given {
-            announced: true,
-            ..given.clone()
-        };
-        let told = self.keep_record(ended.ended(ended.status, told)).await;
-        told.map_err(storage_failed)
+    /// Holds the event that will tell how a question has ended to what is let in: what comes with the question is one
+    /// level deeper there, and must not turn up as too much when somebody has answered.
+    fn check_outcome(&self, approval: &Approval) -> Result<(), PluginError> {
+        let outcome = approval.ended(ApprovalStatus::Expired, approval.unanswered());
+        self.announce.check(&outcome.news()?).map_err(|refused| {
+            let told = format!(
+                "`context` does not fit into the event that tells of the answer: {}",
+                refused.message
+            );
+            PluginError::permanent("invalid_question", told)
+        })
     }
 
     async fn keep_record(&self, approval: Approval) -> Result<Arc<Approval>, Unavailable> {
@@ -254,29 +253,23 @@ impl People for Approvals {
     ) -> BoxFuture<'a, Result<Uuid, PluginError>> {
         Box::pin(async move {
             let _alone = self.changing.lock().await;
-            let before = self.get(record::id_of(&by));
-            let approval = match before {
-                // Asked again, since it is not known how that ended. It was kept.
-                Some(before) => before,
-                None => {
-                    let expires_after = self.config.expires_after.get();
-                    let approval = Approval::of(question, &by, expires_after)?;
-                    if self.pending() >= self.config.max_pending {
-                        let told = format!(
-                            "{} approvals wait for an answer already; see [approvals] max_pending",
-                            self.config.max_pending
-                        );
-                        return Err(PluginError::retryable("too_many_approvals", told));
-                    }
-                    let kept = self.keep_record(approval).await.map_err(storage_failed)?;
-                    self.changed.notify_one();
-                    kept
-                }
-            };
-            if approval.status == ApprovalStatus::Pending {
-                self.announce.announce(approval.request()?).await?;
+            if let Some(before) = self.get(record::id_of(question, &by)) {
+                // Asked again, by something else or since it is not known how that ended. It was kept.
+                return Ok(before.id);
             }
-            Ok(approval.id)
+            let expires_after = self.config.expires_after.get();
+            let approval = Approval::of(question, &by, expires_after)?;
+            self.check_outcome(&approval)?;
+            if self.pending() >= self.config.max_pending {
+                let told = format!(
+                    "{} approvals wait for an answer already; see [approvals] max_pending",
+                    self.config.max_pending
+                );
+                return Err(PluginError::retryable("too_many_approvals", told).after(ROOM));
+            }
+            let kept = self.keep_record(approval).await.map_err(storage_failed)?;
+            self.changed.notify_one();
+            Ok(kept.id)
         })
     }
 

@@ -51,6 +51,10 @@ pub struct Question {
     /// How pressing it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Which question it is, among those of the same asker, 1 to 256 characters: one that was asked with this key
+    /// already is not asked again, whether it waits or has ended. Left out, every effect asks its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What comes back with the answer, for whoever goes on with it: any JSON, at most 64 KiB. It is kept, and
     /// administrators can read it: no secrets.
     #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -126,6 +130,7 @@ impl Question {
             unanswered: None,
             expires_after_ms: None,
             priority: Priority::Normal,
+            key: None,
             context: Value::Null,
         }
     }
@@ -162,6 +167,13 @@ impl Question {
     #[must_use]
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Says which question it is, so that it is asked once whatever leads to it.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
         self
     }
 

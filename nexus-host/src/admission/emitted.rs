@@ -3,7 +3,7 @@
 //! completed here and held to the same rules and contracts.
 
 use chrono::Utc;
-use nexus_plugin_api::{Event, NewEvent, PluginError};
+use nexus_plugin_api::{Event, NewEvent, PluginError, RawJson};
 use uuid::Uuid;
 
 use super::admitted::Admitted;
@@ -70,13 +70,22 @@ impl Admission {
         }
         rules::settle_trace(&mut event.traceparent, &mut event.tracestate);
         let payload = event.payload.clone();
+        let tree = self.payload(&payload)?;
+        self.conclude(event, &tree)
+    }
+
+    /// The payload of an event, held to the limits.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub(crate) fn payload<'p>(&self, payload: &'p RawJson) -> Result<Tree<'p>, Rejection> {
         let text = self.text(payload.as_slice())?;
         let tree = strict_json::parse(text, self.bounds, 1).map_err(|f| f.into_rejection(text))?;
         if !matches!(tree, Tree::Object(_)) {
             let message = format!("must be an object, found {}", tree.kind());
             return Err(not_an_event(vec![Violation::new("/payload", message)]));
         }
-        self.conclude(event, &tree)
+        Ok(tree)
     }
 
     /// Completes and admits an event that a plugin or the host makes.

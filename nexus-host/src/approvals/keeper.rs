@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use nexus_plugin_api::PluginError;
+use serde_json::Value;
 
-use super::{Approval, ApprovalStatus, Approvals};
+use super::{Approval, ApprovalStatus, Approvals, storage_failed};
 use crate::queue::Unavailable;
 
 /// When something that failed is tried again.
@@ -36,34 +38,96 @@ impl Approvals {
 
     /// Does what is due. When the next is.
     async fn look_after(&self) -> Result<Option<DateTime<Utc>>, Unavailable> {
+        let next = self.end_what_is_over().await?;
+        let told = self.tell_all().await;
+        self.forget_the_oldest().await?;
+        Ok(match told {
+            Ok(()) => next,
+            Err(error) => {
+                tracing::warn!(%error, "what became of approvals is told later");
+                let again = Utc::now() + AGAIN;
+                Some(next.map_or(again, |next| next.min(again)))
+            }
+        })
+    }
+
+    /// Ends the questions whose time is up. When that of the next one is.
+    async fn end_what_is_over(&self) -> Result<Option<DateTime<Utc>>, Unavailable> {
         let _alone = self.changing.lock().await;
-        let mut ended = Vec::new();
+        let now = Utc::now();
         let mut next: Option<DateTime<Utc>> = None;
-        let mut due = |at| next = Some(next.map_or(at, |next| next.min(at)));
         for approval in self.list() {
-            let approval = match approval.status {
-                ApprovalStatus::Pending if approval.expires_at > Utc::now() => {
-                    due(approval.expires_at);
-                    continue;
+            match approval.status {
+                ApprovalStatus::Pending if approval.expires_at <= now => {
+                    self.expire(&approval).await?;
                 }
-                ApprovalStatus::Pending => self.expire(&approval).await?,
-                _ if approval.is_untold() => self.tell(&approval).await.unwrap_or(approval),
-                _ => approval,
-            };
-            if approval.is_untold() {
-                due(Utc::now() + AGAIN);
-            } else {
-                ended.push(approval);
+                ApprovalStatus::Pending => {
+                    let at = approval.expires_at;
+                    next = Some(next.map_or(at, |next| next.min(at)));
+                }
+                _ => {}
             }
         }
-        self.forget_the_oldest(ended).await?;
         Ok(next)
     }
 
-    async fn forget_the_oldest(&self, mut ended: Vec<Arc<Approval>>) -> Result<(), Unavailable> {
-        ended.sort_by_key(|approval| approval.answer.as_ref().map(|given| given.at));
-        let too_many = ended.len().saturating_sub(self.config.max_ended);
-        for approval in &ended[..too_many] {
+    /// Tells what there is to tell, until the queue has no room for it. Nobody who asks or answers waits for that.
+    async fn tell_all(&self) -> Result<(), PluginError> {
+        for approval in self.list() {
+            if approval.is_untold() {
+                self.tell(&approval).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes that a question may be answered, or how it has ended, and notes that.
+    async fn tell(&self, approval: &Approval) -> Result<(), PluginError> {
+        if let Err(refused) = self.announce.announce(approval.news()?).await {
+            if refused.retryable {
+                return Err(refused);
+            }
+            self.tell_the_least(approval, &refused).await?;
+        }
+        let _alone = self.changing.lock().await;
+        match self.get(approval.id) {
+            // It has ended meanwhile: that is told next.
+            Some(now) if now.status != approval.status => Ok(()),
+            Some(now) => {
+                let kept = self.keep_record(now.told()).await;
+                kept.map(drop).map_err(storage_failed)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An event about it is refused for good, as limits or rules have changed: what came with the question may be why.
+    async fn tell_the_least(
+        &self,
+        approval: &Approval,
+        refused: &PluginError,
+    ) -> Result<(), PluginError> {
+        let id = approval.id;
+        tracing::error!(approval_id = %id, %refused, "what became of an approval goes without its context");
+        let bare = Approval {
+            context: Value::Null,
+            ..approval.clone()
+        };
+        match self.announce.announce(bare.news()?).await {
+            Err(error) if !error.retryable => {
+                tracing::error!(approval_id = %id, %error, "what became of an approval cannot be told");
+                Ok(())
+            }
+            told => told,
+        }
+    }
+
+    async fn forget_the_oldest(&self) -> Result<(), Unavailable> {
+        let _alone = self.changing.lock().await;
+        let mut ended = self.list();
+        ended.retain(|approval| approval.answer.is_some() && !approval.is_untold());
+        // The last that have ended are listed first.
+        for approval in ended.iter().skip(self.config.max_ended) {
             self.forget(approval.id).await?;
         }
         Ok(())

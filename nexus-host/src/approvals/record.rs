@@ -24,6 +24,7 @@ const MOST_CHOICES: usize = 5;
 pub(crate) const LONGEST_TITLE: usize = 256;
 pub(crate) const LONGEST_BODY: usize = 4_096;
 const LONGEST_CHOICE: usize = 64;
+const LONGEST_KEY: usize = 256;
 pub(crate) const LONGEST_LABEL: usize = 128;
 pub(super) const LONGEST_NOTE: usize = 1_000;
 pub(crate) const LONGEST_CONTEXT: usize = 64 * 1024;
@@ -31,7 +32,7 @@ pub(crate) const LONGEST_CONTEXT: usize = 64 * 1024;
 /// A question to people, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
-    /// Which one it is: the same for the same effect, however often it is performed.
+    /// Which one it is: the same for the same effect, however often it is performed, and for the same key.
     pub id: Uuid,
     /// Where it stands.
     pub status: ApprovalStatus,
@@ -62,6 +63,9 @@ pub struct Approval {
     /// W3C trace context of the event behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// Whether the event that tells that it may be answered is in the queue.
+    #[serde(default)]
+    pub announced: bool,
     /// How it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Given>,
@@ -107,9 +111,13 @@ pub struct Given {
     pub announced: bool,
 }
 
-/// The id of the question that an effect asks.
-pub(super) fn id_of(by: &Asking<'_>) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, by.idempotency_key.as_bytes())
+/// The id of the question that an effect asks: that of its key, where it has one, else of the effect.
+pub(super) fn id_of(question: &Question, by: &Asking<'_>) -> Uuid {
+    match &question.key {
+        // No key of an effect has a slash, and every name of a processor.
+        Some(key) => Uuid::new_v5(&NAMESPACE, format!("{} {key}", by.processor).as_bytes()),
+        None => Uuid::new_v5(&NAMESPACE, by.idempotency_key.as_bytes()),
+    }
 }
 
 impl Approval {
@@ -129,7 +137,7 @@ impl Approval {
         let event = by.event;
         let asked_at = Utc::now();
         Ok(Self {
-            id: id_of(by),
+            id: id_of(question, by),
             status: ApprovalStatus::Pending,
             asked_by: by.processor.to_owned(),
             event_id: event.event_id,
@@ -146,6 +154,7 @@ impl Approval {
             unanswered: unanswered(question).to_owned(),
             context: question.context.clone(),
             traceparent: event.traceparent.clone(),
+            announced: false,
             answer: None,
         })
     }
@@ -164,16 +173,51 @@ impl Approval {
         }
     }
 
-    /// Whether it has ended and nobody was told yet.
+    /// How it ends when nobody answers.
+    pub(super) fn unanswered(&self) -> Given {
+        Given {
+            choice: self.unanswered.clone(),
+            at: Utc::now(),
+            by: None,
+            note: None,
+            announced: false,
+        }
+    }
+
+    /// Whether there is something to tell of it: that it may be answered, or how it has ended.
     pub(super) fn is_untold(&self) -> bool {
-        self.answer.as_ref().is_some_and(|given| !given.announced)
+        match &self.answer {
+            Some(given) => !given.announced,
+            None => !self.announced,
+        }
+    }
+
+    /// This, when what there was to tell is told.
+    pub(super) fn told(&self) -> Self {
+        let mut told = self.clone();
+        match &mut told.answer {
+            Some(given) => given.announced = true,
+            None => told.announced = true,
+        }
+        told
+    }
+
+    /// The event that tells what there is to tell.
+    ///
+    /// # Errors
+    /// When it does not serialise.
+    pub(super) fn news(&self) -> Result<Event, serde_json::Error> {
+        match &self.answer {
+            Some(given) => self.outcome(given),
+            None => self.request(),
+        }
     }
 
     /// The event that tells that it may be answered.
     ///
     /// # Errors
     /// When it does not serialise.
-    pub(super) fn request(&self) -> Result<Event, serde_json::Error> {
+    fn request(&self) -> Result<Event, serde_json::Error> {
         let event = self.event(&ApprovalRequested {
             approval_id: self.id,
             asked_by: self.asked_by.clone(),
@@ -266,6 +310,9 @@ pub(crate) fn check(question: &Question) -> Result<(), String> {
             "`unanswered` is a choice with the tone `good`: what holds when nobody answers must be one that does less"
                 .to_owned(),
         );
+    }
+    if let Some(key) = &question.key {
+        text("key", key, LONGEST_KEY, char::is_control)?;
     }
     let wait = question.expires_after_ms.map(Duration::from_millis);
     if wait.is_some_and(|wait| wait.is_zero() || wait.as_secs() > LONGEST_WAIT) {

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nexus_plugin_api::RawJson;
 use nexus_plugin_api::approval::Choice;
-use serde_json::json;
+use nexus_plugin_api::{Contract, RawJson};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -19,18 +19,38 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Where events go, while it is open.
 struct Door {
     open: AtomicBool,
+    /// Whether there are limits.
+    strict: AtomicBool,
+    /// Held by whoever wants events to wait.
+    hold: tokio::sync::Mutex<()>,
     events: mpsc::Sender<Event>,
 }
 
 impl Announce for Door {
+    fn check(&self, event: &Event) -> Result<(), PluginError> {
+        let is_strict = self.strict.load(Ordering::Relaxed);
+        match is_strict && self.is_refused(event) {
+            true => Err(PluginError::permanent("too_deep", "nests too deep")),
+            false => Ok(()),
+        }
+    }
+
     fn announce(&self, event: Event) -> BoxFuture<'_, Result<(), PluginError>> {
         Box::pin(async move {
+            let _held = self.hold.lock().await;
+            self.check(&event)?;
             if !self.open.load(Ordering::Relaxed) {
                 return Err(PluginError::retryable("queue_full", "no room"));
             }
             self.events.send(event).await?;
             Ok(())
         })
+    }
+}
+
+impl Door {
+    fn is_refused(&self, event: &Event) -> bool {
+        payload(event)["context"]["deep"] == true
     }
 }
 
@@ -50,6 +70,8 @@ async fn desk_on(queue: Arc<dyn Queue>, config: Config) -> Desk {
     let (sender, events) = mpsc::channel(64);
     let door = Arc::new(Door {
         open: AtomicBool::new(true),
+        strict: AtomicBool::new(true),
+        hold: tokio::sync::Mutex::default(),
         events: sender,
     });
     let approvals = Approvals::open(config, queue.clone(), door.clone())
@@ -95,7 +117,7 @@ fn question() -> Question {
         .context(json!({ "thread": 7 }))
 }
 
-fn payload(event: &Event) -> serde_json::Value {
+fn payload(event: &Event) -> Value {
     serde_json::from_slice(event.payload.as_slice()).unwrap()
 }
 
@@ -155,13 +177,9 @@ async fn a_question_is_told_and_its_first_answer_counts() {
 async fn the_same_effect_again_is_the_same_question() {
     let mut desk = desk(Config::default()).await;
     let id = desk.ask(&question(), "e:0").await.unwrap();
-    let first = desk.event().await;
+    desk.event().await;
     assert_eq!(desk.ask(&question(), "e:0").await.unwrap(), id);
-    assert_eq!(
-        desk.event().await.event_id,
-        first.event_id,
-        "a duplicate, for the queue"
-    );
+    assert!(desk.events.try_recv().is_err(), "it was asked before");
     assert_ne!(desk.ask(&question(), "e:1").await.unwrap(), id);
     desk.event().await;
     desk.approvals.answer(id, "pay", "ada", None).await.unwrap();
@@ -169,6 +187,21 @@ async fn the_same_effect_again_is_the_same_question() {
     assert_eq!(desk.ask(&question(), "e:0").await.unwrap(), id);
     assert!(desk.events.try_recv().is_err(), "nobody is asked once more");
     assert_eq!(desk.approvals.list().len(), 2);
+}
+
+#[tokio::test]
+async fn a_question_with_a_key_is_asked_once_whatever_leads_to_it() {
+    let mut desk = desk(Config::default()).await;
+    let keyed = question().key("thread 7: pay?");
+    let id = desk.ask(&keyed, "e:0").await.unwrap();
+    desk.event().await;
+    assert_eq!(desk.ask(&keyed, "another:0").await.unwrap(), id);
+    desk.approvals.answer(id, "pay", "ada", None).await.unwrap();
+    assert_eq!(desk.event().await.event_type, ApprovalAnswered::TYPE);
+    assert_eq!(desk.ask(&keyed, "a third:0").await.unwrap(), id);
+    assert!(desk.events.try_recv().is_err(), "nobody is asked once more");
+    let other = question().key("thread 8: pay?");
+    assert_ne!(desk.ask(&other, "e:0").await.unwrap(), id);
 }
 
 #[tokio::test]
@@ -205,6 +238,71 @@ async fn an_answer_that_cannot_be_told_now_is_told_later_once() {
     assert_eq!(next.approvals.list().len(), 1);
     let again = desk_on(desk.queue.clone(), Config::default()).await;
     assert!(!again.approvals.get(id).unwrap().is_untold());
+}
+
+#[tokio::test]
+async fn a_question_is_kept_while_nobody_can_be_told_of_it_and_told_later_once() {
+    let mut desk = desk(Config::default()).await;
+    desk.door.open.store(false, Ordering::Relaxed);
+    let id = desk.ask(&question(), "e:0").await.unwrap();
+    assert!(desk.events.try_recv().is_err(), "there is no room");
+
+    let mut next = desk_on(desk.queue.clone(), Config::default()).await;
+    let requested = next.event().await;
+    assert_eq!(requested.event_type, ApprovalRequested::TYPE);
+    assert_eq!(payload(&requested)["approval_id"], json!(id));
+    next.approvals.answer(id, "pay", "ada", None).await.unwrap();
+    assert_eq!(next.event().await.event_type, ApprovalAnswered::TYPE);
+    let mut again = desk_on(desk.queue.clone(), Config::default()).await;
+    again.ask(&question(), "e:1").await.unwrap();
+    let event = payload(&again.event().await);
+    assert_ne!(event["approval_id"], json!(id), "all is told of that one");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_queue_that_has_no_room() {
+    let desk = desk(Config::default()).await;
+    let id = desk.ask(&question(), "e:0").await.unwrap();
+    let slow = desk.door.hold.lock().await;
+    let asked = timeout(PATIENCE, desk.ask(&question(), "e:1")).await;
+    asked.expect("it does not wait").unwrap();
+    let answered = timeout(PATIENCE, desk.approvals.answer(id, "pay", "ada", None)).await;
+    answered.expect("it does not wait either").unwrap();
+    drop(slow);
+}
+
+#[tokio::test]
+async fn a_question_whose_answer_could_not_be_told_is_refused() {
+    let desk = desk(Config::default()).await;
+    let deep = question().context(json!({ "deep": true }));
+    let refused = desk.ask(&deep, "e:0").await.unwrap_err();
+    assert_eq!(
+        (&*refused.code, refused.retryable),
+        ("invalid_question", false)
+    );
+    assert!(refused.message.starts_with("`context`"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_refused_later_is_told_without_its_context() {
+    let mut desk = desk(Config::default()).await;
+    desk.door.strict.store(false, Ordering::Relaxed);
+    let deep = question().context(json!({ "deep": true }));
+    let id = desk.ask(&deep, "e:0").await.unwrap();
+    desk.event().await;
+    desk.door.strict.store(true, Ordering::Relaxed);
+    desk.approvals.answer(id, "pay", "ada", None).await.unwrap();
+    let told = payload(&desk.event().await);
+    assert_eq!(
+        (&told["choice"], &told["context"]),
+        (&json!("pay"), &Value::Null)
+    );
+    let told = async {
+        while desk.approvals.get(id).unwrap().is_untold() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("it is done with");
 }
 
 #[tokio::test]

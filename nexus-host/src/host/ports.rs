@@ -100,6 +100,11 @@ fn storage_failed(unavailable: Unavailable) -> PluginError {
 pub(super) struct Own(pub(super) Arc<Intake>);
 
 impl Announce for Own {
+    fn check(&self, event: &Event) -> Result<(), PluginError> {
+        let payload = self.0.admission().payload(&event.payload).map(drop);
+        payload.map_err(Rejection::into_plugin_error)
+    }
+
     fn announce(&self, event: Event) -> BoxFuture<'_, Result<(), PluginError>> {
         Box::pin(async move {
             let published = self.0.publish(Door::Host, event, Origin::Hub).await;

@@ -13,6 +13,9 @@ use super::template::{Template, Text};
 use crate::approvals::{self, LONGEST_BODY, LONGEST_CONTEXT, LONGEST_LABEL, LONGEST_TITLE};
 use crate::expression::Case;
 
+/// The title of a question for which its event has none.
+const UNTITLED: &str = "(no title)";
+
 /// A question, ready for events.
 #[derive(Debug)]
 pub(super) struct Ask {
@@ -62,8 +65,8 @@ impl Ask {
         texts.map(Text::placeholders).sum::<usize>() + self.context.placeholders()
     }
 
-    /// The question for an event. What a person reads is cut where it is too long: a long subject is no reason to
-    /// ask nothing.
+    /// The question for an event. What a person reads is cut where it is too long, and something stands for what is
+    /// empty: neither a long subject nor none is a reason to ask nothing.
     ///
     /// # Errors
     /// Where it cannot be filled.
@@ -74,10 +77,10 @@ impl Ask {
         let choices: Result<Vec<Choice>, Misfit> = choices
             .map(|(at, (id, label, tone))| {
                 let label = label.fill_at("label", case);
-                let label = label.map_err(|misfit| misfit.within(&at.to_string()));
+                let label = label.map_err(|misfit| misfit.within(&at.to_string()))?;
                 Ok(Choice {
                     id: id.clone(),
-                    label: cut(&one_line(&label?), LONGEST_LABEL),
+                    label: cut(or(&one_line(&label), id), LONGEST_LABEL),
                     tone: *tone,
                 })
             })
@@ -87,7 +90,7 @@ impl Ask {
         let context: Value = context
             .parse()
             .map_err(|error| Misfit::new(error.to_string()).within("context"))?;
-        let mut question = Question::new(cut(&one_line(&title), LONGEST_TITLE))
+        let mut question = Question::new(cut(or(&one_line(&title), UNTITLED), LONGEST_TITLE))
             .body(cut(&without_controls(&body), LONGEST_BODY))
             .with_priority(self.priority)
             .context(context);
@@ -124,6 +127,14 @@ fn outline(written: &config::Ask) -> Question {
 fn without_controls(text: &str) -> String {
     let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     text.replace(is_control, " ")
+}
+
+/// The text, or another where there is nothing to read in it.
+fn or<'t>(text: &'t str, other: &'t str) -> &'t str {
+    match text.trim() {
+        "" => other,
+        text => text,
+    }
 }
 
 fn cut(text: &str, longest: usize) -> String {

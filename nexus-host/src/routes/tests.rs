@@ -196,6 +196,19 @@ fn what_people_read_is_cut_and_what_programs_read_is_not() {
 }
 
 #[test]
+fn a_mail_without_a_subject_is_asked_about_all_the_same() {
+    let effect = decided(
+        "ask = { title = \"{{ payload.t }}\", choices = [{ id = \"a\", label = \"{{ payload.t }}\" }] }",
+        &json!({ "t": " " }),
+    );
+    let Ok(Effect::Ask { question }) = effect else {
+        panic!("{effect:?}");
+    };
+    let read = (&*question.title, &*question.choices[0].label);
+    assert_eq!(read, ("(no title)", "a"));
+}
+
+#[test]
 fn what_cannot_be_filled_fails_for_good_and_says_where() {
     let payload = json!({ "secret": "s3cr3t", "n": 1 });
     for (action, says) in [

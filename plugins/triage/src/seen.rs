@@ -1,6 +1,6 @@
 //! What is read of others' events: receives payloads, hands on the fields that matter here. Their owners may add others.
 
-use nexus_plugin_api::{Event, PluginError};
+use nexus_plugin_api::{Event, PluginError, Priority};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +20,9 @@ pub(crate) struct Matter {
     pub(crate) kind: Kind,
     /// The mail's subject, or the file's path.
     pub(crate) about: String,
+    /// How pressing it was.
+    #[serde(default)]
+    pub(crate) priority: Priority,
 }
 
 /// What an agent looks at.
@@ -58,6 +61,9 @@ pub(crate) struct Interrupt {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) value: Value,
+    /// How large the value is that is left out.
+    #[serde(default)]
+    pub(crate) omitted_bytes: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,14 +10,20 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::question::{self, Form};
+use crate::question::{self, Form, text};
 use crate::seen::{
     self, COMPLETED, Completed, Context, FAILED, FILE_ADDED, FILE_CHANGED, Failed, File,
-    INTERRUPTED, Interrupted, Kind, MAIL, Mail, Matter,
+    INTERRUPTED, Interrupt, Interrupted, Kind, MAIL, Mail, Matter,
 };
 
 /// This processor, as the hub names it.
 const OWN_NAME: &str = "triage/triage";
+
+/// How much of a subject or a path goes with a run, in characters.
+const LONGEST_ABOUT: usize = 1_000;
+
+/// How much of what an agent asks is kept with the question, in bytes: the hub keeps 64 KiB.
+const LONGEST_ASKED: usize = 48 * 1024;
 
 /// Has an agent look at mail and files, and people decide where it asks.
 #[derive(Debug)]
@@ -31,6 +37,9 @@ struct Waiting {
     interrupt_id: String,
     form: Form,
     triage: Matter,
+    /// What the agent has asked, uncut, where it is not too large: for whoever looks closely before answering.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    asked: Value,
 }
 
 impl Component for Triage {
@@ -48,10 +57,11 @@ impl Processor for Triage {
         Subscription::to(MAIL),
         Subscription::to(FILE_ADDED),
         Subscription::to(FILE_CHANGED),
-        Subscription::to(INTERRUPTED),
+        // What others say of runs must not lead to questions, whose answers go to real ones.
+        Subscription::to(INTERRUPTED).from("langgraph"),
+        Subscription::to(COMPLETED).from("langgraph"),
+        Subscription::to(FAILED).from("langgraph"),
         Subscription::to(ApprovalAnswered::TYPE),
-        Subscription::to(COMPLETED),
-        Subscription::to(FAILED),
     ];
     type Payload = RawJson;
 
@@ -65,7 +75,7 @@ impl Processor for Triage {
             _ => match seen::matter(&event) {
                 None => Ok(Outcome::skip("not a run of this plugin")),
                 Some(matter) => match event.event_type.as_str() {
-                    INTERRUPTED => ask(&seen::read(&event)?, &matter, event.priority),
+                    INTERRUPTED => ask(&seen::read(&event)?, &matter),
                     COMPLETED => self.tell_result(&seen::read(&event)?, &matter),
                     _ => self.tell_failure(&seen::read(&event)?, &matter),
                 },
@@ -86,7 +96,11 @@ impl Triage {
         }
         let payload: Value = seen::read(event)?;
         let context = Context {
-            triage: Matter { kind, about },
+            triage: Matter {
+                kind,
+                about: text::line(&about, LONGEST_ABOUT),
+                priority: event.priority,
+            },
         };
         let run = json!({ "run": {
             "assistant": self.0.assistant,
@@ -107,6 +121,7 @@ impl Triage {
             interrupt_id,
             form,
             triage,
+            ..
         } = serde_json::from_value(answered.context).map_err(|error| {
             let told = format!("the answer does not say what it is to: {error}");
             PluginError::permanent("unreadable", told)
@@ -141,9 +156,13 @@ impl Triage {
         if !self.0.tell {
             return Ok(Outcome::skip("`tell` is off"));
         }
+        let title = match text::line(title, text::LONGEST_TITLE) {
+            title if title.is_empty() => "An agent".to_owned(),
+            title => title,
+        };
         let toast = json!({ "show": {
-            "title": question::line(title),
-            "body": question::text(body),
+            "title": title,
+            "body": text::lines(body, text::LONGEST_BODY),
             "attribution": "triage",
             "urgency": urgency,
         }});
@@ -152,26 +171,43 @@ impl Triage {
 }
 
 /// Asks people what the agent asks, each question apart.
-fn ask(run: &Interrupted, matter: &Matter, priority: Priority) -> Result<Outcome, PluginError> {
+fn ask(run: &Interrupted, matter: &Matter) -> Result<Outcome, PluginError> {
     if run.interrupts.is_empty() {
         return Ok(Outcome::skip("the run waits without a question"));
     }
     let mut outcome = Outcome::done();
     for interrupt in &run.interrupts {
-        let (question, form) = question::of(&interrupt.value, matter);
+        let (question, form) = question::of(interrupt, matter);
+        let is_small = interrupt.value.to_string().len() <= LONGEST_ASKED;
         let waiting = Waiting {
             thread: run.thread_id,
             assistant: run.assistant.clone(),
             interrupt_id: interrupt.id.clone(),
             form,
             triage: matter.clone(),
+            asked: is_small
+                .then(|| interrupt.value.clone())
+                .unwrap_or_default(),
         };
         let question = question
-            .with_priority(priority)
+            .key(key(run.thread_id, interrupt))
+            .with_priority(matter.priority)
             .context(serde_json::to_value(waiting)?);
         outcome = outcome.with(Effect::ask(question));
     }
     Ok(outcome)
+}
+
+/// What makes two questions the same. A thread asks everything anew that is not answered yet whenever one of its
+/// questions is; servers that give all questions of a task one id tell them apart by what they ask.
+fn key(thread: Uuid, interrupt: &Interrupt) -> String {
+    let Interrupt {
+        id,
+        value,
+        omitted_bytes,
+    } = interrupt;
+    let asked = format!("{id} {omitted_bytes:?} {value}");
+    format!("{thread}/{}", Uuid::new_v5(&thread, asked.as_bytes()))
 }
 
 #[cfg(test)]
@@ -182,6 +218,7 @@ mod tests {
 
     async fn processed(event_type: &str, payload: Value) -> Outcome {
         let event = Event::new(event_type, "test", RawJson::of(&payload).unwrap());
+        let event = event.with_priority(Priority::High);
         let triage = Triage(Config::default());
         let context = Bench::new().context();
         triage.process(&context, event).await.unwrap()
@@ -222,6 +259,8 @@ mod tests {
             panic!("{outcome:?}");
         };
         assert_eq!(question.title, "Pay it?");
+        assert_eq!(question.priority, Priority::High, "as pressing as the mail");
+        assert_eq!(question.context["asked"], "Pay it?");
 
         let answered = ApprovalAnswered {
             approval_id: Uuid::now_v7(),
@@ -257,6 +296,42 @@ mod tests {
         });
         let (_, toast) = request(&processed(FAILED, failed).await);
         assert_eq!(toast["show"]["urgency"], "high");
+    }
+
+    #[tokio::test]
+    async fn a_question_that_comes_again_after_another_was_answered_is_the_same_one() {
+        let thread = Uuid::now_v7();
+        let keys = async |thread: Uuid, interrupts: Value| {
+            let asked = json!({
+                "thread_id": thread, "run_id": Uuid::now_v7(), "assistant": "triage", "interrupts": interrupts,
+                "context": { "triage": { "kind": "mail", "about": "Invoice 17" } },
+            });
+            let effects = processed(INTERRUPTED, asked).await.effects;
+            let keys = effects.into_iter().map(|effect| match effect {
+                Effect::Ask { question } => question.key.unwrap(),
+                other => panic!("{other:?}"),
+            });
+            keys.collect::<Vec<_>>()
+        };
+        let (first, second) = (
+            json!({ "id": "a", "value": 1 }),
+            json!({ "id": "b", "value": 1 }),
+        );
+        let both = keys(thread, json!([first, second])).await;
+        assert_ne!(both[0], both[1]);
+        assert_eq!(keys(thread, json!([second])).await, both[1..]);
+        let same_id = json!({ "id": "b", "value": 2 });
+        assert_ne!(keys(thread, json!([same_id])).await, both[1..]);
+        assert_ne!(keys(Uuid::now_v7(), json!([second])).await, both[1..]);
+    }
+
+    #[test]
+    fn what_others_say_of_runs_is_not_heard() {
+        for of_run in [INTERRUPTED, COMPLETED, FAILED] {
+            let real = Subscription::to(of_run).from("langgraph");
+            assert!(Triage::SUBSCRIPTIONS.contains(&real), "{of_run}");
+            assert!(!Triage::SUBSCRIPTIONS.contains(&Subscription::to(of_run)));
+        }
     }
 
     #[tokio::test]
