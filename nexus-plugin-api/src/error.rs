@@ -24,6 +24,10 @@ pub struct PluginError {
 }
 
 impl PluginError {
+    /// The code by which an integration says that its target is there and answers, but that this request has to wait
+    /// for another one, as on a thread or a document that is in use: that says nothing against the target.
+    pub const BUSY: &'static str = "busy";
+
     /// A failure that may pass.
     pub fn retryable(code: impl Into<Cow<'static, str>>, message: impl Display) -> Self {
         Self {
@@ -42,7 +46,8 @@ impl PluginError {
         }
     }
 
-    /// Says when trying again makes sense, as a `Retry-After` header does.
+    /// Says when trying again makes sense, as a `Retry-After` header does. An attempt that ends so is put off and
+    /// counts as none, up to a hundred times: it is for a target that is away, or busy, and will be back.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.retryable = true;

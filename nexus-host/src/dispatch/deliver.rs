@@ -8,7 +8,7 @@ use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson
 use uuid::Uuid;
 
 use super::port::{ABSENT, Asking, Call};
-use super::retry::{DEFERRED, RetryPolicy};
+use super::retry::{self, DEFERRED, RetryPolicy};
 use super::seats::Seat;
 use super::{Dispatcher, caught, host_panicked, is_suspected, millis};
 use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
@@ -76,8 +76,8 @@ impl Dispatcher {
                 settlement.steps.push(Step::ProcessorFailed {
                     processor: by.processor.to_owned(),
                     attempt: by.attempt,
-                    code: failure.code.clone(),
-                    message: failure.message.clone(),
+                    code: error.code.to_string(),
+                    message: bounded(&error.message),
                     retry_in_ms: retry.map(millis),
                 });
                 match retry {
@@ -391,10 +391,10 @@ impl Dispatcher {
                 );
             }
             Ok(Err(error)) => {
-                if error.retryable {
+                if error.retryable && error.code != PluginError::BUSY {
                     permit.failed();
                 } else {
-                    // The target answered: it is the request that is wrong.
+                    // The target answered: it is the request that is wrong, or has to wait for another.
                     permit.succeeded();
                 }
                 self.failed(
@@ -472,8 +472,8 @@ impl Dispatcher {
             effect: number,
             integration: integration.to_owned(),
             attempt: delivery.attempt,
-            code: failure.code.clone(),
-            message: failure.message.clone(),
+            code: error.code.to_string(),
+            message: bounded(&error.message),
             retry_in_ms: retry.map(millis),
         });
         match retry {
@@ -533,8 +533,12 @@ fn given_up(error: &PluginError) -> &str {
     }
 }
 
+/// What is remembered of an error: one that puts off counts as what it is.
 pub(super) fn failure(error: &PluginError) -> Failure {
-    coded(&error.code, &error.message)
+    match retry::puts_off(error) {
+        true => coded(DEFERRED, &error.to_string()),
+        false => coded(&error.code, &error.message),
+    }
 }
 
 fn coded(code: &str, message: &str) -> Failure {

@@ -7,13 +7,13 @@ use nexus_plugin_api::PluginError;
 use super::config::Retry;
 use crate::queue::Failure;
 
-/// Code of a failure that is no failure: the processor asked to see the event later.
+/// Code of a failure that is no failure: the processor, or the target, asked to be shown it later.
 pub(super) const DEFERRED: &str = "retry_later";
 
 /// How soon it is looked whether a plugin is back.
 const ABSENCE: Duration = Duration::from_secs(2);
 
-/// How often a processor may put one event off. Beyond it the event is a poison.
+/// How often one event, or one effect, may be put off. Beyond it, it is a poison.
 const MAX_DEFERRALS: usize = 100;
 
 /// The configured delays: after the first failure, the second and so on; the last one repeats.
@@ -28,28 +28,29 @@ impl RetryPolicy {
     }
 
     /// The delay before the next attempt after `error`, or `None` when it is given up: it is
-    /// permanent, or `max_retries` failures came before it.
+    /// permanent, or `max_retries` failures came before it. One that says when to come back puts off, and is no
+    /// failure; that may be said so often.
     ///
     /// Jitter only lengthens, so a delay is never under the configured one; a target that names a
     /// later time is obeyed.
     pub(super) fn after(&self, earlier: &[Failure], error: &PluginError) -> Option<Duration> {
-        // An error may have the code of a deferral; it must not get more tries for that.
-        if !error.retryable || (error.code == DEFERRED && !Self::may_defer(earlier)) {
+        let puts_off = puts_off(error);
+        if !error.retryable || (puts_off && !Self::may_defer(earlier)) {
             return None;
         }
         let retries = earlier
             .iter()
             .filter(|failure| failure.code != DEFERRED)
             .count();
-        if retries >= usize::try_from(self.config.max_retries).unwrap_or(usize::MAX) {
+        if !puts_off && retries >= usize::try_from(self.config.max_retries).unwrap_or(usize::MAX) {
             return None;
         }
-        let base = self
-            .config
-            .delays
-            .get(retries)
-            .or(self.config.delays.last())?
-            .get();
+        let delays = &self.config.delays;
+        let base = match delays.get(retries).or(delays.last()) {
+            Some(base) => base.get(),
+            None if puts_off => ABSENCE,
+            None => return None,
+        };
         Some(self.spread(base).max(error.retry_after.unwrap_or_default()))
     }
 
@@ -71,6 +72,11 @@ impl RetryPolicy {
             .count()
             < MAX_DEFERRALS
     }
+}
+
+/// Whether an error says when to come back, or has the code that says so.
+pub(super) fn puts_off(error: &PluginError) -> bool {
+    error.retryable && (error.retry_after.is_some() || error.code == DEFERRED)
 }
 
 #[cfg(test)]
@@ -125,6 +131,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_target_that_says_when_to_come_back_is_waited_for_and_not_for_ever() {
+        let policy = RetryPolicy::new(Retry::default());
+        let away = PluginError::retryable("unreachable", "no").after(Duration::from_secs(9));
+        let mut earlier = failures(3);
+        for _ in 0..MAX_DEFERRALS {
+            assert_eq!(policy.after(&earlier, &away), Some(Duration::from_secs(9)));
+            let mut put_off = failures(1);
+            put_off[0].code = DEFERRED.to_owned();
+            earlier.extend(put_off);
+        }
+        assert_eq!(policy.after(&earlier, &away), None);
+        let never = RetryPolicy::new(Retry {
+            max_retries: 0,
+            delays: Vec::new(),
+            ..Retry::default()
+        });
+        assert!(never.after(&[], &away).is_some());
+    }
+
     fn settings() -> impl Strategy<Value = Retry> {
         let delays = vec((1_u64..1_000_000).prop_map(Duration::from_micros), 1..10);
         (0_u32..20, delays, 0.0..=1.0).prop_map(|(max_retries, delays, jitter)| Retry {
@@ -148,8 +174,8 @@ mod tests {
             let mut earlier = failures(deferrals);
             earlier.iter_mut().for_each(|one| one.code = DEFERRED.to_owned());
             let mut retries = 0;
-            loop {
-                let named = named.get(retries).copied().flatten().map(Duration::from_micros);
+            for round in 0..100 {
+                let named = named.get(round).copied().flatten().map(Duration::from_micros);
                 let error = match named {
                     Some(later) => PluginError::retryable("failed", "no").after(later),
                     None => PluginError::retryable("failed", "no"),
@@ -164,8 +190,12 @@ mod tests {
                 let most = base + base.mul_f64(settings.jitter) + Duration::from_nanos(1);
                 prop_assert!(delay >= base.max(named), "{delay:?} is too early");
                 prop_assert!(delay <= most.max(named), "{delay:?} is too late");
-                earlier.extend(failures(1));
-                retries += 1;
+                let mut failed = failures(1);
+                match puts_off(&error) {
+                    true => failed[0].code = DEFERRED.to_owned(),
+                    false => retries += 1,
+                }
+                earlier.extend(failed);
                 prop_assert!(retries <= 20, "for ever");
             }
             prop_assert_eq!(retries, settings.max_retries as usize);

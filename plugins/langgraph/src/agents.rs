@@ -3,6 +3,8 @@
 //! One type is integration and source at once, so that a delivery can tell the follower at once that
 //! there is a run to follow.
 
+use std::time::Duration;
+
 use nexus_plugin_api::{
     Component, Context, Health, HookReply, HookRequest, Integration, PluginError, Reply, Services,
     Setup, Source,
@@ -15,6 +17,10 @@ use crate::hook;
 use crate::request::Request;
 use crate::server::{self, Server};
 use crate::start::Start;
+
+/// By how much longer each time a request is put off.
+const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Asks agents, and turns what becomes of it into events.
 #[derive(Debug)]
@@ -71,13 +77,13 @@ impl Integration for Agents {
             config: &self.config,
             ctx,
         };
-        let reply = match request {
-            Request::Run(run) => start.run(*run).await?,
-            Request::Resume(resume) => start.resume(*resume).await?,
-            Request::Cancel(cancel) => return start.cancel(cancel).await,
+        let answer = match request {
+            Request::Run(run) => start.run(*run).await,
+            Request::Resume(resume) => start.resume(*resume).await,
+            Request::Cancel(cancel) => start.cancel(cancel).await,
         };
         self.hints.new_run.notify_one();
-        Ok(reply)
+        answer.map_err(|error| later(error, ctx.attempt()))
     }
 }
 
@@ -97,6 +103,37 @@ impl Source for Agents {
     }
 }
 
+/// A request that may work later is put off, each time for longer, up to a minute. What it says may be what a person
+/// has decided, which is asked once: a server that is being restarted, or a thread that is at work, must not be the end
+/// of it.
+fn later(error: PluginError, attempt: u32) -> PluginError {
+    let pause = (PAUSE * attempt).min(LONGEST_PAUSE);
+    match error.retryable {
+        true => {
+            let asked_for = error.retry_after.unwrap_or_default();
+            error.after(pause.max(asked_for))
+        }
+        false => error,
+    }
+}
+
 fn degraded(reason: String) -> Health {
     Health::Degraded { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_work_later_is_put_off_for_as_long_as_a_run_may_take_by_default() {
+        let passes = || PluginError::retryable("unreachable", "no");
+        let waits = (1..=100).filter_map(|attempt| later(passes(), attempt).retry_after);
+        let together: Duration = waits.sum();
+        assert!(together > Config::default().run_timeout.0, "{together:?}");
+        let named = later(passes().after(Duration::from_secs(90)), 1);
+        assert_eq!(named.retry_after, Some(Duration::from_secs(90)));
+        let for_good = later(PluginError::permanent("nothing_asked", "no"), 1);
+        assert_eq!((for_good.retryable, for_good.retry_after), (false, None));
+    }
 }

@@ -244,7 +244,7 @@ fn own(member: &str) -> String {
 
 fn busy(thread_id: Uuid) -> PluginError {
     let told = format!("the thread {thread_id} is busy");
-    PluginError::retryable("busy", told)
+    PluginError::retryable(PluginError::BUSY, told)
 }
 
 fn members(object: Value) -> Map<String, Value> {
