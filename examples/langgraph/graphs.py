@@ -110,6 +110,46 @@ def conclude(matter: Matter) -> Matter:
     return {"summary": f"{about(matter)} {done}"} if done else {}
 
 
+class Council(Matter, total=False):
+    votes: Annotated[list[str], operator.add]
+
+
+def vote(who: str, council: Council) -> Council:
+    question = {
+        "question": f"{who}: pay {about(council)}?",
+        "choices": [
+            {"id": "yes", "label": "Yes", "tone": "good"},
+            {"id": "no", "label": "No", "tone": "bad"},
+        ],
+        "unanswered": "no",
+    }
+    return {"votes": [f"{who} {interrupt(question)}"]}
+
+
+def treasurer(council: Council) -> Council:
+    return vote("treasurer", council)
+
+
+def chair(council: Council) -> Council:
+    return vote("chair", council)
+
+
+def tally(council: Council) -> Council:
+    return {"summary": ", ".join(sorted(council["votes"]))}
+
+
+def council_of() -> Any:
+    """Two who are asked side by side."""
+    graph = StateGraph(Council)
+    graph.add_node("tally", tally)
+    for member in (treasurer, chair):
+        graph.add_node(member.__name__, member)
+        graph.add_edge(START, member.__name__)
+    graph.add_edge(["treasurer", "chair"], "tally")
+    graph.add_edge("tally", END)
+    return graph.compile()
+
+
 def line_of(state: type, *nodes) -> Any:
     """A graph of nodes, one after the other."""
     graph = StateGraph(state)
@@ -128,4 +168,5 @@ slow = line_of(Task, rest)
 failing = line_of(Task, fail)
 repeat = line_of(Text, repeat_it)
 triage = line_of(Matter, consider, conclude)
+council = council_of()
 story = line_of(Story, begin, go_on, finish)

@@ -32,6 +32,10 @@ pub(crate) use record::{LONGEST_BODY, LONGEST_CONTEXT, LONGEST_LABEL, LONGEST_TI
 /// What the keys of questions begin with, in the hub's own state.
 const KEYS: &str = "approval/";
 
+/// What the ids of questions are derived in, in the hub's own state: random, and kept. Who knows the event behind a
+/// question knows no id to answer it by.
+const NAMESPACE: &str = "approvals.namespace";
+
 /// When a question for which there is no room may be asked again.
 const ROOM: Duration = Duration::from_secs(60);
 
@@ -63,6 +67,7 @@ pub struct Approvals {
     config: Config,
     queue: Arc<dyn Queue>,
     announce: Arc<dyn Announce>,
+    namespace: Uuid,
     /// Every question that is kept.
     known: Mutex<BTreeMap<Uuid, Arc<Approval>>>,
     /// Changes are made one at a time, so that the first answer counts and no other.
@@ -119,6 +124,7 @@ impl Approvals {
             }
         }
         Ok(Self {
+            namespace: namespace(&*queue).await?,
             config,
             queue,
             announce,
@@ -253,12 +259,13 @@ impl People for Approvals {
     ) -> BoxFuture<'a, Result<Uuid, PluginError>> {
         Box::pin(async move {
             let _alone = self.changing.lock().await;
-            if let Some(before) = self.get(record::id_of(question, &by)) {
+            let id = record::id_of(self.namespace, question, &by);
+            if let Some(before) = self.get(id) {
                 // Asked again, by something else or since it is not known how that ended. It was kept.
                 return Ok(before.id);
             }
             let expires_after = self.config.expires_after.get();
-            let approval = Approval::of(question, &by, expires_after)?;
+            let approval = Approval::of(id, question, &by, expires_after)?;
             self.check_outcome(&approval)?;
             if self.pending() >= self.config.max_pending {
                 let told = format!(
@@ -290,6 +297,21 @@ impl People for Approvals {
             }
         })
     }
+}
+
+/// What the ids of questions are derived in.
+async fn namespace(queue: &dyn Queue) -> Result<Uuid, Unavailable> {
+    let kept = queue.state_get(HUB, NAMESPACE).await?;
+    if let Some(kept) = kept.and_then(|bytes| Uuid::from_slice(&bytes).ok()) {
+        return Ok(kept);
+    }
+    let fresh = Uuid::new_v4();
+    let write = StateWrite {
+        key: NAMESPACE.to_owned(),
+        value: Some(fresh.as_bytes().to_vec()),
+    };
+    queue.state_put(HUB, write).await?;
+    Ok(fresh)
 }
 
 fn storage_failed(unavailable: Unavailable) -> PluginError {

@@ -28,7 +28,6 @@ pub const WEBHOOK_TOKEN: &str = "canary-of-a-webhook-token";
 #[derive(Debug)]
 pub struct LangGraph {
     child: Child,
-    client: reqwest::Client,
     port: u16,
     folder: TempDir,
 }
@@ -83,14 +82,12 @@ impl LangGraph {
             .map_err(|error| format!("langgraph: {error}"))?;
         let mut server = Self {
             child,
-            client: client(),
             port,
             folder,
         };
         let ok = format!("{}/ok", server.url());
         let deadline = Instant::now() + COMING_UP;
-        while !server
-            .client
+        while !client()
             .get(&ok)
             .send()
             .await
@@ -109,12 +106,13 @@ impl LangGraph {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What it answers to a `GET`.
+    /// What it answers to a `GET`. Each time over a connection of its own: those that are kept end with the test that
+    /// has made them, and the server is shared.
     ///
     /// # Panics
     /// When it answers no JSON.
     pub async fn get(&self, path: &str) -> Value {
-        self.answer_to(self.client.get(format!("{}{path}", self.url())))
+        self.answer_to(client().get(format!("{}{path}", self.url())))
             .await
     }
 
@@ -123,7 +121,7 @@ impl LangGraph {
     /// # Panics
     /// When it answers no JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self.client.post(format!("{}{path}", self.url()));
+        let request = client().post(format!("{}{path}", self.url()));
         self.answer_to(request.json(body)).await
     }
 

@@ -14,9 +14,6 @@ use super::config::LONGEST_WAIT;
 use crate::admission::HUB;
 use crate::dispatch::port::Asking;
 
-/// What the ids of questions, and of the events about them, are derived in (a version 4 UUID, chosen once).
-const NAMESPACE: Uuid = Uuid::from_u128(0x2a6e_7f0b_44c1_4f0e_9d57_6b1c_58e3_0a94);
-
 /// What holds when nobody answers, unless the question says otherwise.
 const DENY: &str = "deny";
 
@@ -112,11 +109,11 @@ pub struct Given {
 }
 
 /// The id of the question that an effect asks: that of its key, where it has one, else of the effect.
-pub(super) fn id_of(question: &Question, by: &Asking<'_>) -> Uuid {
+pub(super) fn id_of(namespace: Uuid, question: &Question, by: &Asking<'_>) -> Uuid {
     match &question.key {
         // No key of an effect has a slash, and every name of a processor.
-        Some(key) => Uuid::new_v5(&NAMESPACE, format!("{} {key}", by.processor).as_bytes()),
-        None => Uuid::new_v5(&NAMESPACE, by.idempotency_key.as_bytes()),
+        Some(key) => Uuid::new_v5(&namespace, format!("{} {key}", by.processor).as_bytes()),
+        None => Uuid::new_v5(&namespace, by.idempotency_key.as_bytes()),
     }
 }
 
@@ -126,6 +123,7 @@ impl Approval {
     /// # Errors
     /// `invalid_question`, naming what does not fit.
     pub(super) fn of(
+        id: Uuid,
         question: &Question,
         by: &Asking<'_>,
         expires_after: Duration,
@@ -133,11 +131,12 @@ impl Approval {
         let expires_after = question
             .expires_after_ms
             .map_or(expires_after, Duration::from_millis);
+        let question = &readable(question);
         check(question).map_err(|told| PluginError::permanent("invalid_question", told))?;
         let event = by.event;
         let asked_at = Utc::now();
         Ok(Self {
-            id: id_of(question, by),
+            id,
             status: ApprovalStatus::Pending,
             asked_by: by.processor.to_owned(),
             event_id: event.event_id,
@@ -264,6 +263,27 @@ impl Approval {
         event.partition_key = Some(self.id.to_string());
         Ok(event)
     }
+}
+
+/// A question without characters that nobody sees, and that make a text read other than it is: those that turn its
+/// direction round, and those without width. Whoever has written a mail may have put them into its subject.
+fn readable(question: &Question) -> Question {
+    let mut question = question.clone();
+    let labels = question.choices.iter_mut().map(|choice| &mut choice.label);
+    for text in labels.chain([&mut question.title, &mut question.body]) {
+        let is_written = !text.is_empty();
+        text.retain(|c| !is_unseen(c));
+        if is_written && text.is_empty() {
+            "…".clone_into(text);
+        }
+    }
+    question
+}
+
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 fn choices(question: &Question) -> Vec<Choice> {

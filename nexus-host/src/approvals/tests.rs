@@ -200,6 +200,14 @@ async fn a_question_with_a_key_is_asked_once_whatever_leads_to_it() {
     assert_eq!(desk.event().await.event_type, ApprovalAnswered::TYPE);
     assert_eq!(desk.ask(&keyed, "a third:0").await.unwrap(), id);
     assert!(desk.events.try_recv().is_err(), "nobody is asked once more");
+    let elsewhere = self::desk(Config::default()).await;
+    assert_ne!(
+        elsewhere.ask(&keyed, "e:0").await.unwrap(),
+        id,
+        "nobody can guess it"
+    );
+    let next = desk_on(desk.queue.clone(), Config::default()).await;
+    assert_eq!(next.ask(&keyed, "e:0").await.unwrap(), id);
     let other = question().key("thread 8: pay?");
     assert_ne!(desk.ask(&other, "e:0").await.unwrap(), id);
 }
@@ -340,6 +348,21 @@ async fn questions_that_do_not_fit_are_refused() {
         assert!(refused.message.contains(told), "{refused}");
     }
     assert!(desk.approvals.list().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_read_is_what_is_there() {
+    let desk = desk(Config::default()).await;
+    let turned = Question::new("Pay \u{202e}RUE 001\u{202c}?")
+        .body("100\u{200b}0\n\u{2066}x\u{2069}")
+        .choice(Choice::new("pay", "\u{feff}Pay"));
+    let id = desk.ask(&turned, "e:0").await.unwrap();
+    let kept = desk.approvals.get(id).unwrap();
+    let read = (&*kept.title, &*kept.body, &*kept.choices[0].label);
+    assert_eq!(read, ("Pay RUE 001?", "1000\nx", "Pay"));
+    let unseen = Question::new("\u{200b}");
+    let id = desk.ask(&unseen, "e:1").await.unwrap();
+    assert_eq!(desk.approvals.get(id).unwrap().title, "…");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::owned::Owned;
 use super::refusal::{Refusal, RefusalCode as Code};
+use crate::admission::HUB;
 use crate::routes;
 
 /// Most components a library may hold.
@@ -231,16 +232,18 @@ fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses the id under which the hub's own routes go.
+/// Refuses the ids under which the hub's own things go.
 pub(super) fn expect_free_id(id: &str) -> Result<(), Refusal> {
-    match id == routes::ID {
-        false => Ok(()),
-        true => Err(Refusal::new(
-            Code::BadManifest,
-            format!("the id {id} is the hub's own, for [[routes]]"),
-            "give the plugin another id",
-        )),
-    }
+    let of_hub = match id {
+        routes::ID => "[[routes]]",
+        HUB => "its events and contracts",
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(
+        Code::BadManifest,
+        format!("the id {id} is the hub's own, for {of_hub}"),
+        "give the plugin another id",
+    ))
 }
 
 /// Whether a text is a name, `prefix.*` or `*`.
@@ -278,13 +281,16 @@ mod tests {
             let text = serde_json::to_vec(&manifest).unwrap();
             of_section(&[&MANIFEST_MAGIC[..], &text].concat())
         };
-        let refused = of("routes").err().map(|refusal| refusal.to_string());
-        assert_eq!(
-            refused.as_deref(),
-            Some(
-                "bad_manifest: the id routes is the hub's own, for [[routes]]; give the plugin another id"
-            )
-        );
+        for (id, of_hub) in [
+            ("routes", "[[routes]]"),
+            ("nexus", "its events and contracts"),
+        ] {
+            let refused = of(id).err().map(|refusal| refusal.to_string());
+            let told = format!(
+                "bad_manifest: the id {id} is the hub's own, for {of_hub}; give the plugin another id"
+            );
+            assert_eq!(refused, Some(told));
+        }
         assert!(of("routes-more").is_ok());
     }
 }

@@ -494,7 +494,8 @@ fn the_examples_of_the_page_are_in_order_and_one_is_the_loop_of_an_agent() {
         .unwrap();
     let routes = routes(agent);
     let follows = |event_type: &str, payload: Json| {
-        let event = event(event_type, "anybody", &payload);
+        let source = event_type.split('.').next().unwrap();
+        let event = event(event_type, source, &payload);
         let to = routes.subscribers(&event);
         assert_eq!(to.len(), 1, "{to:?}");
         let mut outcome = routes.process(&to[0], &event).unwrap();

@@ -24,7 +24,7 @@ use nexus_plugin_api::Period;
 const LINK: &str = "urn:nexus:approval:";
 
 /// The toasts that are approvals.
-const GROUP: &str = "nexus.approvals";
+pub(crate) const GROUP: &str = "nexus.approvals";
 
 /// The longest life of a toast.
 const LONGEST_LIFE: Duration = Duration::from_secs(72 * 60 * 60);
@@ -35,7 +35,8 @@ const INTEGRATION: &str = "toasty/toasty";
 /// Shows approvals as toasts, and answers them with what people press.
 #[derive(Debug)]
 pub struct Approvals {
-    shows: bool,
+    /// Why it does not.
+    shows_nothing: Option<&'static str>,
 }
 
 impl Component for Approvals {
@@ -43,7 +44,12 @@ impl Component for Approvals {
 
     fn new(config: Config, _: &Setup) -> Result<Self, PluginError> {
         Ok(Self {
-            shows: config.approvals,
+            shows_nothing: match (config.approvals, config.watch) {
+                (false, _) => Some("`approvals` is off"),
+                // Nobody would hear what is pressed.
+                (true, false) => Some("`approvals` needs `watch`, which is off"),
+                (true, true) => None,
+            },
         })
     }
 }
@@ -59,8 +65,8 @@ impl Processor for Approvals {
     type Payload = RawJson;
 
     async fn process(&self, _: &Context, event: Event) -> Result<Outcome, PluginError> {
-        if !self.shows {
-            return Ok(Outcome::skip("`approvals` is off"));
+        if let Some(why) = self.shows_nothing {
+            return Ok(Outcome::skip(why));
         }
         match event.event_type.as_str() {
             ApprovalRequested::TYPE => shown(read(&event)?, event.priority),
@@ -137,7 +143,11 @@ mod tests {
     use super::*;
 
     async fn processed<C: Contract + serde::Serialize>(payload: C) -> Outcome {
-        let approvals = Approvals { shows: true };
+        processed_with(Config::default(), payload).await
+    }
+
+    async fn processed_with<C: Contract + serde::Serialize>(config: Config, payload: C) -> Outcome {
+        let approvals = Approvals::new(config, &Bench::new().setup()).unwrap();
         let event = Event::of("toasty", payload).map(|payload| RawJson::of(&payload).unwrap());
         let context = Bench::new().context();
         approvals.process(&context, event).await.unwrap()
@@ -204,6 +214,19 @@ mod tests {
             ..pressed
         };
         assert!(processed(elsewhere).await.effects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn buttons_that_nobody_hears_are_not_shown() {
+        for (approvals, watch) in [(false, true), (true, false)] {
+            let config = Config {
+                approvals,
+                watch,
+                ..Config::default()
+            };
+            let outcome = processed_with(config, question(Uuid::now_v7())).await;
+            assert!(outcome.effects.is_empty(), "{outcome:?}");
+        }
     }
 
     #[tokio::test]

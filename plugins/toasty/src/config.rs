@@ -21,7 +21,8 @@ pub struct Config {
     pub keepalive: Period,
     /// Whether answers to toasts become events.
     pub watch: bool,
-    /// Whether the hub's questions to people are shown as toasts, and answered by what is pressed; needs `watch`.
+    /// Whether the hub's questions to people are shown as toasts, and answered by what is pressed; without `watch`
+    /// they are not.
     pub approvals: bool,
     /// Who shows the toasts, where a request does not say; left out, the server's own name.
     pub app_id: Option<String>,

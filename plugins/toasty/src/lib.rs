@@ -25,6 +25,7 @@
 
 mod approvals;
 mod config;
+mod ended;
 mod events;
 mod link;
 mod origin;

@@ -15,6 +15,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::ended;
 use crate::link::Link;
 use crate::origin;
 use crate::request::{Request, Show, Target, Update};
@@ -85,7 +86,25 @@ impl Source for Toasts {
 }
 
 impl Toasts {
+    /// Shows a toast, unless it is of an approval that has ended before or meanwhile.
     async fn show(&self, ctx: &Context, show: Show) -> Result<Reply, PluginError> {
+        let (group, tag) = (show.group.clone(), show.tag.clone());
+        if ended::is_known(ctx, &group, &tag).await? {
+            return Ok(Reply::noted("not shown: the approval has ended"));
+        }
+        let reply = self.put_up(ctx, show).await?;
+        if ended::is_known(ctx, &group, &tag).await? {
+            let target = Target {
+                toast_id: None,
+                tag: Some(tag),
+                group,
+            };
+            return self.dismiss(ctx, target).await;
+        }
+        Ok(reply)
+    }
+
+    async fn put_up(&self, ctx: &Context, show: Show) -> Result<Reply, PluginError> {
         let message = show.into_message();
         let app_id = if message.app_id.is_empty() {
             self.config.app_id.clone().unwrap_or_default()
@@ -134,6 +153,10 @@ impl Toasts {
     }
 
     async fn dismiss(&self, ctx: &Context, target: Target) -> Result<Reply, PluginError> {
+        // Before, so that one which is being shown just now finds it.
+        if let Some(tag) = &target.tag {
+            ended::remember(ctx, &target.group, tag).await?;
+        }
         let mut client = self.link.client();
         let answer = client.dismiss(target.into_message());
         match self.link.call(ctx.time_limit(), answer).await {

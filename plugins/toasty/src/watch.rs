@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 
 use crate::link::Link;
-use crate::{events, origin};
+use crate::{ended, events, origin};
 
 /// Under which key the place in the stream is stored.
 const PLACE: &str = "watch";
@@ -132,6 +132,7 @@ impl<'a> Watch<'a> {
         let mut stream = self.link.call(None, client.watch(request)).await?;
         self.pause = FIRST_PAUSE;
         origin::sweep(self.ctx).await?;
+        ended::sweep(self.ctx).await?;
         while let Some(seen) = stream.message().await? {
             self.take(seen, place).await?;
         }

@@ -131,6 +131,44 @@ async fn what_an_agent_asks_is_answered_and_it_goes_on() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_outlasts_a_server_that_is_away() {
+    let Some(server) = server_for("an_answer_outlasts_a_server_that_is_away").await else {
+        return;
+    };
+    let proxy = Proxy::before(&server.url(), First::Held).await;
+    let mut setting = Setting::before(proxy.url());
+    setting.max_retries = 0;
+    setting.more = "timeout = \"500ms\"";
+    let asked = setting.start().await;
+    let _held = asked.send(classify("Held")).await;
+    proxy.begun().await;
+    let request = json!({ "run": { "assistant": "approval", "input": { "what": "send it" } } });
+    let (event_id, _) = asked.ask(request).await;
+    let interrupted = asked.caused(&event_id, INTERRUPTED).await;
+    let thread = &interrupted["payload"]["thread_id"];
+    proxy.close();
+    let resume = json!({ "assistant": "approval", "thread": thread, "value": "approve" });
+    let event_id = asked.send(json!({ "resume": resume })).await;
+    fails_with(&asked, &event_id, "timeout").await;
+    proxy.open();
+    let completed = asked.caused(&event_id, COMPLETED).await;
+    assert_eq!(completed["payload"]["output"]["done"], true);
+}
+
+/// An attempt at the request ends with that code.
+async fn fails_with(asked: &Asked, event_id: &str, code: &str) {
+    eventually("an attempt fails", || async {
+        let (_, journey) = asked.hub.get(&format!("/v1/events/{event_id}")).await;
+        journey["steps"].as_array()?;
+        failures(&journey)
+            .iter()
+            .any(|one| one == code)
+            .then_some(())
+    })
+    .await;
+}
+
 /// The request ended among the dead letters, at the first attempt, for that reason.
 async fn assert_dead(asked: &Asked, event_id: &str, code: &str) {
     let journey = asked.hub.finished(event_id).await;
@@ -384,7 +422,9 @@ async fn a_run_that_may_not_wait_is_tried_again_until_its_thread_is_free() {
     let Some(server) = server_for(test).await else {
         return;
     };
-    let asked = Setting::before(server.url()).start().await;
+    let mut setting = Setting::before(server.url());
+    setting.max_retries = 0;
+    let asked = setting.start().await;
     let on = format!("reject/{}", asked.hub.url());
     let mut first = rest(Duration::from_secs(600));
     first["run"]["thread"] = json!(on);
@@ -393,12 +433,7 @@ async fn a_run_that_may_not_wait_is_tried_again_until_its_thread_is_free() {
     second["run"]["thread"] = json!(on);
     second["run"]["multitask"] = json!("reject");
     let second = asked.send(second).await;
-    eventually("it was rejected", || async {
-        let (_, journey) = asked.hub.get(&format!("/v1/events/{second}")).await;
-        journey["steps"].as_array()?;
-        (failures(&journey).first()? == "busy").then_some(())
-    })
-    .await;
+    fails_with(&asked, &second, "busy").await;
     asked
         .ask(json!({ "cancel": { "thread": begun.thread_id } }))
         .await;

@@ -55,7 +55,7 @@ impl Office {
     }
 
     /// A hub with everything in it that the story needs, at an address that stays the same.
-    fn lay_out(&self) -> Home {
+    fn lay_out(&self, assistant: &str) -> Home {
         let hub = format!("127.0.0.1:{}", free_port());
         let Self {
             graph,
@@ -71,12 +71,6 @@ http = "{hub}"
 grpc = "127.0.0.1:0"
 [queue]
 backend = "sqlite"
-[retry]
-max_retries = 10
-delays = ["200ms", "1s"]
-[breaker]
-open_for = "500ms"
-ramp = "0s"
 [plugins.outlook]
 required = true
 [plugins.outlook.secrets]
@@ -99,6 +93,8 @@ webhook_url = "http://{hub}/v1/hooks/langgraph"
 poll_interval = "500ms"
 [plugins.triage]
 required = true
+[plugins.triage.config]
+assistant = "{assistant}"
 [plugins.toasty]
 required = true
 [plugins.toasty.config]
@@ -119,9 +115,9 @@ endpoint = "{}"
             .lay_out()
     }
 
-    /// A running hub that hears of mail.
-    async fn start(&self) -> Hub {
-        let hub = self.lay_out().start();
+    /// A running hub that hears of mail, which this assistant looks at.
+    async fn start(&self, assistant: &str) -> Hub {
+        let hub = self.lay_out(assistant).start();
         eventually("mail is subscribed to", || async {
             (self.graph.subscriptions().len() == 1).then_some(())
         })
@@ -214,7 +210,7 @@ async fn a_mail_becomes_a_toast_whose_button_lets_the_agent_go_on() {
         return;
     };
     let office = Office::open(&agent, Some(&desktop)).await;
-    let hub = office.start().await;
+    let hub = office.start("triage").await;
     let events = Followed::of(&hub).await;
     office.a_mail_arrives();
     let buttons = ["Pay", "Refuse"];
@@ -248,7 +244,7 @@ async fn whatever_a_hub_is_killed_at_the_story_ends_once() {
     };
     for step in STEPS {
         let office = Office::open(&agent, None).await;
-        let hub = office.start().await;
+        let hub = office.start("triage").await;
         let events = Followed::of(&hub).await;
         office.a_mail_arrives();
         let is_decided = STEPS.iter().position(|one| *one == step) >= Some(4);
@@ -261,5 +257,61 @@ async fn whatever_a_hub_is_killed_at_the_story_ends_once() {
             decide(&hub).await;
         }
         office.ended_once(&hub).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_asked_beside_another_is_asked_once_and_no_answer_is_lost() {
+    let test = "who_is_asked_beside_another_is_asked_once_and_no_answer_is_lost";
+    let Some(agent) = agent_for(test).await else {
+        return;
+    };
+    for at_once in [false, true] {
+        let office = Office::open(&agent, None).await;
+        let hub = office.start("council").await;
+        let events = Followed::of(&hub).await;
+        office.a_mail_arrives();
+        let approvals = async || {
+            let (_, found) = hub.get("/v1/admin/approvals").await;
+            found["approvals"].as_array().unwrap().clone()
+        };
+        let both = eventually("both are asked", || async {
+            let both = approvals().await;
+            (both.len() == 2).then_some(both)
+        })
+        .await;
+        for (number, one) in (1..).zip(&both) {
+            let path = format!("/v1/admin/approvals/{}", one["id"].as_str().unwrap());
+            let request = hub.request("POST", &path).json(&json!({ "choice": "yes" }));
+            let (status, answered) = hub.send(request).await;
+            assert_eq!(status, 200, "{answered:#}");
+            if number == 1 && !at_once {
+                // The server tells of the second question again.
+                eventually("the run goes on as far as it can", || async {
+                    let all = events.all();
+                    let asked = all.iter().filter(|event| event["type"] == STEPS[2]);
+                    (asked.count() == 2).then_some(())
+                })
+                .await;
+            }
+        }
+        eventually("the result is told", || async {
+            office
+                .shown("SHOWN")
+                .contains(&SUBJECT.to_owned())
+                .then_some(())
+        })
+        .await;
+        eventually("everything is done", || async {
+            let (_, queue) = hub.get("/v1/admin/queue").await;
+            (queue["depth"] == 0).then_some(())
+        })
+        .await;
+        assert_eq!(approvals().await.len(), 2, "nobody is asked twice");
+        let (_, dead) = hub.get("/v1/admin/dead-letters").await;
+        assert_eq!(dead["dead_letters"], json!([]), "{dead:#}");
+        let thread = both[0]["context"]["thread"].as_str().unwrap();
+        let state = agent.get(&format!("/threads/{thread}/state")).await;
+        assert_eq!(state["values"]["summary"], "chair yes, treasurer yes");
     }
 }

@@ -64,6 +64,32 @@ async fn a_delivery_that_is_repeated_shows_one_toast() {
 }
 
 #[tokio::test]
+async fn an_approval_that_has_ended_is_not_shown_any_more() {
+    let desk = Desk::open(None).await;
+    let plugin = Hub::new().start(config(&desk)).unwrap();
+    let of = |group: &str, title: &str| {
+        let mut show = question(title);
+        show["show"]["tag"] = json!("t");
+        show["show"]["group"] = json!(group);
+        let dismiss = json!({"dismiss": {"tag": "t", "group": group}});
+        (show, dismiss)
+    };
+    let (show, dismiss) = of("nexus.approvals", "Pay?");
+    plugin.deliver(&behind("end"), dismiss).await.unwrap();
+    let late = plugin.deliver(&behind("late"), show).await.unwrap();
+    assert!(late.summary.unwrap().starts_with("not shown"));
+    let (show, dismiss) = of("others", "Again");
+    plugin.deliver(&behind("other end"), dismiss).await.unwrap();
+    plugin.deliver(&behind("again"), show).await.unwrap();
+    let titles: Vec<_> = desk
+        .shown()
+        .iter()
+        .map(|toast| toast.request().title.clone())
+        .collect();
+    assert_eq!(titles, ["Again"]);
+}
+
+#[tokio::test]
 async fn a_pressed_button_comes_back_correlated_with_its_cause() {
     let desk = Desk::open(None).await;
     let hub = Hub::new();

@@ -23,6 +23,8 @@ pub(crate) struct Setting {
     pub(crate) webhook: Option<&'static str>,
     /// How often it is looked by itself.
     pub(crate) poll_interval: &'static str,
+    /// How often a delivery that has failed is tried again.
+    pub(crate) max_retries: u32,
     /// Further settings of the plugin.
     pub(crate) more: &'static str,
 }
@@ -34,6 +36,7 @@ impl Setting {
             server: server.into(),
             webhook: None,
             poll_interval: "1h",
+            max_retries: 10,
             more: "",
         }
     }
@@ -48,6 +51,7 @@ impl Setting {
         let Self {
             server,
             poll_interval,
+            max_retries,
             more,
             ..
         } = self;
@@ -55,7 +59,7 @@ impl Setting {
             .config(&format!(
                 "[server]\nhttp = \"127.0.0.1:{port}\"\ngrpc = \"127.0.0.1:0\"\n\
                  [queue]\nbackend = \"sqlite\"\n\
-                 [retry]\nmax_retries = 10\ndelays = [\"200ms\", \"1s\"]\n\
+                 [retry]\nmax_retries = {max_retries}\ndelays = [\"200ms\", \"1s\"]\n\
                  [breaker]\nfailures = 2\nopen_for = \"500ms\"\nramp = \"0s\"\n\
                  [plugins.langgraph]\nrequired = true\n\
                  [plugins.langgraph.secrets]\nwebhook_secret = {{ env = \"LG_WEBHOOK_TOKEN\" }}\n\
