@@ -12,6 +12,8 @@ use crate::server;
 pub(crate) enum Ending {
     /// With what it has left.
     Completed(Value),
+    /// With more than so many bytes, which are not read.
+    CompletedWithMoreThan(u64),
     /// With what it asks.
     Interrupted(Vec<server::Interrupt>),
     /// For a reason.
@@ -20,7 +22,9 @@ pub(crate) enum Ending {
 
 impl Ending {
     pub(crate) fn failed(kind: FailureKind, message: impl Into<String>) -> Self {
-        let message = message.into();
+        // What no event may hold, others may have written.
+        let is_unfit = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        let message = message.into().replace(is_unfit, " ");
         Self::Failed(Failure { kind, message })
     }
 
@@ -30,19 +34,17 @@ impl Ending {
         let (thread_id, run_id) = (entry.thread_id, entry.run_id);
         let assistant = entry.assistant.clone();
         let context = entry.context.clone();
+        let completed = |(output, omitted_bytes)| Completed {
+            thread_id,
+            run_id,
+            assistant: assistant.clone(),
+            output,
+            omitted_bytes,
+            context: context.clone(),
+        };
         match self {
-            Self::Completed(output) => {
-                let (output, omitted_bytes) = within(max_bytes, output);
-                let completed = Completed {
-                    thread_id,
-                    run_id,
-                    assistant,
-                    output,
-                    omitted_bytes,
-                    context,
-                };
-                ending(entry, &completed)
-            }
+            Self::Completed(output) => ending(entry, &completed(within(max_bytes, output))),
+            Self::CompletedWithMoreThan(bytes) => ending(entry, &completed((None, Some(bytes)))),
             Self::Interrupted(asked) => {
                 let mut left = max_bytes;
                 let interrupts = asked.into_iter().map(|asked| {
@@ -133,6 +135,12 @@ mod tests {
     }
 
     #[test]
+    fn what_no_event_may_hold_is_not_in_a_reason() {
+        let failed = Ending::failed(FailureKind::GraphError, "a\u{0}b\nc");
+        assert_eq!(payload(failed, 100)["error"]["message"], "a b\nc");
+    }
+
+    #[test]
     fn what_is_too_large_is_left_out_as_a_whole_and_said() {
         let output = json!({"text": "x".repeat(50)});
         let told = payload(Ending::Completed(output.clone()), 61);
@@ -142,6 +150,12 @@ mod tests {
         assert!(told.get("output").is_none());
         assert_eq!(told["omitted_bytes"], 61);
         assert_eq!(told["context"], json!({"mail": 17}));
+
+        let told = payload(Ending::CompletedWithMoreThan(8), 100);
+        assert_eq!(
+            (told.get("output"), &told["omitted_bytes"]),
+            (None, &json!(8))
+        );
 
         let asked = ["a", "b"].map(|id| server::Interrupt {
             id: id.to_owned(),

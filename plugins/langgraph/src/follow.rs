@@ -6,6 +6,7 @@
 //! Forgotten is a run only after its ending has been accepted.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -13,7 +14,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use nexus_plugin_api::{Context, NewEvent, PluginError};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -28,6 +29,8 @@ use crate::{progress, truth};
 const MAX_WAITING: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a run's stream may go on after its run has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a server that does not answer is asked about a run that is too old, before that is announced.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -97,11 +100,29 @@ impl<'a> Follow<'a> {
         Ok(run_id)
     }
 
-    /// Waits until the run has ended, or for no longer than a run may take.
+    /// Waits until the run has ended, or for no longer than a run may take, and tells meanwhile what it does where that
+    /// is wanted. A stream may be kept alive though its run has ended, or break off before.
     async fn ending(&self, entry: &Entry, listening: &Listening<'_>) -> Ending {
-        if entry.stream {
-            self.report_progress(entry).await;
+        let mut found = pin!(self.found_out(entry, listening));
+        if !entry.stream {
+            return found.await;
         }
+        let mut progress = pin!(self.report_progress(entry));
+        tokio::select! {
+            ending = &mut found => {
+                // What is on its way is told before the ending.
+                let _ = timeout(LAST_WORDS, progress).await;
+                ending
+            }
+            () = &mut progress => {
+                self.hints.give(entry.run_id);
+                found.await
+            }
+        }
+    }
+
+    /// Waits until the run has ended, or for no longer than a run may take.
+    async fn found_out(&self, entry: &Entry, listening: &Listening<'_>) -> Ending {
         let mut pause = FIRST_PAUSE;
         let mut unanswered = None;
         let mut is_first = true;
@@ -190,18 +211,21 @@ impl<'a> Follow<'a> {
         format!("the run was not done within {most}, which is `run_timeout`")
     }
 
-    /// Publishes an ending; without the run's own data where the hub refuses that.
+    /// Publishes an ending; without the run's own data where the hub refuses that, and without what the request gave to
+    /// come back where it refuses that as well.
     async fn announce(&self, entry: &Entry, ending: Ending) -> Result<(), PluginError> {
         let run_id = entry.run_id;
-        let bare = ending.clone().event(entry, 0)?;
-        let whole = ending.event(entry, self.config.max_output)?;
-        let Err(refused) = self.publish(whole).await else {
-            return Ok(());
+        let alone = Entry {
+            context: None,
+            ..entry.clone()
         };
-        tracing::warn!(%run_id, "a run's ending goes without its output: {refused}");
-        if let Err(refused) = self.publish(bare).await {
-            tracing::error!(%run_id, "a run's ending was refused: {refused}");
+        for (entry, max_bytes) in [(entry, self.config.max_output), (entry, 0), (&alone, 0)] {
+            match self.publish(ending.clone().event(entry, max_bytes)?).await {
+                Ok(()) => return Ok(()),
+                Err(refused) => tracing::warn!(%run_id, "a run's ending was refused: {refused}"),
+            }
         }
+        tracing::error!(%run_id, "a run's ending cannot be told");
         Ok(())
     }
 
@@ -219,5 +243,40 @@ impl<'a> Follow<'a> {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, Bytes};
+    use axum::response::IntoResponse as _;
+    use futures_util::stream;
+    use nexus_plugin_api::testing::Bench;
+    use serde_json::json;
+
+    use super::*;
+    use crate::truth::tests::{RUN, answering, entry, json, run};
+
+    /// Longer than anything here takes; a test that hangs fails.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_stream_that_is_kept_alive_does_not_delay_the_ending() {
+        let server = answering(move |path| match path.strip_prefix(RUN) {
+            Some("") => run("success"),
+            Some("/stream") => {
+                Body::from_stream(stream::pending::<Result<Bytes, String>>()).into_response()
+            }
+            _ => json(&json!([{ "values": { "a": 1 }, "next": [], "tasks": [] }])),
+        });
+        let (server, config, hints) = (server.await, Config::default(), Hints::default());
+        let ctx = Bench::new().context();
+        let mut entry = entry();
+        entry.stream = true;
+        let listening = hints.listen(entry.run_id);
+        let follow = Follow::new(&server, &config, &hints, &ctx);
+        let ending = timeout(PATIENCE, follow.ending(&entry, &listening)).await;
+        let ending = ending.expect("the stream is not waited for");
+        assert!(matches!(ending, Ending::Completed(_)), "{ending:?}");
     }
 }

@@ -25,6 +25,8 @@ use uuid::Uuid;
 const MAX_NAME: usize = 200;
 /// Bytes of what comes back with the events, as JSON: it is kept while the run is under way.
 const MAX_CONTEXT: usize = 16 * 1024;
+/// How deep that may nest: an event must have room for it below its own levels.
+const MAX_DEPTH: usize = 16;
 /// What the plugin's own members of a run's metadata begin with.
 pub(crate) const OWN: &str = "nexus_";
 
@@ -175,7 +177,20 @@ fn context(field: &str, context: Option<&Value>) -> Result<(), Violation> {
         let problem = format!("has {bytes} bytes, at most {MAX_CONTEXT} are allowed");
         return broken(field, problem);
     }
+    if context.is_some_and(|context| !nests_within(MAX_DEPTH, context)) {
+        let problem = format!("nests deeper than {MAX_DEPTH} levels");
+        return broken(field, problem);
+    }
     Ok(())
+}
+
+fn nests_within(levels: usize, value: &Value) -> bool {
+    let inside = |value| levels > 0 && nests_within(levels - 1, value);
+    match value {
+        Value::Array(items) => items.iter().all(inside),
+        Value::Object(members) => members.values().all(inside),
+        _ => true,
+    }
 }
 
 fn broken(field: &str, problem: impl Into<String>) -> Result<(), Violation> {
@@ -210,6 +225,10 @@ mod tests {
             (
                 json!({"run": {"assistant": "a", "context": "x".repeat(20_000)}}),
                 "`run.context` has 20002 bytes, at most 16384 are allowed",
+            ),
+            (
+                json!({"run": {"assistant": "a", "context": (0..17).fold(json!(1), |inner, _| json!([inner]))}}),
+                "`run.context` nests deeper than 16 levels",
             ),
             (
                 json!({"cancel": {"thread": ""}}),

@@ -30,8 +30,12 @@ pub(crate) struct Server {
     client: Client,
     services: Services,
     url: String,
+    max_answer: usize,
     away: AtomicBool,
 }
+
+/// Code of an answer that is larger than what is read.
+pub(crate) const TOO_LARGE: &str = "answer_too_large";
 
 /// A run, as the server lists it.
 #[derive(Debug, Clone, Deserialize)]
@@ -100,12 +104,19 @@ impl Thread {
 
 impl Server {
     pub(crate) fn new(config: &Config, services: &Services) -> Self {
+        let access = config.access();
         Self {
-            client: Client::new(config.access()),
+            max_answer: access.max_answer,
+            client: Client::new(access),
             services: services.clone(),
             url: config.url.trim_end_matches('/').to_owned(),
             away: AtomicBool::new(false),
         }
+    }
+
+    /// The largest answer that is read, in bytes.
+    pub(crate) fn max_answer(&self) -> u64 {
+        u64::try_from(self.max_answer).unwrap_or(u64::MAX)
     }
 
     /// Whether it answers at all.
@@ -157,7 +168,19 @@ impl Server {
         self.find(Method::GET, &path, None).await
     }
 
-    /// A thread; `None` when the server has none of that id.
+    /// How a thread stands, without the values of its state, which may be large; `None` when the server has none of
+    /// that id.
+    pub(crate) async fn standing(&self, thread: Uuid) -> Result<Option<Thread>, PluginError> {
+        let asked = json!({
+            "ids": [thread], "limit": 1, "select": ["thread_id", "status", "error", "interrupts"],
+        });
+        let found: Option<Vec<Thread>> = self
+            .find(Method::POST, "/threads/search", Some(&asked))
+            .await?;
+        Ok(found.and_then(|threads| threads.into_iter().next()))
+    }
+
+    /// A thread with all that it holds; `None` when the server has none of that id.
     pub(crate) async fn thread(&self, thread: Uuid) -> Result<Option<Thread>, PluginError> {
         let path = format!("/threads/{thread}");
         self.find(Method::GET, &path, None).await

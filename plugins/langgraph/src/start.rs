@@ -126,7 +126,7 @@ impl Start<'_> {
     /// Which question of a thread is answered.
     async fn asked(&self, thread_id: Uuid, id: Option<String>) -> Result<String, PluginError> {
         let nothing = |told: String| Err(PluginError::permanent("nothing_asked", told));
-        let Some(thread) = self.server.thread(thread_id).await? else {
+        let Some(thread) = self.server.standing(thread_id).await? else {
             return nothing(format!("there is no thread {thread_id}"));
         };
         if thread.status == "busy" {

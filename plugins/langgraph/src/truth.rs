@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::ending::Ending;
 use crate::events::FailureKind;
 use crate::ledger::Entry;
-use crate::server::Server;
+use crate::server::{self, Server};
 
 /// Whether a run of that status has not ended.
 pub(crate) fn is_active(status: &str) -> bool {
@@ -45,6 +45,14 @@ pub(crate) async fn ending(server: &Server, entry: &Entry) -> Result<Option<Endi
 }
 
 async fn success(server: &Server, entry: &Entry) -> Result<Ending, PluginError> {
+    match left_by_run_or_thread(server, entry).await {
+        // Asked again, it would be as large.
+        Err(error) if error.code == server::TOO_LARGE => of_large(server, entry).await,
+        ending => ending,
+    }
+}
+
+async fn left_by_run_or_thread(server: &Server, entry: &Entry) -> Result<Ending, PluginError> {
     let (thread_id, run_id) = (entry.thread_id, entry.run_id);
     if let Some(left) = server.left_by(thread_id, run_id).await? {
         let asked: Vec<_> = left
@@ -59,8 +67,7 @@ async fn success(server: &Server, entry: &Entry) -> Result<Ending, PluginError> 
     }
     // A server that does not find checkpoints by their run still has the thread.
     let Some(thread) = server.thread(thread_id).await? else {
-        let told = "the server does not know the run's thread: it was deleted";
-        return Ok(Ending::failed(FailureKind::Gone, told));
+        return Ok(deleted());
     };
     if thread.status == "interrupted" {
         return Ok(Ending::Interrupted(thread.asks()));
@@ -68,9 +75,33 @@ async fn success(server: &Server, entry: &Entry) -> Result<Ending, PluginError> 
     Ok(Ending::Completed(thread.values))
 }
 
+/// The ending of a run that has left more than is read.
+async fn of_large(server: &Server, entry: &Entry) -> Result<Ending, PluginError> {
+    match server.standing(entry.thread_id).await {
+        Ok(Some(thread)) if thread.status == "interrupted" => {
+            Ok(Ending::Interrupted(thread.asks()))
+        }
+        Ok(Some(_)) => Ok(Ending::CompletedWithMoreThan(server.max_answer())),
+        Ok(None) => Ok(deleted()),
+        Err(error) if error.code == server::TOO_LARGE => {
+            let told = format!("the run asks more than can be read: {}", error.message);
+            Ok(Ending::failed(FailureKind::GraphError, told))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn deleted() -> Ending {
+    let told = "the server does not know the run's thread: it was deleted";
+    Ending::failed(FailureKind::Gone, told)
+}
+
 /// Why a run has failed. The task that has says it best; without one, the thread may.
 async fn why(server: &Server, entry: &Entry) -> Result<String, PluginError> {
-    let left = server.left_by(entry.thread_id, entry.run_id).await?;
+    let left = match server.left_by(entry.thread_id, entry.run_id).await {
+        Err(error) if error.code == server::TOO_LARGE => None,
+        left => left?,
+    };
     let of_task = left
         .into_iter()
         .flat_map(|left| left.tasks)
@@ -78,7 +109,7 @@ async fn why(server: &Server, entry: &Entry) -> Result<String, PluginError> {
     if let Some(error) = of_task {
         return Ok(text(&error));
     }
-    let thread = server.thread(entry.thread_id).await?;
+    let thread = server.standing(entry.thread_id).await?;
     let error = thread.filter(|thread| thread.status == "error");
     Ok(match error.and_then(|thread| thread.error) {
         Some(error) => text(&error),
@@ -100,4 +131,4 @@ fn text(error: &Value) -> String {
 const MAX_TOLD: usize = 2000;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,7 +16,7 @@ use crate::config::Config;
 
 const SERVER: &str = "/threads/00000000-0000-0000-0000-000000000002";
 
-fn entry() -> Entry {
+pub(crate) fn entry() -> Entry {
     Entry {
         run_id: Uuid::from_u128(1),
         thread_id: Uuid::from_u128(2),
@@ -32,7 +32,9 @@ fn entry() -> Entry {
 }
 
 /// A server that answers each path, without what all of them begin with, in one way.
-async fn answering(answers: impl Fn(&str) -> Response + Send + Sync + 'static) -> Server {
+pub(crate) async fn answering(
+    answers: impl Fn(&str) -> Response + Send + Sync + 'static,
+) -> Server {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = Config {
         url: format!("http://{}", listener.local_addr().unwrap()),
@@ -47,13 +49,13 @@ async fn answering(answers: impl Fn(&str) -> Response + Send + Sync + 'static) -
     Server::new(&config, Bench::new().setup().services())
 }
 
-fn json(value: &Value) -> Response {
+pub(crate) fn json(value: &Value) -> Response {
     axum::Json(value).into_response()
 }
 
-const RUN: &str = "/runs/00000000-0000-0000-0000-000000000001";
+pub(crate) const RUN: &str = "/runs/00000000-0000-0000-0000-000000000001";
 
-fn run(status: &str) -> Response {
+pub(crate) fn run(status: &str) -> Response {
     json(&json!({"run_id": Uuid::from_u128(1), "status": status}))
 }
 
@@ -80,6 +82,30 @@ async fn a_server_that_finds_no_checkpoints_by_run_is_asked_for_the_thread() {
 }
 
 #[tokio::test]
+async fn a_run_that_has_left_more_than_is_read_has_ended_all_the_same() {
+    for (thread, expected) in [
+        (
+            json!([{"status": "idle"}]),
+            "CompletedWithMoreThan(8388608)",
+        ),
+        (
+            json!([{"status": "interrupted", "interrupts": {"t": [{"id": "i", "value": 2}]}}]),
+            r#"Interrupted([Interrupt { id: "i", value: Number(2) }])"#,
+        ),
+        (json!(["x".repeat(9_000_000)]), "Failed("),
+    ] {
+        let server = answering(move |path| match path {
+            RUN => run("success"),
+            "/history" => json(&json!([{"values": "x".repeat(9_000_000), "next": []}])),
+            _ => json(&thread),
+        });
+        let ending = ending(&server.await, &entry()).await.unwrap();
+        let ending = format!("{:?}", ending.unwrap());
+        assert!(ending.starts_with(expected), "{ending}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_no_task_is_told_by_the_thread_if_by_anybody() {
     for (thread, expected) in [
         (
@@ -95,7 +121,7 @@ async fn an_error_of_no_task_is_told_by_the_thread_if_by_anybody() {
         let server = answering(move |path| match path {
             RUN => run("error"),
             "/history" => json(&json!([{"values": {}, "next": ["a"], "tasks": [{"error": null}]}])),
-            _ => json(&thread),
+            _ => json(&json!([thread])),
         });
         let ending = ending(&server.await, &entry()).await.unwrap();
         let Some(Ending::Failed(failure)) = ending else {
