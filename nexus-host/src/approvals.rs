@@ -95,6 +95,9 @@ pub enum AnswerError {
         record::LONGEST_NOTE
     )]
     Note,
+    /// The choice says nothing without a note.
+    #[error("this choice needs a note")]
+    NoteMissing,
     /// The storage does not work; nothing was changed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -177,6 +180,10 @@ impl Approvals {
         }
         if !approval.offers(choice) {
             return Err(AnswerError::Choice(approval));
+        }
+        let mut choices = approval.choices.iter();
+        if note.is_none() && choices.any(|one| one.id == choice && one.needs_note) {
+            return Err(AnswerError::NoteMissing);
         }
         let given = Given {
             choice: choice.to_owned(),

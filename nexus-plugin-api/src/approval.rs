@@ -74,6 +74,9 @@ pub struct Choice {
     /// How it looks.
     #[serde(default, skip_serializing_if = "Tone::is_plain")]
     pub tone: Tone,
+    /// Whether it says nothing without a note.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_note: bool,
 }
 
 /// How a choice looks.
@@ -102,7 +105,15 @@ impl Choice {
             id: id.into(),
             label: label.into(),
             tone: Tone::Plain,
+            needs_note: false,
         }
+    }
+
+    /// One that says nothing without a note.
+    #[must_use]
+    pub fn with_note(mut self) -> Self {
+        self.needs_note = true;
+        self
     }
 
     /// One that goes on.

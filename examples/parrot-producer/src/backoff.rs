@@ -6,6 +6,9 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The longest wait that is granted when it is asked for.
+const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+
 /// Waits that double, until something goes well.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
@@ -28,9 +31,11 @@ impl Backoff {
     }
 }
 
-/// A wait that the hub asked for: not less, and up to a quarter more.
+/// A wait that the hub asked for: not less, and up to a quarter more. Nobody is waited for longer than an hour at once.
 pub(crate) fn at_least(asked: Duration) -> Duration {
-    asked.mul_f64(1.0 + 0.25 * rand::random::<f64>())
+    asked
+        .min(LONGEST_ASKED)
+        .mul_f64(1.0 + 0.25 * rand::random::<f64>())
 }
 
 #[cfg(test)]
@@ -49,5 +54,7 @@ mod tests {
         let asked = Duration::from_secs(4);
         let wait = at_least(asked);
         assert!(wait >= asked && wait <= asked * 5 / 4, "{wait:?}");
+        let wait = at_least(Duration::from_secs(u64::MAX));
+        assert!(wait <= LONGEST_ASKED * 5 / 4, "{wait:?}");
     }
 }

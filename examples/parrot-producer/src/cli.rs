@@ -51,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
-    /// The source of the events; the client of the key must have it among its `sources`
+    /// The source of the events, another one for each machine; the client of the key must have it among its `sources`
     #[arg(long, default_value = "parrot")]
     pub(crate) source: String,
 

@@ -24,6 +24,9 @@ use crate::say;
 const MOST_EVENTS: usize = 100;
 const MOST_BYTES: usize = 512 * 1024;
 
+/// How many characters are told of a line that is refused.
+const SHOWN: usize = 100;
+
 /// See the module.
 pub(crate) struct Delivery {
     hub: Hub,
@@ -238,8 +241,7 @@ impl Delivery {
 
     fn refuse(&mut self, line: &Line, why: &dyn fmt::Display) {
         self.tally.refused += 1;
-        let text = String::from_utf8_lossy(line.text.trim_ascii());
-        say(format!("line {} is refused: {why}: {text}", line.number));
+        say(refused(line, why));
     }
 
     async fn forget(&self, done: Vec<Line>) -> Result<(), Failure> {
@@ -249,6 +251,20 @@ impl Delivery {
             _ => Ok(()),
         }
     }
+}
+
+/// What is told of a line that is refused: its beginning, to find it by, and nothing that would do more than be read.
+fn refused(line: &Line, why: &dyn fmt::Display) -> String {
+    let text = String::from_utf8_lossy(line.text.trim_ascii());
+    let shown: String = text.chars().take(SHOWN).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    let told = format!("line {} is refused: {why}: ", line.number);
+    let is_unfit = |c: char| c.is_control();
+    format!(
+        "{}{}{more}",
+        told.replace(is_unfit, " "),
+        shown.escape_debug()
+    )
 }
 
 impl Tally {
@@ -292,5 +308,24 @@ async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
     match deadline {
         Some(deadline) => timeout_at(deadline, work).await.ok(),
         None => Some(work.await),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_line_that_is_refused_the_beginning_is_told_and_nothing_that_acts() {
+        let line = Line {
+            text: format!("\u{1b}[2J{}", "x".repeat(200)).into_bytes(),
+            number: 7,
+            kept: None,
+        };
+        let expected = format!(
+            "line 7 is refused: no\u{20}: \\u{{1b}}[2J{}…",
+            "x".repeat(96)
+        );
+        assert_eq!(refused(&line, &"no\u{7}"), expected);
     }
 }

@@ -351,6 +351,17 @@ async fn questions_that_do_not_fit_are_refused() {
 }
 
 #[tokio::test]
+async fn a_choice_that_needs_a_note_does_not_count_without_one() {
+    let desk = desk(Config::default()).await;
+    let noted = question().choice(Choice::new("say", "Say").with_note());
+    let id = desk.ask(&noted, "e:0").await.unwrap();
+    let refused = desk.approvals.answer(id, "say", "ada", None).await;
+    assert_eq!(refused.unwrap_err(), AnswerError::NoteMissing);
+    let answered = desk.approvals.answer(id, "say", "ada", Some("so")).await;
+    assert_eq!(answered.unwrap().status, ApprovalStatus::Answered);
+}
+
+#[tokio::test]
 async fn what_is_read_is_what_is_there() {
     let desk = desk(Config::default()).await;
     let turned = Question::new("Pay \u{202e}RUE 001\u{202c}?")

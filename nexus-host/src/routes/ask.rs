@@ -78,11 +78,10 @@ impl Ask {
             .map(|(at, (id, label, tone))| {
                 let label = label.fill_at("label", case);
                 let label = label.map_err(|misfit| misfit.within(&at.to_string()))?;
-                Ok(Choice {
-                    id: id.clone(),
-                    label: cut(or(&one_line(&label), id), LONGEST_LABEL),
-                    tone: *tone,
-                })
+                let label = cut(or(&one_line(&label), id), LONGEST_LABEL);
+                let mut choice = Choice::new(id, label);
+                choice.tone = *tone;
+                Ok(choice)
             })
             .collect();
         let context = self.context.make(case, LONGEST_CONTEXT);
@@ -109,10 +108,10 @@ fn outline(written: &config::Ask) -> Question {
         true => "…".to_owned(),
         false => text.to_owned(),
     };
-    let choices = written.choices.iter().map(|choice| Choice {
-        id: choice.id.clone(),
-        label: shown(&choice.label),
-        tone: choice.tone,
+    let choices = written.choices.iter().map(|written| {
+        let mut choice = Choice::new(&written.id, shown(&written.label));
+        choice.tone = written.tone;
+        choice
     });
     let mut question = Question::new(shown(&written.title)).body(shown(&written.body));
     question.choices = choices.collect();

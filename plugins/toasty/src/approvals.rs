@@ -10,14 +10,14 @@ use chrono::Utc;
 use nexus_plugin_api::approval::{ApprovalAnswered, ApprovalRequested, Tone};
 use nexus_plugin_api::{
     Component, Context, Contract, Effect, Event, Outcome, PluginError, Priority, Processor,
-    RawJson, Setup, Subscription,
+    RawJson, Setup, Subscription, one_line,
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::events::ActionInvoked;
-use crate::request::{Action, Request, Show, Style, Target, Urgency};
+use crate::request::{Action, Input, Request, Show, Style, Target, Urgency};
 use nexus_plugin_api::Period;
 
 /// What a button's link begins with.
@@ -25,6 +25,12 @@ const LINK: &str = "urn:nexus:approval:";
 
 /// The toasts that are approvals.
 pub(crate) const GROUP: &str = "nexus.approvals";
+
+/// The field for what is said beside a choice.
+const NOTE: &str = "note";
+
+/// The longest note that the hub takes, in characters.
+const LONGEST_NOTE: usize = 1_000;
 
 /// The longest life of a toast.
 const LONGEST_LIFE: Duration = Duration::from_secs(72 * 60 * 60);
@@ -86,6 +92,12 @@ fn shown(question: ApprovalRequested, priority: Priority) -> Result<Outcome, Plu
         return Ok(Outcome::skip("its time is up"));
     };
     let id = question.approval_id;
+    let takes_note = question.choices.iter().any(|choice| choice.needs_note);
+    let note = takes_note.then(|| Input {
+        id: NOTE.to_owned(),
+        placeholder: "Note".to_owned(),
+        ..Input::default()
+    });
     let actions = question.choices.into_iter().map(|choice| Action {
         id: choice.id,
         label: choice.label,
@@ -101,6 +113,7 @@ fn shown(question: ApprovalRequested, priority: Priority) -> Result<Outcome, Plu
         body: question.body,
         attribution: question.asked_by,
         actions: actions.collect(),
+        inputs: note.into_iter().collect(),
         urgency: Some(match priority {
             Priority::Low => Urgency::Low,
             Priority::Normal => Urgency::Normal,
@@ -128,8 +141,14 @@ fn taken_away(ended: &ApprovalAnswered) -> Result<Outcome, PluginError> {
 fn answered(pressed: ActionInvoked) -> Result<Outcome, PluginError> {
     let link = pressed.uri.as_deref();
     let id = link.and_then(|link| link.strip_prefix(LINK)?.parse::<Uuid>().ok());
+    let note = pressed.inputs.get(NOTE).map(|note| one_line(note));
+    let note = note.map(|note| note.trim().chars().take(LONGEST_NOTE).collect::<String>());
     Ok(match id {
-        Some(id) => Outcome::done().with(Effect::answer(id, pressed.action_id)),
+        Some(approval_id) => Outcome::done().with(Effect::Answer {
+            approval_id,
+            choice: pressed.action_id,
+            note: note.filter(|note| !note.is_empty()),
+        }),
         None => Outcome::skip("not the toast of an approval"),
     })
 }
@@ -214,6 +233,32 @@ mod tests {
             ..pressed
         };
         assert!(processed(elsewhere).await.effects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_choice_that_needs_a_note_has_a_field_for_it() {
+        let id = Uuid::now_v7();
+        let plain = request(&processed(question(id)).await);
+        assert_eq!(plain["show"]["inputs"], Value::Null);
+        let mut noted = question(id);
+        noted.choices.push(Choice::new("say", "Say").with_note());
+        let shown = request(&processed(noted).await);
+        assert_eq!(shown["show"]["inputs"][0]["id"], "note");
+        for (written, note) in [("so\nit is ", Some("so it is")), (" ", None)] {
+            let pressed = ActionInvoked {
+                toast_id: "t".to_owned(),
+                action_id: "say".to_owned(),
+                inputs: [("note".to_owned(), written.to_owned())].into(),
+                uri: Some(format!("{LINK}{id}")),
+                request_id: None,
+            };
+            let answer = Effect::Answer {
+                approval_id: id,
+                choice: "say".to_owned(),
+                note: note.map(str::to_owned),
+            };
+            assert_eq!(processed(pressed).await.effects, [answer]);
+        }
     }
 
     #[tokio::test]

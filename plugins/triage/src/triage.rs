@@ -178,16 +178,17 @@ fn ask(run: &Interrupted, matter: &Matter) -> Result<Outcome, PluginError> {
     let mut outcome = Outcome::done();
     for interrupt in &run.interrupts {
         let (question, form) = question::of(interrupt, matter);
-        let is_small = interrupt.value.to_string().len() <= LONGEST_ASKED;
+        let asked = match interrupt.value.to_string().len() {
+            ..=LONGEST_ASKED => interrupt.value.clone(),
+            _ => Value::Null,
+        };
         let waiting = Waiting {
             thread: run.thread_id,
             assistant: run.assistant.clone(),
             interrupt_id: interrupt.id.clone(),
             form,
             triage: matter.clone(),
-            asked: is_small
-                .then(|| interrupt.value.clone())
-                .unwrap_or_default(),
+            asked,
         };
         let question = question
             .key(key(run.thread_id, interrupt))

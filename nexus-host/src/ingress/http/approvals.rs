@@ -92,7 +92,7 @@ impl From<AnswerError> for Problem {
             AnswerError::Unknown => Self::not_found(told),
             AnswerError::Ended(_) => Self::new(Code::Conflict, told),
             AnswerError::Choice(_) => unfit("/choice", told),
-            AnswerError::Note => unfit("/note", told),
+            AnswerError::Note | AnswerError::NoteMissing => unfit("/note", told),
             AnswerError::Unavailable(unavailable) => unavailable.into(),
         }
     }

@@ -96,7 +96,7 @@ fn of_inbox(asked: Vec<HumanInterrupt>, matter: &Matter) -> Question {
         choices.push(Choice::new("accept", "Accept").good());
     }
     if respond {
-        choices.push(Choice::new("response", "Respond with the note"));
+        choices.push(Choice::new("response", "Respond with the note").with_note());
     }
     if ignore || choices.is_empty() {
         choices.push(Choice::new("ignore", "Ignore").bad());
