@@ -65,6 +65,8 @@ pub trait Announce: Send + Sync + 'static {
 /// See the module.
 pub struct Approvals {
     config: Config,
+    /// How long the queue knows an event again: for so long none that was asked is asked, or answered, once more.
+    dedup_window: Duration,
     queue: Arc<dyn Queue>,
     announce: Arc<dyn Announce>,
     namespace: Uuid,
@@ -110,6 +112,7 @@ impl Approvals {
     /// When the queue's storage does not work.
     pub async fn open(
         config: Config,
+        dedup_window: Duration,
         queue: Arc<dyn Queue>,
         announce: Arc<dyn Announce>,
     ) -> Result<Self, Unavailable> {
@@ -129,6 +132,7 @@ impl Approvals {
         Ok(Self {
             namespace: namespace(&*queue).await?,
             config,
+            dedup_window,
             queue,
             announce,
             known: Mutex::new(known),
@@ -139,7 +143,8 @@ impl Approvals {
 
     /// Those that are kept: what waits first, the oldest first, then what has ended, the last first.
     pub fn list(&self) -> Vec<Arc<Approval>> {
-        let mut all: Vec<_> = self.known.lock().values().cloned().collect();
+        let mut all = self.all();
+        all.retain(|approval| !approval.is_forgotten);
         all.sort_by_key(|approval| match &approval.answer {
             None => (0, approval.asked_at.timestamp_micros(), approval.id),
             Some(given) => (1, -given.at.timestamp_micros(), approval.id),
@@ -149,7 +154,13 @@ impl Approvals {
 
     /// One of them.
     pub fn get(&self, id: Uuid) -> Option<Arc<Approval>> {
-        self.known.lock().get(&id).cloned()
+        let found = self.known.lock().get(&id).cloned();
+        found.filter(|approval| !approval.is_forgotten)
+    }
+
+    /// All that were asked, as far as that is remembered.
+    fn all(&self) -> Vec<Arc<Approval>> {
+        self.known.lock().values().cloned().collect()
     }
 
     /// Answers a question. The first answer counts.
@@ -239,7 +250,7 @@ impl Approvals {
         Ok(approval)
     }
 
-    async fn forget(&self, id: Uuid) -> Result<(), Unavailable> {
+    async fn let_go(&self, id: Uuid) -> Result<(), Unavailable> {
         let write = StateWrite {
             key: key(id),
             value: None,
@@ -267,9 +278,9 @@ impl People for Approvals {
         Box::pin(async move {
             let _alone = self.changing.lock().await;
             let id = record::id_of(self.namespace, question, &by);
-            if let Some(before) = self.get(id) {
+            if self.known.lock().contains_key(&id) {
                 // Asked again, by something else or since it is not known how that ended. It was kept.
-                return Ok(before.id);
+                return Ok(id);
             }
             let expires_after = self.config.expires_after.get();
             let approval = Approval::of(id, question, &by, expires_after)?;

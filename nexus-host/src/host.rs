@@ -210,6 +210,7 @@ impl Host {
         ));
         let approvals = Approvals::open(
             config.approvals.clone(),
+            config.queue.dedup_window.get(),
             queue.clone(),
             Arc::new(Own(intake.clone())),
         );

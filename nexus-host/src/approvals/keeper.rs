@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use nexus_plugin_api::PluginError;
 use serde_json::Value;
 
-use super::{Approval, ApprovalStatus, Approvals, storage_failed};
+use super::{Approval, ApprovalStatus, Approvals, Given, storage_failed};
 use crate::queue::Unavailable;
 
 /// When something that failed is tried again.
@@ -122,13 +122,26 @@ impl Approvals {
         }
     }
 
+    /// Forgets what ended long ago, but that it was asked as long as the queue knows its events: asked once more, the
+    /// answer would be one that the queue has had.
     async fn forget_the_oldest(&self) -> Result<(), Unavailable> {
         let _alone = self.changing.lock().await;
         let mut ended = self.list();
         ended.retain(|approval| approval.answer.is_some() && !approval.is_untold());
         // The last that have ended are listed first.
         for approval in ended.iter().skip(self.config.max_ended) {
-            self.forget(approval.id).await?;
+            self.keep_record(approval.forgotten()).await?;
+        }
+        let now = Utc::now();
+        let is_past = |given: &Given| {
+            (now - given.at)
+                .to_std()
+                .is_ok_and(|age| age >= self.dedup_window)
+        };
+        for approval in self.all() {
+            if approval.is_forgotten && approval.answer.as_ref().is_none_or(is_past) {
+                self.let_go(approval.id).await?;
+            }
         }
         Ok(())
     }

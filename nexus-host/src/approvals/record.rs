@@ -66,6 +66,9 @@ pub struct Approval {
     /// How it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Given>,
+    /// Whether nothing is kept of it but that it was asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_forgotten: bool,
 }
 
 /// Where a question stands.
@@ -155,6 +158,7 @@ impl Approval {
             traceparent: event.traceparent.clone(),
             announced: false,
             answer: None,
+            is_forgotten: false,
         })
     }
 
@@ -199,6 +203,18 @@ impl Approval {
             None => told.announced = true,
         }
         told
+    }
+
+    /// This, when nothing is kept of it but that it was asked.
+    pub(super) fn forgotten(&self) -> Self {
+        Self {
+            title: String::new(),
+            body: String::new(),
+            choices: Vec::new(),
+            context: Value::Null,
+            is_forgotten: true,
+            ..self.clone()
+        }
     }
 
     /// The event that tells what there is to tell.

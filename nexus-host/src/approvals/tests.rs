@@ -67,6 +67,10 @@ async fn desk(config: Config) -> Desk {
 }
 
 async fn desk_on(queue: Arc<dyn Queue>, config: Config) -> Desk {
+    desk_with(queue, config, Duration::ZERO).await
+}
+
+async fn desk_with(queue: Arc<dyn Queue>, config: Config, dedup_window: Duration) -> Desk {
     let (sender, events) = mpsc::channel(64);
     let door = Arc::new(Door {
         open: AtomicBool::new(true),
@@ -74,7 +78,7 @@ async fn desk_on(queue: Arc<dyn Queue>, config: Config) -> Desk {
         hold: tokio::sync::Mutex::default(),
         events: sender,
     });
-    let approvals = Approvals::open(config, queue.clone(), door.clone())
+    let approvals = Approvals::open(config, dedup_window, queue.clone(), door.clone())
         .await
         .unwrap();
     let approvals = Arc::new(approvals);
@@ -359,6 +363,40 @@ async fn a_choice_that_needs_a_note_does_not_count_without_one() {
     assert_eq!(refused.unwrap_err(), AnswerError::NoteMissing);
     let answered = desk.approvals.answer(id, "say", "ada", Some("so")).await;
     assert_eq!(answered.unwrap().status, ApprovalStatus::Answered);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_not_asked_again_while_its_answer_would_be_a_duplicate() {
+    let queue = Arc::new(MemoryQueue::new(&queue::Config::default(), true));
+    let none = Config {
+        max_ended: 0,
+        ..Config::default()
+    };
+    let mut desk = desk_with(queue.clone(), none.clone(), Duration::from_secs(60)).await;
+    let id = desk.ask(&question(), "e:0").await.unwrap();
+    desk.event().await;
+    desk.approvals.answer(id, "pay", "ada", None).await.unwrap();
+    desk.event().await;
+    let forgotten = async {
+        while desk.approvals.get(id).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, forgotten).await.expect("it is forgotten");
+    assert!(desk.approvals.list().is_empty());
+    assert_eq!(desk.ask(&question(), "e:0").await.unwrap(), id);
+    desk.ask(&question(), "e:1").await.unwrap();
+    let other = payload(&desk.event().await);
+    assert_ne!(other["approval_id"], json!(id), "nobody is asked once more");
+    let kept = queue.state_get(HUB, &key(id)).await.unwrap().unwrap();
+    assert!(!String::from_utf8(kept).unwrap().contains("thread"));
+    desk_with(queue.clone(), none, Duration::ZERO).await;
+    let gone = async {
+        while queue.state_get(HUB, &key(id)).await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("in time it is gone");
 }
 
 #[tokio::test]
