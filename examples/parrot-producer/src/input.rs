@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use same_file::Handle;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncSeekExt, BufReader, SeekFrom};
 use tokio::time::sleep;
@@ -43,6 +44,10 @@ pub(crate) struct Input {
     /// The file, unless it is standard input.
     file: Option<PathBuf>,
     is_followed: bool,
+    /// Which file that is, whatever has its name by now.
+    handle: Option<Handle>,
+    /// Whether another one has its name.
+    is_replaced: bool,
     /// A line that has begun, and how long it is, whatever of it is held.
     begun: Vec<u8>,
     begun_bytes: u64,
@@ -92,6 +97,7 @@ impl Input {
             .map_err(told)?;
         Ok(Self {
             place,
+            handle: Some(handle(&file).await.map_err(told)?),
             ..Self::new(Box::new(file), Some(path), is_followed)
         })
     }
@@ -105,6 +111,8 @@ impl Input {
             reader: BufReader::with_capacity(BUFFER, reader),
             file,
             is_followed,
+            handle: None,
+            is_replaced: false,
             begun: Vec::new(),
             begun_bytes: 0,
             place: Place::default(),
@@ -145,9 +153,14 @@ impl Input {
             self.hold(&bytes[from..]);
             if bytes.is_empty() {
                 match (&self.file, self.is_followed) {
+                    (Some(file), true) if self.is_replaced => {
+                        let file = file.clone();
+                        lines.extend(self.end_line());
+                        self.begin_anew(file).await?;
+                    }
                     (Some(file), true) => {
                         sleep(LOOK).await;
-                        self.expect_as_long(file.clone()).await?;
+                        self.look_for_another(file.clone()).await?;
                     }
                     _ => {
                         lines.extend(self.end_line());
@@ -184,20 +197,44 @@ impl Input {
         })
     }
 
-    /// Begins anew with a file that is shorter than what was read of it: it was cut off, or is another one.
-    async fn expect_as_long(&mut self, path: PathBuf) -> io::Result<()> {
-        let length = match tokio::fs::metadata(&path).await {
-            Ok(found) => found.len(),
+    /// Looks whether it is still the same file. One that is shorter than what was read of it was cut off, and is read
+    /// from its beginning; one that has taken its place is read when this one has been read to its end.
+    async fn look_for_another(&mut self, path: PathBuf) -> io::Result<()> {
+        let found = match File::open(&path).await {
+            Ok(found) => found,
             // On its way: whoever took it away puts another one there.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        if length < self.place.bytes + self.begun_bytes {
-            let file = File::open(&path).await?;
-            *self = Self::new(Box::new(file), Some(path), true);
+        if self.handle.as_ref() != Some(&handle(&found).await?) {
+            self.is_replaced = true;
+        } else if found.metadata().await?.len() < self.place.bytes + self.begun_bytes {
+            self.begin_anew(path).await?;
         }
         Ok(())
     }
+
+    async fn begin_anew(&mut self, path: PathBuf) -> io::Result<()> {
+        let file = match File::open(&path).await {
+            Ok(file) => file,
+            // Looked for again as long as it takes.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                sleep(LOOK).await;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        *self = Self {
+            handle: Some(handle(&file).await?),
+            ..Self::new(Box::new(file), Some(path), true)
+        };
+        Ok(())
+    }
+}
+
+/// Which file it is.
+async fn handle(file: &File) -> io::Result<Handle> {
+    Handle::from_file(file.try_clone().await?.into_std().await)
 }
 
 #[cfg(test)]
@@ -256,6 +293,33 @@ mod tests {
         assert_eq!(text(&lines.unwrap().unwrap()), [(2, "two")]);
         std::fs::write(file.path(), "new\n").unwrap();
         assert_eq!(text(&input.next().await.unwrap().unwrap()), [(1, "new")]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_took_the_place_of_another_is_read_when_that_is_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("log"), "one\n").unwrap();
+        let mut input = Input::file(&path("log"), true, None).await.unwrap();
+        assert_eq!(text(&input.next().await.unwrap().unwrap()), [(1, "one")]);
+        std::fs::write(path("log"), "one\ntwo").unwrap();
+        std::fs::rename(path("log"), path("log.1")).unwrap();
+        std::fs::write(path("next"), "first\nas long as the one before\n").unwrap();
+        std::fs::rename(path("next"), path("log")).unwrap();
+        let mut read = Vec::new();
+        while read.len() < 3 {
+            for line in input.next().await.unwrap().unwrap() {
+                read.push((line.number, String::from_utf8(line.text).unwrap()));
+            }
+        }
+        let read: Vec<_> = read
+            .iter()
+            .map(|(number, text)| (*number, &**text))
+            .collect();
+        assert_eq!(
+            read,
+            [(2, "two"), (1, "first"), (2, "as long as the one before")]
+        );
     }
 
     #[tokio::test]

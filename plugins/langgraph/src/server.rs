@@ -168,11 +168,11 @@ impl Server {
         self.find(Method::GET, &path, None).await
     }
 
-    /// How a thread stands, without the values of its state, which may be large; `None` when the server has none of
+    /// How a thread stands and what it asks, without the values of its state, which may be large; `None` when the server has none of
     /// that id.
     pub(crate) async fn standing(&self, thread: Uuid) -> Result<Option<Thread>, PluginError> {
         let asked = json!({
-            "ids": [thread], "limit": 1, "select": ["thread_id", "status", "error", "interrupts"],
+            "ids": [thread], "limit": 1, "select": ["thread_id", "status", "interrupts"],
         });
         let found: Option<Vec<Thread>> = self
             .find(Method::POST, "/threads/search", Some(&asked))

@@ -98,10 +98,7 @@ fn deleted() -> Ending {
 
 /// Why a run has failed. The task that has says it best; without one, the thread may.
 async fn why(server: &Server, entry: &Entry) -> Result<String, PluginError> {
-    let left = match server.left_by(entry.thread_id, entry.run_id).await {
-        Err(error) if error.code == server::TOO_LARGE => None,
-        left => left?,
-    };
+    let left = readable(server.left_by(entry.thread_id, entry.run_id).await)?;
     let of_task = left
         .into_iter()
         .flat_map(|left| left.tasks)
@@ -109,12 +106,20 @@ async fn why(server: &Server, entry: &Entry) -> Result<String, PluginError> {
     if let Some(error) = of_task {
         return Ok(text(&error));
     }
-    let thread = server.standing(entry.thread_id).await?;
+    let thread = readable(server.thread(entry.thread_id).await)?;
     let error = thread.filter(|thread| thread.status == "error");
     Ok(match error.and_then(|thread| thread.error) {
         Some(error) => text(&error),
         None => "the server does not say why".to_owned(),
     })
+}
+
+/// What was found; nothing where it is more than is read.
+fn readable<T>(found: Result<Option<T>, PluginError>) -> Result<Option<T>, PluginError> {
+    match found {
+        Err(error) if error.code == server::TOO_LARGE => Ok(None),
+        found => found,
+    }
 }
 
 /// An error as the server writes it: text, or `{"error": KIND, "message": TEXT}`.

@@ -121,7 +121,7 @@ async fn an_error_of_no_task_is_told_by_the_thread_if_by_anybody() {
         let server = answering(move |path| match path {
             RUN => run("error"),
             "/history" => json(&json!([{"values": {}, "next": ["a"], "tasks": [{"error": null}]}])),
-            _ => json(&json!([thread])),
+            _ => json(&thread),
         });
         let ending = ending(&server.await, &entry()).await.unwrap();
         let Some(Ending::Failed(failure)) = ending else {

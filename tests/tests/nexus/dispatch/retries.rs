@@ -154,9 +154,34 @@ async fn a_target_that_names_a_later_time_is_obeyed() {
     let calls = rig.calls("i/act");
     assert!(calls[1].at - calls[0].at >= seconds(60));
     assert!(
-        calls[2].at - calls[1].at >= seconds(2),
+        calls[2].at - calls[1].at >= seconds(1),
         "never sooner than configured"
     );
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_away_and_says_when_it_will_be_back_is_waited_for() {
+    let mut setup = Setup::new()
+        .decides("p/one", vec![notify("i/act", 1)])
+        .integration("i/act", |call| async move {
+            match call.attempt {
+                ..=50 => Err(PluginError::retryable(PluginError::BUSY, "no").after(seconds(9))),
+                _ => Err(unavailable()),
+            }
+        });
+    setup.dispatch.concurrency = 1;
+    let rig = setup.start();
+    rig.put([event("a", 0)]).await;
+    rig.done().await;
+    assert_eq!(
+        rig.calls("i/act").len(),
+        54,
+        "and then four attempts are made"
+    );
+    let dead = rig.dead().await;
+    assert_eq!(dead[0].reason, "retries_exhausted");
+    assert_eq!(dead[0].errors[0].code, "retry_later");
     rig.stop().await;
 }
 
