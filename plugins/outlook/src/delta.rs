@@ -61,18 +61,20 @@ impl<'a> Delta<'a> {
     pub(crate) async fn round(&self) -> Result<(), PluginError> {
         let mut place = self.place().await?;
         let began = Utc::now();
+        let mut is_anew = false;
         loop {
-            let url = place
-                .link
-                .clone()
-                .unwrap_or_else(|| self.first(place.since));
             let graph = self.outlook.graph();
+            let link = place.link.as_deref().and_then(|link| graph.own(link));
+            let url = link.unwrap_or_else(|| self.first(place.since));
             let answer = graph.ask(Method::GET, &url, None).await?;
-            if answer.status() == 410 && place.link.is_some() {
+            // 410 as a rule; 400 with one code or another, or 404, all the same. Once: it would go round for ever.
+            let is_void = place.link.is_some() && matches!(answer.status(), 400 | 404 | 410);
+            if is_void && !is_anew {
                 tracing::info!(
                     "Graph has forgotten the place in mail of {}; it begins anew",
                     self.folder.mailbox
                 );
+                is_anew = true;
                 place.link = None;
                 self.keep(&place).await?;
                 continue;
@@ -82,14 +84,11 @@ impl<'a> Delta<'a> {
                 self.publish(message).await?;
             }
             let is_last = page.next.is_none();
-            let link = page.next.or(page.delta).filter(|link| graph.is_own(link));
-            let link = link.ok_or_else(|| {
-                PluginError::retryable(
-                    "malformed_answer",
-                    "a page of changes has no link to go on with",
-                )
-            })?;
-            place.link = Some(link);
+            // Without any, the next round asks by time again.
+            place.link = match page.next.or(page.delta) {
+                Some(link) => Some(graph.own(&link).ok_or_else(no_link)?),
+                None => None,
+            };
             if is_last {
                 place.since = began - OVERLAP;
             }
@@ -165,4 +164,9 @@ impl<'a> Delta<'a> {
             }
         }
     }
+}
+
+fn no_link() -> PluginError {
+    let told = "a page of changes names a link that is none";
+    PluginError::retryable("malformed_answer", told)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nexus_plugin_api::outgoing::{Access, Answer, Client, Method, RequestBuilder};
+use nexus_plugin_api::outgoing::{Access, Answer, Client, Method, RequestBuilder, Url};
 use nexus_plugin_api::{PluginError, Services};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +15,9 @@ use crate::config::Config;
 
 /// How long before its end a token is not used any more; a fifth of its life where that is shorter.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
+
+/// The version of the API, as addresses have it.
+const VERSION: &str = "/v1.0";
 
 /// What a token is taken to live when nothing is said of it.
 const PLAIN_LIFE: u64 = 60 * 60;
@@ -66,7 +69,7 @@ impl Graph {
         Self {
             client,
             services: services.clone(),
-            base: format!("{}/v1.0", base.strip_suffix("/v1.0").unwrap_or(base)),
+            base: format!("{}{VERSION}", base.strip_suffix(VERSION).unwrap_or(base)),
             token_url: config.of_tenant(&config.token_url),
             client_id: config.client_id.clone(),
             scope: config.scope.clone(),
@@ -79,11 +82,22 @@ impl Graph {
         format!("{}/{path}", self.base)
     }
 
-    /// Whether an address is of Graph's own: what an answer names is followed only there, or the token would go to
-    /// whoever it names.
-    pub(crate) fn is_own(&self, url: &str) -> bool {
-        let rest = url.strip_prefix(&self.base);
-        rest.is_some_and(|rest| rest.starts_with('/'))
+    /// Where a link leads that an answer has named, or that was kept: to the configured server, whichever one it names,
+    /// or the token would go there. A server may know itself by another name, as behind a gateway. `None` for what
+    /// is no link.
+    pub(crate) fn own(&self, link: &str) -> Option<String> {
+        let mut own = Url::parse(&format!("{}/", self.base)).ok()?;
+        let link = own.join(link).ok().filter(Url::has_host)?;
+        let before_version = self.base.strip_suffix(VERSION).unwrap_or(&self.base);
+        let before = Url::parse(before_version).ok()?;
+        let before = before.path().trim_end_matches('/');
+        let is_below = link.path().strip_prefix(before);
+        match is_below.is_some_and(|rest| rest.starts_with('/')) {
+            true => own.set_path(link.path()),
+            false => own.set_path(&format!("{before}{}", link.path())),
+        }
+        own.set_query(link.query());
+        Some(own.into())
     }
 
     /// Asks for JSON.
@@ -194,4 +208,77 @@ fn not_granted(answer: &Answer) -> PluginError {
         "not_signed_in",
         format!("Microsoft gives the app no token: {told}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use nexus_plugin_api::testing::Bench;
+
+    use super::*;
+
+    #[test]
+    fn links_lead_to_the_configured_server_alone() {
+        let own = |graph_url: &str, link: &str| {
+            let config = Config {
+                graph_url: graph_url.to_owned(),
+                ..Config::default()
+            };
+            Graph::new(&config, Bench::new().setup().services()).own(link)
+        };
+        let real = "https://graph.microsoft.com";
+        for (graph_url, link, leads_to) in [
+            (
+                real,
+                "https://graph.microsoft.com/v1.0/me?$skip=1",
+                "https://graph.microsoft.com/v1.0/me?$skip=1",
+            ),
+            (
+                real,
+                "https://Graph.Microsoft.com:443/v1.0/me",
+                "https://graph.microsoft.com/v1.0/me",
+            ),
+            (
+                real,
+                "http://evil.example:7/v1.0/me?t=%2B",
+                "https://graph.microsoft.com/v1.0/me?t=%2B",
+            ),
+            (
+                real,
+                "https://user:pw@evil.example/beta/me#x",
+                "https://graph.microsoft.com/beta/me",
+            ),
+            (
+                real,
+                "//evil.example/v1.0/me",
+                "https://graph.microsoft.com/v1.0/me",
+            ),
+            (real, "/v1.0/me", "https://graph.microsoft.com/v1.0/me"),
+            (real, "me?a=b", "https://graph.microsoft.com/v1.0/me?a=b"),
+            (
+                "http://127.0.0.1:71/v1.0/",
+                "http://localhost:71/v1.0/me",
+                "http://127.0.0.1:71/v1.0/me",
+            ),
+            (
+                "https://gate/graph",
+                "https://graph.microsoft.com/v1.0/me",
+                "https://gate/graph/v1.0/me",
+            ),
+            (
+                "https://gate/graph",
+                "https://gate/graph/v1.0/me",
+                "https://gate/graph/v1.0/me",
+            ),
+            (
+                "https://gate/graph",
+                "https://gate/graphics/v1.0/me",
+                "https://gate/graph/graphics/v1.0/me",
+            ),
+        ] {
+            assert_eq!(own(graph_url, link).as_deref(), Some(leads_to), "{link}");
+        }
+        for link in ["mailto:ada@example.org", "https://", "data:,x"] {
+            assert_eq!(own(real, link), None, "{link}");
+        }
+    }
 }

@@ -190,7 +190,7 @@ impl<'a> Subscriptions<'a> {
         let graph = self.outlook.graph();
         let mut page = Some(graph.url("subscriptions"));
         let mut found = false;
-        while let Some(url) = page.filter(|url| graph.is_own(url)) {
+        while let Some(url) = page.and_then(|link| graph.own(&link)) {
             let listed: Listed = graph.get(&url).await?;
             for told in listed
                 .value

@@ -1,6 +1,6 @@
 //! What no notification brought: found by asking for changes, without doubling what was brought.
 
-use graph_double::{Fault, Lifecycle};
+use graph_double::{Fault, GraphDouble, Lifecycle};
 use serde_json::json;
 
 use crate::hub::{ADA, MAIL, Site};
@@ -44,14 +44,51 @@ async fn missed_mail_is_found_and_nothing_is_doubled() {
 async fn a_place_that_graph_has_forgotten_begins_anew_without_doubling() {
     let site = Site::new("").await;
     let hub = site.started().await;
-    site.graph.arrives(ADA, json!({ "subject": "1" }));
-    hub.mails(1).await;
-    site.graph.forgets_delta();
-    site.graph.arrives_unnoticed(ADA, json!({ "subject": "2" }));
     let id = site.graph.subscriptions()[0].id.clone();
-    site.graph.tells(&id, Lifecycle::Missed);
-    assert_eq!(subjects(&hub.mails(2).await), ["1", "2"]);
-    assert_eq!(site.graph.count("message.delta.refused"), 1);
+    // As the mail service says it, and as other parts of Graph do.
+    for (round, status) in (1..).zip([410, 400, 404]) {
+        site.graph
+            .behave(|behaviour| behaviour.forgotten_delta = status);
+        site.graph.forgets_delta();
+        site.graph
+            .arrives_unnoticed(ADA, json!({ "subject": round.to_string() }));
+        site.graph.tells(&id, Lifecycle::Missed);
+        hub.mails(round).await;
+        assert_eq!(
+            site.graph.count("message.delta.refused"),
+            round as u64,
+            "{status}"
+        );
+    }
+    assert_eq!(subjects(&hub.mails(3).await), ["1", "2", "3"]);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_lead_to_the_configured_server_whichever_they_name() {
+    let mut site = Site::without_webhook("poll_interval = \"1s\"").await;
+    let elsewhere = GraphDouble::start().await;
+    // Behind a gateway, a server knows itself by another name.
+    site.graph.behave(|behaviour| {
+        behaviour.page_size = 2;
+        behaviour.links = Some(elsewhere.url());
+    });
+    let hub = site.started().await;
+    for n in 1..6 {
+        site.graph.arrives(ADA, json!({ "subject": n.to_string() }));
+    }
+    assert_eq!(subjects(&hub.mails(5).await), ["1", "2", "3", "4", "5"]);
+    assert_eq!(elsewhere.count("message.delta"), 0);
+    hub.stop().await;
+    // As is the place that was kept when another server was configured.
+    site.graph.behave(|behaviour| behaviour.links = None);
+    let before = std::mem::replace(&mut site.graph, elsewhere);
+    let rounds = before.count("message.delta");
+    site.graph.forgets_delta();
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({ "subject": "6" }));
+    assert_eq!(hub.mails(1).await[0].subject, "6");
+    assert_eq!(before.count("message.delta"), rounds);
     hub.stop().await;
 }
 
@@ -131,5 +168,21 @@ async fn without_a_public_address_mail_is_polled() {
         404,
         "nobody posts here"
     );
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_link_changes_are_asked_for_by_time() {
+    let site = Site::without_webhook("poll_interval = \"1s\"").await;
+    site.graph.behave(|behaviour| {
+        behaviour.page_size = 1;
+        behaviour.delta_link = false;
+    });
+    let hub = site.started().await;
+    for n in 1..4 {
+        site.graph.arrives(ADA, json!({ "subject": n.to_string() }));
+        hub.mails(n).await;
+    }
+    assert_eq!(subjects(&hub.mails(3).await), ["1", "2", "3"]);
     hub.stop().await;
 }

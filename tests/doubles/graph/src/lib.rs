@@ -202,7 +202,7 @@ impl GraphDouble {
         self.world.change(|inner| inner.tokens.clear());
     }
 
-    /// Forgets what delta links mean: they are answered with 410.
+    /// Forgets what delta links mean: they are answered with [`Behaviour::forgotten_delta`].
     pub fn forgets_delta(&self) {
         self.world.change(|inner| inner.delta_epoch += 1);
     }

@@ -204,9 +204,10 @@ pub(crate) fn delta(
         Some(token) => read_place(token)?,
         None => first_place(world, query)?,
     };
-    if place.epoch != world.read(|inner| inner.delta_epoch) {
+    let (epoch, status) = world.read(|inner| (inner.delta_epoch, inner.behaviour.forgotten_delta));
+    if place.epoch != epoch {
         let message = "The sync state generation is not found; start a full synchronization.";
-        return Err(Refusal::new(410, "SyncStateNotFound", message));
+        return Err(Refusal::new(status, "SyncStateNotFound", message));
     }
     Ok(said(200, page(world, mailbox, folder, place)))
 }
@@ -285,11 +286,14 @@ fn page(world: &World, mailbox: &str, folder: &str, place: Place) -> Value {
             "$deltatoken"
         };
         let token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&next).unwrap_or_default());
+        let base = inner.behaviour.links.as_deref().unwrap_or(&world.url);
         let link = format!(
-            "{}/v1.0/users/{mailbox}/mailFolders('{folder}')/messages/delta?{name}={token}",
-            world.url
+            "{base}/v1.0/users/{mailbox}/mailFolders('{folder}')/messages/delta?{name}={token}"
         );
-        json!({ "value": told, key: link })
+        match key == "@odata.nextLink" || inner.behaviour.delta_link {
+            true => json!({ "value": told, key: link }),
+            false => json!({ "value": told }),
+        }
     })
 }
 

@@ -28,6 +28,12 @@ pub struct Behaviour {
     pub subscription_life_ms: Option<u64>,
     /// How many messages there are on a page.
     pub page_size: usize,
+    /// What a delta link is answered with that is not known any more: 410, and by some 400 or 404.
+    pub forgotten_delta: u16,
+    /// The base URL that links on pages have, where a server knows itself by another name.
+    pub links: Option<String>,
+    /// Whether the last page of changes has a link to those that come later.
+    pub delta_link: bool,
     /// How long a handshake may take, in milliseconds.
     pub handshake_ms: u64,
     /// How long the answer to a notification may take, in milliseconds.
@@ -48,6 +54,9 @@ impl Default for Behaviour {
             token_life_ms: 3_599_000,
             subscription_life_ms: None,
             page_size: 10,
+            forgotten_delta: 410,
+            links: None,
+            delta_link: true,
             handshake_ms: 10_000,
             answer_ms: 3_000,
             retry_ms: vec![1_000, 2_000, 5_000, 10_000, 30_000, 60_000],
