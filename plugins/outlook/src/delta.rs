@@ -21,6 +21,9 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 /// A place among the changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Place {
+    /// When this plugin first looked: no older mail is asked for, whatever is forgotten.
+    #[serde(default)]
+    first: DateTime<Utc>,
     /// Mail that was received before is of no concern: it was there before this plugin, or was seen to the end.
     since: DateTime<Utc>,
     /// Where to go on; none at first, and when Graph has forgotten it.
@@ -90,7 +93,7 @@ impl<'a> Delta<'a> {
                 None => None,
             };
             if is_last {
-                place.since = began - OVERLAP;
+                place.since = (began - OVERLAP).max(place.first);
             }
             self.keep(&place).await?;
             if is_last {
@@ -103,8 +106,10 @@ impl<'a> Delta<'a> {
         if let Some(place) = self.ctx.state().get_json(&self.folder.place_key()).await? {
             return Ok(place);
         }
+        let now = Utc::now();
         let place = Place {
-            since: Utc::now(),
+            first: now,
+            since: now,
             link: None,
         };
         self.keep(&place).await?;

@@ -93,7 +93,7 @@ async fn take(
             continue;
         };
         match &item.lifecycle_event {
-            Some(event) => signal(outlook, at, event),
+            Some(event) => signal(outlook, at, event, &item.subscription_id),
             None => events.extend(event(outlook, at, &item, &posted.validation_tokens)),
         }
     }
@@ -104,8 +104,8 @@ async fn take(
     Ok(HookReply::status(202))
 }
 
-fn signal(outlook: &Outlook, at: usize, event: &str) {
-    match Due::of_lifecycle(event) {
+fn signal(outlook: &Outlook, at: usize, event: &str, subscription_id: &str) {
+    match Due::of_lifecycle(event, subscription_id) {
         Some(due) => {
             tracing::info!(
                 "Graph says of a subscription to mail of {}: {event}",

@@ -47,7 +47,7 @@ impl<'a> Keeper<'a> {
 
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
-        let mut due = Due::AT_START;
+        let mut due = Due::at_start();
         let mut pause = FIRST_PAUSE;
         loop {
             let wait = match self.round(&mut due).await {

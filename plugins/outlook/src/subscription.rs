@@ -16,6 +16,12 @@ use crate::watched::Folder;
 const LIFE: TimeDelta = TimeDelta::minutes(10_080 - 5);
 const LIFE_WITH_MAIL: TimeDelta = TimeDelta::minutes(1_440 - 5);
 
+/// How soon a subscription is looked at again at the earliest, however short its life is.
+const SOONEST: TimeDelta = TimeDelta::seconds(1);
+
+/// How soon one is looked at again whose life is over by this clock, though it was granted just now.
+const WHEN_CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
+
 /// What the state keeps of a subscription.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Kept {
@@ -37,12 +43,19 @@ struct MadeWith {
 #[serde(rename_all = "camelCase")]
 struct Told {
     id: String,
-    expiration_date_time: DateTime<Utc>,
+    expiration_date_time: Option<DateTime<Utc>>,
     #[serde(default)]
     resource: String,
     #[serde(default)]
     change_type: String,
     notification_url: Option<String>,
+}
+
+/// A life that was prolonged; some servers say nothing of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Prolonged {
+    expiration_date_time: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +90,7 @@ impl<'a> Subscriptions<'a> {
         let mut kept: Option<Kept> = self.ctx.state().get_json(&key).await?;
         if let Some(old) = kept
             .as_ref()
-            .filter(|old| due.create || old.made_with != wanted)
+            .filter(|old| due.is_removed(&old.id) || old.made_with != wanted)
         {
             self.delete(&old.id).await?;
             kept = None;
@@ -85,7 +98,7 @@ impl<'a> Subscriptions<'a> {
         if let Some(old) = kept {
             if let Some(kept) = self.prolonged(old, due).await? {
                 self.ctx.state().put_json(&key, &kept).await?;
-                (due.reauthorize, due.renew) = (false, false);
+                due.is_subscribed();
                 return Ok(kept.renew_at);
             }
             tracing::info!(
@@ -98,7 +111,7 @@ impl<'a> Subscriptions<'a> {
         due.reconcile = true;
         let kept = self.create(wanted).await?;
         self.ctx.state().put_json(&key, &kept).await?;
-        (due.create, due.reauthorize, due.renew) = (false, false, false);
+        due.is_subscribed();
         Ok(kept.renew_at)
     }
 
@@ -112,21 +125,21 @@ impl<'a> Subscriptions<'a> {
 
     /// The same with a longer life, where that is due; `None` when Graph does not know it any more.
     async fn prolonged(&self, mut kept: Kept, due: &Due) -> Result<Option<Kept>, PluginError> {
-        if due.reauthorize {
+        let mut renew = due.renew || kept.renew_at <= Utc::now();
+        if due.is_to_be_reauthorized(&kept.id) {
             let path = format!("subscriptions/{}/reauthorize", kept.id);
-            if is_gone(self.ask(Method::POST, &path, None).await?)?.is_none() {
-                return Ok(None);
-            }
+            // Prolonging shows that the app may as well, and tells whether the subscription is there.
+            renew |= is_gone(self.ask(Method::POST, &path, None).await?)?.is_none();
         }
-        if due.renew || kept.renew_at <= Utc::now() {
+        if renew {
             let path = format!("subscriptions/{}", kept.id);
-            let life = life(kept.made_with.certificate_id.is_some());
-            let body = json!({ "expirationDateTime": time(Utc::now() + life) });
+            let wanted = Utc::now() + life(kept.made_with.certificate_id.is_some());
+            let body = json!({ "expirationDateTime": time(wanted) });
             let Some(answer) = is_gone(self.ask(Method::PATCH, &path, Some(&body)).await?)? else {
                 return Ok(None);
             };
-            let told: Told = answer.json()?;
-            kept.lives_until(told.expiration_date_time);
+            let told: Prolonged = answer.json().unwrap_or_default();
+            kept.lives_until(told.expiration_date_time.unwrap_or(wanted));
         }
         Ok(Some(kept))
     }
@@ -148,13 +161,16 @@ impl<'a> Subscriptions<'a> {
             "subscribed to mail of {}",
             self.folder.mailbox
         );
+        let now = Utc::now();
+        let asked_for = || now + life(wanted.certificate_id.is_some());
+        let expires_at = told.expiration_date_time.unwrap_or_else(asked_for);
         let mut kept = Kept {
             id: told.id,
-            expires_at: told.expiration_date_time,
-            renew_at: Utc::now(),
+            expires_at,
+            renew_at: now,
             made_with: wanted,
         };
-        kept.lives_until(told.expiration_date_time);
+        kept.lives_until(expires_at);
         Ok(kept)
     }
 
@@ -236,8 +252,13 @@ impl Kept {
     /// Half a life is left for whatever keeps the hub from prolonging it.
     fn lives_until(&mut self, expires_at: DateTime<Utc>) {
         let now = Utc::now();
+        let left = expires_at - now;
         self.expires_at = expires_at;
-        self.renew_at = now + (expires_at - now) / 2;
+        self.renew_at = now
+            + match left > TimeDelta::zero() {
+                true => (left / 2).max(SOONEST),
+                false => WHEN_CLOCKS_DIFFER,
+            };
     }
 }
 
@@ -255,4 +276,37 @@ fn life(with_mail: bool) -> TimeDelta {
 
 fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_is_looked_at_after_half_its_life_and_never_at_once() {
+        let mut kept = Kept {
+            id: "s-1".to_owned(),
+            expires_at: DateTime::UNIX_EPOCH,
+            renew_at: DateTime::UNIX_EPOCH,
+            made_with: MadeWith {
+                url: String::new(),
+                certificate_id: None,
+            },
+        };
+        for (life, wait) in [
+            (TimeDelta::hours(2), TimeDelta::hours(1)),
+            (TimeDelta::milliseconds(100), SOONEST),
+            (TimeDelta::zero(), WHEN_CLOCKS_DIFFER),
+            (TimeDelta::days(-4_000), WHEN_CLOCKS_DIFFER),
+        ] {
+            let before = Utc::now();
+            kept.lives_until(before + life);
+            let waits = kept.renew_at - before;
+            let a_moment = TimeDelta::seconds(10);
+            assert!(
+                waits >= wait - a_moment / 100 && waits < wait + a_moment,
+                "{life}: {waits}"
+            );
+        }
+    }
 }

@@ -144,6 +144,35 @@ async fn what_graph_says_of_a_subscription_is_done() {
     let second = site.graph.subscriptions().remove(0);
     assert_ne!(second.id, first.id);
     assert_eq!(second.client_state, first.client_state);
+    // Said again, as the answer was lost: of one that is not there any more. Mail of meanwhile is looked for.
+    for event in ["subscriptionRemoved", "reauthorizationRequired"] {
+        let told = json!({ "value": [{ "subscriptionId": first.id, "clientState": first.client_state,
+                                       "lifecycleEvent": event }] });
+        assert_eq!(site.posts("/lifecycle", told.to_string()).await.0, 202);
+        site.graph
+            .arrives_unnoticed(ADA, json!({ "subject": event }));
+        site.graph.tells(&second.id, Lifecycle::Missed);
+        hub.mails(if event == "subscriptionRemoved" { 3 } else { 4 })
+            .await;
+    }
+    assert_eq!(site.graph.subscriptions()[0].id, second.id);
+    assert_eq!(site.graph.count("subscription.create"), 2);
+    assert_eq!(site.graph.count("subscription.reauthorize"), 1);
+    // Where there is no such call, prolonging shows it as well, whatever it is answered with.
+    let renewed = site.graph.count("subscription.renew");
+    site.graph.fail(fault("subscription.reauthorize", 404, 1));
+    site.graph.fail(fault("subscription.renew", 200, 1));
+    site.graph
+        .tells(&second.id, Lifecycle::ReauthorizationRequired);
+    let is_renewed =
+        move |graph: &graph_double::GraphDouble| graph.count("subscription.renew") > renewed;
+    site.graph.until("it is prolonged", is_renewed).await;
+    site.graph.arrives_unnoticed(ADA, json!({ "subject": "5" }));
+    site.graph.tells(&second.id, Lifecycle::Missed);
+    hub.mails(5).await;
+    assert_eq!(site.graph.count("subscription.renew"), renewed + 1);
+    assert_eq!(site.graph.count("subscription.reauthorize"), 2);
+    assert_eq!(site.graph.subscriptions()[0].id, second.id);
     hub.stop().await;
 }
 

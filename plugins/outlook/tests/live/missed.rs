@@ -43,6 +43,11 @@ async fn missed_mail_is_found_and_nothing_is_doubled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_graph_has_forgotten_begins_anew_without_doubling() {
     let site = Site::new("").await;
+    let before = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
+    site.graph.arrives(
+        ADA,
+        json!({ "subject": "0: of before", "receivedDateTime": before.to_rfc3339() }),
+    );
     let hub = site.started().await;
     let id = site.graph.subscriptions()[0].id.clone();
     // As the mail service says it, and as other parts of Graph do.
