@@ -5,7 +5,9 @@
 
 use nexus_plugin_api::{Contract, NewEvent};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -70,6 +72,16 @@ pub struct Sealed {
     pub tokens: Vec<String>,
 }
 
+impl Change {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
 impl Contract for NotificationReceived {
     const TYPE: &'static str = "outlook.notification.received";
     const VERSION: &'static str = "1.0.0";
@@ -81,31 +93,39 @@ impl Contract for NotificationReceived {
 pub(crate) struct Posted<'a> {
     #[serde(borrow)]
     pub(crate) value: Vec<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_it_reads")]
     pub(crate) validation_tokens: Vec<String>,
 }
 
-/// One notification, as Graph sends it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// One notification, as Graph sends it. What is not as it should be in it counts as left out: it would be sent again
+/// for hours, and be no better.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Item {
-    #[serde(default)]
+    #[serde(deserialize_with = "if_it_reads")]
     id: Option<String>,
-    #[serde(default)]
+    #[serde(deserialize_with = "if_it_reads")]
     pub(crate) subscription_id: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "if_it_reads")]
     pub(crate) client_state: Option<String>,
-    pub(crate) change_type: Option<Change>,
+    #[serde(deserialize_with = "if_it_reads")]
+    change_type: Option<String>,
+    #[serde(deserialize_with = "if_it_reads")]
     resource: Option<String>,
+    #[serde(deserialize_with = "if_it_reads")]
     resource_data: Option<ResourceData>,
+    #[serde(deserialize_with = "if_it_reads")]
     pub(crate) lifecycle_event: Option<String>,
+    #[serde(deserialize_with = "if_it_reads")]
     encrypted_content: Option<EncryptedContent>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct ResourceData {
+    #[serde(deserialize_with = "if_it_reads")]
     id: Option<String>,
-    #[serde(rename = "@odata.etag")]
+    #[serde(rename = "@odata.etag", deserialize_with = "if_it_reads")]
     etag: Option<String>,
 }
 
@@ -119,15 +139,23 @@ struct EncryptedContent {
 }
 
 impl Item {
+    /// What has happened, if it is known here.
+    pub(crate) fn change(&self) -> Option<Change> {
+        let told = self.change_type.as_deref()?;
+        let all = [Change::Created, Change::Updated, Change::Deleted];
+        all.into_iter()
+            .find(|change| change.name().eq_ignore_ascii_case(told))
+    }
+
     /// The event that keeps it; `Err` says what is missing. The same version of the same message is one event, as is
     /// a notification that is sent again.
     pub(crate) fn event(&self, mailbox: &str, tokens: &[String]) -> Result<NewEvent, Unusable> {
-        let change = self.change_type.ok_or(Unusable("it has no changeType"))?;
-        let resource = self
-            .resource
-            .as_deref()
-            .unwrap_or_default()
-            .trim_start_matches('/');
+        let unknown = "it has no changeType that is known";
+        let change = self.change().ok_or(Unusable(unknown))?;
+        // Some say it with the query that was subscribed to.
+        let resource = self.resource.as_deref().unwrap_or_default();
+        let resource = resource.split('?').next().unwrap_or_default();
+        let resource = resource.trim_start_matches('/');
         let data = self.resource_data.as_ref();
         let last = || resource.rsplit('/').next().unwrap_or_default().to_owned();
         let message_id = data.and_then(|data| data.id.clone()).unwrap_or_else(last);
@@ -185,9 +213,19 @@ impl EncryptedContent {
     }
 }
 
+/// What reads as it should, and the default in the place of everything else, `null` included.
+fn if_it_reads<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = Value::deserialize(from)?;
+    Ok(T::deserialize(value).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -234,12 +272,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_says_otherwise_is_understood() {
+        let kept = |over| -> NotificationReceived { event(over).unwrap().payload.parse().unwrap() };
+        let plain = kept(json!({}));
+        for over in [
+            json!({ "changeType": "Created" }),
+            json!({ "resource": "/Users/u/Messages/m-1?$select=id" }),
+            json!({ "resourceData": "m-1", "encryptedContent": {}, "lifecycleEvent": null }),
+            json!({ "id": 7 }),
+        ] {
+            assert_eq!(kept(over.clone()), plain, "{over}");
+        }
+        assert_eq!(kept(json!({ "subscriptionId": null })).subscription_id, "");
+        let posted = r#"{ "value": [{}], "validationTokens": null }"#;
+        let posted: Posted<'_> = serde_json::from_str(posted).unwrap();
+        assert!(posted.validation_tokens.is_empty());
+    }
+
+    #[test]
     fn a_resource_leads_nowhere_else() {
         for resource in [
             "",
             "/",
             "Users/../../admin",
-            "Users/u?x=",
             "https://evil.example\\x",
             "a b",
             "é",
@@ -249,7 +304,9 @@ mod tests {
                 "{resource}"
             );
         }
-        assert!(event(json!({ "changeType": null })).is_err());
+        for change in [json!(null), json!("exploded"), json!(7)] {
+            assert!(event(json!({ "changeType": change })).is_err());
+        }
         assert!(event(json!({ "resourceData": { "id": "x".repeat(1025) } })).is_err());
     }
 }

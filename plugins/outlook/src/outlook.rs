@@ -150,7 +150,7 @@ impl Outlook {
     pub(crate) fn watches(&self, item: &Item) -> bool {
         let watched = |change| self.config.changes.iter().any(|watched| watched.is(change));
         // One without a kind is told to be unusable.
-        item.change_type.is_none_or(watched)
+        item.change().is_none_or(watched)
     }
 
     /// What notifications must show, in the order of the folders.

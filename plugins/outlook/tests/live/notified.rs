@@ -202,8 +202,17 @@ async fn bodies_that_are_none_are_refused_and_odd_notifications_do_not_spoil_oth
         413,
         "the hub's own bound"
     );
+    // What is of no use is not sent again for hours.
+    for none in [
+        json!({}),
+        json!({ "changeType": "exploded", "subscriptionId": null, "clientState": 7 }),
+    ] {
+        let posted = json!({ "value": [none], "validationTokens": null });
+        assert_eq!(site.posts("", posted.to_string()).await.0, 202);
+    }
     let odd = [
         json!({ "changeType": "exploded" }),
+        notification(&right, json!({ "changeType": "exploded" })),
         notification(&right, json!({ "changeType": null })),
         notification(&right, json!({ "resource": "https://evil.example/\\" })),
         notification(
