@@ -71,7 +71,7 @@ async fn find(
             Ok(message) if message.is_whole() => return Ok(Found::Message(Box::new(message))),
             Err(Unopened::Refused(why)) => return Ok(Found::Refused(why)),
             // Sealed for a certificate of before, or without what is needed: Graph has it.
-            Ok(_) | Err(Unopened::NotOurs) => {}
+            Ok(_) | Err(Unopened::NotOurs | Unopened::Unreadable) => {}
         }
     }
     let found = message(outlook.graph(), &notification.resource).await?;
@@ -90,7 +90,10 @@ async fn open(
         .check(outlook.graph(), &sealed.tokens, event.timestamp)
         .await?;
     match sent {
-        Ok(()) => outlook.sealing().open(sealed).await,
+        Ok(()) => {
+            let message_id = &event.payload.message_id;
+            outlook.sealing().open(sealed, message_id).await
+        }
         Err(why) => Ok(Err(Unopened::Refused(why))),
     }
 }

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use nexus_plugin_api::{PluginError, Services};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::config::Config;
@@ -48,6 +49,8 @@ pub(crate) struct Certificate {
 pub(crate) enum Unopened {
     /// It is sealed for another certificate than the configured one.
     NotOurs,
+    /// It is genuine, and does not read as a message.
+    Unreadable,
     /// It is not to be believed, and why.
     Refused(&'static str),
 }
@@ -82,17 +85,19 @@ impl Sealing {
         Ok(Some(read.await?))
     }
 
-    /// Opens a message.
+    /// Opens a message, which goes by the name that the notification has for it where it says none.
     ///
     /// # Errors
     /// When the certificate or its key cannot be had, which may be mended.
     pub(crate) async fn open(
         &self,
         sealed: &Sealed,
+        message_id: &str,
     ) -> Result<Result<Message, Unopened>, PluginError> {
         match self.certificate().await? {
             Some(certificate) if certificate.id == sealed.certificate_id => {
-                Ok(opened(self.key().await?, sealed).map_err(Unopened::Refused))
+                let opened = opened(self.key().await?, sealed).map_err(Unopened::Refused);
+                Ok(opened.and_then(|plain| read(&plain, message_id)))
             }
             _ => Ok(Err(Unopened::NotOurs)),
         }
@@ -116,7 +121,16 @@ impl Sealing {
     }
 }
 
-fn opened(key: &OaepPrivateDecryptingKey, sealed: &Sealed) -> Result<Message, &'static str> {
+fn read(plain: &[u8], message_id: &str) -> Result<Message, Unopened> {
+    let unreadable = |_| Unopened::Unreadable;
+    let mut message: Map<String, Value> = serde_json::from_slice(plain).map_err(unreadable)?;
+    if message.get("id").is_none_or(Value::is_null) {
+        message.insert("id".to_owned(), message_id.into());
+    }
+    serde_json::from_value(Value::Object(message)).map_err(unreadable)
+}
+
+fn opened(key: &OaepPrivateDecryptingKey, sealed: &Sealed) -> Result<Vec<u8>, &'static str> {
     let decoded = |text: &str, what| STANDARD.decode(text).map_err(|_| what);
     let wrapped = decoded(
         &sealed.data_key,
@@ -149,7 +163,6 @@ fn opened(key: &OaepPrivateDecryptingKey, sealed: &Sealed) -> Result<Message, &'
             &mut data,
             DecryptionContext::Iv128(FixedLength::from(start)),
         )
-        .map_err(|_| unreadable)?
-        .to_vec();
-    serde_json::from_slice(&plain).map_err(|_| "a sealed mail does not read as a message")
+        .map_err(|_| unreadable)?;
+    Ok(plain.to_vec())
 }

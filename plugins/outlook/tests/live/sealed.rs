@@ -199,3 +199,21 @@ async fn keys_that_cannot_be_had_now_are_asked_for_later() {
     assert_eq!(hub.dead().await, Vec::<String>::new());
     hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn genuine_mail_that_does_not_read_is_fetched() {
+    let (site, hub) = site().await;
+    // What is sealed need not name the message: the notification does.
+    site.graph
+        .behave(|behaviour| behaviour.sealed = json!({ "id": null }));
+    let id = site.graph.arrives(ADA, json!({}));
+    assert_eq!(hub.mails(1).await[0].message_id, id);
+    assert_eq!(site.graph.count("message.get"), 0);
+    site.graph
+        .behave(|behaviour| behaviour.sealed = json!({ "hasAttachments": "perhaps" }));
+    let id = site.graph.arrives(ADA, json!({}));
+    assert_eq!(hub.mails(2).await[1].message_id, id);
+    assert_eq!(site.graph.count("message.get"), 1);
+    assert_eq!(hub.dead().await, Vec::<String>::new());
+    hub.stop().await;
+}

@@ -118,7 +118,7 @@ impl Mailbox {
     }
 }
 
-fn over(message: &mut Value, fields: &Value) {
+pub(crate) fn over(message: &mut Value, fields: &Value) {
     if let (Some(message), Some(fields)) = (message.as_object_mut(), fields.as_object()) {
         message.extend(fields.clone());
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::login::{TENANT, validation_token};
-use crate::mail::selected;
+use crate::mail::{over, selected};
 use crate::subscriptions::{Subscription, rfc3339};
 use crate::world::{World, millis};
 
@@ -45,7 +45,7 @@ pub(crate) fn change(world: &Arc<World>, mailbox: &str, id: &str, kind: &str) {
     let told = world.change(|inner| {
         inner.expire();
         let message = inner.message(mailbox, id).cloned();
-        let tampered = inner.behaviour.tampered;
+        let (tampered, odd) = (inner.behaviour.tampered, inner.behaviour.sealed.clone());
         let concerned: Vec<Subscription> = inner
             .subscriptions
             .values()
@@ -59,6 +59,7 @@ pub(crate) fn change(world: &Arc<World>, mailbox: &str, id: &str, kind: &str) {
             if let (Some(certificate), Some(message)) = (&one.certificate, &message) {
                 let mut data = selected(message, one.select.as_deref());
                 data["@odata.type"] = json!("#Microsoft.Graph.Message");
+                over(&mut data, &odd);
                 notification["encryptedContent"] = certificate.sealed(&data, tampered);
             }
             (one.notification_url, notification)

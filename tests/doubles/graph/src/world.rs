@@ -44,6 +44,8 @@ pub struct Behaviour {
     pub give_up_ms: u64,
     /// Claims that go over the right ones in validation tokens.
     pub claims: Value,
+    /// Fields that go over the right ones in resource data.
+    pub sealed: Value,
     /// What is done to resource data on its way.
     pub tampered: Option<Tampered>,
 }
@@ -62,6 +64,7 @@ impl Default for Behaviour {
             retry_ms: vec![1_000, 2_000, 5_000, 10_000, 30_000, 60_000],
             give_up_ms: 4 * 60 * 60 * 1_000,
             claims: Value::Null,
+            sealed: Value::Null,
             tampered: None,
         }
     }
