@@ -15,6 +15,9 @@ use crate::wire::{Conflict, Owner, Page, Polled};
 /// How many entries one page is to have, about.
 const PAGE: u32 = 500;
 
+/// What the account is called whose token is not allowed to say whose it is.
+const UNNAMED: &str = "default";
+
 /// Dropbox answers a long poll up to 90 s late, so that not all come back at once.
 const JITTER: Duration = Duration::from_secs(90);
 
@@ -42,7 +45,7 @@ pub(crate) struct Api {
     poller: Client,
     tokens: Tokens,
     config: Config,
-    /// Whose the app's only token is.
+    /// Whose the app's only token is, or [`UNNAMED`].
     owner: OnceCell<String>,
 }
 
@@ -74,13 +77,26 @@ impl Api {
             return Ok(self.config.accounts.keys().cloned().collect());
         }
         let owner = self.owner.get_or_try_init(|| async {
-            let answer = self
-                .ask("", "/2/users/get_current_account", &Value::Null)
-                .await;
-            let owner: Owner = answer.map_err(failure)?.json()?;
-            Ok::<_, PluginError>(owner.account_id)
+            let path = "/2/users/get_current_account";
+            match self.ask("", path, &Value::Null).await {
+                Ok(answer) => Ok(answer.json::<Owner>()?.account_id),
+                Err(Refusal::Failed(error)) if error.retryable || is_unknown(&error) => Err(error),
+                Err(refusal) => {
+                    let told = failure(refusal);
+                    tracing::warn!("the token's account goes by the name `{UNNAMED}`: {told}");
+                    Ok(UNNAMED.to_owned())
+                }
+            }
         });
         Ok(vec![owner.await?.clone()])
+    }
+
+    /// Under which name an account is listed that somebody has named; `None` where there is no token for it.
+    pub(crate) async fn listed_as(&self, named: &str) -> Result<Option<String>, PluginError> {
+        let accounts = self.accounts().await?;
+        let is_unnamed = self.config.accounts.is_empty() && accounts == [UNNAMED];
+        let is_same = |one: &String| is_unnamed || one == named;
+        Ok(accounts.into_iter().find(is_same))
     }
 
     /// The first page of a folder and all below it.
@@ -125,6 +141,11 @@ impl Api {
         let request = self.client.post(&url).await?;
         self.client.ask(request.bearer_auth(token).json(body)).await
     }
+}
+
+/// Whether a token is not valid at all, rather than for one call.
+fn is_unknown(error: &PluginError) -> bool {
+    error.code == "not_signed_in" && !error.message.contains("missing_scope")
 }
 
 fn judged(answer: Answer) -> Result<Answer, Refusal> {

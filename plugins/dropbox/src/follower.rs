@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use nexus_plugin_api::{
     Component, Context, Contract, Event, Health, HookReply, HookRequest, Outcome, PluginError,
     Processor, Services, Setup, Source, Subscription,
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use crate::api::Api;
 use crate::config::{Config, Mode};
 use crate::contracts::{AccountChanged, Reason};
+use crate::patience::Patience;
 use crate::record::Record;
 use crate::standing::Standing;
 use crate::watch::{ALL, Watch};
@@ -27,6 +29,8 @@ pub struct Follower {
     api: Api,
     standing: Standing,
     services: Services,
+    /// When it began to look.
+    began: DateTime<Utc>,
     /// One for each account that is listed: what is tried again has left its lane.
     alone: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Option<Handed>>>>>,
 }
@@ -42,6 +46,9 @@ const KEPT_WITHIN: Duration = Duration::from_secs(3);
 
 /// How soon it is looked again whether it is kept.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How soon a call is tried again that there was no time for.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for Follower {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,6 +67,7 @@ impl Component for Follower {
             api: Api::new(&config, setup.services()),
             standing: Standing::default(),
             services: setup.services().clone(),
+            began: Utc::now(),
             alone: Mutex::default(),
             config,
         })
@@ -126,23 +134,36 @@ impl Processor for Follower {
         ctx: &Context,
         event: Event<AccountChanged>,
     ) -> Result<Outcome, PluginError> {
-        let account = event.payload.account.as_str();
-        let accounts = match self.api.accounts().await {
-            Ok(accounts) => accounts,
+        let patience = Patience::of(ctx);
+        let decided = patience.for_all(self.decide(ctx, &event, patience)).await;
+        decided.unwrap_or_else(|| Ok(Outcome::retry_later(AGAIN, "there was no time left")))
+    }
+}
+
+impl Follower {
+    /// What becomes of an account in which something may have changed.
+    async fn decide(
+        &self,
+        ctx: &Context,
+        event: &Event<AccountChanged>,
+        patience: Patience,
+    ) -> Result<Outcome, PluginError> {
+        if let Some(pause) = self.standing.pause(ALL) {
+            return Ok(left_alone(pause));
+        }
+        let listed_as = self.api.listed_as(&event.payload.account);
+        let account = match listed_as.await {
+            Ok(Some(account)) => account,
+            Ok(None) => return Ok(Outcome::skip("no token for this account is configured")),
             Err(error) => return self.put_off(ALL, error),
         };
-        if !accounts.iter().any(|one| one == account) {
-            return Ok(Outcome::skip("no token for this account is configured"));
-        }
+        let account = account.as_str();
         let alone = Arc::clone(self.alone.lock().entry(account.to_owned()).or_default());
         let mut handed = alone.lock().await;
         if let Some(pause) = self.standing.pause(account) {
-            return Ok(Outcome::retry_later(
-                pause,
-                "Dropbox is left alone for a while",
-            ));
+            return Ok(left_alone(pause));
         }
-        let record = Record::load(ctx, account, self.config.folder_of(account)).await?;
+        let mut record = Record::load(ctx, account, self.config.folder_of(account)).await?;
         // An outcome takes effect a moment after it is returned, and the next listing begins where that one ended.
         let is_kept =
             |handed: &Handed| handed.record == record || handed.at.elapsed() > KEPT_WITHIN;
@@ -155,19 +176,24 @@ impl Processor for Follower {
         if record.is_listed_since(event.timestamp) {
             return Ok(Outcome::skip("the account has been listed since"));
         }
-        match listing::list(&self.api, &self.config, ctx, account, record).await {
-            Ok((outcome, record)) => {
-                self.standing.works(account);
-                let at = Instant::now();
-                *handed = Some(Handed { record, at });
-                Ok(outcome)
+        record.first_look.get_or_insert(self.began);
+        match listing::list(&self.api, &self.config, ctx, account, record, patience).await {
+            Ok(listed) => {
+                match &listed.hindered {
+                    None => self.standing.works(account),
+                    // The rest is asked for at once, and put off until then.
+                    Some(error) => drop(self.standing.failed(account, error)),
+                }
+                *handed = Some(Handed {
+                    record: listed.record,
+                    at: Instant::now(),
+                });
+                Ok(listed.outcome)
             }
             Err(error) => self.put_off(account, error),
         }
     }
-}
 
-impl Follower {
     /// What becomes of an account that cannot be listed: what may pass is waited out.
     fn put_off(&self, account: &str, error: PluginError) -> Result<Outcome, PluginError> {
         let pause = self.standing.failed(account, &error);
@@ -186,4 +212,8 @@ impl Follower {
         }
         self.api.missing().await
     }
+}
+
+fn left_alone(pause: Duration) -> Outcome {
+    Outcome::retry_later(pause, "Dropbox is left alone for a while")
 }

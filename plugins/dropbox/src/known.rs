@@ -4,6 +4,7 @@
 //! what was before only when all of it is in: so the order in which a move's two halves come does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Context, PluginError};
@@ -48,6 +49,8 @@ pub(crate) struct Known<'a> {
     ctx: &'a Context,
     account: &'a str,
     touched: BTreeMap<String, Touched>,
+    /// Keys of files that are of no concern any more.
+    forgotten: Vec<String>,
 }
 
 impl<'a> Known<'a> {
@@ -56,6 +59,7 @@ impl<'a> Known<'a> {
             ctx,
             account,
             touched: BTreeMap::new(),
+            forgotten: Vec::new(),
         }
     }
 
@@ -117,14 +121,18 @@ impl<'a> Known<'a> {
             let prefix = self.prefix(generation);
             for key in self.ctx.state().keys(&format!("{prefix}/")).await? {
                 let path = &key[prefix.len()..];
-                if self.touched.contains_key(path) {
+                let is_own = generation >= record.own;
+                if is_own && self.touched.contains_key(path) {
                     continue;
                 }
                 if left == 0 {
                     return Ok(false);
                 }
                 left -= 1;
-                self.look(record, path).await?.after = None;
+                match is_own {
+                    true => self.look(record, path).await?.after = None,
+                    false => self.forgotten.push(key),
+                }
             }
         }
         Ok(true)
@@ -173,6 +181,9 @@ impl<'a> Known<'a> {
     /// Keeps what is known now, at most so many files.
     pub(crate) async fn keep(self, record: &mut Record, most: u64) -> Result<(), PluginError> {
         let state = self.ctx.state();
+        for key in &self.forgotten {
+            state.delete(key).await?;
+        }
         for (path, touched) in &self.touched {
             let key = |generation| format!("{}{path}", self.prefix(generation));
             let was_at = touched.before.as_ref().map(|(generation, _)| *generation);
@@ -212,7 +223,7 @@ impl<'a> Known<'a> {
     async fn look(&mut self, record: &Record, path: &str) -> Result<&mut Touched, PluginError> {
         if !self.touched.contains_key(path) {
             let mut touched = Touched::default();
-            for generation in (record.oldest..=record.generation).rev() {
+            for generation in own(record).rev() {
                 let key = format!("{}{path}", self.prefix(generation));
                 let kept: Option<KnownFile> = self.ctx.state().get_json(&key).await?;
                 if let Some(file) = kept {
@@ -230,7 +241,7 @@ impl<'a> Known<'a> {
         let below = format!("{path}/");
         let touched = self.touched.keys().filter(|path| path.starts_with(&below));
         let mut paths: BTreeSet<String> = touched.cloned().collect();
-        for generation in record.oldest..=record.generation {
+        for generation in own(record) {
             let prefix = self.prefix(generation);
             let keys = self.ctx.state().keys(&format!("{prefix}{below}")).await?;
             paths.extend(keys.iter().map(|key| key[prefix.len()..].to_owned()));
@@ -244,6 +255,11 @@ impl<'a> Known<'a> {
     fn prefix(&self, generation: u64) -> String {
         format!("file/{}/{generation}", self.account)
     }
+}
+
+/// Under which generations files of the folder may be kept.
+fn own(record: &Record) -> RangeInclusive<u64> {
+    record.oldest.max(record.own)..=record.generation
 }
 
 fn name(path: &str) -> &str {

@@ -28,6 +28,7 @@ mod follower;
 mod hook;
 mod known;
 mod listing;
+mod patience;
 mod record;
 mod standing;
 mod tokens;

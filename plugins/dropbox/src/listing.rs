@@ -15,6 +15,7 @@ use crate::contracts::{
     AccountChanged, File, FileAdded, FileChanged, FileDeleted, FileMoved, Reason,
 };
 use crate::known::{Change, Known, KnownFile};
+use crate::patience::Patience;
 use crate::record::{Record, Stage};
 use crate::wire::Page;
 
@@ -31,14 +32,24 @@ const ROOM: Duration = Duration::from_millis(200);
 /// The namespace of derived event ids (a version 4 UUID, chosen once).
 const NAMESPACE: Uuid = Uuid::from_u128(0x2b9d_41c7_5e08_4f36_a1d4_73c6_9e52_0fb8);
 
-/// Lists what has changed in an account, or some of it, from where the listing stands. Hands on where it stands then.
+/// What came of a listing.
+pub(crate) struct Listed {
+    pub(crate) outcome: Outcome,
+    /// Where it stands now.
+    pub(crate) record: Record,
+    /// Why it does not stand further on, if Dropbox has said so.
+    pub(crate) hindered: Option<PluginError>,
+}
+
+/// Lists what has changed in an account, or some of it, from where the listing stands.
 pub(crate) async fn list(
     api: &Api,
     config: &Config,
     ctx: &Context,
     account: &str,
     mut record: Record,
-) -> Result<(Outcome, Record), PluginError> {
+    patience: Patience,
+) -> Result<Listed, PluginError> {
     let begun = Utc::now();
     // Where the folder is not there, its listing is empty; it is looked for again.
     if record.stage == Stage::Following && record.cursor.is_none() {
@@ -46,18 +57,24 @@ pub(crate) async fn list(
     }
     let was = record.clone();
     let mut known = Known::of(ctx, account);
+    let mut hindered = None;
     if record.stage != Stage::Sweeping {
-        read(api, account, &mut record, &mut known, begun).await?;
+        hindered = read(api, account, &mut record, &mut known, begun, patience).await?;
     }
     if record.stage == Stage::Sweeping && known.sweep(&record, WITH_OUTCOME).await? {
         record.is_swept();
     }
-    let events = match was.is_new && !config.announce_existing {
-        true => Vec::new(),
-        false => events(account, &was, &record, known.changes())?,
-    };
+    let mut changes = known.changes();
+    if was.is_new && !config.announce_existing {
+        changes.retain(|change| is_news(change, was.first_look));
+    }
+    let events = events(account, &was, &record, changes)?;
     known.keep(&mut record, config.max_files).await?;
     record.save(ctx, account).await?;
+    if was.is_new && !record.is_new {
+        let files = record.files;
+        tracing::info!(account, files, "Dropbox is listed for the first time");
+    }
 
     let beyond = events.len().saturating_sub(WITH_OUTCOME);
     let mut outcome = Outcome::done();
@@ -70,7 +87,11 @@ pub(crate) async fn list(
     if record.stage != Stage::Following || record.listed != Some(begun) {
         outcome = outcome.with(Effect::emit(asking(account, Reason::More)?));
     }
-    Ok((outcome, record))
+    Ok(Listed {
+        outcome,
+        record,
+        hindered,
+    })
 }
 
 /// The event that has an account listed. The lane is the account's, so that one listing follows the other.
@@ -85,20 +106,24 @@ pub(crate) fn asking(account: &str, reason: Reason) -> Result<NewEvent, PluginEr
     })
 }
 
-/// Reads pages until there is no more, or enough.
+/// Reads pages until there is no more, or enough for this time. Why it ends before that, if Dropbox has said so; what
+/// has come is kept all the same.
 async fn read(
     api: &Api,
     account: &str,
     record: &mut Record,
     known: &mut Known<'_>,
     begun: DateTime<Utc>,
-) -> Result<(), PluginError> {
+    patience: Patience,
+) -> Result<Option<PluginError>, PluginError> {
     let mut entries = 0;
     loop {
-        let page = match page(api, account, record).await {
+        let answered = patience.for_an_answer(page(api, account, record)).await;
+        let page = match answered.unwrap_or_else(|| Err(too_slow().into())) {
             Ok(page) => page,
-            // What has come is kept; why there is no more shows itself again.
-            Err(_) if entries > 0 => return Ok(()),
+            Err(Refusal::Failed(error)) if entries > 0 => return Ok(Some(error)),
+            // It shows itself again.
+            Err(Refusal::Reset | Refusal::NotThere) if entries > 0 => return Ok(None),
             Err(Refusal::Reset | Refusal::NotThere) if record.cursor.is_some() => {
                 tracing::info!(account, "Dropbox is listed from the start");
                 record.start_over();
@@ -111,7 +136,7 @@ async fn read(
                     "the folder is not there any more"
                 );
                 record.is_at_end(begun);
-                return Ok(());
+                return Ok(None);
             }
             Err(refusal) => return Err(failure(refusal)),
         };
@@ -122,12 +147,16 @@ async fn read(
         record.cursor = Some(page.cursor);
         if !page.has_more {
             record.is_at_end(begun);
-            return Ok(());
+            return Ok(None);
         }
-        if entries >= BATCH {
-            return Ok(());
+        if entries >= BATCH || patience.is_half_gone() {
+            return Ok(None);
         }
     }
+}
+
+fn too_slow() -> PluginError {
+    PluginError::retryable("timeout", "Dropbox took too long")
 }
 
 async fn page(api: &Api, account: &str, record: &Record) -> Result<Page, Refusal> {
@@ -169,35 +198,44 @@ fn events(
     let told = changes
         .into_iter()
         .filter(|change| !(is_unsure && matches!(change, Change::Added(_))));
-    told.map(|change| event(account, change)).collect()
+    let place = was.cursor.as_deref().unwrap_or_default();
+    told.map(|change| event(account, place, change)).collect()
 }
 
-fn event(account: &str, change: Change) -> Result<NewEvent, PluginError> {
+/// The event of a change that was found from a place on.
+fn event(account: &str, place: &str, change: Change) -> Result<NewEvent, PluginError> {
+    let same = [place, account].join("\n");
     match change {
-        Change::Added(known) => of(&known, "", FileAdded(file(account, &known))),
-        Change::Changed(known) => of(&known, "", FileChanged(file(account, &known))),
-        Change::Deleted(known) => of(&known, "", FileDeleted(file(account, &known))),
-        Change::Moved { from, file: known } => {
-            let moved = FileMoved {
-                from_path: from.clone(),
-                file: file(account, &known),
-            };
-            of(&known, &from, moved)
+        Change::Added(known) => of(&known, &same, FileAdded(file(account, &known))),
+        Change::Changed(known) => of(&known, &same, FileChanged(file(account, &known))),
+        Change::Deleted(known) => of(&known, &same, FileDeleted(file(account, &known))),
+        Change::Moved {
+            from: from_path,
+            file: known,
+        } => {
+            let file = file(account, &known);
+            of(&known, &same, FileMoved { from_path, file })
         }
     }
     .map(|event| NewEvent {
-        event_id: event
-            .event_id
-            .map(|id| Uuid::new_v5(&id, account.as_bytes())),
         // Not the listing's lane: who is slow with files holds up no listing.
         partition_key: Some(format!("{account}/files")),
         ..event
     })
 }
 
-/// An event whose id is the same for the same change: Dropbox gives each a revision.
-fn of<C: Contract>(known: &KnownFile, from: &str, contract: C) -> Result<NewEvent, PluginError> {
-    let change = [C::TYPE, &known.path, &known.rev, from].join("\n");
+/// Whether a change is news where nothing is known yet: the file was written after the first look.
+fn is_news(change: &Change, first_look: Option<DateTime<Utc>>) -> bool {
+    match change {
+        Change::Added(file) | Change::Changed(file) => first_look < file.modified,
+        Change::Deleted(_) | Change::Moved { .. } => false,
+    }
+}
+
+/// An event whose id is the same for the same change, found again from the same place. A revision alone would not do:
+/// a file that is moved there and back might keep it.
+fn of<C: Contract>(known: &KnownFile, same: &str, contract: C) -> Result<NewEvent, PluginError> {
+    let change = [C::TYPE, &known.path, &known.rev, same].join("\n");
     let event = NewEvent::of(&contract)?;
     Ok(NewEvent {
         event_id: Some(Uuid::new_v5(&NAMESPACE, change.as_bytes())),

@@ -13,12 +13,18 @@ pub(crate) struct Record {
     /// Where to go on; `None` to list from the start.
     pub(crate) cursor: Option<String>,
     pub(crate) stage: Stage,
-    /// Whether the account has never been listed to the end.
+    /// Whether the folder has never been listed to the end.
     pub(crate) is_new: bool,
+    /// When it was first looked at: what was written later is news, in the first listing as well.
+    #[serde(default)]
+    pub(crate) first_look: Option<DateTime<Utc>>,
     /// Counts the listings from the start. Files are kept under the one that they were last seen in.
     pub(crate) generation: u64,
     /// Files may be kept under this one and later ones.
     pub(crate) oldest: u64,
+    /// Files that are kept under earlier ones are of the folder that was followed before, and of no concern.
+    #[serde(default)]
+    pub(crate) own: u64,
     /// How many files are kept.
     pub(crate) files: u64,
     /// Whether there were once more files than are kept.
@@ -54,30 +60,43 @@ impl Record {
                 Self {
                     folder: folder.to_owned(),
                     is_new: true,
+                    first_look: None,
+                    own: record.generation,
+                    files: 0,
+                    is_over: false,
                     ..record
                 }
             }
-            None => Self {
-                folder: folder.to_owned(),
-                cursor: None,
-                stage: Stage::Listing,
-                is_new: true,
-                generation: 0,
-                oldest: 0,
-                files: 0,
-                is_over: false,
-                listed: None,
-            },
+            None => Self::of(folder),
         })
+    }
+
+    /// A folder that nothing is known of.
+    fn of(folder: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            cursor: None,
+            stage: Stage::Listing,
+            is_new: true,
+            first_look: None,
+            generation: 0,
+            oldest: 0,
+            own: 0,
+            files: 0,
+            is_over: false,
+            listed: None,
+        }
     }
 
     pub(crate) async fn save(&self, ctx: &Context, account: &str) -> Result<(), PluginError> {
         ctx.state().put_json(&key(account), self).await
     }
 
-    /// Whether a listing that was begun after that time has come to its end.
+    /// Whether a listing that was begun after that time has come to its end. One of the future was timed by a clock
+    /// that was ahead, and says nothing.
     pub(crate) fn is_listed_since(&self, time: DateTime<Utc>) -> bool {
-        self.stage == Stage::Following && self.listed.is_some_and(|listed| listed > time)
+        let is_since = |listed| listed > time && listed <= Utc::now();
+        self.stage == Stage::Following && self.listed.is_some_and(is_since)
     }
 
     /// Lists from the start.
@@ -106,4 +125,23 @@ impl Record {
 
 fn key(account: &str) -> String {
     format!("account/{account}")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_ahead_holds_up_nothing() {
+        let now = Utc::now();
+        let hour = TimeDelta::hours(1);
+        let mut record = Record::of("");
+        record.is_at_end(now);
+        assert!(record.is_listed_since(now - hour));
+        assert!(!record.is_listed_since(now + hour));
+        record.is_at_end(now + hour);
+        assert!(!record.is_listed_since(now - hour));
+    }
 }

@@ -96,6 +96,7 @@ impl<'a> Watch<'a> {
     /// Follows one account by long polls.
     async fn poll(&self, account: &str) -> Result<(), PluginError> {
         let mut cursor = self.listed(account, Reason::CatchUp).await?;
+        let mut resets = 0;
         loop {
             let Some(place) = cursor else {
                 tokio::time::sleep(FOLDER).await;
@@ -105,6 +106,7 @@ impl<'a> Watch<'a> {
             cursor = match self.api.poll(&place).await {
                 Ok(polled) => {
                     self.standing.works(account);
+                    resets = 0;
                     let next = match polled.changes {
                         true => self.listed(account, Reason::Changed).await?,
                         false => Some(place),
@@ -114,7 +116,10 @@ impl<'a> Watch<'a> {
                     }
                     next
                 }
+                // Listing may take the place that polling does not: it is not to go round without a pause.
                 Err(Refusal::Reset | Refusal::NotThere) => {
+                    resets += 1;
+                    tokio::time::sleep(after_reset(resets)).await;
                     self.listed(account, Reason::Changed).await?
                 }
                 Err(Refusal::Failed(error)) => {
@@ -155,4 +160,10 @@ impl<'a> Watch<'a> {
             pause = (pause * 2).min(LONGEST_LOOK);
         }
     }
+}
+
+/// How long to wait after so many resets in a row.
+fn after_reset(resets: u32) -> Duration {
+    let doubled = FIRST_LOOK.saturating_mul(1 << resets.min(16));
+    doubled.min(FOLDER)
 }

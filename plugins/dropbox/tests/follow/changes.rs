@@ -1,6 +1,7 @@
 //! What is told of files: each change once, moves as moves, and nothing of what was there before.
 
 use dropbox::AccountChanged;
+use dropbox_double::Fault;
 use nexus_plugin_api::Event;
 use serde_json::json;
 
@@ -128,6 +129,41 @@ async fn what_was_there_is_told_only_when_that_is_wanted() {
     assert_eq!(stage.tells(2).await, ["added /In/1", "added /In/2"]);
     scene.dropbox.put("/Out/4", 1);
     assert_eq!(stage.ends_with("/In/end").await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_comes_before_the_first_listing_has_ended_is_told() {
+    let scene = Scene::new("").await;
+    scene.dropbox.put("/old", 1);
+    let unavailable = Fault::of(503).at("/2/files/list_folder").retry_after(1);
+    scene.dropbox.fail(unavailable);
+    let stage = scene.open().await;
+    scene
+        .dropbox
+        .asked_at_least("/2/files/list_folder", 1)
+        .await;
+    scene.dropbox.put("/new", 1);
+    // Dropbox tells whole seconds.
+    let later = chrono::Utc::now() + chrono::TimeDelta::seconds(1);
+    scene.dropbox.written("/new", later);
+    assert_eq!(stage.tells(1).await, ["added /new"]);
+    assert_eq!(stage.ends_with("/end").await, ["added /new"]);
+}
+
+#[tokio::test]
+async fn there_and_back_again_are_moves_each_time() {
+    let scene = Scene::new("").await;
+    scene.dropbox.keeps_revisions(true);
+    scene.dropbox.put("/a", 1);
+    let stage = scene.start().await;
+    for round in 0..2 {
+        for (n, (from, to)) in [("/a", "/b"), ("/b", "/a")].into_iter().enumerate() {
+            scene.dropbox.rename(from, to);
+            stage.notify().await;
+            let told = stage.tells(2 * round + n + 1).await;
+            assert_eq!(told.last().unwrap(), &format!("moved {from} > {to}"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::scene::Scene;
 
 const CONTINUE: &str = "/2/files/list_folder/continue";
+const WHOSE: &str = "/2/users/get_current_account";
 
 #[tokio::test]
 async fn dropbox_is_left_alone_for_as_long_as_it_asks() {
@@ -111,4 +112,92 @@ async fn a_token_that_is_not_taken_is_told_without_it() {
     assert!(told.contains("not_signed_in"), "{told}");
     assert!(told.contains("expired_access_token"), "{told}");
     assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test]
+async fn between_pages_too_dropbox_is_left_alone_for_as_long_as_it_asks() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    scene.dropbox.pages_of(1);
+    for path in ["/a", "/b"] {
+        scene.dropbox.put(path, 1);
+    }
+    let throttled = Fault::of(429).at(CONTINUE).after(1).retry_after(2);
+    scene.dropbox.fail(throttled);
+    let begun = Instant::now();
+    stage.notify().await;
+    assert_eq!(stage.tells(1).await, ["added /a"]);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(stage.tells(2).await, ["added /a", "added /b"]);
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(scene.dropbox.asked(CONTINUE), 3);
+}
+
+#[tokio::test]
+async fn who_the_account_is_is_not_asked_while_dropbox_wants_to_be_left_alone() {
+    let scene = Scene::new("").await;
+    scene.dropbox.put("/old", 1);
+    scene.dropbox.fail(Fault::of(429).at(WHOSE).retry_after(2));
+    let begun = Instant::now();
+    let stage = scene.open().await;
+    scene.dropbox.asked_at_least(WHOSE, 1).await;
+    for _ in 0..5 {
+        stage.notify().await;
+    }
+    scene
+        .dropbox
+        .asked_at_least("/2/files/list_folder", 1)
+        .await;
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(stage.ends_with("/end").await, [""; 0]);
+    assert_eq!(scene.dropbox.asked(WHOSE), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_say_whose_it_is_is_used_all_the_same() {
+    let missing = json!({
+        "error_summary": "missing_scope/.",
+        "error": { ".tag": "missing_scope", "required_scope": "account_info.read" },
+    });
+    let refused = Fault {
+        body: Some(missing),
+        ..Fault::of(401).at(WHOSE)
+    };
+    for (mode, faults) in [
+        ("webhook", vec![Fault::of(404).at(WHOSE)]),
+        // A token for which there may be a better one is had anew.
+        ("webhook", vec![refused.clone(), refused]),
+        ("longpoll", vec![Fault::of(403).at(WHOSE)]),
+    ] {
+        let scene = Scene::new(&format!("mode = \"{mode}\"")).await;
+        scene.dropbox.put("/old", 1);
+        for fault in faults {
+            scene.dropbox.fail(fault);
+        }
+        let stage = scene.start().await;
+        scene.dropbox.put("/new", 1);
+        if mode == "webhook" {
+            stage.notify().await;
+        }
+        assert_eq!(stage.tells(1).await, ["added /new"]);
+        assert_eq!(stage.payloads()[0]["account"], "default");
+        assert!(stage.hub.dead_letters().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn slow_pages_are_kept_as_they_come() {
+    let scene = Scene::new("[dispatch]\nprocessor_timeout = \"1s\"").await;
+    let stage = scene.start().await;
+    scene.dropbox.pages_of(1);
+    for number in 0..6 {
+        scene.dropbox.put(&format!("/{number}"), 1);
+    }
+    scene.dropbox.slow(Duration::from_millis(300));
+    stage.notify().await;
+    let expected: Vec<_> = (0..6).map(|number| format!("added /{number}")).collect();
+    assert_eq!(stage.tells(6).await, expected);
+    // None was asked for twice.
+    assert_eq!(scene.dropbox.asked(CONTINUE), 6);
+    assert!(stage.hub.dead_letters().await.is_empty());
 }

@@ -1,6 +1,7 @@
 //! Long polls: changes without a webhook.
 
 use dropbox_double::Fault;
+use serde_json::json;
 
 use crate::scene::{Scene, posted};
 
@@ -45,4 +46,23 @@ async fn polls_are_put_off_as_dropbox_asks() {
     assert_eq!(stage.tells(1).await, ["added /a"]);
     scene.dropbox.asked_at_least(POLL, 3).await;
     assert!(begun.elapsed().as_millis() >= 1000, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn polls_that_are_reset_again_and_again_do_not_go_round_without_a_pause() {
+    let scene = Scene::new("mode = \"longpoll\"").await;
+    let reset = Fault {
+        body: Some(json!({ "error_summary": "reset/", "error": { ".tag": "reset" } })),
+        ..Fault::of(409).at(POLL)
+    };
+    for _ in 0..4 {
+        scene.dropbox.fail(reset.clone());
+    }
+    let begun = std::time::Instant::now();
+    let stage = scene.start().await;
+    scene.dropbox.asked_at_least(POLL, 5).await;
+    // 100 ms, and then twice as long each time.
+    assert!(begun.elapsed().as_millis() >= 1500, "{:?}", begun.elapsed());
+    scene.dropbox.put("/a", 1);
+    assert_eq!(stage.tells(1).await, ["added /a"]);
 }

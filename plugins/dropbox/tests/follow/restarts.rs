@@ -111,3 +111,28 @@ async fn another_folder_is_another_beginning() {
     let stage = scene.start().await;
     assert_eq!(stage.ends_with("/Two/end").await, [""; 0]);
 }
+
+#[tokio::test]
+async fn files_of_another_folder_have_not_been_deleted() {
+    let mut scene = Scene::new("").await;
+    for path in ["/In/1", "/Out/2"] {
+        scene.dropbox.put(path, 1);
+    }
+    let stage = scene.start().await;
+    stage.hub.stop().await.unwrap();
+    scene.configure("path = \"/In\"\nannounce_existing = true");
+    let stage = scene.open().await;
+    assert_eq!(stage.tells(1).await, ["added /In/1"]);
+    scene.dropbox.delete("/Out/2");
+    scene.dropbox.delete("/In/1");
+    assert_eq!(
+        stage.ends_with("/In/end").await,
+        ["added /In/1", "deleted /In/1"]
+    );
+    stage.hub.stop().await.unwrap();
+    // Nothing of the time before is remembered.
+    scene.configure("path = \"/Out\"\nannounce_existing = true");
+    scene.dropbox.put("/Out/3", 1);
+    let stage = scene.open().await;
+    assert_eq!(stage.ends_with("/Out/end").await, ["added /Out/3"]);
+}

@@ -133,7 +133,7 @@ async fn list_folder(State(shared): State<Arc<Shared>>, headers: HeaderMap, body
         after: Some(String::new()),
         limit: list.limit.unwrap_or(2000).max(1),
     };
-    Ok(told(&shared, cursor))
+    Ok(told(&shared, cursor).await)
 }
 
 #[derive(Deserialize)]
@@ -153,15 +153,17 @@ async fn list_folder_continue(
     if cursor.account != account {
         return Err(bad_argument(PATH, "cursor: of another account"));
     }
-    Ok(told(&shared, cursor))
+    Ok(told(&shared, cursor).await)
 }
 
 /// The page at a cursor, and the next one.
-fn told(shared: &Shared, mut cursor: Cursor) -> Response {
-    let (most, newest_first) = {
+async fn told(shared: &Shared, mut cursor: Cursor) -> Response {
+    let (most, newest_first, slow) = {
         let settings = shared.settings.lock();
-        (settings.page.min(cursor.limit), settings.newest_first)
+        let most = settings.page.min(cursor.limit);
+        (most, settings.newest_first, settings.slow)
     };
+    tokio::time::sleep(slow).await;
     let trees = shared.trees.lock();
     let Some(tree) = trees.get(&cursor.account) else {
         return not_there();

@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use ring::hmac;
 use tokio::task::JoinHandle;
 
@@ -146,6 +147,18 @@ impl Dropbox {
         self.shared.change(account, |tree| tree.put(path, size));
     }
 
+    /// Says when a file of the first account was written, by Dropbox's clock.
+    pub fn written(&self, path: &str, at: DateTime<Utc>) {
+        self.shared
+            .change(self.account(), |tree| tree.written(path, at));
+    }
+
+    /// Whether a file keeps its revision when it is moved.
+    pub fn keeps_revisions(&self, keeps: bool) {
+        self.shared
+            .change(self.account(), |tree| tree.keeps_revisions = keeps);
+    }
+
     /// Deletes a file, or a folder with all that is in it, of the first account.
     pub fn delete(&self, path: &str) {
         self.shared.change(self.account(), |tree| tree.delete(path));
@@ -165,6 +178,11 @@ impl Dropbox {
     /// How many entries a page has at most, whatever is asked for.
     pub fn pages_of(&self, entries: usize) {
         self.shared.settings.lock().page = entries.max(1);
+    }
+
+    /// How long each page takes.
+    pub fn slow(&self, page: Duration) {
+        self.shared.settings.lock().slow = page;
     }
 
     /// Whether changes are told newest first, so that a file appears before its old place is given up.

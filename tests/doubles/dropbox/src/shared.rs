@@ -1,6 +1,7 @@
 //! What all calls share: accounts with their files, tokens, what is to go wrong, and how often what was asked.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -88,6 +89,8 @@ impl Fault {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) page: usize,
+    /// How long one takes.
+    pub(crate) slow: Duration,
     pub(crate) newest_first: bool,
     pub(crate) faults: VecDeque<Fault>,
     pub(crate) backoff: Option<u64>,
@@ -118,6 +121,7 @@ impl Shared {
             accounts,
             settings: Mutex::new(Settings {
                 page: 2000,
+                slow: Duration::ZERO,
                 newest_first: false,
                 faults: VecDeque::new(),
                 backoff: None,

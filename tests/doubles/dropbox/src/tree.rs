@@ -28,6 +28,8 @@ pub(crate) struct Tree {
     /// Paths as they are shown, in the order of their changes.
     journal: Vec<String>,
     made: u64,
+    /// Whether a move changes no revision.
+    pub(crate) keeps_revisions: bool,
 }
 
 impl Tree {
@@ -80,11 +82,19 @@ impl Tree {
         for (shown, node) in moved {
             let place = format!("{to}{}", shown.get(from.len()..).unwrap_or_default());
             match node {
+                file @ Node::File { .. } if self.keeps_revisions => self.write(&place, file),
                 Node::File { id, size, .. } => self.write_file(&place, id, size),
                 folder @ Node::Folder { .. } => self.write(&place, folder),
             };
         }
         Some(self.entry(to))
+    }
+
+    /// Says when a file was written.
+    pub(crate) fn written(&mut self, path: &str, at: DateTime<Utc>) {
+        if let Some((_, Node::File { modified, .. })) = self.nodes.get_mut(&lower(path)) {
+            *modified = at;
+        }
     }
 
     /// The paths below a folder after one of them, in order, at most so many, and whether there are more.
@@ -181,7 +191,7 @@ impl Tree {
     }
 
     fn write_file(&mut self, path: &str, id: String, size: u64) -> Value {
-        // Every change has a revision of its own, a move also.
+        // Every change has a revision of its own, a move also, unless a test wants it otherwise.
         let rev = self.next("5f");
         self.write(
             path,
