@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::api::Api;
 use crate::config::{Config, Mode};
-use crate::contracts::{AccountChanged, Reason};
+use crate::contracts::AccountChanged;
 use crate::patience::Patience;
 use crate::record::Record;
 use crate::standing::Standing;
@@ -102,14 +102,10 @@ impl Source for Follower {
             Ok(accounts) => accounts,
             Err(reply) => return Ok(reply),
         };
-        for account in accounts {
-            // Where none is configured, the one whose token it is has to be asked for; listing does that.
-            let is_known = self.config.accounts.contains_key(&account);
-            if self.config.accounts.is_empty() || is_known {
-                let asking = listing::asking(&account, Reason::Changed)?;
-                ctx.publish(asking).await?;
-            }
-        }
+        // Where none is configured, the one whose token it is has to be asked for; listing does that.
+        let configured = &self.config.accounts;
+        let is_known = |account: &String| configured.is_empty() || configured.contains_key(account);
+        hook::keep(ctx, accounts.into_iter().filter(is_known)).await?;
         Ok(HookReply::status(200))
     }
 

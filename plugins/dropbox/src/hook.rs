@@ -1,10 +1,21 @@
-//! Webhooks: receives what arrives at `/v1/hooks/dropbox`, hands on the accounts in which something has changed. The
+//! Webhooks: receives what arrives at `/v1/hooks/dropbox`, has the accounts listed in which something has changed. The
 //! body is not read before its signature is right; that no time is signed does no harm, as a repeat says nothing new.
 
-use nexus_plugin_api::{HookReply, HookRequest};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use nexus_plugin_api::{Context, HookReply, HookRequest, PluginError};
 use ring::hmac;
 
+use crate::contracts::Reason;
+use crate::listing;
 use crate::wire::Notification;
+
+/// Dropbox takes ten seconds for delivered; the way there and back is to fit in.
+const WITHIN: Duration = Duration::from_secs(8);
+
+/// How many accounts are kept at once: a durable queue writes them together.
+const TOGETHER: usize = 64;
 
 /// Dropbox asks whether the address is meant: what it sends along goes back, as text that no browser runs.
 pub(crate) fn handshake(request: &HookRequest) -> HookReply {
@@ -27,6 +38,37 @@ pub(crate) fn changed(request: &HookRequest, secret: &str) -> Result<Vec<String>
     };
     let listed = notification.list_folder.map(|listed| listed.accounts);
     Ok(listed.unwrap_or_default())
+}
+
+/// Has these accounts listed. One that the hub refuses for good is passed over: it would be refused again, and what comes
+/// after it with it.
+///
+/// # Errors
+/// When not all of them were kept in time: Dropbox is to tell of them again.
+pub(crate) async fn keep(
+    ctx: &Context,
+    accounts: impl Iterator<Item = String>,
+) -> Result<(), PluginError> {
+    let publish = |account: String| async move {
+        ctx.publish(listing::asking(&account, Reason::Changed)?)
+            .await
+    };
+    let mut published = stream::iter(accounts.map(publish)).buffer_unordered(TOGETHER);
+    let all = async {
+        let mut failed = None;
+        while let Some(published) = published.next().await {
+            match published {
+                Ok(_) => {}
+                Err(error) if error.retryable => failed = Some(error),
+                Err(error) => tracing::warn!("an account of a webhook is passed over: {error}"),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    };
+    tokio::time::timeout(WITHIN, all).await.unwrap_or_else(|_| {
+        let told = format!("the accounts were not kept within {WITHIN:?}");
+        Err(PluginError::retryable("too_slow", told))
+    })
 }
 
 /// Whether `X-Dropbox-Signature` is the HMAC of the body. Compares in constant time.

@@ -1,5 +1,7 @@
 //! Webhooks: the handshake, signatures, and what is answered to whom.
 
+use std::time::{Duration, Instant};
+
 use dropbox_double::{Account, Dropbox, Options, Webhook};
 use nexus_plugin_api::HookRequest;
 use nexus_plugin_testkit::TestHub;
@@ -131,4 +133,32 @@ async fn without_configuration_it_says_what_to_write_and_answers_nobody() {
         assert_eq!(reply.unwrap().status, 404);
     }
     hub.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn accounts_that_cannot_be_any_do_not_hold_up_others() {
+    let scene = Scene::new("").await;
+    let stage = scene.start().await;
+    scene.dropbox.put("/a", 1);
+    let long = "x".repeat(300);
+    let hook = scene
+        .dropbox
+        .webhook_for(&["", &long, scene.dropbox.account()]);
+    assert_eq!(stage.hook(posted(&hook)).await.status, 200);
+    assert_eq!(stage.tells(1).await, ["added /a"]);
+}
+
+#[tokio::test]
+async fn a_hub_without_room_says_so_before_dropbox_gives_up() {
+    let mut scene = Scene::new("").await;
+    scene.queue = "capacity = 1\nwhen_full = \"wait\"\nwait_timeout = \"1m\"".to_owned();
+    let stage = scene.start().await;
+    // A listing that takes long has the only place.
+    scene.dropbox.slow(Duration::from_secs(60));
+    stage.notify().await;
+    let hook = scene.dropbox.webhook();
+    let begun = Instant::now();
+    let refused = stage.hub.hook("dropbox", posted(&hook)).await.unwrap_err();
+    assert!(refused.to_string().contains("too_slow"), "{refused}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }

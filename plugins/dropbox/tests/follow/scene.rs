@@ -18,6 +18,8 @@ pub(crate) struct Scene {
     pub(crate) dropbox: Dropbox,
     folder: TempDir,
     config: String,
+    /// What `[queue]` has beside its backend.
+    pub(crate) queue: String,
 }
 
 /// A hub in a scene.
@@ -46,6 +48,7 @@ impl Scene {
             dropbox,
             folder,
             config: config.to_owned(),
+            queue: String::new(),
         }
     }
 
@@ -104,8 +107,9 @@ impl Scene {
     pub(crate) async fn open(&self) -> Stage<'_> {
         let at = |name: &str| json!(self.folder.path().join(name)).to_string();
         let mut text = format!(
-            "[queue]\nbackend = \"sqlite\"\n[queue.sqlite]\npath = {}\n\
+            "[queue]\nbackend = \"sqlite\"\n{}\n[queue.sqlite]\npath = {}\n\
              [retry]\ndelays = [\"10ms\"]\n[plugins.dropbox.secrets]\n",
+            self.queue,
             at("queue.db"),
         );
         for file in std::fs::read_dir(self.folder.path()).unwrap() {
