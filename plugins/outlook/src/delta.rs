@@ -159,7 +159,7 @@ impl<'a> Delta<'a> {
         else {
             return Ok(());
         };
-        let event = mail.event(self.outlook.rules())?;
+        let event = self.outlook.event(&mail)?;
         match self.ctx.publish(event).await {
             Ok(_) => Ok(()),
             Err(error) if error.retryable => Err(error),

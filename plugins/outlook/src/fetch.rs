@@ -56,7 +56,7 @@ pub(crate) async fn decide(
         Err(error) => return Err(error),
     };
     match message.received_in(&notification.mailbox) {
-        Some(mail) => Ok(Outcome::done().with(Effect::emit(mail.event(outlook.rules())?))),
+        Some(mail) => Ok(Outcome::done().with(Effect::emit(outlook.event(&mail)?))),
         None => Ok(Outcome::skip("it is no received mail")),
     }
 }

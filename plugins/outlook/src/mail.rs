@@ -1,8 +1,8 @@
 //! The contract `outlook.mail.received`: receives a message as Graph has it, hands on the event that it becomes.
 //!
-//! The event's id is derived from the payload, mailbox and message included. So the same message, seen in whichever
-//! way and how often, is one event; what does not show in the payload (read, flagged, filed) changes nothing; and a
-//! message whose subject, text, sender or importance has changed is an event again.
+//! The event's id is derived from mailbox and message: the same one, seen in whichever way and how often, is one event.
+//! Where changes are looked at it is derived from the whole payload: what does not show in it (read, flagged, filed)
+//! changes nothing, and a message whose subject, text, sender or importance has changed is an event again.
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{ConfigSchema, Contract, NewEvent, PluginError, Priority};
@@ -168,14 +168,23 @@ impl Message {
 }
 
 impl MailReceived {
-    /// The event that it is.
-    pub(crate) fn event(&self, rules: &[Rule]) -> Result<NewEvent, PluginError> {
+    /// The event that it is; another one after each change that shows, where changes are told.
+    pub(crate) fn event(
+        &self,
+        rules: &[Rule],
+        tell_changes: bool,
+    ) -> Result<NewEvent, PluginError> {
         let event = NewEvent::of(self)?;
+        let lane = lane(&self.mailbox, &self.message_id);
+        let same = match tell_changes {
+            true => event.payload.as_slice(),
+            false => lane.as_bytes(),
+        };
         Ok(NewEvent {
-            event_id: Some(Uuid::new_v5(&NAMESPACE, event.payload.as_slice())),
+            event_id: Some(Uuid::new_v5(&NAMESPACE, same)),
             timestamp: Some(self.received_at),
             priority: rules::priority(rules, self),
-            partition_key: Some(lane(&self.mailbox, &self.message_id)),
+            partition_key: Some(lane),
             ..event
         })
     }
@@ -227,28 +236,30 @@ pub(crate) mod tests {
         serde_json::from_value(message).unwrap()
     }
 
-    fn id(over: Value) -> Option<Uuid> {
+    fn id(over: Value, tell_changes: bool) -> Option<Uuid> {
         let mail = message(over).received_in("me").unwrap();
-        mail.event(&[]).unwrap().event_id
+        mail.event(&[], tell_changes).unwrap().event_id
     }
 
     #[test]
-    fn what_shows_makes_another_event_and_nothing_else_does() {
-        let first = id(json!({}));
-        assert_eq!(
-            id(json!({ "isRead": true, "changeKey": "2", "parentFolderId": "archive" })),
-            first
-        );
-        for over in [
-            json!({ "subject": "Hello?" }),
-            json!({ "importance": "normal" }),
-            json!({ "id": "m-2" }),
-            json!({ "bodyPreview": "Well?" }),
-        ] {
-            assert_ne!(id(over.clone()), first, "{over}");
+    fn what_shows_makes_another_event_where_changes_are_told_and_nothing_else_does() {
+        for tell_changes in [false, true] {
+            let first = id(json!({}), tell_changes);
+            let filed = json!({ "isRead": true, "changeKey": "2", "parentFolderId": "archive" });
+            assert_eq!(id(filed, tell_changes), first);
+            for over in [
+                json!({ "subject": "Hello?" }),
+                json!({ "importance": "normal" }),
+                json!({ "bodyPreview": "Well?" }),
+            ] {
+                let is_same = id(over.clone(), tell_changes) == first;
+                assert_eq!(is_same, !tell_changes, "{over}");
+            }
+            assert_ne!(id(json!({ "id": "m-2" }), tell_changes), first);
+            let elsewhere = message(json!({})).received_in("you").unwrap();
+            let elsewhere = elsewhere.event(&[], tell_changes).unwrap();
+            assert_ne!(elsewhere.event_id, first);
         }
-        let elsewhere = message(json!({})).received_in("you").unwrap();
-        assert_ne!(elsewhere.event(&[]).unwrap().event_id, first);
     }
 
     #[test]

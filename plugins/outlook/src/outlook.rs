@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nexus_plugin_api::{
-    Component, Context, Contract, Event, Health, HookReply, HookRequest, Outcome, PluginError,
-    Processor, Services, Setup, Source, Subscription,
+    Component, Context, Contract, Event, Health, HookReply, HookRequest, NewEvent, Outcome,
+    PluginError, Processor, Services, Setup, Source, Subscription,
 };
 
 use crate::client_state::ClientStates;
-use crate::config::Config;
+use crate::config::{Config, Watched};
 use crate::graph::Graph;
 use crate::keeper::Keeper;
+use crate::mail::MailReceived;
 use crate::notification::{Item, NotificationReceived};
 use crate::publisher::Publisher;
-use crate::rules::Rule;
 use crate::sealing::Sealing;
 use crate::signal::Signal;
 use crate::standing::Standing;
@@ -115,8 +115,10 @@ impl Outlook {
         &self.standing
     }
 
-    pub(crate) fn rules(&self) -> &[Rule] {
-        &self.config.rules
+    /// The event that a mail is.
+    pub(crate) fn event(&self, mail: &MailReceived) -> Result<NewEvent, PluginError> {
+        let tell_changes = self.config.changes.contains(&Watched::Updated);
+        mail.event(&self.config.rules, tell_changes)
     }
 
     pub(crate) fn folder(&self, at: usize) -> &Folder {
