@@ -32,6 +32,8 @@ pub(crate) struct Graph {
     client_id: String,
     scope: String,
     token: Mutex<Option<Token>>,
+    /// Until when Microsoft wants to be left alone: requests that it refuses meanwhile count as well.
+    quiet_until: parking_lot::Mutex<Option<Instant>>,
 }
 
 #[derive(Clone)]
@@ -74,6 +76,7 @@ impl Graph {
             client_id: config.client_id.clone(),
             scope: config.scope.clone(),
             token: Mutex::new(None),
+            quiet_until: parking_lot::Mutex::default(),
         }
     }
 
@@ -108,13 +111,14 @@ impl Graph {
             .json()
     }
 
-    /// Asks, signed in: the answer, whatever its status is.
+    /// Asks, signed in: the answer, whatever its status is. While Microsoft wants to be left alone nothing is asked.
     pub(crate) async fn ask(
         &self,
         method: Method,
         url: &str,
         body: Option<&Value>,
     ) -> Result<Answer, PluginError> {
+        self.is_welcome()?;
         let token = self.token(None).await?;
         let answer = self.ask_with(&method, url, body, &token).await?;
         if answer.status() != 401 {
@@ -142,7 +146,28 @@ impl Graph {
         if let Some(body) = body {
             request = request.json(body);
         }
-        self.client.ask(request).await
+        let answer = self.client.ask(request).await?;
+        self.heed(&answer);
+        Ok(answer)
+    }
+
+    /// Notes for how long it wants to be left alone, if it does.
+    fn heed(&self, answer: &Answer) {
+        if let (429 | 503, Some(wait)) = (answer.status(), answer.retry_after()) {
+            *self.quiet_until.lock() = Some(Instant::now() + wait);
+        }
+    }
+
+    fn is_welcome(&self) -> Result<(), PluginError> {
+        let until = *self.quiet_until.lock();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        match left.filter(|left| !left.is_zero()) {
+            None => Ok(()),
+            Some(left) => {
+                let told = "Microsoft wants to be left alone for a while";
+                Err(PluginError::retryable("rate_limited", told).after(left))
+            }
+        }
     }
 
     /// The token, had anew when it is about to end or is the `stale` one. Those who want one meanwhile wait for it.
@@ -155,6 +180,8 @@ impl Graph {
             return Ok(token.text.clone());
         }
         *kept = None;
+        // Whoever waited for this may have been told to wait longer.
+        self.is_welcome()?;
         let token = self.sign_in().await?;
         let text = token.text.clone();
         *kept = Some(token);
@@ -182,6 +209,7 @@ impl Graph {
             .body(form);
         let asked = Instant::now();
         let answer = self.client.ask(request).await?;
+        self.heed(&answer);
         if matches!(answer.status(), 400 | 401 | 403) {
             return Err(not_granted(&answer));
         }

@@ -1,5 +1,7 @@
 //! Notifications: what becomes of the mail behind them, and of those that are not what they should be.
 
+use std::time::{Duration, Instant};
+
 use graph_double::{Fault, GraphDouble, Lifecycle};
 use nexus_plugin_api::Priority;
 use nexus_plugin_api::outgoing::{Access, Client};
@@ -328,5 +330,39 @@ async fn a_hub_without_room_says_so_and_gets_it_again() {
         (hub.so_far(NOTIFICATION).len(), hub.so_far(MAIL).len()),
         (20, 20)
     );
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_graph_wants_to_be_left_alone_nothing_is_asked() {
+    let site = Site::new("").await;
+    let hub = site.started().await;
+    let rounds = site.graph.count("message.delta");
+    site.graph.fail(Fault {
+        what: "message.get".to_owned(),
+        status: 429,
+        retry_after: Some(2),
+        times: 1,
+    });
+    let began = Instant::now();
+    site.graph.arrives(ADA, json!({ "subject": "0" }));
+    let is_refused = |graph: &GraphDouble| graph.count("message.get.refused") == 1;
+    site.graph.until("one is refused", is_refused).await;
+    for n in 1..20 {
+        site.graph.arrives(ADA, json!({ "subject": n.to_string() }));
+    }
+    let id = site.graph.subscriptions()[0].id.clone();
+    site.graph.tells(&id, Lifecycle::Missed);
+    let is_asked = move |graph: &GraphDouble| graph.count("message.delta") > rounds;
+    site.graph.until("changes are asked for", is_asked).await;
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    hub.mails(20).await;
+    assert_eq!(site.graph.count("message.get.refused"), 1);
+    // Once each, and the one that was refused again.
+    for event in hub.so_far(NOTIFICATION) {
+        hub.host.wait_processed(event.event_id).await.unwrap();
+    }
+    assert_eq!(site.graph.count("message.get"), 21);
+    assert_eq!(hub.so_far(MAIL).len(), 20);
     hub.stop().await;
 }
