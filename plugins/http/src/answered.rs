@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::fit::{fit, plain_text};
+
 /// The longest body that is told, in bytes.
 const LONGEST: usize = 64 * 1024;
 
@@ -20,7 +22,8 @@ pub struct Answered {
     pub target: String,
     /// The status, such as 200.
     pub status: u16,
-    /// The body: as JSON where it is some, else as text; `null` where there is none.
+    /// The body: as JSON where it is some, else as text; `null` where there is none. JSON that is too deep or has too
+    /// much in it for an event is text as well.
     pub body: Value,
     /// Whether the body was longer than 64 KiB. Then `body` is the beginning of its text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -38,9 +41,13 @@ impl Answered {
         let body = told(answer, hidden);
         let text = text(&body);
         let is_cut = text.len() > LONGEST;
+        let as_text = || {
+            let end = text.floor_char_boundary(LONGEST);
+            Value::String(plain_text(&text[..end]))
+        };
         let body = match is_cut {
-            true => Value::String(text[..text.floor_char_boundary(LONGEST)].to_owned()),
-            false => body,
+            true => as_text(),
+            false => fit(&body).unwrap_or_else(as_text),
         };
         Self {
             target: target.to_owned(),

@@ -40,6 +40,12 @@ pub struct TargetConfig {
     /// The body: JSON, whose texts may hold placeholders. Left out, what the effect brings, or none.
     #[serde(default)]
     pub body: Option<String>,
+    /// A form in the place of `body`: names, and texts that may hold placeholders.
+    #[serde(default)]
+    pub form: Option<BTreeMap<String, String>>,
+    /// A text in the place of `body`, which may hold placeholders.
+    #[serde(default)]
+    pub text: Option<String>,
     /// The header that holds the effect's idempotency key, the same for every attempt; empty for none.
     #[serde(default = "idempotency_key")]
     pub idempotency_header: String,

@@ -21,6 +21,8 @@ mod answered;
 mod auth;
 mod body;
 mod config;
+mod content;
+mod fit;
 mod headers;
 mod request;
 mod requests;

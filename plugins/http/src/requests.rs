@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::answered::{Answered, text, told};
 use crate::auth::Signed;
 use crate::config::{Config, ten_seconds};
+use crate::content::Filled;
 use crate::request::Request;
 use crate::target::{Target, method};
 
@@ -45,7 +46,7 @@ struct Ready<'a> {
     url: Url,
     method: Method,
     headers: Vec<(String, String)>,
-    body: Option<Value>,
+    body: Option<Filled>,
     timeout: Duration,
     target: Option<&'a Target>,
 }
@@ -149,7 +150,7 @@ impl Requests {
                 url: with_query(&target.address.fill(&request.values)?, &request.query)?,
                 method: target.method.clone(),
                 headers: target.headers.fill(&request.values)?,
-                body: target.body(&request.values, request.body.clone())?,
+                body: target.body(&request.values, request.body.as_ref())?,
                 timeout: target.timeout,
                 target: Some(target),
             })
@@ -181,7 +182,7 @@ impl Requests {
             url: with_query(url, &request.query)?,
             method,
             headers: Vec::new(),
-            body: request.body.clone(),
+            body: request.body.as_ref().map(Filled::json).transpose()?,
             timeout: ten_seconds().0,
             target: None,
         })
@@ -193,8 +194,10 @@ impl Requests {
         ready: Ready<'_>,
         hidden: &mut Vec<String>,
     ) -> Result<Answer, PluginError> {
-        let body = ready.body.as_ref().map(serde_json::to_vec).transpose()?;
-        let bytes = body.as_deref().unwrap_or_default();
+        let bytes = match &ready.body {
+            Some(body) => body.bytes.as_slice(),
+            None => &[],
+        };
         let signed = match ready.target {
             Some(target) => {
                 let (id, now) = (ctx.idempotency_key(), Utc::now().timestamp());
@@ -206,8 +209,8 @@ impl Requests {
         let client = self.client(ready.target);
         let mut request = client.request(ready.method, ready.url.as_str()).await?;
         let has_type = ready.headers.iter().any(|(name, _)| name == "content-type");
-        if body.is_some() && !has_type {
-            request = request.header("content-type", "application/json");
+        if let Some(body) = ready.body.as_ref().filter(|_| !has_type) {
+            request = request.header("content-type", body.content_type);
         }
         for (name, value) in ready.headers.iter().chain(&signed.headers) {
             request = request.header(name, value);
@@ -219,8 +222,8 @@ impl Requests {
         if let Some(name) = key_header.filter(|_| !ctx.idempotency_key().is_empty()) {
             request = request.header(name, ctx.idempotency_key());
         }
-        if let Some(body) = body {
-            request = request.body(body);
+        if let Some(body) = ready.body {
+            request = request.body(body.bytes);
         }
         let asked = tokio::time::timeout(ready.timeout, client.ask(request));
         asked.await.unwrap_or_else(|_| {

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::auth::Auth;
-use crate::body::Body;
 use crate::config::{TargetConfig, invalid};
+use crate::content::{Content, Filled};
 use crate::headers::{Headers, checked_name};
 
 /// See the module.
@@ -20,7 +20,7 @@ pub(crate) struct Target {
     pub(crate) method: Method,
     pub(crate) headers: Headers,
     pub(crate) auth: Auth,
-    pub(crate) body: Option<Body>,
+    pub(crate) content: Option<Content>,
     /// `None` for none.
     pub(crate) idempotency_header: Option<String>,
     pub(crate) timeout: Duration,
@@ -47,13 +47,11 @@ impl Target {
                     .to_owned(),
             );
         }
-        let body = match &config.body {
-            Some(_) if !takes_body(&method) => {
-                return Err(format!("`body` is not sent with {method}; leave it out"));
-            }
-            Some(body) => Some(body.parse().map_err(|why| format!("`body` {why}"))?),
-            None => None,
-        };
+        let content = Content::read(&config)?;
+        if let Some(content) = content.as_ref().filter(|_| !takes_body(&method)) {
+            let name = content.name();
+            return Err(format!("`{name}` is not sent with {method}; leave it out"));
+        }
         let idempotency_header = match config.idempotency_header.as_str() {
             "" => None,
             name => Some(checked_name(name).map_err(|why| format!("`idempotency_header`: {why}"))?),
@@ -91,7 +89,7 @@ impl Target {
             method,
             headers,
             auth: config.auth,
-            body,
+            content,
             idempotency_header,
             timeout: config.timeout.0,
             expect: config.expect,
@@ -112,15 +110,20 @@ impl Target {
     pub(crate) fn body(
         &self,
         values: &Value,
-        brought: Option<Value>,
-    ) -> Result<Option<Value>, PluginError> {
-        match (brought, &self.body) {
-            (Some(_), _) if !takes_body(&self.method) => {
-                let told = format!("`body` is not sent with {}; leave it out", self.method);
-                Err(PluginError::permanent("invalid_request", told))
-            }
-            (Some(body), _) => Ok(Some(body)),
-            (None, Some(body)) => body.fill(values).map(Some),
+        brought: Option<&Value>,
+    ) -> Result<Option<Filled>, PluginError> {
+        let unusable = |told| Err(PluginError::permanent("invalid_request", told));
+        match (brought, &self.content) {
+            (Some(_), _) if !takes_body(&self.method) => unusable(format!(
+                "`body` is not sent with {}; leave it out",
+                self.method
+            )),
+            (Some(_), Some(content @ (Content::Form(_) | Content::Text(_)))) => unusable(format!(
+                "`body` is JSON, and the target sends `{}`; bring `values`",
+                content.name()
+            )),
+            (Some(body), _) => Filled::json(body).map(Some),
+            (None, Some(content)) => content.fill(values).map(Some),
             (None, None) => Ok(None),
         }
     }

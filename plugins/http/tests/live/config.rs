@@ -89,6 +89,26 @@ async fn a_configuration_that_cannot_work_is_refused() {
             json!({"url": url, "body": "{}", "method": "GET"}),
             "`body` is not sent with GET",
         ),
+        (
+            json!({"url": url, "text": "", "method": "GET"}),
+            "`text` is not sent with GET",
+        ),
+        (
+            json!({"url": url, "form": {"a": "{a}"}}),
+            "`form.a` holds `{a}`",
+        ),
+        (
+            json!({"url": url, "text": "{"}),
+            "`text` holds a single brace",
+        ),
+        (
+            json!({"url": url, "text": "", "body": "{}"}),
+            "do not go together",
+        ),
+        (
+            json!({"url": url, "body": "{}", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+            "write `form`",
+        ),
         (json!({"url": url, "expect": [99]}), "`expect` holds 99"),
         (json!({"url": url, "timeout": "0s"}), "`timeout` is 0s"),
         (

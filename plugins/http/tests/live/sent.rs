@@ -341,3 +341,71 @@ async fn who_is_slow_is_tried_again_and_then_given_up() {
     assert_eq!(code, "timeout");
     assert!(told.contains("retries_exhausted"), "{told}");
 }
+
+#[tokio::test]
+async fn forms_and_texts_are_sent_as_what_they_are() {
+    let config = r#"
+        [plugins.http.config.targets.form]
+        url = "SERVER/"
+        form = { amount = "{values.amount}", "metadata[order]" = "No. {values.id}", mode = "payment" }
+        [plugins.http.config.targets.text]
+        url = "SERVER/"
+        text = "<order id='{values.id}'/>"
+        [plugins.http.config.targets.xml]
+        url = "SERVER/"
+        headers = { Content-Type = "application/xml" }
+        text = "<order/>"
+    "#;
+    let scene = Scene::new(config, &[]).await;
+    let values = json!({"amount": 250, "id": "7&mode=é"});
+    for target in ["form", "text", "xml"] {
+        let journey = scene.ask(json!({"target": target, "values": values})).await;
+        assert_eq!(journey.status, EventStatus::Processed, "{journey:?}");
+    }
+    let sent: Vec<(String, String)> = scene
+        .server
+        .seen()
+        .into_iter()
+        .map(|seen| (seen.header("content-type").unwrap().to_owned(), seen.body))
+        .collect();
+    let expected = [
+        (
+            "application/x-www-form-urlencoded",
+            "amount=250&metadata%5Border%5D=No.+7%26mode%3D%C3%A9&mode=payment",
+        ),
+        ("text/plain; charset=utf-8", "<order id='7&mode=é'/>"),
+        ("application/xml", "<order/>"),
+    ];
+    assert_eq!(
+        sent,
+        expected.map(|(kind, body)| (kind.to_owned(), body.to_owned()))
+    );
+    let (code, _) = scene.refused(json!({"target": "form"})).await;
+    assert_eq!(code, "missing_value");
+    let brought = json!({"target": "form", "body": {"amount": 1}});
+    let (code, told) = scene.refused(brought).await;
+    assert_eq!(code, "invalid_request");
+    assert!(told.contains("bring `values`"), "{told}");
+}
+
+#[tokio::test]
+async fn an_answer_of_any_shape_becomes_an_event() {
+    let config =
+        "[plugins.http.config.targets.t]\nurl = \"SERVER/\"\nreply_event = \"http.answered\"";
+    let scene = Scene::new(config, &[]).await;
+    let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+    let long = json!(vec![0; 12_000]).to_string();
+    for (answer, body) in [
+        (deep.as_str(), json!(deep)),
+        (&long, json!(long)),
+        ("a\0b", json!("a\u{fffd}b")),
+        (r#"{"k\n": "v\u0000"}"#, json!({"k\u{fffd}": "v\u{fffd}"})),
+    ] {
+        scene.server.answer(200, "", answer);
+        let journey = scene.ask(json!({"target": "t"})).await;
+        let emitted = scene.hub.emitted(journey.event_id).await.unwrap();
+        let payload: Value = emitted[0].payload.parse().unwrap();
+        assert_eq!(payload["body"], body);
+    }
+    assert!(scene.hub.dead_letters().await.is_empty());
+}
