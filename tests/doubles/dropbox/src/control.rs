@@ -8,11 +8,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::shared::{Fault, Shared};
+use crate::webhooks;
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -24,6 +26,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/_control/expire_tokens", post(expire_tokens))
         .route("/_control/fail", post(fail))
         .route("/_control/settings", post(settings))
+        .route("/_control/webhook", post(webhook))
 }
 
 /// Which account; the first when absent.
@@ -101,6 +104,28 @@ async fn settings(State(shared): State<Arc<Shared>>, Json(wanted): Json<Settings
     settings.newest_first = wanted.newest_first;
     settings.backoff = wanted.backoff;
     done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hook {
+    url: String,
+    #[serde(default = "once")]
+    copies: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+/// 400 where the URL does not answer the challenge.
+async fn webhook(
+    State(shared): State<Arc<Shared>>,
+    Json(hook): Json<Hook>,
+) -> Result<Json<Value>, (StatusCode, String)> {
+    let entered = webhooks::enter(&shared, &hook.url, hook.copies).await;
+    entered.map_err(|why| (StatusCode::BAD_REQUEST, why))?;
+    Ok(done())
 }
 
 fn done() -> Json<Value> {

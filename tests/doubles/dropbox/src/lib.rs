@@ -28,6 +28,7 @@ mod files;
 mod server;
 mod shared;
 mod tree;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,11 +37,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use ring::hmac;
 use tokio::task::JoinHandle;
 
 use shared::Shared;
 pub use shared::{Account, Fault};
+pub use webhooks::Webhook;
 
 /// How long [`Dropbox::asked_at_least`] waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,15 +68,6 @@ impl Default for Options {
             tls: None,
         }
     }
-}
-
-/// A webhook as Dropbox sends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
-    /// The body, as it is signed.
-    pub body: String,
-    /// What stands in `X-Dropbox-Signature`.
-    pub signature: String,
 }
 
 /// The running double; it ends with this.
@@ -205,7 +197,7 @@ impl Dropbox {
         self.shared.settings.lock().backoff = seconds;
     }
 
-    /// How often a path was asked for.
+    /// How often a path was asked for; `webhook` for those that were sent to a URL that was entered.
     pub fn asked(&self, path: &str) -> u64 {
         self.shared.counts.borrow().get(path).copied().unwrap_or(0)
     }
@@ -239,18 +231,12 @@ impl Dropbox {
 
     /// The webhook that tells of changes in some accounts.
     pub fn webhook_for(&self, accounts: &[&str]) -> Webhook {
-        let body = serde_json::json!({
-            "list_folder": {"accounts": accounts},
-            "delta": {"users": []},
-        });
-        self.signed(body.to_string())
+        Webhook::of(&self.shared, accounts)
     }
 
     /// Any body, signed as a webhook.
     pub fn signed(&self, body: String) -> Webhook {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.shared.app.1.as_bytes());
-        let signature = hex::encode(hmac::sign(&key, body.as_bytes()));
-        Webhook { body, signature }
+        Webhook::signed(&self.shared, body)
     }
 
     /// Sends a webhook over HTTP: the status that it was answered with.
@@ -258,14 +244,15 @@ impl Dropbox {
     /// # Errors
     /// When nobody answers.
     pub async fn send(&self, url: &str, hook: &Webhook) -> Result<u16, reqwest::Error> {
-        // Whose cryptography a client would use over TLS; whoever was there first has decided it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let request = reqwest::Client::new().post(url);
-        let request = request
-            .header("x-dropbox-signature", &hook.signature)
-            .header("content-type", "application/json")
-            .body(hook.body.clone());
-        Ok(request.send().await?.status().as_u16())
+        hook.send(url).await
+    }
+
+    /// Enters a URL as the app's webhook: it is challenged, and then told of each change, so many times over.
+    ///
+    /// # Errors
+    /// When it does not answer the challenge as Dropbox wants it.
+    pub async fn enter_webhook(&self, url: &str, copies: usize) -> Result<(), String> {
+        webhooks::enter(&self.shared, url, copies).await
     }
 
     /// Serves until it is told to end.
@@ -278,5 +265,6 @@ impl Dropbox {
 impl Drop for Dropbox {
     fn drop(&mut self) {
         self.serving.abort();
+        self.shared.stop();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::tree::Tree;
 
@@ -110,6 +111,7 @@ pub(crate) struct Shared {
     pub(crate) counts: watch::Sender<BTreeMap<String, u64>>,
     /// Counts up with every change.
     pub(crate) changed: watch::Sender<u64>,
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
 impl Shared {
@@ -130,6 +132,18 @@ impl Shared {
             issued: Mutex::default(),
             counts: watch::Sender::default(),
             changed: watch::Sender::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Goes on with something beside; it ends with the double.
+    pub(crate) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().push(tokio::spawn(task).abort_handle());
+    }
+
+    pub(crate) fn stop(&self) {
+        for task in self.tasks.lock().drain(..) {
+            task.abort();
         }
     }
 
