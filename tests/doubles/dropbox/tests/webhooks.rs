@@ -27,7 +27,10 @@ async fn challenged(RawQuery(query): RawQuery) -> Response {
 
 /// The first is not taken.
 async fn told(State(seen): State<Seen>, headers: HeaderMap, body: String) -> StatusCode {
-    let signature = headers["x-dropbox-signature"].to_str().unwrap().to_owned();
+    let signature = headers["x-dropbox-signature"]
+        .to_str()
+        .expect("text")
+        .to_owned();
     let mut seen = seen.lock();
     seen.push((signature, body));
     match seen.len() {
@@ -40,10 +43,10 @@ async fn receiver(seen: &Seen) -> String {
     let routes = Router::new()
         .route("/hook", get(challenged).post(told))
         .route("/page", get(|| async { "hello" }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
     let serving = axum::serve(listener, routes.with_state(seen.clone()));
-    tokio::spawn(async move { serving.await.unwrap() });
+    tokio::spawn(async move { serving.await });
     format!("http://{address}")
 }
 
