@@ -16,8 +16,8 @@ use crate::signal::{Due, Signal};
 use crate::subscription::Subscriptions;
 use crate::watched::Folder;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// See the module.
 pub(crate) struct Keeper<'a> {

@@ -33,6 +33,7 @@ mod fetch;
 mod graph;
 mod hook;
 mod keeper;
+mod leftovers;
 mod mail;
 mod notification;
 mod outlook;

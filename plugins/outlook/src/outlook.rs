@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use nexus_plugin_api::{
     Component, Context, Contract, Event, Health, HookReply, HookRequest, NewEvent, Outcome,
     PluginError, Processor, Services, Setup, Source, Subscription,
@@ -20,7 +20,7 @@ use crate::sealing::Sealing;
 use crate::signal::Signal;
 use crate::standing::Standing;
 use crate::watched::Folder;
-use crate::{fetch, hook};
+use crate::{fetch, hook, leftovers};
 
 /// Where webhooks to this plugin arrive.
 const HOOK: &str = "/v1/hooks/outlook";
@@ -76,7 +76,7 @@ impl Source for Outlook {
     async fn run(&self, ctx: &Context) -> Result<(), PluginError> {
         if self.config.missing().is_none() {
             let keepers = (0..self.folders.len()).map(|at| Keeper::new(self, ctx, at).run());
-            join_all(keepers).await;
+            join(join_all(keepers), leftovers::clear(self, ctx)).await;
         }
         Ok(())
     }
@@ -119,6 +119,10 @@ impl Outlook {
     pub(crate) fn event(&self, mail: &MailReceived) -> Result<NewEvent, PluginError> {
         let tell_changes = self.config.changes.contains(&Watched::Updated);
         mail.event(&self.config.rules, tell_changes)
+    }
+
+    pub(crate) fn folders(&self) -> &[Folder] {
+        &self.folders
     }
 
     pub(crate) fn folder(&self, at: usize) -> &Folder {

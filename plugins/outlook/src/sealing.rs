@@ -8,14 +8,16 @@ use std::path::PathBuf;
 
 use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
-use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{KeyPair, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nexus_plugin_api::{PluginError, Services};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
@@ -103,7 +105,11 @@ impl Sealing {
         }
     }
 
-    async fn key(&self) -> Result<&OaepPrivateDecryptingKey, PluginError> {
+    /// The certificate's key.
+    ///
+    /// # Errors
+    /// When it cannot be had, which may be mended.
+    pub(crate) async fn key(&self) -> Result<&OaepPrivateDecryptingKey, PluginError> {
         let read = self.key.get_or_try_init(|| async {
             let told = |why: &dyn std::fmt::Display| {
                 let told = format!("`encryption_key` under [plugins.outlook.secrets]: {why}");
@@ -111,14 +117,25 @@ impl Sealing {
             };
             let text = self.services.secret("encryption_key").await;
             let text = text.map_err(|error| told(&error))?;
-            let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes());
-            let der = der.map_err(|_| told(&"it is no PEM of a PKCS#8 private key"))?;
-            let key = PrivateDecryptingKey::from_pkcs8(der.secret_pkcs8_der());
+            let der = PrivateKeyDer::from_pem_slice(text.as_bytes());
+            let key = match der.map_err(|_| told(&"it is no PEM of a private key"))? {
+                PrivateKeyDer::Pkcs8(der) => {
+                    PrivateDecryptingKey::from_pkcs8(der.secret_pkcs8_der())
+                }
+                PrivateKeyDer::Pkcs1(der) => of_pkcs1(der.secret_pkcs1_der()),
+                _ => return Err(told(&"it is no RSA key")),
+            };
             let key = key.and_then(|key| OaepPrivateDecryptingKey::new(key).map_err(Into::into));
             key.map_err(|error| told(&format!("it is no RSA key: {error}")))
         });
         read.await
     }
+}
+
+/// A key that is written as `BEGIN RSA PRIVATE KEY`.
+fn of_pkcs1(der: &[u8]) -> Result<PrivateDecryptingKey, KeyRejected> {
+    let der: Pkcs8V1Der<'_> = KeyPair::from_der(der)?.as_der()?;
+    PrivateDecryptingKey::from_pkcs8(der.as_ref())
 }
 
 fn read(plain: &[u8], message_id: &str) -> Result<Message, Unopened> {

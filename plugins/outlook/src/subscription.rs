@@ -7,6 +7,7 @@ use nexus_plugin_api::{Context, PluginError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::graph::Graph;
 use crate::mail::FIELDS;
 use crate::outlook::Outlook;
 use crate::signal::Due;
@@ -24,8 +25,8 @@ const WHEN_CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 
 /// What the state keeps of a subscription.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Kept {
-    id: String,
+pub(crate) struct Kept {
+    pub(crate) id: String,
     expires_at: DateTime<Utc>,
     renew_at: DateTime<Utc>,
     /// What it was made with: another configuration wants another one.
@@ -92,7 +93,7 @@ impl<'a> Subscriptions<'a> {
             .as_ref()
             .filter(|old| due.is_removed(&old.id) || old.made_with != wanted)
         {
-            self.delete(&old.id).await?;
+            delete(self.outlook.graph(), &old.id).await?;
             kept = None;
         }
         if let Some(old) = kept {
@@ -116,7 +117,12 @@ impl<'a> Subscriptions<'a> {
     }
 
     async fn wanted(&self) -> Result<MadeWith, PluginError> {
-        let certificate = self.outlook.sealing().certificate().await?;
+        let sealing = self.outlook.sealing();
+        let certificate = sealing.certificate().await?;
+        if certificate.is_some() {
+            // What nobody can open is not to be sent.
+            sealing.key().await?;
+        }
         Ok(MadeWith {
             url: self.outlook.notification_url(),
             certificate_id: certificate.map(|certificate| certificate.id.clone()),
@@ -213,7 +219,7 @@ impl<'a> Subscriptions<'a> {
                 .iter()
                 .filter(|told| self.is_same(told, wanted))
             {
-                self.delete(&told.id).await?;
+                delete(graph, &told.id).await?;
                 found = true;
             }
             page = listed.next;
@@ -229,12 +235,6 @@ impl<'a> Subscriptions<'a> {
         told.notification_url.as_deref() == Some(&wanted.url)
             && told.change_type == self.folder.change_type
             && plain(&told.resource) == plain(&self.folder.resource)
-    }
-
-    async fn delete(&self, id: &str) -> Result<(), PluginError> {
-        let path = format!("subscriptions/{id}");
-        is_gone(self.ask(Method::DELETE, &path, None).await?)?;
-        Ok(())
     }
 
     async fn ask(
@@ -260,6 +260,13 @@ impl Kept {
                 false => WHEN_CLOCKS_DIFFER,
             };
     }
+}
+
+/// Deletes a subscription, if it is there.
+pub(crate) async fn delete(graph: &Graph, id: &str) -> Result<(), PluginError> {
+    let url = graph.url(&format!("subscriptions/{id}"));
+    is_gone(graph.ask(Method::DELETE, &url, None).await?)?;
+    Ok(())
 }
 
 /// A success, or `None` when there is no such subscription.

@@ -15,6 +15,17 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'@');
 
+/// What the keys begin with under which something of a folder is kept.
+pub(crate) const SUBSCRIPTIONS: &str = "subscription/";
+const CLIENT_STATES: &str = "client_state/";
+const PLACES: &str = "place/";
+
+/// The other keys of the folder whose subscription is kept under this one.
+pub(crate) fn beside(subscription_key: &str) -> [String; 2] {
+    let folder = subscription_key.trim_start_matches(SUBSCRIPTIONS);
+    [CLIENT_STATES, PLACES].map(|kind| format!("{kind}{folder}"))
+}
+
 /// One mailbox's folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
@@ -73,16 +84,16 @@ impl Folder {
 
     /// Where its client state is kept: what a notification must show.
     pub(crate) fn client_state_key(&self) -> String {
-        format!("client_state/{}", self.key)
+        format!("{CLIENT_STATES}{}", self.key)
     }
 
     /// Where its subscription is kept.
     pub(crate) fn subscription_key(&self) -> String {
-        format!("subscription/{}", self.key)
+        format!("{SUBSCRIPTIONS}{}", self.key)
     }
 
     /// Where its place among the changes is kept.
     pub(crate) fn place_key(&self) -> String {
-        format!("place/{}", self.key)
+        format!("{PLACES}{}", self.key)
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Site {
     pub(crate) has_webhook: bool,
     /// What `[queue]` has beside its backend.
     pub(crate) queue: String,
+    /// The file with the certificate's key.
+    pub(crate) key: &'static str,
 }
 
 /// A running hub.
@@ -61,6 +63,7 @@ impl Site {
             config: config.to_owned(),
             has_webhook: true,
             queue: String::new(),
+            key: "mail-key.pem",
         }
     }
 
@@ -97,7 +100,7 @@ impl Site {
              mailboxes = [\"{ADA}\"]\ngraph_url = \"{graph}\"\ntoken_url = \"{}\"\nmetadata_url = \"{}\"\n\
              issuers = [\"{graph}/{TENANT}/v2.0\"]\n{public}\n{}\n",
             self.queue,
-            key_file("mail-key.pem"),
+            key_file(self.key),
             self.graph.token_url(),
             self.graph.metadata_url(),
             self.config,

@@ -238,3 +238,35 @@ async fn other_settings_want_another_subscription() {
     assert!(after.as_str().unwrap().contains("?$select=id,"), "{after}");
     hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_that_nothing_wants_any_more_are_deleted() {
+    let mut site = Site::new("").await;
+    let hub = site.started().await;
+    let before = site.graph.subscriptions().remove(0);
+    hub.stop().await;
+    site.configured("folder = \"archive\"");
+    site.graph.fail(fault("subscription.delete", 503, 1));
+    let hub = site.start().await;
+    let old = before.id.clone();
+    let is_gone = move |graph: &graph_double::GraphDouble| {
+        let all = graph.subscriptions();
+        all.len() == 1 && all[0].id != old
+    };
+    site.graph.until("the one of before is gone", is_gone).await;
+    assert!(site.graph.subscriptions()[0].resource.contains("archive"));
+    hub.stop().await;
+    // That is done once, and the one that is wanted is left alone.
+    let deleted = site.graph.count("subscription.delete");
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({}));
+    hub.mails(1).await;
+    assert_eq!(site.graph.count("subscription.delete"), deleted);
+    hub.stop().await;
+    // Where mail is polled none is wanted.
+    site.has_webhook = false;
+    let hub = site.start().await;
+    let is_gone = |graph: &graph_double::GraphDouble| graph.subscriptions().is_empty();
+    site.graph.until("none is left", is_gone).await;
+    hub.stop().await;
+}

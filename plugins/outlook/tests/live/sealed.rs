@@ -217,3 +217,22 @@ async fn genuine_mail_that_does_not_read_is_fetched() {
     assert_eq!(hub.dead().await, Vec::<String>::new());
     hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_may_be_written_in_either_way_and_one_that_is_none_is_told_of_at_once() {
+    let certificate = key_file("mail.pem");
+    let mut site = Site::new(&format!("encryption_certificate = {certificate:?}")).await;
+    // A certificate, and no key.
+    site.key = "mail.pem";
+    let hub = site.start().await;
+    hub.says("`encryption_key` under [plugins.outlook.secrets]")
+        .await;
+    assert_eq!(site.graph.count("subscription.create"), 0);
+    hub.stop().await;
+    site.key = "mail-key-pkcs1.pem";
+    let hub = site.started().await;
+    site.graph.arrives(ADA, json!({ "subject": "Sealed" }));
+    assert_eq!(hub.mails(1).await[0].subject, "Sealed");
+    assert_eq!(site.graph.count("message.get"), 0);
+    hub.stop().await;
+}
