@@ -14,6 +14,9 @@ use crate::wire::Granted;
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// What a token is taken to live when nothing is said of it, in seconds.
+const PLAIN_LIFE: u64 = 60 * 60;
+
 /// Where a token comes from.
 #[derive(Debug, PartialEq, Eq)]
 enum Origin {
@@ -124,7 +127,7 @@ impl Tokens {
             message: format!("Dropbox gives no access token: {}", error.message),
             ..error
         })?;
-        let lasts = Duration::from_secs(granted.expires_in.min(24 * 60 * 60));
+        let lasts = Duration::from_secs(granted.expires_in.unwrap_or(PLAIN_LIFE).min(24 * 60 * 60));
         let until = Instant::now() + lasts.saturating_sub(MARGIN);
         let token = granted.access_token;
         let kept = (token.clone(), until);

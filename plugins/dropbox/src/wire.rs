@@ -52,8 +52,8 @@ pub(crate) struct Polled {
 #[derive(Deserialize)]
 pub(crate) struct Granted {
     pub(crate) access_token: String,
-    /// In seconds.
-    pub(crate) expires_in: u64,
+    /// In seconds; RFC 6749 lets a server leave it out.
+    pub(crate) expires_in: Option<u64>,
 }
 
 /// Whose token it is.

@@ -51,7 +51,19 @@ impl std::fmt::Debug for Token {
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
-    expires_in: Option<u64>,
+    /// In seconds; some write the number as text, or leave it out.
+    #[serde(default)]
+    expires_in: Value,
+}
+
+impl Granted {
+    fn life(&self) -> Duration {
+        let told = match &self.expires_in {
+            Value::String(text) => text.parse().ok(),
+            number => number.as_u64(),
+        };
+        Duration::from_secs(told.unwrap_or(PLAIN_LIFE))
+    }
 }
 
 /// Why no token was given, in the words of OAuth 2.0 (RFC 6749, section 5.2).
@@ -214,7 +226,7 @@ impl Graph {
             return Err(not_granted(&answer));
         }
         let granted: Granted = answer.expect_success()?.json()?;
-        let life = Duration::from_secs(granted.expires_in.unwrap_or(PLAIN_LIFE));
+        let life = granted.life();
         Ok(Token {
             text: granted.access_token,
             until: asked + life.saturating_sub(MARGIN.min(life / 5)),
@@ -243,6 +255,19 @@ mod tests {
     use nexus_plugin_api::testing::Bench;
 
     use super::*;
+
+    #[test]
+    fn a_token_lives_as_long_as_is_told_in_whichever_way() {
+        for (told, life) in [
+            (r#"{"access_token": "t", "expires_in": 60}"#, 60),
+            (r#"{"access_token": "t", "expires_in": "60"}"#, 60),
+            (r#"{"access_token": "t", "expires_in": null}"#, PLAIN_LIFE),
+            (r#"{"access_token": "t"}"#, PLAIN_LIFE),
+        ] {
+            let granted: Granted = serde_json::from_str(told).unwrap();
+            assert_eq!(granted.life().as_secs(), life, "{told}");
+        }
+    }
 
     #[test]
     fn links_lead_to_the_configured_server_alone() {

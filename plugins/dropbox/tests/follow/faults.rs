@@ -85,6 +85,19 @@ async fn a_token_that_has_run_out_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_token_need_not_say_how_long_it_lives() {
+    let scene = Scene::new("").await;
+    let granted = Fault {
+        body: Some(json!({ "access_token": "access-ada", "token_type": "bearer" })),
+        ..Fault::of(200).at("/oauth2/token")
+    };
+    scene.dropbox.fail(granted);
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/a").await, [""; 0]);
+    assert_eq!(scene.dropbox.asked("/oauth2/token"), 1);
+}
+
+#[tokio::test]
 async fn an_access_token_of_ones_own_is_used_as_it_is() {
     let scene = Scene::new("").await;
     scene.secret("access_token", "access-ada");
