@@ -77,6 +77,8 @@ impl Api {
             return Ok(self.config.accounts.keys().cloned().collect());
         }
         let owner = self.owner.get_or_try_init(|| async {
+            // Without one nothing is known, which is no refusal.
+            self.tokens.get(&self.client, "").await?;
             let path = "/2/users/get_current_account";
             match self.ask("", path, &Value::Null).await {
                 Ok(answer) => Ok(answer.json::<Owner>()?.account_id),

@@ -123,9 +123,16 @@ impl Tokens {
             let answer = client.ask(request).await?.expect_success()?;
             answer.json::<Granted>()
         };
-        let granted = granted.await.map_err(|error| PluginError {
-            message: format!("Dropbox gives no access token: {}", error.message),
-            ..error
+        let granted = granted.await.map_err(|error| {
+            let code = match error.retryable {
+                true => error.code.clone(),
+                false => "not_signed_in".into(),
+            };
+            PluginError {
+                code,
+                message: format!("Dropbox gives no access token: {}", error.message),
+                ..error
+            }
         })?;
         let lasts = Duration::from_secs(granted.expires_in.unwrap_or(PLAIN_LIFE).min(24 * 60 * 60));
         let until = Instant::now() + lasts.saturating_sub(MARGIN);

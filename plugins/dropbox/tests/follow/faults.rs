@@ -85,6 +85,19 @@ async fn a_token_that_has_run_out_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn who_gets_no_token_is_not_taken_for_somebody_else() {
+    let scene = Scene::new("").await;
+    let revoked = Fault {
+        body: Some(json!({ "error": "invalid_grant" })),
+        ..Fault::of(400).at("/oauth2/token")
+    };
+    scene.dropbox.fail(revoked);
+    let stage = scene.start().await;
+    assert_eq!(stage.ends_with("/a").await, [""; 0]);
+    assert_eq!(stage.payloads()[0]["account"], scene.dropbox.account());
+}
+
+#[tokio::test]
 async fn a_token_need_not_say_how_long_it_lives() {
     let scene = Scene::new("").await;
     let granted = Fault {
