@@ -15,7 +15,7 @@ pub struct Config {
     /// How long a question may be answered that does not say so itself, at most "30d". More than 0; default "24h".
     pub expires_after: HumanDuration,
     /// How many questions may wait for an answer at once, 1 to 100,000; a further one is refused, and tried again
-    /// as any effect. Default 1000.
+    /// each minute, a hundred times at most. Default 1000.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_pending: usize,
     /// How many questions that have ended are still shown, the last ones, 0 to 100,000. Default 1000.

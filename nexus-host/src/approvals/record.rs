@@ -162,6 +162,29 @@ impl Approval {
         })
     }
 
+    /// This, without what came with it.
+    pub fn outline(&self) -> Self {
+        Self {
+            id: self.id,
+            status: self.status,
+            asked_by: self.asked_by.clone(),
+            event_id: self.event_id,
+            correlation_id: self.correlation_id.clone(),
+            asked_at: self.asked_at,
+            expires_at: self.expires_at,
+            priority: self.priority,
+            title: self.title.clone(),
+            body: self.body.clone(),
+            choices: self.choices.clone(),
+            unanswered: self.unanswered.clone(),
+            context: Value::Null,
+            traceparent: self.traceparent.clone(),
+            announced: self.announced,
+            answer: self.answer.clone(),
+            is_forgotten: self.is_forgotten,
+        }
+    }
+
     /// Whether it offers a choice.
     pub(super) fn offers(&self, choice: &str) -> bool {
         self.unanswered == choice || self.choices.iter().any(|offered| offered.id == choice)
@@ -211,9 +234,8 @@ impl Approval {
             title: String::new(),
             body: String::new(),
             choices: Vec::new(),
-            context: Value::Null,
             is_forgotten: true,
-            ..self.clone()
+            ..self.outline()
         }
     }
 

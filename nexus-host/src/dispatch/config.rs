@@ -55,7 +55,8 @@ impl Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retry {
-    /// How often it is tried again before it becomes a dead letter, 0 to 100. Default 3.
+    /// How often it is tried again before it becomes a dead letter, 0 to 100; a target that says when to come back is
+    /// waited for beside that, a hundred times at most. Default 3.
     #[schemars(range(min = 0, max = 100))]
     pub max_retries: u32,
     /// How long to wait before each retry, each more than 0; the last one repeats. At least one

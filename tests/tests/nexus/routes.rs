@@ -343,11 +343,12 @@ request = { n = 0, note = "{{ payload.context.thread }}: {{ payload.choice }} fo
         ),
         "{approval:#}"
     );
+    let path = format!("/v1/admin/approvals/{}", approval["id"].as_str().unwrap());
+    let (_, whole) = hub.get(&path).await;
     assert_eq!(
-        approval["context"],
+        whole["context"],
         json!({ "thread": 17, "interrupt": format!("{id}:0") })
     );
-    let path = format!("/v1/admin/approvals/{}", approval["id"].as_str().unwrap());
     let answer = hub.request("POST", &path).json(&json!({ "choice": "yes" }));
     assert_eq!(hub.send(answer).await.0, 200);
     eventually("the agent is resumed", || async {

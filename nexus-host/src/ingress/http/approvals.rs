@@ -31,7 +31,7 @@ struct Answer {
     note: Option<String>,
 }
 
-/// `GET /v1/admin/approvals`.
+/// `GET /v1/admin/approvals`: without what came with each, which may be a lot.
 pub(super) async fn list(
     Extracted(shared): State,
     uri: Uri,
@@ -42,6 +42,10 @@ pub(super) async fn list(
     let status = status.map(|name| state(&name)).transpose()?;
     let mut approvals = shared.ports.admin.approvals();
     approvals.retain(|approval| status.is_none_or(|status| approval.status == status));
+    let approvals: Vec<_> = approvals
+        .iter()
+        .map(|approval| approval.outline())
+        .collect();
     Ok(json(StatusCode::OK, &value!({ "approvals": approvals })))
 }
 
