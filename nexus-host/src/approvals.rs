@@ -26,6 +26,7 @@ use crate::admission::{Code, HUB};
 use crate::dispatch::port::{Asking, People};
 use crate::queue::{BoxFuture, Queue, Unavailable};
 pub use config::Config;
+use record::News;
 pub use record::{Approval, ApprovalStatus, Given};
 pub(crate) use record::{LONGEST_BODY, LONGEST_CONTEXT, LONGEST_LABEL, LONGEST_TITLE, check};
 
@@ -227,13 +228,15 @@ impl Approvals {
     /// level deeper there, and must not turn up as too much when somebody has answered.
     fn check_outcome(&self, approval: &Approval) -> Result<(), PluginError> {
         let outcome = approval.ended(ApprovalStatus::Expired, approval.unanswered());
-        self.announce.check(&outcome.news()?).map_err(|refused| {
-            let told = format!(
-                "`context` does not fit into the event that tells of the answer: {}",
-                refused.message
-            );
-            PluginError::permanent("invalid_question", told)
-        })
+        self.announce
+            .check(&outcome.event_of(News::Outcome)?)
+            .map_err(|refused| {
+                let told = format!(
+                    "`context` does not fit into the event that tells of the answer: {}",
+                    refused.message
+                );
+                PluginError::permanent("invalid_question", told)
+            })
     }
 
     async fn keep_record(&self, approval: Approval) -> Result<Arc<Approval>, Unavailable> {

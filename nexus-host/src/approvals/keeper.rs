@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use nexus_plugin_api::PluginError;
 use serde_json::Value;
 
+use super::record::News;
 use super::{Approval, ApprovalStatus, Approvals, Given, storage_failed};
 use crate::queue::Unavailable;
 
@@ -74,37 +75,34 @@ impl Approvals {
     /// Tells what there is to tell, until the queue has no room for it. Nobody who asks or answers waits for that.
     async fn tell_all(&self) -> Result<(), PluginError> {
         for approval in self.list() {
-            if approval.is_untold() {
-                self.tell(&approval).await?;
+            let mut approval = approval;
+            while let Some(news) = approval.news() {
+                approval = self.tell(&approval, news).await?;
             }
         }
         Ok(())
     }
 
-    /// Publishes that a question may be answered, or how it has ended, and notes that.
-    async fn tell(&self, approval: &Approval) -> Result<(), PluginError> {
-        if let Err(refused) = self.announce.announce(approval.news()?).await {
+    /// Publishes what there is to tell, and notes that.
+    async fn tell(&self, approval: &Approval, news: News) -> Result<Arc<Approval>, PluginError> {
+        if let Err(refused) = self.announce.announce(approval.event_of(news)?).await {
             if refused.retryable {
                 return Err(refused);
             }
-            self.tell_the_least(approval, &refused).await?;
+            self.tell_the_least(approval, news, &refused).await?;
         }
         let _alone = self.changing.lock().await;
-        match self.get(approval.id) {
-            // It has ended meanwhile: that is told next.
-            Some(now) if now.status != approval.status => Ok(()),
-            Some(now) => {
-                let kept = self.keep_record(now.told()).await;
-                kept.map(drop).map_err(storage_failed)
-            }
-            None => Ok(()),
-        }
+        // It may have been answered meanwhile.
+        let now = self.get(approval.id);
+        let told = now.as_deref().unwrap_or(approval).told(news);
+        self.keep_record(told).await.map_err(storage_failed)
     }
 
     /// An event about it is refused for good, as limits or rules have changed: what came with the question may be why.
     async fn tell_the_least(
         &self,
         approval: &Approval,
+        news: News,
         refused: &PluginError,
     ) -> Result<(), PluginError> {
         let id = approval.id;
@@ -113,7 +111,7 @@ impl Approvals {
             context: Value::Null,
             ..approval.clone()
         };
-        match self.announce.announce(bare.news()?).await {
+        match self.announce.announce(bare.event_of(news)?).await {
             Err(error) if !error.retryable => {
                 tracing::error!(approval_id = %id, %error, "what became of an approval cannot be told");
                 Ok(())
@@ -127,7 +125,7 @@ impl Approvals {
     async fn forget_the_oldest(&self) -> Result<(), Unavailable> {
         let _alone = self.changing.lock().await;
         let mut ended = self.list();
-        ended.retain(|approval| approval.answer.is_some() && !approval.is_untold());
+        ended.retain(|approval| approval.answer.is_some() && approval.news().is_none());
         // The last that have ended are listed first.
         for approval in ended.iter().skip(self.config.max_ended) {
             self.keep_record(approval.forgotten()).await?;

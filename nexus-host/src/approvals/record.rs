@@ -111,6 +111,15 @@ pub struct Given {
     pub announced: bool,
 }
 
+/// What there is to tell of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// That it may be answered.
+    Request,
+    /// How it has ended.
+    Outcome,
+}
+
 /// The id of the question that an effect asks: that of its key, where it has one, else of the effect.
 pub(super) fn id_of(namespace: Uuid, question: &Question, by: &Asking<'_>) -> Uuid {
     match &question.key {
@@ -210,20 +219,23 @@ impl Approval {
         }
     }
 
-    /// Whether there is something to tell of it: that it may be answered, or how it has ended.
-    pub(super) fn is_untold(&self) -> bool {
+    /// What there is to tell of it next: that it may be answered, then how it has ended.
+    pub(super) fn news(&self) -> Option<News> {
+        let is_over = self.expires_at <= Utc::now();
         match &self.answer {
-            Some(given) => !given.announced,
-            None => !self.announced,
+            None => (!self.announced).then_some(News::Request),
+            Some(given) if given.announced => None,
+            Some(_) if self.announced || is_over => Some(News::Outcome),
+            Some(_) => Some(News::Request),
         }
     }
 
-    /// This, when what there was to tell is told.
-    pub(super) fn told(&self) -> Self {
+    /// This, when that is told.
+    pub(super) fn told(&self, news: News) -> Self {
         let mut told = self.clone();
-        match &mut told.answer {
-            Some(given) => given.announced = true,
-            None => told.announced = true,
+        match (news, &mut told.answer) {
+            (News::Outcome, Some(given)) => given.announced = true,
+            _ => told.announced = true,
         }
         told
     }
@@ -239,14 +251,14 @@ impl Approval {
         }
     }
 
-    /// The event that tells what there is to tell.
+    /// The event that tells it.
     ///
     /// # Errors
     /// When it does not serialise.
-    pub(super) fn news(&self) -> Result<Event, serde_json::Error> {
-        match &self.answer {
-            Some(given) => self.outcome(given),
-            None => self.request(),
+    pub(super) fn event_of(&self, news: News) -> Result<Event, serde_json::Error> {
+        match (news, &self.answer) {
+            (News::Outcome, Some(given)) => self.outcome(given),
+            _ => self.request(),
         }
     }
 

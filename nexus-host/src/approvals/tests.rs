@@ -242,14 +242,14 @@ async fn an_answer_that_cannot_be_told_now_is_told_later_once() {
     desk.event().await;
     desk.door.open.store(false, Ordering::Relaxed);
     desk.approvals.answer(id, "pay", "ada", None).await.unwrap();
-    assert!(desk.approvals.get(id).unwrap().is_untold());
+    assert!(desk.approvals.get(id).unwrap().news().is_some());
 
     // Another hub takes the questions up, as after a restart.
     let mut next = desk_on(desk.queue.clone(), Config::default()).await;
     assert_eq!(payload(&next.event().await)["choice"], "pay");
     assert_eq!(next.approvals.list().len(), 1);
     let again = desk_on(desk.queue.clone(), Config::default()).await;
-    assert!(!again.approvals.get(id).unwrap().is_untold());
+    assert_eq!(again.approvals.get(id).unwrap().news(), None);
 }
 
 #[tokio::test]
@@ -258,12 +258,12 @@ async fn a_question_is_kept_while_nobody_can_be_told_of_it_and_told_later_once()
     desk.door.open.store(false, Ordering::Relaxed);
     let id = desk.ask(&question(), "e:0").await.unwrap();
     assert!(desk.events.try_recv().is_err(), "there is no room");
+    desk.approvals.answer(id, "pay", "ada", None).await.unwrap();
 
     let mut next = desk_on(desk.queue.clone(), Config::default()).await;
     let requested = next.event().await;
     assert_eq!(requested.event_type, ApprovalRequested::TYPE);
     assert_eq!(payload(&requested)["approval_id"], json!(id));
-    next.approvals.answer(id, "pay", "ada", None).await.unwrap();
     assert_eq!(next.event().await.event_type, ApprovalAnswered::TYPE);
     let mut again = desk_on(desk.queue.clone(), Config::default()).await;
     again.ask(&question(), "e:1").await.unwrap();
@@ -310,7 +310,7 @@ async fn what_is_refused_later_is_told_without_its_context() {
         (&json!("pay"), &Value::Null)
     );
     let told = async {
-        while desk.approvals.get(id).unwrap().is_untold() {
+        while desk.approvals.get(id).unwrap().news().is_some() {
             tokio::task::yield_now().await;
         }
     };

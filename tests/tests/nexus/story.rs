@@ -158,9 +158,11 @@ endpoint = "{}"
             (queue["depth"] == 0).then_some(())
         })
         .await;
-        let mut shown = self.shown("SHOWN");
-        shown.sort();
-        assert_eq!(shown, [SUBJECT, "Pay Invoice 17?"], "each is shown once");
+        let shown = self.shown("SHOWN");
+        let times = |title: &str| shown.iter().filter(|shown| *shown == title).count();
+        assert_eq!(times(SUBJECT), 1, "{shown:?}");
+        // A question that is answered first is not shown any more.
+        assert!(times("Pay Invoice 17?") <= 1, "{shown:?}");
         let (_, dead) = hub.get("/v1/admin/dead-letters").await;
         assert_eq!(dead["dead_letters"], json!([]), "{dead:#}");
         let (_, approvals) = hub.get("/v1/admin/approvals").await;
