@@ -10,7 +10,7 @@ mod process;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -402,6 +402,21 @@ impl Hub {
         assert_eq!(status, 202, "{receipt}");
         self.finished(receipt["event_id"].as_str().expect("an id"))
             .await
+    }
+
+    /// Runs the command line against it, as its administrator.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub async fn nexus(&self, line: &[&str]) -> std::process::Output {
+        let mut command = Command::new(artifacts::executable("nexus"));
+        command
+            .args(line)
+            .args(["--url", &self.url()])
+            .env("NEXUS_KEY", ADMIN_KEY)
+            .stdin(Stdio::null());
+        let ran = tokio::task::spawn_blocking(move || command.output());
+        ran.await.expect("nobody ends it").expect("nexus runs")
     }
 
     /// Waits until nothing more is done for an event; hands back its journey.

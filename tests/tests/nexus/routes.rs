@@ -1,9 +1,6 @@
 //! Routes, end to end: wiring by configuration alone, in a real hub.
 
-use std::process::{Command, Stdio};
-
-use nexus_tests::artifacts;
-use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, eventually};
+use nexus_tests::hub::{Hub, HubBuilder, eventually};
 use serde_json::{Value, json};
 
 fn hub(routes: &str) -> HubBuilder {
@@ -37,14 +34,7 @@ async fn recorded(hub: &Hub) -> Vec<Value> {
 }
 
 async fn nexus(hub: &Hub, line: &[&str]) -> String {
-    let mut command = Command::new(artifacts::executable("nexus"));
-    command
-        .args(line)
-        .args(["--url", &hub.url()])
-        .env("NEXUS_KEY", ADMIN_KEY)
-        .stdin(Stdio::null());
-    let ran = tokio::task::spawn_blocking(move || command.output());
-    let output = ran.await.unwrap().expect("nexus runs");
+    let output = hub.nexus(line).await;
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
