@@ -260,11 +260,19 @@ fn refused(line: &Line, why: &dyn fmt::Display) -> String {
     let more = if shown.len() < text.len() { "…" } else { "" };
     let told = format!("line {} is refused: {why}: ", line.number);
     let is_unfit = |c: char| c.is_control();
-    format!(
-        "{}{}{more}",
-        told.replace(is_unfit, " "),
-        shown.escape_debug()
-    )
+    format!("{}{}{more}", told.replace(is_unfit, " "), legible(&shown))
+}
+
+/// A text on one line, with nothing that a terminal obeys; JSON's own quotes stay as they are.
+fn legible(text: &str) -> String {
+    let mut legible = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => legible.push(c),
+            c => legible.extend(c.escape_debug()),
+        }
+    }
+    legible
 }
 
 impl Tally {
