@@ -404,13 +404,14 @@ impl Hub {
             .await
     }
 
-    /// Runs the command line against it, as its administrator.
+    /// Runs the command line against it, in its folder, as its administrator.
     ///
     /// # Panics
     /// When it cannot be run.
     pub async fn nexus(&self, line: &[&str]) -> std::process::Output {
         let mut command = Command::new(artifacts::executable("nexus"));
         command
+            .current_dir(self.folder())
             .args(line)
             .args(["--url", &self.url()])
             .env("NEXUS_KEY", ADMIN_KEY)

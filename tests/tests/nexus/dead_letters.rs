@@ -1,10 +1,9 @@
 //! Dead letters, end to end: what failed for good is found, looked at, done once more or deleted,
 //! over the command line and over HTTP.
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use nexus_tests::artifacts;
-use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
+use nexus_tests::hub::{Hub, HubBuilder};
 use serde_json::{Value, json};
 
 /// Two attempts each, and a breaker that stays out of it.
@@ -27,19 +26,7 @@ fn failing(source: &str, times: u32) -> Value {
 
 /// What `nexus dlq …` does at this hub.
 async fn dlq(hub: &Hub, line: &[&str]) -> Output {
-    nexus(hub, &[&["dlq"], line].concat()).await
-}
-
-async fn nexus(hub: &Hub, line: &[&str]) -> Output {
-    let mut command = Command::new(artifacts::executable("nexus"));
-    command
-        .current_dir(hub.folder())
-        .args(line)
-        .args(["--url", &hub.url()])
-        .env("NEXUS_KEY", ADMIN_KEY)
-        .stdin(Stdio::null());
-    let ran = tokio::task::spawn_blocking(move || command.output());
-    ran.await.unwrap().expect("nexus runs")
+    hub.nexus(&[&["dlq"], line].concat()).await
 }
 
 fn text(output: &Output) -> String {
@@ -114,7 +101,7 @@ async fn an_effect_that_failed_for_good_is_done_after_its_target_was_mended() {
     let (_, recorded) = hub.get("/v1/hooks/probe/recorded").await;
     let kept = json!([{"n": 5, "idempotency_key": format!("{event}:0"), "attempts": 3}]);
     assert_eq!(recorded, kept);
-    let explained = text(&nexus(&hub, &["explain", event]).await);
+    let explained = text(&hub.nexus(&["explain", event]).await);
     for sentence in [
         "recorder failed effect 0 on attempt 1: attempt 1 of 2, as told (told_to_fail); again in ",
         "recorder failed effect 0 on attempt 2: attempt 2 of 2, as told (told_to_fail); given up",

@@ -49,6 +49,11 @@ impl Sources {
         })
     }
 
+    /// How many requests have come.
+    fn requests(&self) -> u64 {
+        self.graph.requests() + self.dropbox.requests()
+    }
+
     /// Lets something happen; what it is known by.
     fn happen(&self, number: u32) -> String {
         let name = format!("Number {number}");
@@ -113,8 +118,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     for (before, knower) in before.iter_mut().zip(&mut knowers) {
         *before = knower.cpu()?;
     }
-    let requests_before = [told.graph.requests(), asked.graph.requests()];
-    let dropbox_before = [told.dropbox.requests(), asked.dropbox.requests()];
+    let requests_before = [told.requests(), asked.requests()];
 
     let begun = Instant::now();
     let mut number = 0;
@@ -158,28 +162,11 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
         let name = format!("polling: until {} knows", knower.name);
         report.add(&name, "s", knower.lag.clone(), None);
     }
-    let requests = |graph: u64, before: u64, dropbox: u64, boxed: u64| {
-        (graph - before + dropbox - boxed) as f64 / minutes
-    };
-    let of_hub = requests(
-        told.graph.requests(),
-        requests_before[0],
-        told.dropbox.requests(),
-        dropbox_before[0],
-    );
-    let of_program = requests(
-        asked.graph.requests(),
-        requests_before[1],
-        asked.dropbox.requests(),
-        dropbox_before[1],
-    );
-    report.add("polling: requests of the hub", "1/min", vec![of_hub], None);
-    report.add(
-        "polling: requests of the program",
-        "1/min",
-        vec![of_program],
-        None,
-    );
+    for ((knower, sources), before) in knowers.iter().zip([&told, &asked]).zip(requests_before) {
+        let name = format!("polling: requests of {}", knower.name);
+        let requests = (sources.requests() - before) as f64 / minutes;
+        report.add(&name, "1/min", vec![requests], None);
+    }
     let saved = 100.0 * (1.0 - spent[0] / spent[1]);
     report.add(
         "polling: processor time that is saved",

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_tests::hub::{Home, Hub, HubBuilder, PATIENCE};
+use nexus_tests::followed::Followed;
+use nexus_tests::hub::{Home, Hub, HubBuilder};
 use nexus_tests::langgraph::{LangGraph, WEBHOOK_TOKEN, free_port};
 use nexus_tests::skip;
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// The server, or nothing; the test is then skipped.
 pub(crate) async fn server_for(test: &str) -> Option<Arc<LangGraph>> {
@@ -81,30 +80,13 @@ impl Setting {
 /// A running hub, and every event that it accepts from now on.
 pub(crate) struct Asked {
     pub(crate) hub: Hub,
-    seen: watch::Receiver<Vec<Value>>,
-    reading: JoinHandle<()>,
+    events: Followed,
 }
 
 impl Asked {
     pub(crate) async fn of(hub: Hub) -> Self {
-        let answer = hub.request("GET", "/v1/events/stream").send().await;
-        let mut answer = answer.unwrap();
-        assert_eq!(answer.status(), 200);
-        let (send, seen) = watch::channel(Vec::new());
-        let reading = tokio::spawn(async move {
-            let mut text = String::new();
-            while let Ok(Some(chunk)) = answer.chunk().await {
-                text.push_str(&String::from_utf8_lossy(&chunk));
-                while let Some(end) = text.find('\n') {
-                    let line: String = text.drain(..=end).collect();
-                    let data = line.strip_prefix("data:").unwrap_or_default();
-                    if let Ok(event) = serde_json::from_str(data.trim()) {
-                        send.send_modify(|seen| seen.push(event));
-                    }
-                }
-            }
-        });
-        Self { hub, seen, reading }
+        let events = Followed::of(&hub).await;
+        Self { hub, events }
     }
 
     /// Has the plugin asked something; hands on the event behind it.
@@ -139,27 +121,13 @@ impl Asked {
 
     /// The first event of that type that an event has caused.
     pub(crate) async fn caused(&self, by: &str, event_type: &str) -> Value {
-        let found = |seen: &[Value]| {
-            let mut seen = seen.iter();
-            seen.find(|event| event["causation_id"] == by && event["type"] == event_type)
-                .cloned()
-        };
-        let mut seen = self.seen.clone();
-        let wait = seen.wait_for(|seen| found(seen).is_some());
-        let seen = tokio::time::timeout(PATIENCE, wait).await;
-        let seen = seen.unwrap_or_else(|_| {
-            let all = self.seen.borrow();
-            panic!(
-                "no {event_type} in time; only {:#}",
-                Value::from(all.clone())
-            )
-        });
-        found(&seen.expect("the stream goes on")).expect("it was found")
+        let is_meant = |event: &Value| event["causation_id"] == by && event["type"] == event_type;
+        self.events.wait_for(event_type, is_meant).await
     }
 
     /// Every event that an event has caused so far, by type.
     pub(crate) fn all_caused(&self, by: &str) -> Vec<String> {
-        let seen = self.seen.borrow();
+        let seen = self.events.all();
         let caused = seen.iter().filter(|event| event["causation_id"] == by);
         let types = caused.map(|event| event["type"].as_str().unwrap().to_owned());
         types.collect()
@@ -172,7 +140,6 @@ impl Asked {
     }
 
     pub(crate) fn kill(self) -> Home {
-        self.reading.abort();
         self.hub.kill()
     }
 }
