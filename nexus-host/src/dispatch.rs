@@ -101,7 +101,7 @@ impl Dispatcher {
     /// Takes deliveries up one after the other, until somebody else has the seat.
     async fn work_in_a_seat(self: Arc<Self>) {
         while let Some(delivery) = self.queue.lease().await {
-            let seat = self.seats.take();
+            let seat = self.seats.take(delivery.event.priority);
             self.handle(delivery, &seat).await;
             if seat.is_left() {
                 return;

@@ -31,6 +31,7 @@ use crate::admission::Admitted;
 pub use config::Config;
 pub use letter::{DeadLetter, LetterFilter, Page};
 pub use memory::MemoryQueue;
+pub(crate) use schedule::Schedule;
 pub use sqlite::{Clock, Finding, OpenError, Quarantined, Rebuilt, Report, SqliteQueue, fsck};
 pub use work::{
     Delivery, EventStatus, Failure, FollowUp, Grave, JournalLine, Journey, Lease, Settled,

@@ -13,14 +13,14 @@ use nexus_plugin_api::Priority;
 const PATIENCE: [u32; 4] = [14, 7, 3, 0];
 
 /// A place in the order of arrival.
-pub(super) type Place = u64;
+pub(crate) type Place = u64;
 
 /// Names a lane.
-pub(super) type LaneKey = Arc<str>;
+pub(crate) type LaneKey = Arc<str>;
 
 /// Waiting work, ready to be taken in order.
 #[derive(Debug, Default)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     classes: [Class; 4],
     lanes: HashMap<LaneKey, Lane>,
 }
@@ -47,7 +47,7 @@ impl Lane {
 
 impl Schedule {
     /// Adds work at its place in the order. Says whether it can be taken now.
-    pub(super) fn push(&mut self, place: Place, priority: Priority, lane: Option<LaneKey>) -> bool {
+    pub(crate) fn push(&mut self, place: Place, priority: Priority, lane: Option<LaneKey>) -> bool {
         let class = &mut self.classes[priority as usize];
         let Some(key) = lane else {
             class.ready.insert(place, None);
@@ -86,7 +86,7 @@ impl Schedule {
     }
 
     /// Takes the next work; its lane, if it has one, is busy until [`Schedule::release`].
-    pub(super) fn pop(&mut self) -> Option<(Place, Option<LaneKey>)> {
+    pub(crate) fn pop(&mut self) -> Option<(Place, Option<LaneKey>)> {
         let priority = self.next_class()?;
         let (place, key) = self.classes[priority].ready.pop_first()?;
         if let Some(lane) = key.as_ref().and_then(|key| self.lanes.get_mut(key)) {
@@ -137,7 +137,7 @@ impl Schedule {
     }
 
     /// Removes the work with this place and lane from wherever it waits.
-    pub(super) fn remove(&mut self, place: Place, priority: Priority, key: Option<&LaneKey>) {
+    pub(crate) fn remove(&mut self, place: Place, priority: Priority, key: Option<&LaneKey>) {
         let class = &mut self.classes[priority as usize];
         class.ready.remove(&place);
         let Some((key, lane)) = key.and_then(|key| Some((key, self.lanes.get_mut(key)?))) else {

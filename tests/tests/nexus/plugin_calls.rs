@@ -281,8 +281,8 @@ async fn a_blocking_plugin_on_its_own_threads_starves_nobody() {
         let (_, answer) = hub.publish(&json!(blocking)).await;
         assert_eq!(answer.as_array().unwrap().len(), blocking.len(), "{answer}");
     };
-    // More than the plugin has threads, and than the hub does at once, each in a lane of its own.
-    block(0..100).await;
+    // Many more than the plugin has threads, and than the hub does at once, each in a lane of its own.
+    block(0..600).await;
     for n in 0..10 {
         let begun = Instant::now();
         let journey = hub.process(&told("not_at_all", n)).await;
@@ -291,7 +291,7 @@ async fn a_blocking_plugin_on_its_own_threads_starves_nobody() {
         assert!(took.as_millis() < 700, "{took:?}: another plugin waited");
     }
     // Still more.
-    block(100..200).await;
+    block(600..700).await;
     for _ in 0..10 {
         let begun = Instant::now();
         assert_eq!(hub.get("/healthz").await.0, 200);
