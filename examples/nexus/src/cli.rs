@@ -1,10 +1,11 @@
 //! The command line: receives arguments, hands on [`Arguments`], decides nothing else.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap_complete::Shell;
 use nexus_host::config::{HumanDuration, Selector};
 use serde_json::Value;
 use uuid::Uuid;
@@ -51,8 +52,10 @@ pub(crate) enum Command {
     Check(Check),
     /// Have the running hub read its configuration again, and apply all of it or nothing
     Reload(Reach),
-    /// Send an event to the running hub
+    /// Send an event to the running hub, or with --lines many
     Send(Send),
+    /// Show events as they are accepted, until Ctrl-C
+    Tail(Tail),
     /// Tell what became of an event, step by step
     Explain(Explain),
     /// See and make plugins
@@ -73,6 +76,19 @@ pub(crate) enum Command {
     /// Make keys for clients
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Print the script by which a shell completes commands, such as
+    /// `nexus completions bash > ~/.local/share/bash-completion/completions/nexus`
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write the pages of all commands into this folder instead
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -214,16 +230,16 @@ pub(crate) struct Check {
 #[derive(Debug, Args)]
 pub(crate) struct Send {
     /// The event's type, such as parrot.notification.captured
-    #[arg(value_name = "TYPE")]
-    pub(crate) event_type: String,
+    #[arg(value_name = "TYPE", required_unless_present = "lines", requires = "source")]
+    pub(crate) event_type: Option<String>,
 
     /// Read the payload from standard input
     #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["payload", "file"])]
     pub(crate) stdin: Option<String>,
 
     /// Who the event comes from
-    #[arg(long)]
-    pub(crate) source: String,
+    #[arg(long, required_unless_present = "lines", requires = "event_type")]
+    pub(crate) source: Option<String>,
 
     /// The payload, a JSON object [default: {}]
     #[arg(long, value_name = "JSON", conflicts_with = "file")]
@@ -233,16 +249,31 @@ pub(crate) struct Send {
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
+    /// File of many events, a line each: payloads of TYPE from --source, or without TYPE whole events as
+    /// `POST /v1/events` takes them; `-` for standard input. What the hub refuses is told by line, and the rest
+    /// is sent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stdin", "payload", "file", "event_id", "wait"])]
+    pub(crate) lines: Option<PathBuf>,
+
+    /// How many lines of the file were sent before
+    #[arg(long, value_name = "COUNT", requires = "lines", default_value_t = 0)]
+    pub(crate) skip: u64,
+
     /// How urgent it is [default: normal]
-    #[arg(long, value_parser = ["low", "normal", "high", "critical"])]
+    #[arg(long, value_parser = ["low", "normal", "high", "critical"], requires = "event_type")]
     pub(crate) priority: Option<String>,
 
     /// The lane: events with the same one are processed in order [default: the source]
-    #[arg(long = "partition-key", visible_alias = "key", value_name = "KEY")]
+    #[arg(
+        long = "partition-key",
+        visible_alias = "key",
+        value_name = "KEY",
+        requires = "event_type"
+    )]
     pub(crate) partition_key: Option<String>,
 
     /// What the event belongs to
-    #[arg(long = "correlation-id", value_name = "ID")]
+    #[arg(long = "correlation-id", value_name = "ID", requires = "event_type")]
     pub(crate) correlation_id: Option<String>,
 
     /// The event's own id; sent again with the same one, it counts once [default: a new one]
@@ -252,6 +283,28 @@ pub(crate) struct Send {
     /// Wait until the event is processed, and print what became of it
     #[arg(long)]
     pub(crate) wait: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// Those of this type; `prefix.*` is allowed
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) event_type: Option<Selector>,
+
+    /// Those from this source; `prefix.*` is allowed
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: Option<Selector>,
+
+    /// Show payloads, too
+    #[arg(long)]
+    pub(crate) payload: bool,
+
+    /// End after so many
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) count: Option<NonZeroU64>,
 
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -579,5 +632,21 @@ mod tests {
         assert!(line(&["--payload", "{}", "--file", "f"]).is_err());
         assert!(line(&["-", "--file", "f"]).is_err());
         assert!(line(&["elsewhere"]).is_err());
+        assert!(line(&["--lines", "f"]).is_ok());
+        assert!(line(&["--lines", "f", "--payload", "{}"]).is_err());
+    }
+
+    #[test]
+    fn whole_events_say_themselves_what_they_are() {
+        let line = |rest: &[&str]| {
+            let start = ["nexus", "send"];
+            Arguments::try_parse_from(start.iter().chain(rest))
+        };
+        assert!(line(&["--lines", "f"]).is_ok());
+        assert!(line(&["--lines", "f", "--source", "s"]).is_err());
+        assert!(line(&["--lines", "f", "--priority", "high"]).is_err());
+        assert!(line(&["a.b", "--lines", "f"]).is_err(), "from where?");
+        assert!(line(&[]).is_err());
+        assert!(line(&["a.b", "--source", "s", "--skip", "1"]).is_err());
     }
 }

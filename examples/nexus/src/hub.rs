@@ -9,14 +9,19 @@ mod trust;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Request, StatusCode, Uri};
 use nexus_host::config::Config;
 use rustls::ClientConfig;
 use serde_json::Value;
+use sse_stream::{Sse, SseStream};
+use tokio::task::JoinSet;
 
 use crate::cli::{Common, Reach};
 use crate::configuration;
@@ -66,7 +71,22 @@ pub(crate) enum Trouble {
         status: StatusCode,
         /// What to tell.
         message: String,
+        /// When to ask again, where that may help.
+        retry_after: Option<Duration>,
     },
+}
+
+/// What a hub tells as it happens.
+pub(crate) struct Following {
+    messages: SseStream<Incoming>,
+    _connection: JoinSet<Result<(), hyper::Error>>,
+}
+
+impl Following {
+    /// What it tells next; `None` once it tells no more, for whatever reason.
+    pub(crate) async fn next(&mut self) -> Option<Sse> {
+        self.messages.next().await?.ok()
+    }
 }
 
 impl From<Trouble> for Failure {
@@ -169,9 +189,7 @@ impl Hub {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Value, Trouble> {
-        let mut pairs = form_urlencoded::Serializer::new(String::new());
-        let pairs = pairs.extend_pairs(query).finish();
-        self.ask("GET", &format!("{path}?{pairs}"), None).await
+        self.ask("GET", &with_query(path, query), None).await
     }
 
     /// Sends JSON.
@@ -182,7 +200,50 @@ impl Hub {
         self.ask("POST", path, Some(body)).await
     }
 
+    /// Follows what the hub tells as it happens.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Following, Trouble> {
+        let request = self.request("GET", &with_query(path, query), None)?;
+        let begun = connection::open(&self.base, self.tls.as_ref(), request).await;
+        let coming = begun.map_err(|broken| self.no_hub(broken))?;
+        let status = coming.response.status();
+        let body = coming.response.into_body();
+        if !status.is_success() {
+            let told = body.collect().await.map(|body| body.to_bytes());
+            return Err(self.refused(status, &told.unwrap_or_default()));
+        }
+        Ok(Following {
+            messages: SseStream::new(body),
+            _connection: coming.driver,
+        })
+    }
+
     async fn ask(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, Trouble> {
+        let request = self.request(method, path, body)?;
+        let answer = connection::exchange(&self.base, self.tls.as_ref(), request).await;
+        let (status, body) = answer.map_err(|broken| self.no_hub(broken))?;
+        if !status.is_success() {
+            return Err(self.refused(status, &body));
+        }
+        serde_json::from_slice(&body).map_err(|_| Trouble::Refused {
+            status,
+            message: format!("what answers at {} is not a Nexus hub", self.address()),
+            retry_after: None,
+        })
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Request<Full<Bytes>>, Trouble> {
         let target = format!("{}{path}", self.base.path().trim_end_matches('/'));
         let mut request = Request::builder().method(method).uri(target);
         if let Some(Key(key)) = &self.key {
@@ -192,21 +253,18 @@ impl Hub {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
-        let request = request
+        request
             .body(body)
-            .map_err(|error| Trouble::NoHub(format!("nothing can be asked there: {error}")))?;
-        let answer = connection::exchange(&self.base, self.tls.as_ref(), request).await;
-        let (status, body) = answer.map_err(|broken| self.no_hub(broken))?;
-        if !status.is_success() {
-            return Err(Trouble::Refused {
-                status,
-                message: refusal(status, &body, self.signs_in_with()),
-            });
-        }
-        serde_json::from_slice(&body).map_err(|_| Trouble::Refused {
+            .map_err(|error| Trouble::NoHub(format!("nothing can be asked there: {error}")))
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> Trouble {
+        let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+        Trouble::Refused {
             status,
-            message: format!("what answers at {} is not a Nexus hub", self.address()),
-        })
+            message: refusal(status, &problem, self.signs_in_with()),
+            retry_after: retry_after(&problem),
+        }
     }
 
     fn signs_in_with(&self) -> Means {
@@ -227,6 +285,12 @@ impl Hub {
             Broken::Strange(why) => format!("the hub at {address} did not answer: {why}"),
         })
     }
+}
+
+fn with_query(path: &str, query: &[(&str, String)]) -> String {
+    let mut pairs = form_urlencoded::Serializer::new(String::new());
+    let pairs = pairs.extend_pairs(query).finish();
+    format!("{path}?{pairs}")
 }
 
 fn key() -> Result<Option<String>, Failure> {
@@ -293,23 +357,11 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
 }
 
 /// What a refusal says, and what to do about it.
-fn refusal(status: StatusCode, body: &[u8], means: Means) -> String {
-    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| problem[key].as_str();
-    let code = text("code").map_or_else(|| status.to_string(), str::to_owned);
-    let detail = text("detail").or_else(|| text("title"));
-    let mut message = match detail {
-        Some(detail) => format!("the hub refuses: {detail} ({code})"),
-        None => format!("the hub refuses ({code})"),
+fn refusal(status: StatusCode, problem: &Value, means: Means) -> String {
+    let mut message = match problem["code"].as_str() {
+        Some(_) => format!("the hub refuses: {}", told(problem)),
+        None => format!("the hub refuses ({status})"),
     };
-    for error in problem["errors"].as_array().into_iter().flatten() {
-        let pointer = match error["pointer"].as_str() {
-            Some("") | None => "the event",
-            Some(pointer) => pointer,
-        };
-        let what = error["message"].as_str().unwrap_or("is wrong");
-        message.push_str(&format!("\n  {pointer} {what}"));
-    }
     match status {
         StatusCode::UNAUTHORIZED => message.push_str(&unknown(means)),
         StatusCode::FORBIDDEN => {
@@ -328,6 +380,30 @@ fn refusal(status: StatusCode, body: &[u8], means: Means) -> String {
         _ => {}
     }
     message
+}
+
+/// What a problem document says, and where.
+pub(crate) fn told(problem: &Value) -> String {
+    let text = |key: &str| problem[key].as_str();
+    let code = text("code").unwrap_or("?");
+    let detail = text("detail")
+        .or_else(|| text("title"))
+        .unwrap_or("refused");
+    let mut told = format!("{detail} ({code})");
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let pointer = match error["pointer"].as_str() {
+            Some("") | None => "the event",
+            Some(pointer) => pointer,
+        };
+        let what = error["message"].as_str().unwrap_or("is wrong");
+        told.push_str(&format!("\n  {pointer} {what}"));
+    }
+    told
+}
+
+/// When a problem document says that one may ask again.
+pub(crate) fn retry_after(problem: &Value) -> Option<Duration> {
+    problem["retry_after"].as_u64().map(Duration::from_secs)
 }
 
 /// The entries of an answer: a plain list, or a list under a name.
@@ -362,6 +438,8 @@ fn unknown(means: Means) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -378,13 +456,13 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_code_places_and_what_to_do() {
-        let body = br#"{"code":"contract_violation","detail":"the event does not fit",
-            "errors":[{"pointer":"/payload/title","message":"is required"}]}"#;
+        let problem = json!({"code": "contract_violation", "detail": "the event does not fit",
+            "errors": [{"pointer": "/payload/title", "message": "is required"}]});
         assert_eq!(
-            refusal(StatusCode::UNPROCESSABLE_ENTITY, body, Means::Key),
+            refusal(StatusCode::UNPROCESSABLE_ENTITY, &problem, Means::Key),
             "the hub refuses: the event does not fit (contract_violation)\n  /payload/title is required"
         );
-        let text = refusal(StatusCode::FORBIDDEN, b"<html>", Means::Key);
+        let text = refusal(StatusCode::FORBIDDEN, &Value::Null, Means::Key);
         assert!(
             text.starts_with("the hub refuses (403 Forbidden)"),
             "{text}"
@@ -395,7 +473,7 @@ mod tests {
     #[test]
     fn who_signs_in_with_a_certificate_is_told_of_no_key() {
         for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
-            let told = |means| refusal(status, b"{}", means);
+            let told = |means| refusal(status, &json!({}), means);
             let text = told(Means::Certificate);
             assert!(text.contains("the certificate of --cert"), "{text}");
             assert!(!text.contains(KEY_VARIABLE), "{text}");

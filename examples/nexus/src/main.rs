@@ -15,6 +15,7 @@ mod fsck;
 mod hub;
 mod id;
 mod key;
+mod manual;
 mod moment;
 mod output;
 mod plugin;
@@ -23,6 +24,7 @@ mod run;
 mod send;
 mod survey;
 mod table;
+mod tail;
 mod write;
 
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Check(options) => check::check(common, options).await,
         Command::Reload(options) => reload::reload(common, options).await,
         Command::Send(options) => send::send(common, options).await,
+        Command::Tail(options) => tail::tail(common, options).await,
         Command::Explain(options) => explain::explain(common, options).await,
         Command::Plugin(PluginCommand::List(options)) => plugin::list::list(common, options).await,
         Command::Plugin(PluginCommand::Inspect(options)) => {
@@ -89,5 +92,10 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Queue(QueueCommand::Fsck(options)) => fsck::fsck(common, options),
         Command::Key(KeyCommand::New(options)) => key::new(common, options),
+        Command::Completions { shell } => {
+            manual::completions(*shell);
+            Ok(())
+        }
+        Command::Man { folder } => manual::man(folder.as_deref()),
     }
 }

@@ -39,6 +39,13 @@ pub(crate) fn json_line<T: Serialize + ?Sized>(value: &T) {
     }
 }
 
+/// A whole document that this program has made: standard output, as it is.
+pub(crate) fn document(bytes: &[u8]) {
+    // There is nobody left to tell when this fails.
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(bytes).and_then(|()| output.flush());
+}
+
 fn write_line(to: &mut dyn Write, text: &str) {
     // There is nobody left to tell when this fails.
     let _ = writeln!(to, "{}", harmless(text)).and_then(|()| to.flush());

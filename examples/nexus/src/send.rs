@@ -2,6 +2,8 @@
 //!
 //! The payload's text goes out as it was given; whether it fits is the hub's to say.
 
+mod lines;
+
 use std::io::Read;
 use std::path::Path;
 
@@ -21,8 +23,8 @@ const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
 #[derive(Serialize)]
 struct Envelope<'a> {
     #[serde(rename = "type")]
-    event_type: &'a str,
-    source: &'a str,
+    event_type: Option<&'a str>,
+    source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +36,7 @@ struct Envelope<'a> {
     payload: &'a RawValue,
 }
 
-/// Sends one event.
+/// Sends one event, or many.
 ///
 /// # Errors
 /// When the payload cannot be read, or the hub does not take the event; with `--wait` also when
@@ -47,19 +49,17 @@ pub(crate) async fn send(common: &Common, options: &Send) -> Result<(), Failure>
             "--partition-key (or --key) names the event's lane; a client's key goes into NEXUS_KEY",
         ));
     }
+    match &options.lines {
+        Some(file) => lines::send(common, options, file).await,
+        None => send_one(common, options).await,
+    }
+}
+
+async fn send_one(common: &Common, options: &Send) -> Result<(), Failure> {
     let text = payload(options)?;
     let payload: &RawValue = serde_json::from_str(&text)
         .map_err(|error| Failure::usage(format!("the payload is not JSON: {error}")))?;
-    let envelope = Envelope {
-        event_type: &options.event_type,
-        source: &options.source,
-        event_id: options.event_id,
-        priority: options.priority.as_deref(),
-        partition_key: options.partition_key.as_deref(),
-        correlation_id: options.correlation_id.as_deref(),
-        payload,
-    };
-    let body = serde_json::to_string(&envelope)
+    let body = event(options, options.event_id, payload)
         .map_err(|error| Failure::usage(format!("the event is not JSON: {error}")))?;
     let hub = Hub::find(common, &options.reach)?;
     let path = if options.wait {
@@ -76,6 +76,22 @@ pub(crate) async fn send(common: &Common, options: &Send) -> Result<(), Failure>
     judge(options, &receipt)
 }
 
+/// An event with this payload, as the options say.
+fn event(
+    options: &Send,
+    event_id: Option<Uuid>,
+    payload: &RawValue,
+) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Envelope {
+        event_type: options.event_type.as_deref(),
+        source: options.source.as_deref(),
+        event_id,
+        priority: options.priority.as_deref(),
+        partition_key: options.partition_key.as_deref(),
+        correlation_id: options.correlation_id.as_deref(),
+        payload,
+    })
+}
 fn tell(receipt: &Value) {
     let text = |key: &str| receipt[key].as_str().unwrap_or("?");
     output::line(&format!("{} {}", text("status"), text("event_id")));

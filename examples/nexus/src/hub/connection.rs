@@ -1,14 +1,15 @@
 //! One request to a hub and its answer, over plain text or TLS: receives where and what, hands on the whole
-//! answer. Every request has a connection of its own; nothing is followed, repeated or kept.
+//! answer, or one that goes on coming. Every request has a connection of its own; nothing is repeated or kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -35,12 +36,44 @@ pub(super) enum Broken {
     Strange(String),
 }
 
+/// An answer of which the head has come.
+#[derive(Debug)]
+pub(super) struct Coming {
+    pub(super) response: Response<Incoming>,
+    /// The connection, which ends with this.
+    pub(super) driver: JoinSet<Result<(), hyper::Error>>,
+}
+
 /// Sends a request to where `base` says, and reads the answer.
 pub(super) async fn exchange(
     base: &Uri,
     tls: Option<&Arc<ClientConfig>>,
-    mut request: Request<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> Result<(StatusCode, Bytes), Broken> {
+    let whole = async |coming: Coming| {
+        let status = coming.response.status();
+        let body = coming.response.into_body().collect().await?.to_bytes();
+        Ok((status, body))
+    };
+    ask(base, tls, request, whole).await
+}
+
+/// Sends a request to where `base` says, and waits until an answer begins.
+pub(super) async fn open(
+    base: &Uri,
+    tls: Option<&Arc<ClientConfig>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Coming, Broken> {
+    ask(base, tls, request, async |coming| Ok(coming)).await
+}
+
+/// Sends a request, and does with its answer what is to be done in time.
+async fn ask<T>(
+    base: &Uri,
+    tls: Option<&Arc<ClientConfig>>,
+    mut request: Request<Full<Bytes>>,
+    finish: impl AsyncFnOnce(Coming) -> Result<T, hyper::Error>,
+) -> Result<T, Broken> {
     let authority = base.authority().map_or("", |authority| authority.as_str());
     if let Ok(host) = authority.parse() {
         request.headers_mut().insert(HOST, host);
@@ -61,13 +94,13 @@ pub(super) async fn exchange(
         }
     };
     let Some(tls) = tls else {
-        return answered(ask(stream, request), host, false).await;
+        return answered(begin(stream, request, finish), host, false).await;
     };
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Broken::Unreachable(format!("`{host}` is no name for a certificate")))?;
     let agreed = TlsConnector::from(tls.clone()).connect(name, stream);
     match timeout(CONNECT_LIMIT, agreed).await {
-        Ok(Ok(stream)) => answered(ask(stream, request), host, true).await,
+        Ok(Ok(stream)) => answered(begin(stream, request, finish), host, true).await,
         Ok(Err(error)) => {
             let told = trust::explained(&error, host);
             Err(Broken::Strange(told.unwrap_or_else(|| {
@@ -78,11 +111,11 @@ pub(super) async fn exchange(
     }
 }
 
-async fn answered(
-    asked: impl Future<Output = Result<(StatusCode, Bytes), hyper::Error>>,
+async fn answered<T>(
+    asked: impl Future<Output = Result<T, hyper::Error>>,
     host: &str,
     has_tls: bool,
-) -> Result<(StatusCode, Bytes), Broken> {
+) -> Result<T, Broken> {
     let error = match timeout(ANSWER_LIMIT, asked).await {
         Ok(Ok(answer)) => return Ok(answer),
         Ok(Err(error)) => error,
@@ -99,19 +132,20 @@ async fn answered(
     Err(Broken::Strange(told))
 }
 
-async fn ask<S>(
+async fn begin<S, T>(
     stream: S,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), hyper::Error>
+    finish: impl AsyncFnOnce(Coming) -> Result<T, hyper::Error>,
+) -> Result<T, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Ends with this function, whatever the other side does.
+    // Ends with the answer, whatever the other side does.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let answer = match sender.send_request(request).await {
-        Ok(answer) => answer,
+    let response = match sender.send_request(request).await {
+        Ok(response) => response,
         // The connection has ended before the request was sent, and knows why.
         Err(error) if error.is_canceled() => match driver.join_next().await {
             Some(Ok(Err(cause))) => return Err(cause),
@@ -119,9 +153,7 @@ where
         },
         Err(error) => return Err(error),
     };
-    let status = answer.status();
-    let body = answer.into_body().collect().await?.to_bytes();
-    Ok((status, body))
+    finish(Coming { response, driver }).await
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -1,0 +1,122 @@
+//! `nexus tail`: events as they come.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{KEY, Place};
+
+/// A tail that runs, until it is dropped.
+struct Tailing {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Tailing {
+    fn start(place: &Place, url: &str, options: &[&str]) -> Self {
+        let mut command = place.command(&[&["tail", "--url", url], options].concat());
+        command.env("NEXUS_KEY", KEY).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// Sends events until it has ended by itself; what it said, and how it ended.
+    fn ends(mut self, mut send: impl FnMut()) -> (Vec<String>, Option<i32>) {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            send();
+        };
+        let lines = (&mut self.lines).lines().map(Result::unwrap).collect();
+        (lines, status.code())
+    }
+}
+
+impl Drop for Tailing {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn send(place: &Place, url: &str, source: &str) {
+    let options = ["--source", source, "--payload", r#"{"n": 7}"#];
+    let line = [&["send", "probe.ping", "--url", url], &options[..]].concat();
+    place.run_with_key(&line).exits(0);
+}
+
+#[test]
+fn events_are_shown_as_they_come_by_type_and_source() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let url = hub.url.as_str();
+    let options = ["--type", "probe.*", "--source", "door", "--count", "2"];
+    let json = [&options[..], &["--json"]].concat();
+    let payload = [&options[..], &["--payload"]].concat();
+    let both = || {
+        send(&place, url, "window");
+        send(&place, url, "door");
+    };
+
+    let (lines, code) = Tailing::start(&place, url, &options).ends(both);
+    assert_eq!((lines.len(), code), (2, Some(0)), "{lines:?}");
+    assert!(
+        lines[0].contains("normal    probe.ping  from door  "),
+        "{lines:?}"
+    );
+    let (lines, _) = Tailing::start(&place, url, &payload).ends(both);
+    assert_eq!(lines[1].trim(), r#"{"n":7}"#);
+    let (lines, _) = Tailing::start(&place, url, &json).ends(both);
+    let events: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        events.iter().all(|event| event["source"] == "door"),
+        "{events:?}"
+    );
+
+    place
+        .run(&["tail", "--url", url])
+        .exits(2)
+        .complains("NEXUS_KEY");
+    let nobody = ["tail", "--url", "http://127.0.0.1:9"];
+    place.run_with_key(&nobody).exits(1).complains("nexus run");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hub_that_goes_is_waited_for() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let url = hub.url.clone();
+    let mut tail = Tailing::start(&place, &url, &["--count", "1000"]);
+    let mut seen = String::new();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| (0..50).for_each(|_| send(&place, &url, "before")));
+        tail.lines.read_line(&mut seen).unwrap();
+        sending.join().unwrap();
+    });
+    assert!(seen.contains("from before"), "{seen}");
+    hub.end("KILL");
+    let config = std::fs::read_to_string(place.path().join("nexus.toml")).unwrap();
+    let address = url.trim_start_matches("http://");
+    let place = place.file("nexus.toml", &config.replace("127.0.0.1:0", address));
+    let _again = place.start();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            while !place.path().join("seen").exists() {
+                send(&place, &url, "after");
+            }
+        });
+        while !seen.contains("from after") {
+            seen.clear();
+            assert_ne!(tail.lines.read_line(&mut seen).unwrap(), 0, "it has ended");
+        }
+        std::fs::write(place.path().join("seen"), "").unwrap();
+        sending.join().unwrap();
+    });
+}
