@@ -230,7 +230,11 @@ pub(crate) struct Check {
 #[derive(Debug, Args)]
 pub(crate) struct Send {
     /// The event's type, such as parrot.notification.captured
-    #[arg(value_name = "TYPE", required_unless_present = "lines", requires = "source")]
+    #[arg(
+        value_name = "TYPE",
+        required_unless_present = "lines",
+        requires = "source"
+    )]
     pub(crate) event_type: Option<String>,
 
     /// Read the payload from standard input

@@ -25,6 +25,7 @@ mod send;
 mod survey;
 mod table;
 mod tail;
+mod tone;
 mod write;
 
 use std::process::ExitCode;

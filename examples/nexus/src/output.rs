@@ -1,21 +1,25 @@
 //! The only place that prints: receives text, hands it to standard output or standard error.
 //!
 //! Control characters in what others wrote (a manifest, a hub's answer) are escaped, so that they
-//! cannot play with the terminal. A closed output is nobody listening any more, not an error.
+//! cannot play with the terminal. Colours are for terminals, and for nobody who set `NO_COLOR`. A closed output is
+//! nobody listening any more, not an error.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use anstream::AutoStream;
 use serde::Serialize;
+
+use crate::tone;
 
 /// A line, or several, for whoever asked: standard output.
 pub(crate) fn line(text: &str) {
-    write_line(&mut io::stdout().lock(), text);
+    write_painted(AutoStream::auto(io::stdout()), text);
 }
 
 /// A remark beside the data: standard error.
 pub(crate) fn note(text: &str) {
-    write_line(&mut io::stderr().lock(), text);
+    write_painted(AutoStream::auto(io::stderr()), text);
 }
 
 /// What went wrong: standard error.
@@ -44,6 +48,13 @@ pub(crate) fn document(bytes: &[u8]) {
     // There is nobody left to tell when this fails.
     let mut output = io::stdout().lock();
     let _ = output.write_all(bytes).and_then(|()| output.flush());
+}
+
+fn write_painted(mut to: impl Write, text: &str) {
+    let text = harmless(text);
+    let lines: Vec<_> = text.split('\n').map(tone::painted).collect();
+    // There is nobody left to tell when this fails.
+    let _ = writeln!(to, "{}", lines.join("\n")).and_then(|()| to.flush());
 }
 
 fn write_line(to: &mut dyn Write, text: &str) {
