@@ -6,6 +6,7 @@
 
 mod breakers;
 pub mod config;
+mod counting;
 mod deliver;
 pub mod port;
 mod retry;
@@ -15,19 +16,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use nexus_plugin_api::{Outcome, PluginError};
 use tokio::task::JoinSet;
 use tracing::{Instrument, debug_span};
 
-use crate::queue::{Delivery, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work};
+use crate::observe::Measures;
+use crate::observe::measures::End;
+use crate::queue::{
+    Delivery, EventStatus, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work,
+};
 pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
-use port::{Admit, Call, Components, Observer, People, WORKER_DIED};
+use port::{ABSENT, Admit, Call, Components, Observer, People, WORKER_DIED};
 use retry::RetryPolicy;
-use seats::{Seat, Seats};
+use seats::{Component, Seat, Seats};
 
 /// Effects that one processor may decide for one event. Effect numbers are given out in blocks of
 /// this size, one block per processor, so that no two ever share a number.
@@ -43,6 +49,7 @@ pub struct Dispatcher {
     breakers: Arc<Breakers>,
     retry: RetryPolicy,
     seats: Seats,
+    measures: Arc<Measures>,
     config: Config,
 }
 
@@ -62,6 +69,7 @@ impl Dispatcher {
         observer: Arc<dyn Observer>,
         people: Arc<dyn People>,
     ) -> Self {
+        let measures = Arc::new(Measures::default());
         Self {
             queue,
             components,
@@ -70,9 +78,15 @@ impl Dispatcher {
             people,
             breakers,
             retry: RetryPolicy::new(retry),
-            seats: Seats::new(config.concurrency),
+            seats: Seats::new(config.concurrency, measures.clone()),
+            measures,
             config,
         }
+    }
+
+    /// What it measures of its work.
+    pub fn measures(&self) -> &Arc<Measures> {
+        &self.measures
     }
 
     /// Works until the queue stops leasing, with as many deliveries at once as configured, and those that are
@@ -101,6 +115,10 @@ impl Dispatcher {
     /// Takes deliveries up one after the other, until somebody else has the seat.
     async fn work_in_a_seat(self: Arc<Self>) {
         while let Some(delivery) = self.queue.lease().await {
+            if delivery.work == Work::Route {
+                let waited = since(delivery.accepted_at);
+                self.measures.waited(delivery.event.priority, waited);
+            }
             let seat = self.seats.take(delivery.event.priority);
             self.handle(delivery, &seat).await;
             if seat.is_left() {
@@ -166,7 +184,7 @@ impl Dispatcher {
         // Nobody wants any more what was to be done by then, be it for the first time, again, or
         // after a delay. That is no failure, and a dead letter is there to be done later: none.
         let expires_at = delivery.event.expires_at;
-        if expires_at.is_some_and(|at| at <= chrono::Utc::now()) {
+        if expires_at.is_some_and(|at| at <= Utc::now()) {
             return Settlement {
                 steps: vec![Step::Expired],
                 ..Settlement::default()
@@ -240,9 +258,11 @@ impl Dispatcher {
         seat: &Seat<'_>,
         settlement: &mut Settlement,
     ) -> Next {
-        let answer = self.ask(processor, delivery, seat).await;
+        let component = self.seats.processor(processor);
+        let answer = self.ask(processor, &component, delivery, seat).await;
         let by = Answering {
             processor,
+            meter: &component.meter,
             first_effect,
             attempt: delivery.attempt,
             earlier: &delivery.errors,
@@ -253,6 +273,7 @@ impl Dispatcher {
     async fn ask(
         &self,
         processor: &str,
+        component: &Component,
         delivery: &Delivery,
         seat: &Seat<'_>,
     ) -> Result<Outcome, PluginError> {
@@ -265,10 +286,15 @@ impl Dispatcher {
             is_suspected: is_suspected(delivery),
         };
         let answer = self.components.process(processor, call, &delivery.event);
-        let outcome = seat
-            .call(processor, limit, answer)
-            .await
-            .unwrap_or_else(|_| Err(timed_out(limit)))?;
+        let called = seat.call(component, limit, answer).await;
+        let answer = called.answer.unwrap_or_else(|_| Err(timed_out(limit)));
+        // One that is not there was not called.
+        if !answer.as_ref().is_err_and(|error| error.code == ABSENT) {
+            component
+                .meter
+                .called(called.took, counting::of_processor(&answer));
+        }
+        let outcome = answer?;
         if outcome.effects.len() > MAX_EFFECTS as usize {
             return Err(PluginError::permanent(
                 "too_many_effects",
@@ -292,6 +318,13 @@ impl Dispatcher {
                         self.observer.finished(&delivery.event);
                     }
                 }));
+                if let Some(status) = settled.finished {
+                    let end = match status {
+                        EventStatus::Dead => End::Dead,
+                        _ => End::Processed,
+                    };
+                    self.measures.ended(end, since(delivery.accepted_at));
+                }
                 if observed.is_err() {
                     tracing::error!(event_id = %delivery.event.event_id, "an observer panicked");
                 }
@@ -337,6 +370,11 @@ fn host_panicked() -> PluginError {
         "host_panicked",
         "the hub itself panicked; its log says where",
     )
+}
+
+/// How long ago; not at all when the clock was put back since.
+fn since(then: DateTime<Utc>) -> Duration {
+    (Utc::now() - then).to_std().unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {

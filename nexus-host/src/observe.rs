@@ -1,15 +1,19 @@
-//! What the hub tells about itself: its log, the live view of events, and what is counted.
+//! What the hub tells about itself: its log, the live view of events, and what is counted and measured.
 //!
 //! Receives records from every room and imports none of them.
 
 pub mod config;
+mod histogram;
 mod logging;
+pub mod measures;
 pub mod metrics;
 mod tally;
 mod tap;
 
 pub use config::{Config, LogFormat};
+pub use histogram::{Durations, Histogram};
 pub use logging::{LoggingError, init_logging};
+pub use measures::Measures;
 pub use metrics::Metrics;
 pub use tally::Tally;
 pub use tap::{Forgotten, Heard, Listener, Passed, Tap};

@@ -6,6 +6,7 @@
 
 mod by_id;
 pub mod config;
+mod deaths;
 mod droppable;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 use crate::admission::Admitted;
 
 pub use config::Config;
+pub use deaths::Deaths;
 pub use letter::{DeadLetter, LetterFilter, Page};
 pub use memory::MemoryQueue;
 pub(crate) use schedule::Schedule;
@@ -221,6 +223,12 @@ pub struct QueueStats {
     pub accepted: u64,
     /// Events finished since start, dead ones included.
     pub finished: u64,
+    /// What went to the dead letters since start.
+    #[serde(skip)]
+    pub deaths: Deaths,
+    /// Lanes with work under way. Lanes of which everything is on disk only are none of these.
+    #[serde(skip)]
+    pub lanes: usize,
     /// When the longest waiting event was accepted.
     pub oldest: Option<DateTime<Utc>>,
 }

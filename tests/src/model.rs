@@ -3,7 +3,7 @@
 //! Keeps everything in plain lists and searches them. It does not say which class comes next: it
 //! says what each class would give, and for how long each has been passed over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use nexus_host::queue::config::WhenFull;
@@ -113,8 +113,8 @@ pub struct Model {
     letters: Vec<Letter>,
     /// Work that came to be, but for first routings.
     numbered: u64,
-    /// Events accepted and finished since the start.
-    since_start: (u64, u64),
+    /// Events accepted and finished since the start, and work that died.
+    since_start: (u64, u64, u64),
     intake_closed: bool,
 }
 
@@ -134,7 +134,7 @@ impl Model {
             passed_over: [0; 4],
             letters: Vec::new(),
             numbered: 0,
-            since_start: (0, 0),
+            since_start: (0, 0, 0),
             intake_closed: false,
         }
     }
@@ -368,6 +368,7 @@ impl Model {
 
     fn bury(&mut self, event: usize, kind: Kind) {
         self.events[event].dead += 1;
+        self.since_start.2 += 1;
         self.letters.push(Letter { event, kind });
         while self.letters.len() > 1 && self.has_too_many_letters() {
             self.letters.remove(0);
@@ -430,7 +431,7 @@ impl Model {
         }
         self.waiting = interrupted;
         self.passed_over = [0; 4];
-        self.since_start = (0, 0);
+        self.since_start = (0, 0, 0);
         self.intake_closed = false;
     }
 
@@ -468,9 +469,18 @@ impl Model {
 
     fn is_busy(&self, task: &Task) -> bool {
         let lane = lane(&self.events[task.event].event);
-        let holds =
-            |other: &Task| other.in_lane && lane == self::lane(&self.events[other.event].event);
-        self.leased.iter().any(holds)
+        let mut held = self.held_lanes();
+        held.any(|one| one == lane)
+    }
+
+    /// The lane of each delivery that keeps one busy.
+    fn held_lanes(&self) -> impl Iterator<Item = &str> {
+        let held = self.leased.iter().filter(|task| task.in_lane);
+        held.map(|task| lane(&self.events[task.event].event))
+    }
+
+    fn busy_lanes(&self) -> usize {
+        self.held_lanes().collect::<HashSet<_>>().len()
     }
 
     fn priority(&self, task: &Task) -> usize {
@@ -520,9 +530,12 @@ impl Model {
             dead_letters: self.letters.len(),
             accepted: self.since_start.0,
             finished: self.since_start.1,
+            deaths: stats.deaths,
+            lanes: self.busy_lanes(),
             oldest: stats.oldest,
         };
         assert_eq!(*stats, expected);
+        assert_eq!(stats.deaths.total(), self.since_start.2);
         assert_eq!(stats.oldest.is_some(), waiting != [0; 4]);
         // Nothing is lost: what is not finished has work that somebody will do.
         let mut with_work: HashMap<usize, usize> = HashMap::new();

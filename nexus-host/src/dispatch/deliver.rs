@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use chrono::Utc;
 use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::port::{ABSENT, Asking, Call};
 use super::retry::{self, DEFERRED, RetryPolicy};
 use super::seats::Seat;
-use super::{Dispatcher, caught, host_panicked, is_suspected, millis};
+use super::{Dispatcher, caught, counting, host_panicked, is_suspected, millis};
+use crate::observe::measures::Meter;
 use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
 
 /// Longest message kept of a failure, in characters.
@@ -37,6 +39,7 @@ pub(super) enum Next {
 /// Who a processor's answer comes from, and on which attempt.
 pub(super) struct Answering<'a> {
     pub(super) processor: &'a str,
+    pub(super) meter: &'a Meter,
     pub(super) first_effect: u32,
     pub(super) attempt: u32,
     pub(super) earlier: &'a [Failure],
@@ -72,6 +75,7 @@ impl Dispatcher {
             }
             Err(error) => {
                 let retry = self.retry.after(by.earlier, &error);
+                counting::retry(by.meter, &error, retry);
                 let failure = failure(&error);
                 settlement.steps.push(Step::ProcessorFailed {
                     processor: by.processor.to_owned(),
@@ -276,15 +280,15 @@ impl Dispatcher {
                     event: &delivery.event,
                     idempotency_key: &key,
                 };
-                let asked = self.people.ask(question, by);
-                let done = caught(asked)
-                    .await
-                    .and_then(|asked| asked)
-                    .map(|approval_id| Step::Asked {
+                let asked = async {
+                    let approval_id = self.people.ask(question, by).await?;
+                    Ok(Step::Asked {
                         effect: number,
                         approval_id,
-                    });
-                self.of_people(delivery, number, done, &mut settlement);
+                    })
+                };
+                self.of_people(delivery, number, asked, &mut settlement)
+                    .await;
             }
             Effect::Answer {
                 approval_id,
@@ -292,31 +296,42 @@ impl Dispatcher {
                 note,
             } => {
                 let (approval_id, note) = (*approval_id, note.as_deref());
-                let answered = self.people.answer(approval_id, choice, note, processor);
-                let done = caught(answered).await.and_then(|answered| answered);
-                let done = done.map(|summary| Step::Answered {
-                    effect: number,
-                    approval_id,
-                    summary,
-                });
-                self.of_people(delivery, number, done, &mut settlement);
+                let answered = async {
+                    let answered = self.people.answer(approval_id, choice, note, processor);
+                    Ok(Step::Answered {
+                        effect: number,
+                        approval_id,
+                        summary: answered.await?,
+                    })
+                };
+                self.of_people(delivery, number, answered, &mut settlement)
+                    .await;
             }
             other => self.plan(delivery, processor, number, other.clone(), &mut settlement),
         }
         settlement
     }
 
-    /// Notes what came of a question or an answer.
-    fn of_people(
+    /// Has a question or an answer kept, and notes what came of it.
+    async fn of_people(
         &self,
         delivery: &Delivery,
         number: u32,
-        done: Result<Step, PluginError>,
+        keep: impl Future<Output = Result<Step, PluginError>>,
         settlement: &mut Settlement,
     ) {
-        match done {
+        let people = self.seats.integration(PEOPLE);
+        let begun = Instant::now();
+        let kept = caught(keep).await.and_then(|kept| kept);
+        people
+            .meter
+            .called(begun.elapsed(), counting::of_effect(&kept));
+        match kept {
             Ok(step) => settlement.steps.push(step),
-            Err(error) => self.failed(delivery, number, PEOPLE, &error, settlement),
+            Err(error) => {
+                let retry = self.failed(delivery, number, PEOPLE, &error, settlement);
+                counting::retry(&people.meter, &error, retry);
+            }
         }
     }
 
@@ -330,19 +345,17 @@ impl Dispatcher {
         let integration = match self.components.integration(notify.integration) {
             Ok(name) => name,
             Err(error) => {
-                return self.failed(
-                    delivery,
-                    notify.number,
-                    notify.integration,
-                    &error,
-                    settlement,
-                );
+                let named = notify.integration;
+                self.failed(delivery, notify.number, named, &error, settlement);
+                return;
             }
         };
+        let component = self.seats.integration(&integration);
         let target = self.breakers.of(&integration, notify.target);
         let permit = match target.acquire(delivery.attempt) {
             Ok(permit) => permit,
             Err(held) => {
+                component.meter.held_back();
                 let after = held.pick();
                 settlement.steps.push(Step::Parked {
                     effect: notify.number,
@@ -371,39 +384,30 @@ impl Dispatcher {
                 .deliver(&integration, notify.target, call, notify.request)
                 .await
         };
-        let answer = seat
-            .call(&integration, limit, caught(work))
-            .await
-            .unwrap_or_else(|_| Ok(Err(timed_out(limit))));
-        match answer {
-            Ok(Ok(reply)) => {
-                permit.succeeded();
-                self.delivered(delivery, notify, &integration, reply, settlement);
-            }
-            Err(panicked) => {
-                permit.failed();
-                self.failed(
-                    delivery,
-                    notify.number,
-                    notify.integration,
-                    &panicked,
-                    settlement,
-                );
-            }
+        let called = seat.call(&component, limit, caught(work)).await;
+        let answer = called.answer.unwrap_or_else(|_| Ok(Err(timed_out(limit))));
+        let (answer, works) = match answer {
+            Ok(Ok(reply)) => (Ok(reply), true),
+            Err(panicked) => (Err(panicked), false),
             Ok(Err(error)) => {
-                if error.retryable && error.code != PluginError::BUSY {
-                    permit.failed();
-                } else {
-                    // The target answered: it is the request that is wrong, or has to wait for another.
-                    permit.succeeded();
-                }
-                self.failed(
-                    delivery,
-                    notify.number,
-                    notify.integration,
-                    &error,
-                    settlement,
-                );
+                // If so, the target answered: it is the request that is wrong, or has to wait for another.
+                let works = !error.retryable || error.code == PluginError::BUSY;
+                (Err(error), works)
+            }
+        };
+        match works {
+            true => permit.succeeded(),
+            false => permit.failed(),
+        }
+        component
+            .meter
+            .called(called.took, counting::of_effect(&answer));
+        match answer {
+            Ok(reply) => self.delivered(delivery, notify, &integration, reply, settlement),
+            Err(error) => {
+                let named = notify.integration;
+                let retry = self.failed(delivery, notify.number, named, &error, settlement);
+                counting::retry(&component.meter, &error, retry);
             }
         }
     }
@@ -458,6 +462,7 @@ impl Dispatcher {
         }
     }
 
+    /// Notes a failure; when it is tried again, if it is.
     fn failed(
         &self,
         delivery: &Delivery,
@@ -465,7 +470,7 @@ impl Dispatcher {
         integration: &str,
         error: &PluginError,
         settlement: &mut Settlement,
-    ) {
+    ) -> Option<Duration> {
         let retry = self.retry.after(&delivery.errors, error);
         let failure = failure(error);
         settlement.steps.push(Step::DeliveryFailed {
@@ -489,6 +494,7 @@ impl Dispatcher {
                 errors: delivery.errors.iter().cloned().chain([failure]).collect(),
             }),
         }
+        retry
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) type LaneKey = Arc<str>;
 pub(crate) struct Schedule {
     classes: [Class; 4],
     lanes: HashMap<LaneKey, Lane>,
+    /// How many of them are busy.
+    busy: usize,
 }
 
 #[derive(Debug, Default)]
@@ -85,12 +87,18 @@ impl Schedule {
         self.lanes.contains_key(key)
     }
 
+    /// Lanes that are being worked on.
+    pub(super) fn busy_lanes(&self) -> usize {
+        self.busy
+    }
+
     /// Takes the next work; its lane, if it has one, is busy until [`Schedule::release`].
     pub(crate) fn pop(&mut self) -> Option<(Place, Option<LaneKey>)> {
         let priority = self.next_class()?;
         let (place, key) = self.classes[priority].ready.pop_first()?;
         if let Some(lane) = key.as_ref().and_then(|key| self.lanes.get_mut(key)) {
             lane.busy = true;
+            self.busy += 1;
             lane.waiting[priority].pop_front();
             // Its other heads must wait for this one.
             for (queue, class) in lane.waiting.iter().zip(&mut self.classes) {
@@ -123,6 +131,7 @@ impl Schedule {
         let Some(lane) = self.lanes.get_mut(key) else {
             return false;
         };
+        self.busy -= usize::from(lane.busy);
         lane.busy = false;
         if lane.is_idle_and_empty() {
             self.lanes.remove(key);
@@ -182,8 +191,11 @@ mod tests {
         assert_eq!(schedule.pop().map(|(place, _)| place), Some(1));
         assert_eq!(schedule.pop().map(|(place, _)| place), Some(3));
         assert_eq!(schedule.pop(), None, "lane a is busy, lane b is empty");
+        assert_eq!(schedule.busy_lanes(), 2);
         assert!(schedule.release(&Arc::from("a")), "the next is ready");
         assert_eq!(schedule.pop().map(|(place, _)| place), Some(2));
+        assert!(!schedule.release(&Arc::from("a")) && !schedule.release(&Arc::from("b")));
+        assert_eq!(schedule.busy_lanes(), 0);
     }
 
     #[test]

@@ -420,6 +420,8 @@ impl Queue for SqliteQueue {
             dead_letters: count(totals.letters.count),
             accepted: totals.accepted,
             finished: totals.finished,
+            deaths: totals.deaths,
+            lanes: ready.busy_lanes(),
             oldest: ready.oldest(),
         }
     }

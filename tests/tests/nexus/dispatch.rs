@@ -7,6 +7,7 @@ mod breaker_model;
 mod breakers;
 mod effects;
 mod isolation;
+mod measures;
 mod on_the_clock;
 mod overload;
 mod retries;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::records::RecordKey;
 use crate::queue::work::size;
-use crate::queue::{DeadLetter, LetterFilter, Page};
+use crate::queue::{DeadLetter, Deaths, LetterFilter, Page};
 
 /// A dead letter, and what the queue knows of its event beside.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct Buried {
 #[derive(Debug)]
 pub(super) struct Graves {
     letters: VecDeque<Buried>,
+    deaths: Deaths,
     bytes: u64,
     capacity: usize,
     max_bytes: u64,
@@ -30,6 +31,7 @@ impl Graves {
     pub(super) fn new(capacity: usize, max_bytes: u64) -> Self {
         Self {
             letters: VecDeque::new(),
+            deaths: Deaths::default(),
             bytes: 0,
             capacity,
             max_bytes,
@@ -45,6 +47,7 @@ impl Graves {
             reason = letter.reason,
             "work on an event goes to the dead letters"
         );
+        self.deaths.add(&letter.reason);
         self.bytes += size(&letter.event);
         self.letters.push_back(buried);
         while self.letters.len() > 1
@@ -62,6 +65,11 @@ impl Graves {
                  queue.dead_letter_capacity or queue.max_bytes"
             );
         }
+    }
+
+    /// All that were ever kept.
+    pub(super) fn deaths(&self) -> Deaths {
+        self.deaths
     }
 
     pub(super) fn len(&self) -> usize {

@@ -371,6 +371,8 @@ impl State {
             dead_letters: self.graves.len(),
             accepted: self.accepted,
             finished: self.finished,
+            deaths: self.graves.deaths(),
+            lanes: self.schedule.busy_lanes(),
             oldest,
         }
     }

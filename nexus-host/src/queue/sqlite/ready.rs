@@ -473,6 +473,11 @@ impl Ready {
         self.leased.len()
     }
 
+    /// Lanes with work under way.
+    pub(super) fn busy_lanes(&self) -> usize {
+        self.schedule.busy_lanes()
+    }
+
     /// Events that are being routed.
     pub(super) fn routing(&self) -> impl Iterator<Item = &Row> {
         let held = self.leased.values().map(|leased| &leased.held.task);

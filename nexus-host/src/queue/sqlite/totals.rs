@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{Damage, Key};
 use super::sum;
+use crate::queue::Deaths;
 
 /// See the module. Counters name the last number given out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub(super) struct Totals {
     /// Events finished since then.
     #[serde(skip)]
     pub(super) finished: u64,
+    /// What went to the dead letters since then.
+    #[serde(skip)]
+    pub(super) deaths: Deaths,
 }
 
 impl Totals {

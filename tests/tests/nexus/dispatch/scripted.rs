@@ -7,6 +7,7 @@ use std::time::Duration;
 use nexus_host::admission::Admitted;
 use nexus_host::dispatch::port::{Admit, Asking, Call, Components, Observer, People};
 use nexus_host::dispatch::{Breakers, Config, Dispatcher, config};
+use nexus_host::observe::Measures;
 use nexus_host::queue::{
     self, BoxFuture, DeadLetter, Journey, LetterFilter, MemoryQueue, Page, Pushed, Queue, Step,
 };
@@ -72,6 +73,7 @@ pub struct Setup {
 pub struct Rig {
     pub queue: Arc<MemoryQueue>,
     pub breakers: Arc<Breakers>,
+    pub measures: Arc<Measures>,
     plugins: Arc<Scripted>,
     running: JoinHandle<()>,
 }
@@ -163,10 +165,12 @@ impl Setup {
             plugins.clone(),
             Arc::new(Nobody),
         ));
+        let measures = dispatcher.measures().clone();
         let running = tokio::spawn(dispatcher.run());
         Rig {
             queue,
             breakers,
+            measures,
             plugins,
             running,
         }

@@ -122,6 +122,7 @@ impl Store {
         let sql = "INSERT INTO letter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         sum::put(&self.connection, sql, &cells)?;
         self.totals.letters.add(size(event));
+        self.totals.deaths.add(&grave.reason);
         self.discard_old_letters()?;
         Ok(id)
     }
