@@ -153,6 +153,15 @@ impl Approvals {
         all
     }
 
+    /// How many wait for an answer.
+    pub fn pending(&self) -> usize {
+        let known = self.known.lock();
+        known
+            .values()
+            .filter(|approval| approval.status == ApprovalStatus::Pending)
+            .count()
+    }
+
     /// One of them.
     pub fn get(&self, id: Uuid) -> Option<Arc<Approval>> {
         let found = self.known.lock().get(&id).cloned();
@@ -261,14 +270,6 @@ impl Approvals {
         self.queue.state_put(HUB, write).await?;
         self.known.lock().remove(&id);
         Ok(())
-    }
-
-    fn pending(&self) -> usize {
-        let known = self.known.lock();
-        known
-            .values()
-            .filter(|approval| approval.status == ApprovalStatus::Pending)
-            .count()
     }
 }
 

@@ -28,7 +28,7 @@ use crate::observe::measures::End;
 use crate::queue::{
     Delivery, EventStatus, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work,
 };
-pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Target};
+pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Sum, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
 use port::{ABSENT, Admit, Call, Components, Observer, People, WORKER_DIED};

@@ -1,5 +1,6 @@
 //! A running host: the only place that wires every room, in the order in which events pass.
 
+mod counted;
 mod crew;
 mod ports;
 mod registry;
@@ -40,13 +41,13 @@ use crate::queue::{
     SqliteQueue, Unavailable, Work,
 };
 use crate::routes::{Routes, Table};
+use counted::Counted;
 use crew::Crew;
 use ports::{Hub, News, Own, Webhooks};
 use registry::Registry;
 use reload::Reloader;
 use vitals::Vitals;
 
-pub(crate) use ports::Counted;
 pub use reload::{Candidate, PluginChange, ReloadError, ReloadPlan};
 pub use report::{HealthReport, ShutdownReport};
 pub use subscription::Subscription;
@@ -229,6 +230,7 @@ impl Host {
             news,
             approvals.clone(),
         ));
+        let measures = dispatcher.measures().clone();
         let workers = tokio::spawn(dispatcher.run());
         let webhooks = Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks));
         let current = Arc::new(Current::new(config.clone()));
@@ -259,6 +261,17 @@ impl Host {
         background.spawn(approvals.clone().keep());
         let secret = secret::of(&queue, &mut background).await;
         let server = server.map(|server| {
+            let counted = Counted {
+                intake: intake.clone(),
+                queue: queue.clone(),
+                measures,
+                breakers: breakers.clone(),
+                catalog: catalog.clone(),
+                approvals: approvals.clone(),
+                vitals: vitals.clone(),
+                tap: tap.clone(),
+                doors: server.doors(),
+            };
             let ports = Ports {
                 intake: intake.clone(),
                 hooks: Arc::new(Webhooks {
@@ -270,7 +283,7 @@ impl Host {
                 admin: vitals.clone(),
                 live: tap.clone(),
                 secret,
-                metrics: Arc::new(Metrics::new(Arc::new(Counted(intake.clone())))),
+                metrics: Arc::new(Metrics::new(Arc::new(counted))),
             };
             Serving::start(server, ports)
         });

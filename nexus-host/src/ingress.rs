@@ -28,5 +28,5 @@ pub use ports::{
     Admin, Check, CheckStatus, HookFailure, Hooks, NotReloaded, Ports, Readiness, ReadyReport,
     ReadyStatus,
 };
-pub use server::{Server, ServerError};
+pub use server::{Doors, Server, ServerError};
 pub use tls::{TlsError, check_files as check_tls_files};

@@ -88,6 +88,7 @@ pub mod observe;
 mod ordinary;
 pub mod outgoing;
 pub mod plugins;
+mod processes;
 pub mod queue;
 pub mod routes;
 pub mod signals;

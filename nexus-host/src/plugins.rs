@@ -12,6 +12,7 @@ mod extra;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
 mod generations;
+mod glance;
 mod instance;
 mod lineup;
 mod load;
@@ -37,6 +38,7 @@ pub use catalog::{Catalog, PluginReport};
 pub use config::{Config, Isolation};
 pub use discover::{Candidate, Found, Refused, examine, scan};
 pub use generations::LibraryCost;
+pub use glance::{Glance, WorkersGlance};
 pub use member::Origin;
 pub use owned::Owned;
 pub use refusal::{Refusal, RefusalCode};

@@ -135,6 +135,22 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 
     /// Why it takes no events for the moment, if it does not.
     fn trouble(&self) -> Option<Unavailable>;
+
+    /// What it takes of a disk, if it keeps anything there.
+    fn storage(&self) -> Option<Storage> {
+        None
+    }
+}
+
+/// What a queue takes of a disk, in octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storage {
+    /// The file that holds it.
+    pub file: u64,
+    /// What is not copied into that yet.
+    pub log: u64,
+    /// What is free there for the hub; `None` where the system does not say.
+    pub available: Option<u64>,
 }
 
 /// What became of pushed events.

@@ -5,15 +5,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "shared/page.rs"]
+mod page;
+
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use nexus_host::config::{Config, HumanDuration};
 use nexus_host::plugins::config::PluginConfig;
 use serde_json::Value;
-
-const BEGIN: &str = "<!-- reference: written by nexus-host/tests/config_page.rs -->\n";
-const END: &str = "<!-- end of the reference -->\n";
 
 /// Sections in the order of the page; what is not named here follows in alphabetical order.
 const ORDER: [&str; 15] = [
@@ -23,21 +22,7 @@ const ORDER: [&str; 15] = [
 
 #[test]
 fn the_page_is_the_schema() {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/config.md"));
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has a reference");
-    let (written, after) = rest.split_once(END).expect("the reference has an end");
-    let reference = reference();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let page = format!("{before}{BEGIN}{reference}{END}{after}");
-        std::fs::write(&path, page).unwrap();
-        return;
-    }
-    assert!(
-        written == reference,
-        "docs/config.md is not what the code says; write it anew with\n  \
-         UPDATE_DOCS=1 cargo test -p nexus-host --test config_page"
-    );
+    page::expect_part("config.md", "config_page", &reference());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Clients and suites of other makes: installs packages of Python, JavaScript and Rust into folders of the
+//! Clients and suites of other makes: installs packages of Python, JavaScript, Rust and Debian into folders of the
 //! build's, once for each version, and runs what uses them.
 
 use std::path::{Path, PathBuf};
@@ -105,6 +105,27 @@ pub fn crate_sources(name: &str, version: &str) -> Result<PathBuf, String> {
         .and_then(|package| Path::new(package["manifest_path"].as_str()?).parent());
     let missing = || format!("{name} {version} is not among the packages");
     manifest.map(Path::to_owned).ok_or_else(missing)
+}
+
+/// The folder of a Debian package's files, such as those of `prometheus`. Nothing of the package is installed on the
+/// machine, and nothing of it runs.
+///
+/// # Errors
+/// Why it cannot be had.
+pub fn debian_files(package: &str) -> Result<PathBuf, String> {
+    let folder = installed(&format!("{package}-debian"), |folder| {
+        let mut download = Command::new("apt-get");
+        run(download
+            .args(["download", "-q", package])
+            .current_dir(folder))?;
+        let files = std::fs::read_dir(folder).map_err(|e| e.to_string())?;
+        let mut files = files.filter_map(|file| Some(file.ok()?.path()));
+        let file = files.find(|file| file.extension().is_some_and(|of| of == "deb"));
+        let file = file.ok_or_else(|| format!("{package} was not downloaded"))?;
+        let mut unpack = Command::new("dpkg-deb");
+        run(unpack.arg("--extract").arg(file).arg(folder.join("files"))).map(drop)
+    })?;
+    Ok(folder.join("files"))
 }
 
 /// A folder below the build's, filled once for each version of what is in it.

@@ -23,6 +23,7 @@ pub mod model;
 pub mod octets;
 pub mod proxy;
 pub mod receiver;
+pub mod scrape;
 pub mod skip;
 pub mod suite;
 pub mod tls;

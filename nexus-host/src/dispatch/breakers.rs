@@ -10,7 +10,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,8 +40,23 @@ pub struct Breakers {
 #[derive(Debug, Default)]
 struct Known {
     by_name: HashMap<String, Arc<Target>>,
+    /// How often those had opened that are forgotten, by integration.
+    opened_before: BTreeMap<String, u64>,
     /// When room was last made: it takes a look at every target.
     swept: Option<Instant>,
+}
+
+/// How the breakers of an integration's targets stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many are closed.
+    pub closed: usize,
+    /// How many let a probe through.
+    pub half_open: usize,
+    /// How many are open.
+    pub open: usize,
+    /// How often any of them has opened after having been closed.
+    pub times_opened: u64,
 }
 
 impl Breakers {
@@ -95,6 +110,30 @@ impl Breakers {
         all
     }
 
+    /// How they stand, by integration.
+    pub fn by_integration(&self) -> BTreeMap<String, Sum> {
+        let known = self.known.lock();
+        let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+        for (integration, times) in &known.opened_before {
+            sums.entry(integration.clone()).or_default().times_opened += times;
+        }
+        for (name, target) in &known.by_name {
+            let (state, times_opened) = target.glance();
+            let integration = integration_of(name);
+            let sum = match sums.get_mut(integration) {
+                Some(sum) => sum,
+                None => sums.entry(integration.to_owned()).or_default(),
+            };
+            sum.times_opened += times_opened;
+            *match state {
+                "closed" => &mut sum.closed,
+                "open" => &mut sum.open,
+                _ => &mut sum.half_open,
+            } += 1;
+        }
+        sums
+    }
+
     fn named(&self, name: &str) -> Option<Arc<Target>> {
         self.known.lock().by_name.get(name).cloned()
     }
@@ -106,7 +145,33 @@ impl Known {
         let now = Instant::now();
         if self.swept.is_none_or(|at| now - at >= SWEEP_PAUSE) {
             self.swept = Some(now);
-            self.by_name.retain(|_, target| target.is_needed());
+            let before = &mut self.opened_before;
+            self.by_name.retain(|name, target| {
+                let is_needed = target.is_needed();
+                let (_, times_opened) = target.glance();
+                if !is_needed && times_opened > 0 {
+                    let sum = before.entry(integration_of(name).to_owned());
+                    *sum.or_default() += times_opened;
+                }
+                is_needed
+            });
         }
     }
+}
+
+impl Sum {
+    /// How many are in which state.
+    pub fn states(&self) -> [(&'static str, usize); 3] {
+        [
+            ("closed", self.closed),
+            ("half_open", self.half_open),
+            ("open", self.open),
+        ]
+    }
+}
+
+/// What comes before the target's own name.
+fn integration_of(name: &str) -> &str {
+    name.split_once('@')
+        .map_or(name, |(integration, _)| integration)
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use nexus_plugin_api::{
     Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
 };
@@ -14,7 +13,6 @@ use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Door, Intake};
 use crate::observe::Tap;
-use crate::observe::metrics::{ContractUse, Counts, EventCount};
 use crate::plugins::Catalog;
 use crate::plugins::port::Upstream;
 use crate::queue::{BoxFuture, Unavailable};
@@ -110,48 +108,6 @@ impl Announce for Own {
             let published = self.0.publish(Door::Host, event, Origin::Hub).await;
             published.map(drop).map_err(Rejection::into_plugin_error)
         })
-    }
-}
-
-/// What the rooms have counted.
-#[derive(Debug)]
-pub(crate) struct Counted(pub(crate) Arc<Intake>);
-
-impl Counts for Counted {
-    fn contracts(&self, each: &mut dyn FnMut(ContractUse<'_>)) {
-        let now = Utc::now();
-        for contract in self.0.admission().contracts().list() {
-            let info = contract.info();
-            each(ContractUse {
-                event_type: &info.event_type,
-                version: &info.version.to_string(),
-                is_deprecated: info.deprecated.is_some_and(|date| date <= now),
-                count: contract.uses(),
-            });
-        }
-    }
-
-    fn events(&self, each: &mut dyn FnMut(EventCount)) {
-        self.0.outcomes(|door, result, count| {
-            let door = door.as_str();
-            each(EventCount {
-                door,
-                result,
-                count,
-            });
-        });
-    }
-
-    fn failed_attempts(&self, each: &mut dyn FnMut(&'static str, u64)) {
-        let admission = self.0.admission();
-        let counts = admission.failed_attempts();
-        counts.for_each(|(reason, count)| each(reason, count));
-    }
-
-    fn rate_limited(&self, each: &mut dyn FnMut(&'static str, u64)) {
-        let admission = self.0.admission();
-        let counts = admission.rate_limited();
-        counts.for_each(|(scope, count)| each(scope, count));
     }
 }
 

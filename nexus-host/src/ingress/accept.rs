@@ -33,6 +33,7 @@ use connection::Accepted;
 use place::Places;
 
 pub(super) use peer::{PeerAddress, PeerCertificate};
+pub(super) use place::Open;
 
 /// How long to wait after a failed accept, such as for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -56,6 +57,7 @@ pub(super) struct Behind {
 pub(super) struct Listener {
     listener: TcpListener,
     address: SocketAddr,
+    open: Open,
 }
 
 /// Why the server could not listen. Reads after "failed to".
@@ -111,12 +113,21 @@ impl Listener {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            open: Open::default(),
+        })
     }
 
     /// Where it listens; with the real port where any free one was asked for.
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many of its connections are open.
+    pub(super) fn open(&self) -> &Open {
+        &self.open
     }
 
     /// Serves until `stop` is ready. Its value is the time that the requests under way may still
@@ -129,7 +140,8 @@ impl Listener {
         tell: &watch::Sender<bool>,
     ) -> Served {
         let limits = connection::Limits::new(config);
-        let places = Places::new(config.max_connections, config.max_connections_per_peer);
+        let (most, for_peer) = (config.max_connections, config.max_connections_per_peer);
+        let places = Places::new(most, for_peer, self.open.clone());
         let mut connections = JoinSet::new();
         let mut stop = pin!(stop);
         let grace = loop {

@@ -105,6 +105,26 @@ pub enum ReadyStatus {
     ShuttingDown,
 }
 
+impl ReadyStatus {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [
+        Self::Ready,
+        Self::Degraded,
+        Self::NotReady,
+        Self::ShuttingDown,
+    ];
+
+    /// As answers name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::NotReady => "not_ready",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
 /// One part of the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {

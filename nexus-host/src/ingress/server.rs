@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::accept::{Answer, Behind, BindError, Listener, Served};
+use super::accept::{Answer, Behind, BindError, Listener, Open, Served};
 use super::config::{Config, Grpc};
 use super::ports::Ports;
 use super::tls::{Tls, TlsError};
@@ -24,6 +24,13 @@ pub struct Server {
     http: Listener,
     grpc: Option<Listener>,
     tls: Option<Arc<Tls>>,
+}
+
+/// How many connections are open, by listener.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    http: Open,
+    grpc: Option<Open>,
 }
 
 /// Why the servers cannot serve. Reads after "failed to".
@@ -61,6 +68,14 @@ impl Server {
     /// Where it listens for gRPC, if it does.
     pub fn grpc_addr(&self) -> Option<SocketAddr> {
         self.grpc.as_ref().map(Listener::local_addr)
+    }
+
+    /// How many connections are open, from now on.
+    pub fn doors(&self) -> Doors {
+        Doors {
+            http: self.http.open().clone(),
+            grpc: self.grpc.as_ref().map(|grpc| grpc.open().clone()),
+        }
     }
 
     /// Whether connections are encrypted.
@@ -109,6 +124,14 @@ impl Server {
             (http, grpc) = async { tokio::join!(http, grpc) } => Served { cut: http.cut + grpc.cut },
             () = watch => Served { cut: 0 },
         }
+    }
+}
+
+impl Doors {
+    /// Each listener, and its open connections.
+    pub fn open(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let grpc = self.grpc.iter().map(|open| ("grpc", open.count()));
+        std::iter::once(("http", self.http.count())).chain(grpc)
     }
 }
 

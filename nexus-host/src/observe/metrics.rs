@@ -1,57 +1,26 @@
-//! What is counted, as Prometheus reads it: asks those who count, hands on one text. It counts nothing
-//! itself, so whoever counts pays nothing for being read; names, labels and help stand here and nowhere else.
+//! What is counted and measured, as Prometheus reads it: asks whoever knows, hands on one text. It counts nothing
+//! itself, so whoever counts pays nothing for being read.
+
+pub mod families;
+mod sheet;
 
 use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeMetric, MetricEncoder, prometheus_text,
-};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
 use prometheus_client::registry::Registry;
 
-/// Who knows the counts. Each is given one at a time, as it stands at that moment.
+pub use families::{About, Kind, Label};
+pub use sheet::{Series, Sheet, Value};
+
+/// Who knows the values.
 pub trait Counts: Send + Sync + 'static {
-    /// The versions of contracts.
-    fn contracts(&self, each: &mut dyn FnMut(ContractUse<'_>));
-
-    /// What became of events, by the door at which they came.
-    fn events(&self, each: &mut dyn FnMut(EventCount));
-
-    /// Attempts to be let in that failed, by why.
-    fn failed_attempts(&self, each: &mut dyn FnMut(&'static str, u64));
-
-    /// Refusals because something came too often, by whose rate it was.
-    fn rate_limited(&self, each: &mut dyn FnMut(&'static str, u64));
+    /// Writes down every family, as it stands at that moment.
+    fn tell(&self, sheet: &mut Sheet<'_, '_>);
 }
 
-/// How many events of one version of a contract were taken.
-#[derive(Debug, Clone, Copy)]
-pub struct ContractUse<'a> {
-    /// The type.
-    pub event_type: &'a str,
-    /// The version that was sent.
-    pub version: &'a str,
-    /// Whether it should not be sent any more.
-    pub is_deprecated: bool,
-    /// How many.
-    pub count: u64,
-}
-
-/// How many events at one door came to the same.
-#[derive(Debug, Clone, Copy)]
-pub struct EventCount {
-    /// The door.
-    pub door: &'static str,
-    /// What became of them: `accepted`, `duplicate`, or the code of the refusal.
-    pub result: &'static str,
-    /// How many.
-    pub count: u64,
-}
-
-/// Everything that is counted.
+/// Everything that is counted and measured.
 #[derive(Debug)]
 pub struct Metrics(Registry);
 
@@ -61,8 +30,8 @@ impl Metrics {
 
     /// What these counts are.
     pub fn new(counts: Arc<dyn Counts>) -> Self {
-        let mut registry = Registry::with_prefix("nexus");
-        registry.register_collector(Box::new(Families(counts)));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Told(counts)));
         Self(registry)
     }
 
@@ -77,107 +46,52 @@ impl Metrics {
     }
 }
 
-struct Families(Arc<dyn Counts>);
+struct Told(Arc<dyn Counts>);
 
-impl fmt::Debug for Families {
+impl fmt::Debug for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Families(..)")
+        f.write_str("Told(..)")
     }
 }
 
-impl Collector for Families {
+impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let counts = &self.0;
-        let help = "Events of each contract version that were taken, by the version that was sent";
-        let mut uses = Family::begin(&mut encoder, "contract_events", help)?;
-        counts.contracts(&mut |one| {
-            let deprecated = if one.is_deprecated { "true" } else { "false" };
-            let labels = [
-                ("type", one.event_type),
-                ("version", one.version),
-                ("deprecated", deprecated),
-            ];
-            uses.add(labels, one.count);
-        });
-        uses.written?;
-
-        let help = "Events by the door at which they came and what became of them: accepted, \
-                    duplicate, or the code of the refusal";
-        let mut events = Family::begin(&mut encoder, "events", help)?;
-        counts.events(&mut |one| {
-            events.add([("door", one.door), ("result", one.result)], one.count);
-        });
-        events.written?;
-
-        let help = "Attempts to be let in that failed, by why";
-        let mut attempts = Family::begin(&mut encoder, "auth_failures", help)?;
-        counts.failed_attempts(&mut |reason, count| attempts.add([("reason", reason)], count));
-        attempts.written?;
-
-        let help = "Events and failed attempts to sign in that were refused because they came too \
-                    often, by whose rate was used up";
-        let mut limited = Family::begin(&mut encoder, "rate_limited", help)?;
-        counts.rate_limited(&mut |scope, count| limited.add([("scope", scope)], count));
-        limited.written
-    }
-}
-
-/// Counters of one name.
-struct Family<'e> {
-    metric: MetricEncoder<'e>,
-    written: fmt::Result,
-}
-
-impl<'e> Family<'e> {
-    fn begin(
-        encoder: &'e mut DescriptorEncoder<'_>,
-        name: &'e str,
-        help: &'e str,
-    ) -> Result<Self, fmt::Error> {
-        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        let written = Ok(());
-        Ok(Self { metric, written })
-    }
-
-    fn add<const N: usize>(&mut self, labels: [(&str, &str); N], count: u64) {
-        self.written = self.written.and_then(|()| {
-            let counter = self.metric.encode_family(&labels)?;
-            ConstCounter::new(count).encode(counter)
-        });
+        let mut sheet = Sheet::new(&mut encoder);
+        self.0.tell(&mut sheet);
+        sheet.written
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
     use super::*;
+    use crate::observe::Histogram;
 
     struct Few;
 
     impl Counts for Few {
-        fn contracts(&self, each: &mut dyn FnMut(ContractUse<'_>)) {
-            each(ContractUse {
-                event_type: "a\"b\\\nc",
-                version: "1.0.0",
-                is_deprecated: true,
-                count: 3,
+        fn tell(&self, sheet: &mut Sheet<'_, '_>) {
+            sheet.family(&families::CONTRACT_EVENTS, |series| {
+                series.add(["a\"b\\\nc", "1.0.0", "true"], 3_u64);
+            });
+            sheet.family(&families::EVENTS, |series| {
+                series.add(["http", "accepted"], 2_u64);
+                series.add(["http", "duplicate"], 0_u64);
+            });
+            sheet.family(&families::AUTH_FAILURES, |series| {
+                series.add(["unknown_key"], u64::MAX);
+            });
+            sheet.one(&families::DEPTH, 7_usize);
+            sheet.one(&families::PROCESS_CPU, 1.25);
+            let histogram = Histogram::new();
+            histogram.add(Duration::from_millis(30));
+            sheet.family(&families::QUEUE_WAIT, |series| {
+                series.durations(["high"], &histogram.counted());
             });
         }
-
-        fn events(&self, each: &mut dyn FnMut(EventCount)) {
-            for (result, count) in [("accepted", 2), ("duplicate", 0)] {
-                each(EventCount {
-                    door: "http",
-                    result,
-                    count,
-                });
-            }
-        }
-
-        fn failed_attempts(&self, each: &mut dyn FnMut(&'static str, u64)) {
-            each("unknown_key", u64::MAX);
-        }
-
-        fn rate_limited(&self, _: &mut dyn FnMut(&'static str, u64)) {}
     }
 
     #[test]
@@ -189,8 +103,27 @@ mod tests {
             r#"nexus_events_total{door="http",result="accepted"} 2"#,
             r#"nexus_events_total{door="http",result="duplicate"} 0"#,
             r#"nexus_auth_failures_total{reason="unknown_key"} 18446744073709551615"#,
+            "nexus_queue_depth 7",
+            "process_cpu_seconds_total 1.25",
+            "# TYPE nexus_queue_wait_seconds histogram",
+            r#"nexus_queue_wait_seconds_bucket{priority="high",le="0.025"} 0"#,
+            r#"nexus_queue_wait_seconds_bucket{priority="high",le="0.05"} 1"#,
+            r#"nexus_queue_wait_seconds_bucket{priority="high",le="+Inf"} 1"#,
+            r#"nexus_queue_wait_seconds_sum{priority="high"} 0.03"#,
+            r#"nexus_queue_wait_seconds_count{priority="high"} 1"#,
         ] {
             assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_family_has_a_name_of_its_own_that_tells_its_kind() {
+        let mut names = HashSet::new();
+        for about in families::ALL.iter().flat_map(|(_, families)| *families) {
+            assert!(names.insert(about.name), "{} is there twice", about.name);
+            let is_total = about.name.ends_with("_total");
+            assert_eq!(is_total, about.kind == Kind::Counter, "{}", about.name);
+            assert!(!about.help.ends_with('.'), "{}", about.name);
         }
     }
 }

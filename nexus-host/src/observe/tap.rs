@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::Utc;
 use nexus_plugin_api::Event;
@@ -26,6 +27,8 @@ pub struct Tap {
     recent: Arc<Mutex<Recent>>,
     /// Wakes those who listen.
     passing: watch::Sender<()>,
+    /// How many were missed, by all listeners together.
+    missed: Arc<AtomicU64>,
 }
 
 /// An event that has passed by.
@@ -43,6 +46,7 @@ pub struct Passed {
 pub struct Listener {
     recent: Arc<Mutex<Recent>>,
     passing: watch::Receiver<()>,
+    missed: Arc<AtomicU64>,
     /// The position of the next event that is not taken yet.
     next: u64,
     taken: VecDeque<Passed>,
@@ -80,6 +84,7 @@ impl Tap {
                 bytes: 0,
             })),
             passing: watch::Sender::new(()),
+            missed: Arc::default(),
         }
     }
 
@@ -112,10 +117,21 @@ impl Tap {
         Ok(self.listener(passing, after + 1))
     }
 
+    /// How many listen now.
+    pub fn listeners(&self) -> usize {
+        self.passing.receiver_count()
+    }
+
+    /// How many events were gone before a listener had read them, for each of them.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
     fn listener(&self, passing: watch::Receiver<()>, next: u64) -> Listener {
         Listener {
             recent: self.recent.clone(),
             passing,
+            missed: self.missed.clone(),
             next,
             taken: VecDeque::new(),
         }
@@ -147,9 +163,10 @@ impl Listener {
         let recent = self.recent.lock();
         let oldest = recent.oldest();
         let missed = oldest.checked_sub(self.next).filter(|missed| *missed > 0);
-        if missed.is_some() {
+        if let Some(missed) = missed {
             self.next = oldest;
-            return missed;
+            self.missed.fetch_add(missed, Ordering::Relaxed);
+            return Some(missed);
         }
         let begin = usize::try_from(self.next - oldest).unwrap_or(usize::MAX);
         let mut bytes = 0;
@@ -281,6 +298,7 @@ mod tests {
             tap.show(&event(1024 * 1024));
         }
         assert!(matches!(slow.hear().now_or_never(), Some(Heard::Missed(4))));
+        assert_eq!((tap.listeners(), tap.missed()), (1, 4));
         assert!(slow.hear().now_or_never().is_some());
         assert!(
             slow.taken.is_empty(),

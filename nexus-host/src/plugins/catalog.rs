@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::config::Isolation;
 use super::generations::{Generations, LibraryCost};
+use super::glance::{self, Glance};
 use super::lineup::{Lineup, Place};
 use super::member::{Member, Origin};
 use super::standing::{PluginState, Standing};
@@ -131,6 +132,14 @@ impl Catalog {
             libraries: LibraryCost::default(),
         });
         members.chain(arriving).collect()
+    }
+
+    /// How each plugin stands, in a few numbers, and how many files are not used.
+    pub fn glance(&self) -> (Vec<Glance>, usize) {
+        self.is_asked();
+        let lineup = self.lineup();
+        let members = lineup.members();
+        (glance::of(members), glance::refused(members))
     }
 
     fn report(&self, member: &Arc<Member>) -> PluginReport {

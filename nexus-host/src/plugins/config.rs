@@ -265,6 +265,17 @@ pub enum Isolation {
     Process,
 }
 
+impl Isolation {
+    /// As the configuration names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Thread => "thread",
+            Self::Process => "process",
+        }
+    }
+}
+
 /// A plugin's own settings. `Debug` does not show them: any may be a secret.
 #[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]

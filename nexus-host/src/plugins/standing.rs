@@ -31,6 +31,18 @@ pub enum PluginState {
 }
 
 impl PluginState {
+    /// Every state as text.
+    pub const NAMES: [&str; 8] = [
+        "discovered",
+        "refused",
+        "starting",
+        "ready",
+        "degraded",
+        "failed",
+        "quarantined",
+        "stopped",
+    ];
+
     /// The state as text.
     pub fn as_str(&self) -> &'static str {
         match self {

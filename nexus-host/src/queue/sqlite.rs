@@ -27,6 +27,7 @@ mod totals;
 mod writer;
 
 use std::future::ready as at_once;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +42,7 @@ use uuid::Uuid;
 use super::config::{Config, WhenFull};
 use super::{
     BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
-    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable, Whose,
+    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Storage, Unavailable, Whose,
 };
 use crate::admission::Admitted;
 use attempting::Attempting;
@@ -433,12 +434,35 @@ impl Queue for SqliteQueue {
     fn trouble(&self) -> Option<Unavailable> {
         self.shared.trouble.lock().clone()
     }
+
+    fn storage(&self) -> Option<Storage> {
+        let path = &self.shared.config.sqlite.path;
+        let len = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        Some(Storage {
+            file: len(path),
+            log: len(&schema::beside(path, "wal")),
+            available: available(path),
+        })
+    }
 }
 
 impl Drop for SqliteQueue {
     fn drop(&mut self) {
         self.shared.mailbox.close();
     }
+}
+
+/// Octets that are free on a file's disk, for whoever is not its administrator.
+#[cfg(unix)]
+fn available(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+/// This system is not asked.
+#[cfg(not(unix))]
+fn available(_: &Path) -> Option<u64> {
+    None
 }
 
 /// What is answered once the queue is closed.

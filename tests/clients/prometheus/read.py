@@ -1,6 +1,6 @@
 """Reads the metrics of a hub with Prometheus' own parser, and prints each sample as a line of JSON.
 
-What the parser takes and Prometheus' guide to names does not, is an error.
+What the parser takes twice, or without saying what it is, is an error. `promtool` holds the names to Prometheus' guide.
 """
 
 import json
@@ -20,11 +20,8 @@ assert media_type == "text/plain; version=0.0.4; charset=utf-8", media_type
 seen = set()
 for family in text_string_to_metric_families(text):
     assert family.documentation, family.name
-    assert family.type == "counter", (family.name, family.type)
-    assert family.samples, family.name
+    assert family.type in ("counter", "gauge", "histogram"), (family.name, family.type)
     for sample in family.samples:
-        assert sample.name.startswith("nexus_"), sample.name
-        assert sample.name.endswith("_total"), sample.name
         key = (sample.name, tuple(sorted(sample.labels.items())))
         assert key not in seen, key
         seen.add(key)

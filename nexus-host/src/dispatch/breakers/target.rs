@@ -120,6 +120,14 @@ impl Target {
         self.with(|inner, now| self.describe(inner, now))
     }
 
+    /// The breaker's state, and how often it has opened after having been closed.
+    pub(super) fn glance(&self) -> (&'static str, u64) {
+        self.with(|inner, now| {
+            let view = inner.breaker.view(now);
+            (view.state, view.times_opened)
+        })
+    }
+
     fn describe(&self, inner: &mut Inner, now: Instant) -> BreakerStatus {
         let view = inner.breaker.view(now);
         BreakerStatus {

@@ -202,6 +202,15 @@ async fn endless_targets_share_one_until_old_ones_make_room() {
         .collect();
     let new = format!("a/b@{}", 2 * MAX_TARGETS);
     assert_eq!(names, ["a/b@0", "a/b@1", new.as_str()]);
+    let sum = breakers.by_integration()["a/b"];
+    let held_and_new = Sum {
+        closed: 2,
+        open: 1,
+        // The first sweep has forgotten nothing, and the second many that had never opened.
+        times_opened: 2,
+        half_open: 0,
+    };
+    assert_eq!(sum, held_and_new);
     under_way.failed();
 }
 

@@ -5,15 +5,21 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admission::network;
 
+/// How many connections of one listener are open.
+#[derive(Debug, Clone, Default)]
+pub(in crate::ingress) struct Open(Arc<AtomicUsize>);
+
 /// Every place of one listener.
 pub(super) struct Places {
     all: u32,
+    open: Open,
     free: Arc<Semaphore>,
     peers: Arc<Peers>,
 }
@@ -27,16 +33,18 @@ struct Peers {
 /// A place for one connection, until it is dropped.
 pub(super) struct Place {
     _of_all: OwnedSemaphorePermit,
+    open: Open,
     of_peer: Option<(Arc<Peers>, IpAddr)>,
 }
 
 impl Places {
     /// So many places, and so many of them for one address. Connections from this machine itself
-    /// only count among all: a proxy on it speaks for many.
-    pub(super) fn new(all: usize, for_peer: usize) -> Self {
+    /// only count among all: a proxy on it speaks for many. `open` is told how many are open.
+    pub(super) fn new(all: usize, for_peer: usize, open: Open) -> Self {
         let all = u32::try_from(all).unwrap_or(u32::MAX);
         Self {
             all,
+            open,
             free: Arc::new(Semaphore::new(usize::try_from(all).unwrap_or(usize::MAX))),
             peers: Arc::new(Peers {
                 most: for_peer,
@@ -60,8 +68,10 @@ impl Places {
                 Some((self.peers.enter(network)?, network))
             }
         };
+        self.open.0.fetch_add(1, Ordering::Relaxed);
         Some(Place {
             _of_all: free,
+            open: self.open.clone(),
             of_peer,
         })
     }
@@ -100,8 +110,15 @@ impl Peers {
     }
 }
 
+impl Open {
+    pub(in crate::ingress) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        self.open.0.fetch_sub(1, Ordering::Relaxed);
         if let Some((peers, peer)) = &self.of_peer {
             peers.leave(*peer);
         }
@@ -114,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_no_more_places_than_it_may() {
-        let places = Places::new(10, 2);
+        let places = Places::new(10, 2, Open::default());
         let enter = async |address: &str| {
             let free = places.next().await.unwrap();
             places.give(free, address.parse().unwrap())
@@ -125,13 +142,13 @@ mod tests {
         assert!(enter("192.0.2.2").await.is_some());
         drop(first);
         assert!(enter("192.0.2.1").await.is_some());
-        assert_eq!(places.taken(), 1);
+        assert_eq!((places.taken(), places.open.count()), (1, 1));
         assert_eq!(places.peers.open.lock().len(), 1);
     }
 
     #[tokio::test]
     async fn a_network_of_ipv6_has_no_more_places_than_an_address() {
-        let places = Places::new(10, 2);
+        let places = Places::new(10, 2, Open::default());
         let enter = async |address: &str| {
             let free = places.next().await.unwrap();
             places.give(free, address.parse().unwrap())
@@ -147,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_counts_among_all_only() {
-        let places = Places::new(5, 1);
+        let places = Places::new(5, 1, Open::default());
         let mut held = Vec::new();
         for _ in 0..5 {
             let free = places.next().await.unwrap();

@@ -18,8 +18,9 @@ use super::super::service::PluginService;
 use super::frame::{self, Library, Limits, Paths, ToHub, ToWorker, VERSION};
 use super::line::{Running, Worker, overhear};
 use super::lives::Lives;
-use super::usage::{self, Usage};
+use super::usage::Usage;
 use super::{MARK, wire};
+use crate::processes;
 
 /// What a process needs of its environment, whatever it is.
 const VARIABLES: [&str; 10] = [
@@ -141,7 +142,7 @@ impl Recipe {
                 description,
                 mut missing,
             } if answered == nonce && sha256 == self.sha256 => {
-                if self.cpu.is_some() && !usage::IS_COUNTED {
+                if self.cpu.is_some() && !processes::ARE_COUNTED {
                     missing.push("cpu");
                 }
                 if !missing.is_empty() {

@@ -29,8 +29,9 @@ use super::super::redaction::Redaction;
 use super::super::service::PluginService;
 use super::frame::{self, ToHub, ToWorker};
 use super::lives::Life;
-use super::usage::{self, Usage};
+use super::usage::Usage;
 use super::wire::{self, Reader, Writer};
+use crate::processes;
 
 /// Between two pings.
 const PING: Duration = Duration::from_millis(250);
@@ -75,6 +76,8 @@ pub(super) type Waiting = Box<dyn FnOnce(Came) + Send>;
 
 /// See the module.
 pub(super) struct Line {
+    /// The worker's process.
+    pub(super) process: Option<u32>,
     out: Sender<Vec<u8>>,
     calls: Mutex<Calls>,
     /// Is told once the plugin's components are built.
@@ -101,9 +104,10 @@ struct GivenUp {
 
 impl Line {
     /// The hub's end of a wire to a worker that is ready, and the frames that are to go out on it.
-    fn new() -> (Arc<Self>, Receiver<Vec<u8>>) {
+    fn new(process: Option<u32>) -> (Arc<Self>, Receiver<Vec<u8>>) {
         let (out, frames) = channel(FRAMES);
         let line = Self {
+            process,
             out,
             calls: Mutex::default(),
             starting: Mutex::default(),
@@ -243,7 +247,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Speaks with it from now on.
     pub(super) fn run(self) -> Running {
-        let (line, out) = Line::new();
+        let (line, out) = Line::new(self.child.id());
         Running {
             attending: tokio::spawn(self.attend(line.clone(), out)),
             line,
@@ -253,14 +257,14 @@ impl Worker {
     /// Speaks with it until it dies, or is killed. How that was.
     async fn attend(mut self, line: Arc<Line>, out: Receiver<Vec<u8>>) -> Arc<Death> {
         let pings = Pings::default();
-        let (process, usage) = (self.child.id(), self.usage.take());
+        let usage = self.usage.take();
         let reason = {
             let reading = pin!(hear(&mut self.reader, &line, &self.service, &pings));
             let writing = pin!(wire::send(self.writer, out));
             let watching = pin!(async {
                 tokio::select! {
                     reason = watch(&line, &self.service, &pings) => reason,
-                    reason = hold(usage, process) => reason,
+                    reason = hold(usage, line.process) => reason,
                 }
             });
             tokio::select! {
@@ -422,8 +426,8 @@ async fn hold(usage: Option<Usage>, process: Option<u32>) -> io::Error {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let used = usage::of(process);
-        if let Some(average) = used.and_then(|used| usage.is_now(used)) {
+        let used = processes::of(process);
+        if let Some(average) = used.and_then(|used| usage.is_now(used.cpu)) {
             return late(format!("it has used {average:.2} processors all the time"));
         }
     }

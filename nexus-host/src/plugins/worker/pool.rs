@@ -544,6 +544,16 @@ impl Remote {
 pub(in crate::plugins) struct Workers(Arc<Pool>);
 
 impl Workers {
+    /// The processes that are there, by their places.
+    pub(in crate::plugins) fn processes(&self) -> Vec<(usize, u32)> {
+        let slots = self.0.slots.iter().enumerate();
+        let of = |(number, slot): (usize, &Slot)| match &*slot.standing.borrow() {
+            Standing::Ready(line) if !line.is_dead() => Some((number, line.process?)),
+            _ => None,
+        };
+        slots.filter_map(of).collect()
+    }
+
     /// How the plugin stands for their sake; `None` when all are there.
     pub(in crate::plugins) fn state(&self) -> Option<PluginState> {
         let standings = self.0.slots.iter();

@@ -45,29 +45,6 @@ impl Usage {
     }
 }
 
-/// Whether this system says what a process has used.
-pub(super) const IS_COUNTED: bool = cfg!(target_os = "linux");
-
-/// What a process has used so far, all of its threads together.
-#[cfg(target_os = "linux")]
-pub(super) fn of(process: u32) -> Option<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before the last bracket may hold anything. After it: the state, ten more, user and system time.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
-    let a_second = rustix::param::clock_ticks_per_second();
-    Some(Duration::from_millis(
-        (user + system) * 1_000 / a_second.max(1),
-    ))
-}
-
-/// This system does not say so.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn of(_: u32) -> Option<Duration> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,18 +76,5 @@ mod tests {
             assert!(seconds < 20, "it is never told");
         };
         assert!(average > 0.5 && seconds >= 5, "{average} after {seconds} s");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn what_this_process_uses_is_counted() {
-        let before = of(std::process::id()).expect("it is told");
-        let started = std::time::Instant::now();
-        while started.elapsed() < Duration::from_millis(200) {
-            std::hint::black_box(started);
-        }
-        let used = of(std::process::id()).expect("it is told") - before;
-        assert!(used >= Duration::from_millis(50), "{used:?}");
-        assert_eq!(of(u32::MAX), None, "no such process");
     }
 }

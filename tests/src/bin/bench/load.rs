@@ -111,6 +111,30 @@ pub(crate) async fn closed_loop_of(
     Ok(total as f64 / started.elapsed().as_secs_f64())
 }
 
+/// The same request again and again, on one connection, with a pause after each, for as long as `goes_on` says after so
+/// many: microseconds until each answer was there, sorted.
+pub(crate) async fn timed(
+    to: SocketAddr,
+    request: &[u8],
+    pause: Duration,
+    goes_on: impl Fn(usize) -> bool,
+) -> io::Result<Vec<u64>> {
+    let mut connection = Connection::open(to).await?;
+    let mut taken = Vec::new();
+    while goes_on(taken.len()) {
+        let begun = Instant::now();
+        connection.exchange(request).await?;
+        if !connection.buffer.starts_with(b"HTTP/1.1 200") {
+            let told = String::from_utf8_lossy(&connection.buffer).into_owned();
+            return Err(io::Error::other(told));
+        }
+        taken.push(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+        tokio::time::sleep(pause).await;
+    }
+    taken.sort_unstable();
+    Ok(taken)
+}
+
 /// At a fixed rate, whatever the answers do: microseconds from when each request was due to its
 /// answer, sorted. `body` is given the due time in microseconds since the epoch.
 ///

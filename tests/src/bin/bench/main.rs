@@ -19,6 +19,7 @@ mod isolation;
 mod limiter;
 mod load;
 mod logged;
+mod observe;
 mod polling;
 mod report;
 mod serve;
@@ -57,13 +58,14 @@ fn main() -> ExitCode {
 }
 
 /// What can be measured alone.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "call",
     "isolation",
     "ingest",
     "admission",
     "limiter",
     "websockets",
+    "observe",
     "attackers",
     "polling",
     "queue",
@@ -95,6 +97,7 @@ fn measure(wanted: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
                 "admission" => admission::measure(effort, &mut report).await,
                 "limiter" => limiter::measure(effort, &mut report),
                 "websockets" => websockets::measure(effort, &mut report).await,
+                "observe" => observe::measure(effort, &mut report).await,
                 "attackers" => attackers::measure(effort, &mut report).await,
                 "polling" => polling::measure(effort, &mut report).await,
                 "queue" => {
