@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nexus_host::dispatch::config::{Breaker, Retry};
+use nexus_host::dispatch::port::ABSENT;
 use nexus_host::observe::measures::{Came, End, Meter, Meters};
 use nexus_host::queue::Queue;
 use nexus_plugin_api::{Outcome, PluginError, Priority, Reply};
@@ -87,6 +88,29 @@ async fn each_call_is_measured_under_its_component_with_what_it_came_to() {
     let times = of(integrations, "i/act", Meter::times);
     assert_eq!((times.count(), times.sum()), (2, Duration::from_millis(60)));
     assert_eq!(of(processors, "p/acts", Meter::times).sum(), Duration::ZERO);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_processor_that_is_not_there_was_not_called() {
+    let asked = AtomicU32::new(0);
+    let rig = Setup::new()
+        .processor("p/away", move |_, _| {
+            let is_away = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                match is_away {
+                    true => Err(PluginError::retryable(ABSENT, "not there")),
+                    false => Ok(Outcome::done()),
+                }
+            }
+        })
+        .start();
+    rig.put([event("a", 0)]).await;
+    rig.done().await;
+    let processors = &rig.measures.processors;
+    assert_eq!(results(processors, "p/away"), [(Came::Done, 1)]);
+    assert_eq!(of(processors, "p/away", Meter::times).count(), 1);
+    assert_eq!(of(processors, "p/away", Meter::retried), 0);
     rig.stop().await;
 }
 

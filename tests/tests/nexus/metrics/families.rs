@@ -113,7 +113,9 @@ async fn every_documented_family_tells_what_has_happened_and_nothing_else_is_ser
         ];
         let ready = [("plugin", "crasher"), ("state", "ready")];
         let is_well = scrape.sum("nexus_plugin_state", &ready) == Some(1.0);
-        let is_there = is_well && are.iter().all(|name| is(name));
+        // The queue learns of it a moment after it is counted.
+        let is_parked = is("nexus_queue_parked");
+        let is_there = is_well && is_parked && are.iter().all(|name| is(name));
         is_there.then_some(scrape)
     })
     .await;
