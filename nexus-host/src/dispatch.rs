@@ -20,6 +20,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use nexus_plugin_api::{Outcome, PluginError};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tracing::{Instrument, debug_span};
 
@@ -118,6 +119,9 @@ impl Dispatcher {
             if delivery.work == Work::Route {
                 let waited = since(delivery.accepted_at);
                 self.measures.waited(delivery.event.priority, waited);
+                if self.observer.is_watched() {
+                    self.observer.step(&delivery.event, told(&Step::Leased));
+                }
             }
             let seat = self.seats.take(delivery.event.priority);
             self.handle(delivery, &seat).await;
@@ -308,13 +312,26 @@ impl Dispatcher {
     }
 
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Vec<Delivery> {
+        let watched = self.observer.is_watched();
+        let steps = if watched {
+            steps(&settlement)
+        } else {
+            Vec::new()
+        };
         match self.queue.settle(delivery.lease, settlement).await {
             Ok(settled) => {
                 let observed = catch_unwind(AssertUnwindSafe(|| {
                     for event in &settled.accepted {
                         self.observer.accepted(event.event());
                     }
-                    if settled.finished.is_some() {
+                    for step in steps {
+                        self.observer.step(&delivery.event, step);
+                    }
+                    if let Some(status) = settled.finished {
+                        if watched {
+                            let finished = told(&Step::Finished { status });
+                            self.observer.step(&delivery.event, finished);
+                        }
                         self.observer.finished(&delivery.event);
                     }
                 }));
@@ -370,6 +387,19 @@ fn host_panicked() -> PluginError {
         "host_panicked",
         "the hub itself panicked; its log says where",
     )
+}
+
+/// What a settlement says of an event's way, for those who watch.
+fn steps(settlement: &Settlement) -> Vec<Value> {
+    let dead = settlement.dead.iter();
+    let dead = dead.map(|grave| json!({ "step": "dead", "reason": grave.reason }));
+    settlement.steps.iter().map(told).chain(dead).collect()
+}
+
+/// A step as journeys have it.
+fn told(step: &Step) -> Value {
+    // A step is an object, which nothing keeps from being written.
+    serde_json::to_value(step).unwrap_or_default()
 }
 
 /// How long ago; not at all when the clock was put back since.

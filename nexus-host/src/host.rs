@@ -33,7 +33,7 @@ use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::{Metrics, Tap};
+use crate::observe::{Metrics, Stages, Tap};
 use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -199,8 +199,10 @@ impl Host {
         };
         let tap = Tap::new();
         let completions = Arc::new(Completions::default());
+        let stages = Stages::new();
         let news = Arc::new(News {
             tap: tap.clone(),
+            stages: stages.clone(),
             completions: completions.clone(),
         });
         let intake = Arc::new(Intake::new(
@@ -282,6 +284,7 @@ impl Host {
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
                 live: tap.clone(),
+                stages,
                 secret,
                 metrics: Arc::new(Metrics::new(Arc::new(counted))),
             };

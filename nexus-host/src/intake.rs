@@ -122,6 +122,7 @@ impl Intake {
     /// Counts what a door has refused itself, before it came here.
     pub fn count_refused(&self, door: Door, code: Code) {
         self.outcomes.add(door, Err(code));
+        self.observer.refused(door.as_str(), code.as_str(), None);
     }
 
     /// Refuses what a client has sent, events or not, before they were looked at: it counts as one, against
@@ -224,6 +225,10 @@ impl Intake {
 
     fn count(&self, door: Door, answer: &Result<Receipt, Rejection>) {
         let is_new = |receipt: &Receipt| receipt.first_accepted_at.is_none();
+        if let Err(refused) = answer {
+            let (code, message) = (refused.code().as_str(), refused.message());
+            self.observer.refused(door.as_str(), code, Some(message));
+        }
         let answer = answer.as_ref().map(is_new).map_err(Rejection::code);
         self.outcomes.add(door, answer);
     }

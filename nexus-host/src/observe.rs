@@ -7,6 +7,7 @@ mod histogram;
 mod logging;
 pub mod measures;
 pub mod metrics;
+pub mod stages;
 mod tally;
 mod tap;
 
@@ -15,5 +16,6 @@ pub use histogram::{Durations, Histogram};
 pub use logging::{LoggingError, init_logging};
 pub use measures::Measures;
 pub use metrics::Metrics;
+pub use stages::Stages;
 pub use tally::Tally;
 pub use tap::{Forgotten, Heard, Listener, Passed, Tap};

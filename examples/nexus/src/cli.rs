@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Reload(Reach),
     /// Send an event to the running hub, or with --lines many
     Send(Send),
-    /// Show events as they are accepted, until Ctrl-C
+    /// Show events as they are accepted, or with --stage what happens to them, until Ctrl-C
     Tail(Tail),
     /// Tell what became of an event, step by step
     Explain(Explain),
@@ -305,6 +305,15 @@ pub(crate) struct Tail {
     /// Show payloads, too
     #[arg(long)]
     pub(crate) payload: bool,
+
+    /// Show steps of their way instead, as `nexus explain` calls them: such as `dead,refused`, or `all`
+    #[arg(
+        long,
+        value_name = "STAGES",
+        value_delimiter = ',',
+        conflicts_with = "payload"
+    )]
+    pub(crate) stage: Vec<String>,
 
     /// End after so many
     #[arg(long, value_name = "COUNT")]

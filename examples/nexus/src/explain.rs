@@ -57,14 +57,15 @@ pub(crate) fn steps(journey: &Value) -> String {
     let lines: Vec<String> = steps
         .filter_map(Value::as_object)
         .map(|step| {
-            let at = step.get("at").and_then(Value::as_str).unwrap_or_default();
-            format!("  {at}  {}", sentence(step))
+            let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or("?");
+            format!("  {}  {}", text("at"), sentence(text("step"), step))
         })
         .collect();
     lines.join("\n")
 }
 
-fn sentence(step: &Map<String, Value>) -> String {
+/// What a step of this name says.
+pub(crate) fn sentence(name: &str, step: &Map<String, Value>) -> String {
     let text = |key: &str| match step.get(key) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
@@ -78,7 +79,7 @@ fn sentence(step: &Map<String, Value>) -> String {
         Some(ms) => format!("; again in {ms} ms"),
         None => "; given up".to_owned(),
     };
-    match text("step").as_str() {
+    match name {
         "accepted" => "accepted into the queue".to_owned(),
         "migrated" => format!(
             "sent as version {}, carried over to {}",
@@ -119,6 +120,10 @@ fn sentence(step: &Map<String, Value>) -> String {
             text("code"),
             next()
         ),
+        // As the step of a journey, or among those of all events.
+        "emitted" if step.contains_key("emitted_id") => {
+            format!("led to {} {}", text("emitted_type"), text("emitted_id"))
+        }
         "emitted" => format!("led to {} {}", text("type"), text("event_id")),
         "asked" => format!("asks a person: approval {}", text("approval_id")),
         "answered" => format!("approval {}: {}", text("approval_id"), text("summary")),
@@ -146,8 +151,17 @@ fn sentence(step: &Map<String, Value>) -> String {
             text("because"),
             text("retry_in_ms")
         ),
-        "dead" => format!("dead letter {}{}", text("dead_letter"), reason("reason")),
+        "dead" if step.contains_key("dead_letter") => {
+            format!("dead letter {}{}", text("dead_letter"), reason("reason"))
+        }
+        "dead" => format!("dead letter{}", reason("reason")),
         "replayed" => format!("dead letter {} is taken up once more", text("dead_letter")),
+        "refused" => format!(
+            "refused at {}: {}{}",
+            text("door"),
+            text("code"),
+            reason("message")
+        ),
         "finished" => format!("finished: {}", text("status")),
         // A newer hub knows more steps than this program.
         other => {

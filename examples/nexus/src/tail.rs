@@ -1,15 +1,18 @@
-//! `nexus tail`: receives filters, prints accepted events as they come, a line each, until it is stopped. A hub that
-//! goes away is waited for.
+//! `nexus tail`: receives filters, prints accepted events as they come, or what happens to them, a line each, until it is
+//! stopped. A hub that goes away is waited for.
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::sleep;
 
 use crate::cli::{Common, Tail};
 use crate::failure::Failure;
 use crate::hub::{Following, Hub, Trouble};
-use crate::output;
+use crate::{explain, output};
+
+/// Names every stage.
+const ALL: &str = "all";
 
 /// Pauses between attempts to reach a hub that has gone.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -25,9 +28,15 @@ pub(crate) async fn tail(common: &Common, options: &Tail) -> Result<(), Failure>
     let mut left = options.count.map(std::num::NonZeroU64::get);
     loop {
         while let Some(message) = following.next().await {
-            let event = message.data.as_deref().map(serde_json::from_str::<Value>);
-            let Some(Ok(event)) = event else { continue };
-            show(common, options, &event);
+            let data = message.data.as_deref().map(serde_json::from_str::<Value>);
+            let Some(Ok(told)) = data else { continue };
+            if message.event.as_deref() == Some("missed") {
+                output::note(&format!(
+                    "{told} were missed: they come faster than they are read"
+                ));
+                continue;
+            }
+            show(common, options, &told);
             left = left.map(|left| left - 1);
             if left == Some(0) {
                 return Ok(());
@@ -41,11 +50,17 @@ pub(crate) async fn tail(common: &Common, options: &Tail) -> Result<(), Failure>
 
 async fn begin(hub: &Hub, options: &Tail) -> Result<Following, Trouble> {
     let filters = [("type", &options.event_type), ("source", &options.source)];
-    let query: Vec<_> = filters
+    let mut query: Vec<_> = filters
         .into_iter()
         .filter_map(|(name, filter)| Some((name, filter.as_ref()?.to_string())))
         .collect();
-    hub.follow("/v1/events/stream", &query).await
+    if options.stage.is_empty() {
+        return hub.follow("/v1/events/stream", &query).await;
+    }
+    if !options.stage.iter().any(|stage| stage == ALL) {
+        query.push(("stage", options.stage.join(",")));
+    }
+    hub.follow("/v1/admin/stages", &query).await
 }
 
 /// Waits until the hub answers again. It may refuse then.
@@ -62,11 +77,27 @@ async fn again(hub: &Hub, options: &Tail) -> Result<Following, Trouble> {
     }
 }
 
-fn show(common: &Common, options: &Tail, event: &Value) {
+fn show(common: &Common, options: &Tail, told: &Value) {
     if common.json {
-        output::json_line(event);
-        return;
+        return output::json_line(told);
     }
+    output::line(
+        &match told.as_object().filter(|told| told.contains_key("stage")) {
+            Some(step) => step_line(step),
+            None => event_line(told, options.payload),
+        },
+    );
+}
+
+fn step_line(step: &Map<String, Value>) -> String {
+    let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
+    let stage = text("stage");
+    let what = explain::sentence(stage, step);
+    let whose = format!("{} {}", text("event_id"), text("type"));
+    format!("{}  {stage:<16}  {}  {what}", text("at"), whose.trim())
+}
+
+fn event_line(event: &Value, with_payload: bool) -> String {
     let text = |key: &str| event[key].as_str().unwrap_or("?");
     let mut line = format!(
         "{}  {:<8}  {}  from {}  {}",
@@ -76,8 +107,8 @@ fn show(common: &Common, options: &Tail, event: &Value) {
         text("source"),
         text("event_id"),
     );
-    if options.payload {
+    if with_payload {
         line.push_str(&format!("\n  {}", event["payload"]));
     }
-    output::line(&line);
+    line
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nexus_plugin_api::approval::Question;
 use nexus_plugin_api::{Event, NewEvent, Outcome, PluginError, RawJson, Reply};
-
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::admission::Admitted;
@@ -84,6 +84,17 @@ pub trait Observer: Send + Sync + 'static {
     fn accepted(&self, event: &Arc<Event>);
     /// Nothing more will be done for an event.
     fn finished(&self, event: &Event);
+
+    /// Whether somebody watches every step. Asked before one is told.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// A step on an event's way, an object as journeys have it. Told while somebody watches.
+    fn step(&self, _event: &Event, _step: Value) {}
+
+    /// What came by a door was refused.
+    fn refused(&self, _door: &'static str, _code: &'static str, _message: Option<&str>) {}
 }
 
 /// Who asks people something.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use nexus_plugin_api::{
     Event, HookReply, HookRequest, NewEvent, PluginError, Published, StateWrite,
 };
+use serde_json::{Value, json};
 
 use crate::admission::{Code, Origin, Rejection};
 use crate::approvals::Announce;
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::Tap;
+use crate::observe::{Stages, Tap};
 use crate::plugins::Catalog;
 use crate::plugins::port::Upstream;
 use crate::queue::{BoxFuture, Unavailable};
@@ -21,16 +22,35 @@ use crate::queue::{BoxFuture, Unavailable};
 #[derive(Debug)]
 pub(super) struct News {
     pub(super) tap: Tap,
+    pub(super) stages: Stages,
     pub(super) completions: Arc<Completions>,
 }
 
 impl Observer for News {
     fn accepted(&self, event: &Arc<Event>) {
         self.tap.show(event);
+        if self.stages.are_watched() {
+            self.stages.show(Some(event), json!({ "step": "accepted" }));
+        }
     }
 
     fn finished(&self, event: &Event) {
         self.completions.finish(event);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.stages.are_watched()
+    }
+
+    fn step(&self, event: &Event, step: Value) {
+        self.stages.show(Some(event), step);
+    }
+
+    fn refused(&self, door: &'static str, code: &'static str, message: Option<&str>) {
+        if self.stages.are_watched() {
+            let step = json!({ "step": "refused", "door": door, "code": code, "message": message });
+            self.stages.show(None, step);
+        }
     }
 }
 

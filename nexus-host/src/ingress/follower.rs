@@ -96,11 +96,17 @@ impl Wanted {
         })
     }
 
-    fn matches(&self, event: &Event) -> bool {
+    /// Whether it is of these, by its type and source.
+    pub(super) fn names(&self, event_type: &str, source: &str) -> bool {
         let any = |selectors: &[Selector], name| {
             selectors.is_empty() || selectors.iter().any(|one| one.matches(name))
         };
-        any(&self.types, &event.event_type) && any(&self.sources, &event.source)
+        any(&self.types, event_type) && any(&self.sources, source)
+    }
+
+    /// Whether nothing is left out.
+    pub(super) fn is_everything(&self) -> bool {
+        self.types.is_empty() && self.sources.is_empty()
     }
 }
 
@@ -164,7 +170,7 @@ impl Follower {
     fn wants(&self, event: &Event) -> bool {
         let is_within_reach =
             self.client.is_admin() || self.client.covers(&event.source, &event.event_type);
-        is_within_reach && self.wanted.matches(event)
+        is_within_reach && self.wanted.names(&event.event_type, &event.source)
     }
 }
 

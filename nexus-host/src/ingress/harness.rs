@@ -27,7 +27,7 @@ use crate::approvals::{AnswerError, Approval};
 use crate::dispatch::port::Observer;
 use crate::intake::{Completions, Intake};
 use crate::observe::metrics::{Counts, Sheet};
-use crate::observe::{Metrics, Tap};
+use crate::observe::{Metrics, Stages, Tap};
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
 
 /// Longer than anything here takes; a test that hangs fails.
@@ -258,6 +258,7 @@ impl Hub {
             readiness: plugins.clone(),
             admin: plugins,
             live: live.clone(),
+            stages: Stages::new(),
             secret: Uuid::new_v4(),
             metrics: Arc::new(Metrics::new(Arc::new(Nothing))),
         };

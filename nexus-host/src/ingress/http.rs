@@ -23,6 +23,7 @@ mod problem;
 mod query;
 mod rate;
 mod reload;
+mod stages;
 mod stream;
 mod unproven;
 mod webhooks;
@@ -144,6 +145,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/hooks/{source}/{*rest}", any(hooks::hook)),
         ("/v1/admin/plugins", get(admin::plugins)),
         ("/v1/admin/queue", get(admin::queue)),
+        ("/v1/admin/stages", get(stages::follow)),
         ("/v1/admin/breakers", get(admin::breakers)),
         ("/v1/admin/breakers/{*rest}", post(admin::switch_breaker)),
         ("/v1/admin/dead-letters", get(dead_letters::list)),

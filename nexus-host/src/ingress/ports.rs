@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::webhooks::Webhooks;
 use crate::approvals::{AnswerError, Approval};
 use crate::intake::Intake;
-use crate::observe::{Metrics, Tap};
+use crate::observe::{Metrics, Stages, Tap};
 use crate::queue::BoxFuture;
 
 /// Everything the ingress talks to.
@@ -30,6 +30,8 @@ pub struct Ports {
     pub admin: Arc<dyn Admin>,
     /// Accepted events as they come; whoever follows them subscribes here.
     pub live: Tap,
+    /// What happens to events, for administrators who watch.
+    pub stages: Stages,
     /// What only this hub knows, also after a restart: nobody else can tell which ids it makes.
     pub secret: Uuid,
     /// What is counted.

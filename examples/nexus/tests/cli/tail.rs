@@ -120,3 +120,69 @@ fn a_hub_that_goes_is_waited_for() {
         sending.join().unwrap();
     });
 }
+
+#[test]
+fn what_happens_to_events_is_shown_by_stage() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let url = hub.url.as_str();
+    let all = [
+        "--stage", "all", "--json", "--type", "probe.*", "--count", "12",
+    ];
+    let (lines, code) = Tailing::start(&place, url, &all).ends(|| send(&place, url, "door"));
+    assert_eq!(code, Some(0));
+    let steps: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |id: &Value| -> Vec<String> {
+        let own = steps.iter().filter(|step| step["event_id"] == *id);
+        own.map(|step| step["stage"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // The first may have begun before anybody watched.
+    let second = steps
+        .iter()
+        .rfind(|step| step["stage"] == "leased")
+        .unwrap();
+    let whole = steps
+        .iter()
+        .map(|step| of(&step["event_id"]))
+        .max_by_key(Vec::len)
+        .unwrap();
+    assert_eq!(second["type"], "probe.ping");
+    let mut sorted = whole.clone();
+    sorted.sort_unstable();
+    assert_eq!(
+        sorted,
+        ["accepted", "delivered", "finished", "leased", "processed"],
+        "{whole:?}"
+    );
+
+    let refused = ["--stage", "refused", "--count", "1"];
+    let wrong = || {
+        let line = [
+            "send",
+            "probe.ping",
+            "--source",
+            "door",
+            "--url",
+            url,
+            "--payload",
+            "{}",
+        ];
+        place.run_with_key(&line).exits(1);
+        send(&place, url, "door");
+    };
+    let (lines, _) = Tailing::start(&place, url, &refused).ends(wrong);
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].contains("refused at http: contract_violation"),
+        "{lines:?}"
+    );
+    let unknown = ["tail", "--url", url, "--stage", "eaten"];
+    place
+        .run_with_key(&unknown)
+        .exits(1)
+        .complains("delivery_failed");
+}

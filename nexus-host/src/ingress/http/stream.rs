@@ -22,7 +22,7 @@ use crate::ingress::follower::{Follower, Next, Wanted};
 use crate::observe::Passed;
 
 /// After so long without an event, a sign of life, so that a dead connection is noticed.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// One client that follows.
 struct Lines {

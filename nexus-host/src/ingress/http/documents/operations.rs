@@ -363,7 +363,7 @@ fn hooks() -> [Operation; 3] {
     ]
 }
 
-fn administration() -> [Operation; 7] {
+fn administration() -> [Operation; 8] {
     let admin = |operation: Operation| operation.within("administration", Access::Admin);
     let switch = |path, id| {
         admin(Operation::post(path, id))
@@ -379,6 +379,17 @@ fn administration() -> [Operation; 7] {
         admin(Operation::get("/v1/admin/queue", "queue"))
             .says("Shows how full the queue is")
             .answers(200, "its figures", Content::Json(&["Queue"])),
+        admin(Operation::get("/v1/admin/stages", "stages"))
+            .says("Sends what happens to events, step by step, as it happens")
+            .names("type", "the types that are meant")
+            .names("source", "the sources that are meant")
+            .text(
+                Place::Query,
+                "stage",
+                "the steps that are meant, such as `dead,refused`",
+            )
+            .answers(200, "steps, until the hub stops", Content::Stream)
+            .refuses(&["malformed_event"]),
         admin(Operation::get("/v1/admin/breakers", "breakers"))
             .says("Shows the breakers with their states")
             .answers(200, "the breakers", Content::Json(&["Breakers"])),
