@@ -45,7 +45,9 @@ pub(crate) use self::suggest::nearest;
 use self::check::Objections;
 use self::document::{Content, Node};
 use self::key::KeyPath;
-use crate::{admission, approvals, dispatch, ingress, observe, outgoing, plugins, queue, routes};
+use crate::{
+    admission, alerts, approvals, dispatch, ingress, observe, outgoing, plugins, queue, routes,
+};
 
 /// Everything the hub can be told.
 ///
@@ -86,6 +88,8 @@ pub struct Config {
     pub breaker: dispatch::config::Breaker,
     /// How long questions to people wait, and how many may.
     pub approvals: approvals::config::Config,
+    /// What counts as trouble with the hub, and who is told.
+    pub alerts: alerts::config::Config,
     /// How the hub stops.
     pub shutdown: Shutdown,
     /// What the hub tells about itself.
@@ -172,6 +176,7 @@ impl Config {
         self.retry.check(&mut root.key("retry"));
         self.breaker.check(&mut root.key("breaker"));
         self.approvals.check(&mut root.key("approvals"));
+        self.alerts.check(&mut root.key("alerts"));
         self.shutdown.check(&mut root.key("shutdown"));
         self.observe.check(&mut root.key("observe"));
         self.plugins.check(&mut root.key("plugins"));

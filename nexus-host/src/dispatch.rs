@@ -4,6 +4,7 @@
 //! Receives [`Delivery`]s, hands on [`Settlement`]s. It reaches plugins, admission and observers
 //! only through [`port`], and never sleeps on a retry: what must wait goes back to the queue.
 
+mod apart;
 mod breakers;
 pub mod config;
 mod counting;
@@ -29,6 +30,7 @@ use crate::observe::measures::End;
 use crate::queue::{
     Delivery, EventStatus, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work,
 };
+pub use apart::Apart;
 pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Sum, Target};
 pub use config::Config;
 use deliver::{Answering, Next, failure, timed_out};
@@ -51,6 +53,7 @@ pub struct Dispatcher {
     retry: RetryPolicy,
     seats: Seats,
     measures: Arc<Measures>,
+    apart: Apart,
     config: Config,
 }
 
@@ -81,6 +84,7 @@ impl Dispatcher {
             retry: RetryPolicy::new(retry),
             seats: Seats::new(config.concurrency, measures.clone()),
             measures,
+            apart: Apart::default(),
             config,
         }
     }
@@ -88,6 +92,11 @@ impl Dispatcher {
     /// What it measures of its work.
     pub fn measures(&self) -> &Arc<Measures> {
         &self.measures
+    }
+
+    /// What the events of alerts have led to, which is among what it measures.
+    pub fn apart(&self) -> &Apart {
+        &self.apart
     }
 
     /// Works until the queue stops leasing, with as many deliveries at once as configured, and those that are
@@ -318,6 +327,7 @@ impl Dispatcher {
         } else {
             Vec::new()
         };
+        self.apart.note(&delivery.event, &settlement);
         match self.queue.settle(delivery.lease, settlement).await {
             Ok(settled) => {
                 let observed = catch_unwind(AssertUnwindSafe(|| {

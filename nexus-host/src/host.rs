@@ -3,6 +3,7 @@
 mod counted;
 mod crew;
 mod ports;
+mod pulse;
 mod registry;
 mod reload;
 mod report;
@@ -25,6 +26,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::admission::{Admission, Code, FileReport, Origin, Rejection};
+use crate::alerts::{Alerts, Disk};
 use crate::approvals::{AnswerError, Approval, Approvals};
 use crate::builder::{HostBuilder, PreparedHost};
 use crate::config::Config;
@@ -44,6 +46,7 @@ use crate::routes::{Routes, Table};
 use counted::Counted;
 use crew::Crew;
 use ports::{Hub, News, Own, Webhooks};
+use pulse::Pulse;
 use registry::Registry;
 use reload::Reloader;
 use vitals::Vitals;
@@ -61,6 +64,7 @@ pub struct Host {
     registry: Arc<Registry>,
     reloader: Arc<Reloader>,
     approvals: Arc<Approvals>,
+    alerts: Arc<Alerts>,
     intake: Arc<Intake>,
     queue: Arc<dyn Queue>,
     breakers: Arc<Breakers>,
@@ -115,8 +119,8 @@ pub enum StartError {
     /// The durable queue.
     #[error(transparent)]
     Queue(#[from] OpenError),
-    /// The questions to people that the queue keeps.
-    #[error("the approvals cannot be read: {0}")]
+    /// The questions to people, or the alerts, that the queue keeps.
+    #[error("the approvals and alerts cannot be read: {0}")]
     Approvals(#[from] Unavailable),
 }
 
@@ -162,7 +166,8 @@ impl Host {
             true => Some(Server::bind(&config.server).await?),
             false => None,
         };
-        let routes = Table::of(&config.routes).map_err(StartError::Route)?;
+        let routes =
+            Table::of(&config.routes, &config.alerts.routes()).map_err(StartError::Route)?;
         let routes = Arc::new(Routes::new(routes));
         // Contracts come with the plugins, so the plugins come first.
         let registry = Arc::new(Registry::new(&config)?);
@@ -233,7 +238,7 @@ impl Host {
             approvals.clone(),
         ));
         let measures = dispatcher.measures().clone();
-        let workers = tokio::spawn(dispatcher.run());
+        let workers = tokio::spawn(dispatcher.clone().run());
         let webhooks = Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks));
         let current = Arc::new(Current::new(config.clone()));
         let reloader = Arc::new(Reloader {
@@ -256,11 +261,26 @@ impl Host {
             reloader.clone(),
             approvals.clone(),
         ));
+        let pulse = Pulse {
+            intake: intake.clone(),
+            dispatcher: dispatcher.clone(),
+            breakers: breakers.clone(),
+            catalog: catalog.clone(),
+        };
+        let alerts = Alerts::open(
+            config.alerts.clone(),
+            Disk::of(&config.queue),
+            Arc::new(pulse),
+            queue.clone(),
+            Arc::new(Own(intake.clone())),
+        );
+        let alerts = Arc::new(alerts.await?);
         // Last, when everything that they may call is there: the sources and the server.
         supervisor.connect(Arc::new(Hub(intake.clone()))).await;
         let mut background = JoinSet::new();
         background.spawn(supervisor.clone().attend());
         background.spawn(approvals.clone().keep());
+        background.spawn(alerts.clone().keep());
         let secret = secret::of(&queue, &mut background).await;
         let server = server.map(|server| {
             let counted = Counted {
@@ -283,6 +303,7 @@ impl Host {
                 webhooks,
                 readiness: vitals.clone(),
                 admin: vitals.clone(),
+                alerts: alerts.clone(),
                 live: tap.clone(),
                 stages,
                 secret,
@@ -296,6 +317,7 @@ impl Host {
             registry,
             reloader,
             approvals,
+            alerts,
             intake,
             queue,
             breakers,
@@ -451,6 +473,11 @@ impl Host {
         note: Option<&str>,
     ) -> Result<Arc<Approval>, AnswerError> {
         self.approvals.answer(approval_id, choice, by, note).await
+    }
+
+    /// What is wrong with the hub, and what was: its alerts, which can be acknowledged and silenced there.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// How full the queue is.

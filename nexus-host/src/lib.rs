@@ -71,6 +71,7 @@
 //! [`observe`] is told of what happens.
 
 pub mod admission;
+pub mod alerts;
 pub mod approvals;
 mod builder;
 pub mod config;

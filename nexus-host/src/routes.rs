@@ -20,9 +20,13 @@ use crate::current::Current;
 use crate::subscriptions::Subscriptions;
 use config::Route as Written;
 use route::Route;
+pub(crate) use route::is_name;
 
 /// What precedes a route's name, as a plugin's id does a processor's; the source of the events that routes emit.
 pub(crate) const ID: &str = "routes";
+
+/// What precedes the name of a receiver of alerts, which is a route of the events that name it.
+pub(crate) const RECEIVERS: &str = "alerts";
 
 /// Every route as it is now.
 #[derive(Debug)]
@@ -39,18 +43,20 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Compiles what was written.
+    /// Compiles what was written, and the receivers of alerts with it.
     ///
     /// # Errors
     /// When one of them cannot be used, naming it.
-    pub(crate) fn of(written: &[Written]) -> Result<Self, String> {
+    pub(crate) fn of(written: &[Written], receivers: &[Written]) -> Result<Self, String> {
         let mut table = Self::default();
-        for one in written {
+        let routes = written.iter().map(|one| (ID, one));
+        let receivers = receivers.iter().map(|one| (RECEIVERS, one));
+        for (id, one) in routes.chain(receivers) {
             let route = Route::compile(one).map_err(|misfits| {
                 let first = misfits.first().map(ToString::to_string);
                 format!("`{}`: {}", one.name, first.unwrap_or_default())
             })?;
-            let full: Arc<str> = Arc::from(format!("{ID}/{}", one.name));
+            let full: Arc<str> = Arc::from(format!("{id}/{}", one.name));
             for event_type in &one.types {
                 table.subscribe(event_type, &one.sources, &full);
             }
@@ -98,8 +104,8 @@ impl Routes {
 
     /// Whether a processor of that full name would be a route, whether there is one or not.
     pub(crate) fn is_route(full: &str) -> bool {
-        let name = full.strip_prefix(ID);
-        name.is_some_and(|name| name.starts_with('/'))
+        let id = full.split_once('/').map(|(id, _)| id);
+        id.is_some_and(|id| id == ID || id == RECEIVERS)
     }
 
     /// Shows an event to a route, by its full name.

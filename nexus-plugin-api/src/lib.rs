@@ -55,6 +55,7 @@
 //! and sockets run on the plugin's own runtime, and log lines arrive in the host's log with the
 //! plugin's name and the event's id. A panic becomes an error of that one call.
 
+pub mod alert;
 pub mod approval;
 mod component;
 mod context;

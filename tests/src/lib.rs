@@ -24,6 +24,7 @@ pub mod octets;
 pub mod proxy;
 pub mod receiver;
 pub mod scrape;
+pub mod simulated;
 pub mod skip;
 pub mod suite;
 pub mod tls;

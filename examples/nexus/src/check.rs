@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use nexus_host::admission::{Contracts, FileReport, check_issuer_files, register_files};
-use nexus_host::approvals;
 use nexus_host::config::{Config, Problem, Selector};
 use nexus_host::ingress::{TlsError, check_tls_files};
+use nexus_host::{alerts, approvals};
 use nexus_plugin_api::abi::ComponentKind;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -120,6 +120,7 @@ impl Findings {
         let contracts = self.of_contract_files(config);
         self.of_webhooks(config, &files, &contracts);
         self.of_routes(config, &files, &contracts);
+        self.of_receivers(config, &files);
         self.of_certificates(config);
         self.of_worker(config);
         if config.clients.is_empty() {
@@ -271,6 +272,16 @@ impl Findings {
         }
     }
 
+    /// Who is told of alerts is told by an integration as well.
+    fn of_receivers(&mut self, config: &Config, files: &[Surveyed]) {
+        for receiver in &config.alerts.receivers {
+            let told = nobody_has(&receiver.notify, files);
+            self.warnings.extend(
+                told.map(|told| format!("receiver `{}` of alerts notifies {told}", receiver.name)),
+            );
+        }
+    }
+
     /// A program for workers that is named must be there.
     fn of_worker(&mut self, config: &Config) {
         let named = config.plugins.worker.as_deref();
@@ -393,7 +404,8 @@ impl Findings {
 /// Whether the hub, a plugin or a file has a contract for a type.
 fn has_contract(event_type: &str, files: &[Surveyed], contracts: &Contracts) -> bool {
     let mut owned = files.iter().flat_map(|file| file.owned.types());
-    let mut hubs = approvals::contracts().into_iter();
+    let hubs = approvals::contracts().into_iter();
+    let mut hubs = hubs.chain(alerts::contracts());
     contracts.newest(event_type).is_some()
         || owned.any(|owned| owned == event_type)
         || hubs.any(|contract| contract.event_type == event_type)

@@ -224,6 +224,14 @@ impl Hub {
         })
     }
 
+    /// Takes something away.
+    ///
+    /// # Errors
+    /// As [`Hub::get`].
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Trouble> {
+        self.ask("DELETE", path, None).await
+    }
+
     async fn ask(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, Trouble> {
         let request = self.request(method, path, body)?;
         let answer = connection::exchange(&self.base, self.tls.as_ref(), request).await;

@@ -3,6 +3,7 @@
 //! Receives arguments, hands each command to its own module, and turns what comes back into an
 //! exit code: 0, 1 (failed) or 2 (usage or configuration). It decides nothing about events.
 
+mod alerts;
 mod approvals;
 mod check;
 mod cli;
@@ -31,8 +32,8 @@ mod write;
 use std::process::ExitCode;
 
 use cli::{
-    ApprovalsCommand, Arguments, Command, ContractCommand, DlqCommand, KeyCommand, PluginCommand,
-    QueueCommand,
+    AlertsCommand, ApprovalsCommand, Arguments, Command, ContractCommand, DlqCommand, KeyCommand,
+    PluginCommand, QueueCommand,
 };
 use failure::Failure;
 
@@ -82,6 +83,16 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Dlq(DlqCommand::Show(options)) => dlq::show(common, options).await,
         Command::Dlq(DlqCommand::Replay(options)) => dlq::replay(common, options).await,
         Command::Dlq(DlqCommand::Purge(options)) => dlq::purge(common, options).await,
+        Command::Alerts(AlertsCommand::List(options)) => alerts::list(common, options).await,
+        Command::Alerts(AlertsCommand::Rules(options)) => alerts::rules(common, options).await,
+        Command::Alerts(AlertsCommand::Ack(options)) => alerts::acknowledge(common, options).await,
+        Command::Alerts(AlertsCommand::Silence(options)) => alerts::silence(common, options).await,
+        Command::Alerts(AlertsCommand::Silences(options)) => {
+            alerts::silences(common, options).await
+        }
+        Command::Alerts(AlertsCommand::Unsilence(options)) => {
+            alerts::unsilence(common, options).await
+        }
         Command::Approvals(ApprovalsCommand::List(options)) => {
             approvals::list(common, options).await
         }

@@ -10,10 +10,10 @@ use super::StartError;
 use crate::admission::{
     ContractFile, Contracts, Draft, FileReport, HUB, Offer, offer_files, scan_files,
 };
-use crate::approvals;
 use crate::config::Config;
 use crate::current::Current;
 use crate::plugins::port::ContractStore;
+use crate::{alerts, approvals};
 
 pub(super) struct Registry {
     contracts: Arc<Contracts>,
@@ -89,7 +89,8 @@ impl ContractStore for Registry {
 
 /// A registry in the making that has the hub's own contracts.
 fn with_own(mut draft: Draft) -> Draft {
-    let own = approvals::contracts();
+    let mut own = approvals::contracts();
+    own.extend(alerts::contracts());
     let taken = draft.take(Offer {
         owner: HUB,
         contracts: &own,

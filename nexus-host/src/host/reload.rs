@@ -126,7 +126,7 @@ impl Reloader {
         // Everything that can fail.
         let (registry, of) = (self.registry.clone(), config.clone());
         let renewal = spawn_blocking(move || {
-            let routes = Table::of(&of.routes).map_err(StartError::Route)?;
+            let routes = Table::of(&of.routes, &of.alerts.routes()).map_err(StartError::Route)?;
             registry.renewal(&of).map(|renewal| (renewal, routes))
         });
         let ((draft, files), routes) = renewal.await.map_err(ReloadError::Broken)??;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_plugin_api::{ContractInfo, Event, HookReply, HookRequest};
+use nexus_plugin_api::{ContractInfo, Event, HookReply, HookRequest, PluginError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,7 +23,8 @@ use super::{
 use uuid::Uuid;
 
 use crate::admission::{Admission, Client, Contracts, Issuer, Limits};
-use crate::approvals::{AnswerError, Approval};
+use crate::alerts::{self, Alerts, Disk, Reading, Rooms};
+use crate::approvals::{Announce, AnswerError, Approval};
 use crate::dispatch::port::Observer;
 use crate::intake::{Completions, Intake};
 use crate::observe::metrics::{Counts, Sheet};
@@ -129,6 +130,23 @@ impl Readiness for Plugins {
                 reason: Some("asleep".to_owned()),
             }],
         }
+    }
+}
+
+/// A hub that nothing is wrong with.
+impl Rooms for Plugins {
+    fn read(&self) -> Reading {
+        Reading::default()
+    }
+}
+
+impl Announce for Plugins {
+    fn check(&self, _: &Event) -> Result<(), PluginError> {
+        Ok(())
+    }
+
+    fn announce(&self, _: Event) -> BoxFuture<'_, Result<(), PluginError>> {
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -251,8 +269,16 @@ impl Hub {
             Arc::new(Tell(live.clone())),
             completions.clone(),
         ));
+        let alerts = Alerts::open(
+            alerts::Config::default(),
+            Disk::default(),
+            plugins.clone(),
+            queue.clone(),
+            plugins.clone(),
+        );
         let ports = Ports {
             intake: intake.clone(),
+            alerts: Arc::new(alerts.await.unwrap()),
             hooks: plugins.clone(),
             webhooks: Arc::new(Webhooks::new(&settings.webhooks)),
             readiness: plugins.clone(),

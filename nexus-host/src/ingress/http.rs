@@ -2,6 +2,7 @@
 //! problem document. It opens no socket, and logs neither bodies, queries nor keys.
 
 mod admin;
+mod alerts;
 mod approvals;
 pub(super) mod auth;
 mod body;
@@ -38,7 +39,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use hyper::{Method, Request, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -164,6 +165,15 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
             "/v1/admin/approvals/{id}",
             get(approvals::show).post(approvals::answer),
         ),
+        ("/v1/admin/alerts", get(alerts::list)),
+        ("/v1/admin/alerts/rules", get(alerts::rules)),
+        (
+            "/v1/admin/alerts/silences",
+            get(alerts::silences).post(alerts::silence),
+        ),
+        ("/v1/admin/alerts/silences/{id}", delete(alerts::unsilence)),
+        ("/v1/admin/alerts/{id}", get(alerts::show)),
+        ("/v1/admin/alerts/{id}/ack", post(alerts::acknowledge)),
         ("/v1/admin/reload", post(reload::reload)),
         ("/v1/admin/reload/plan", post(reload::plan)),
         ("/healthz", get(health::alive)),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::webhooks::Webhooks;
+use crate::alerts::Alerts;
 use crate::approvals::{AnswerError, Approval};
 use crate::intake::Intake;
 use crate::observe::{Metrics, Stages, Tap};
@@ -28,6 +29,8 @@ pub struct Ports {
     pub readiness: Arc<dyn Readiness>,
     /// What administration shows and changes.
     pub admin: Arc<dyn Admin>,
+    /// What is wrong with the hub.
+    pub alerts: Arc<Alerts>,
     /// Accepted events as they come; whoever follows them subscribes here.
     pub live: Tap,
     /// What happens to events, for administrators who watch.

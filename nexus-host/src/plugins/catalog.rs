@@ -142,6 +142,16 @@ impl Catalog {
         (glance::of(members), glance::refused(members))
     }
 
+    /// How each plugin stands by what is known, and how often it was started again. Nobody is asked for it.
+    pub(crate) fn standings(&self) -> Vec<(String, PluginState, u64)> {
+        let lineup = self.lineup();
+        let members = lineup.members().iter().filter_map(|member| {
+            let id = member.id()?.to_owned();
+            Some((id, member.standing().state, member.restarted()))
+        });
+        members.collect()
+    }
+
     fn report(&self, member: &Arc<Member>) -> PluginReport {
         let standing = member.standing();
         let (panics, last_panic) = member.panics();

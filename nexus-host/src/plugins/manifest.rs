@@ -236,6 +236,7 @@ fn check_contents(manifest: &Manifest) -> Result<(), Refusal> {
 pub(super) fn expect_free_id(id: &str) -> Result<(), Refusal> {
     let of_hub = match id {
         routes::ID => "[[routes]]",
+        routes::RECEIVERS => "[[alerts.receivers]]",
         HUB => "its events and contracts",
         _ => return Ok(()),
     };
@@ -283,6 +284,7 @@ mod tests {
         };
         for (id, of_hub) in [
             ("routes", "[[routes]]"),
+            ("alerts", "[[alerts.receivers]]"),
             ("nexus", "its events and contracts"),
         ] {
             let refused = of(id).err().map(|refusal| refusal.to_string());

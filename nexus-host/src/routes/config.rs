@@ -163,11 +163,21 @@ impl Action {
 
 /// Objects to routes that cannot be told apart, and to what is wrong in one.
 pub(crate) fn check_routes(routes: &[Route], section: &mut Section<'_, '_>) {
+    check(routes, "route", "", section);
+}
+
+/// Objects to receivers of alerts as to routes: what each is handed is that of its only action.
+pub(crate) fn check_receivers(receivers: &[Route], section: &mut Section<'_, '_>) {
+    check(receivers, "receiver", "/actions/0", section);
+}
+
+/// `what` they are, and `within` is where what was written stands in the route that was made of it.
+fn check(routes: &[Route], what: &str, within: &str, section: &mut Section<'_, '_>) {
     let mut names = HashMap::new();
     for (index, route) in routes.iter().enumerate() {
         if let Some(first) = names.insert(&route.name, index) {
             let place = section.index(first).place_of("name");
-            let message = format!("is the name of another route, at {place}");
+            let message = format!("is the name of another {what}, at {place}");
             section
                 .index(index)
                 .refuse("name", message, "give each route its own");
@@ -178,7 +188,8 @@ pub(crate) fn check_routes(routes: &[Route], section: &mut Section<'_, '_>) {
         let written = serde_json::to_value(route).unwrap_or_default();
         let mut here = section.index(index);
         for misfit in misfits {
-            here.refuse_within(&written, &misfit.pointer, misfit.reason);
+            let pointer = misfit.pointer.strip_prefix(within);
+            here.refuse_within(&written, pointer.unwrap_or(&misfit.pointer), misfit.reason);
         }
     }
 }

@@ -96,10 +96,15 @@ fn refuse(reason: String) -> Result<(), Vec<Misfit>> {
     Err(vec![Misfit::new(reason)])
 }
 
-fn expect_name(name: &str) -> Result<(), Vec<Misfit>> {
+/// Whether a route, a receiver or a rule may be called so.
+pub(crate) fn is_name(name: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    match (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain) {
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain)
+}
+
+fn expect_name(name: &str) -> Result<(), Vec<Misfit>> {
+    match is_name(name) {
         true => Ok(()),
         false => refuse(format!(
             "must be 1 to {LONGEST_NAME} of a-z, 0-9, `-` and `_`, such as `urgent-mail`"

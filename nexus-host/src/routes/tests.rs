@@ -9,7 +9,7 @@ use crate::config::Config;
 
 fn routes(toml: &str) -> Routes {
     let config = Config::from_toml_str(toml).unwrap_or_else(|wrong| panic!("{wrong}"));
-    Routes::new(Table::of(&config.routes).unwrap())
+    Routes::new(Table::of(&config.routes, &[]).unwrap())
 }
 
 fn event(event_type: &str, source: &str, payload: &Json) -> Event {
@@ -451,7 +451,7 @@ fn what_a_program_puts_together_is_checked_as_well() {
         "{wrong}"
     );
     assert_eq!(
-        Table::of(&config.routes).err().unwrap(),
+        Table::of(&config.routes, &[]).err().unwrap(),
         "`r`: at /when: names `payloadd`; there are `payload` and `event`"
     );
 }
@@ -468,7 +468,7 @@ fn among_a_thousand_routes_those_of_a_type_are_found() {
         ..config::Route::default()
     };
     let all: Vec<_> = (0..1_000).map(route).collect();
-    let routes = Routes::new(Table::of(&all).unwrap());
+    let routes = Routes::new(Table::of(&all, &[]).unwrap());
     assert_eq!(subscribers(&routes, "mail.of7", "x"), ["routes/r7"]);
     assert_eq!(subscribers(&routes, "mail.of1000", "x"), [""; 0]);
 }

@@ -4,6 +4,8 @@
 // A test binary has no outside that could reach anything.
 #![allow(unreachable_pub)]
 
+mod alerts;
+mod alerts_simulated;
 mod approvals;
 mod attackers;
 mod bad_plugins;

@@ -154,6 +154,14 @@ fn request_body(body: Body) -> Value {
             let content = json!({ "application/json": { "schema": reference("Answer") } });
             (true, content)
         }
+        Body::Notice => {
+            let content = json!({ "application/json": { "schema": reference("Notice") } });
+            (false, content)
+        }
+        Body::Silence => {
+            let content = json!({ "application/json": { "schema": reference("NewSilence") } });
+            (true, content)
+        }
         Body::Anything => (false, json!({ "*/*": {} })),
     };
     json!({ "required": required, "content": content })
@@ -214,7 +222,15 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
         ],
     };
     let by_events: &[&str] = match one.body {
-        None | Some(Body::Selection | Body::Candidate | Body::Nothing | Body::Answer) => &[],
+        None
+        | Some(
+            Body::Selection
+            | Body::Candidate
+            | Body::Nothing
+            | Body::Answer
+            | Body::Notice
+            | Body::Silence,
+        ) => &[],
         Some(Body::Events | Body::Anything) => &[
             "contract_violation",
             "unknown_type",
@@ -274,7 +290,12 @@ fn headers_of(body: Option<Body>) -> Option<Value> {
             headers["RateLimit-Policy"] = text("the client's rate, if it has one");
         }
         Body::Anything => {}
-        Body::Selection | Body::Candidate | Body::Nothing | Body::Answer => return None,
+        Body::Selection
+        | Body::Candidate
+        | Body::Nothing
+        | Body::Answer
+        | Body::Notice
+        | Body::Silence => return None,
     }
     Some(headers)
 }

@@ -48,6 +48,10 @@ pub(super) enum Body {
     Nothing,
     /// The answer to an approval.
     Answer,
+    /// Who takes notice of an alert, or nothing.
+    Notice,
+    /// Which alerts are silenced.
+    Silence,
     /// Whatever the source plugin, or the webhook, reads.
     Anything,
 }
@@ -181,6 +185,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(hooks());
     all.extend(administration());
     all.extend(approvals());
+    all.extend(alerts());
     all.extend(dead_letters());
     all.extend(operations());
     all
@@ -441,6 +446,58 @@ fn approvals() -> [Operation; 3] {
                 "contract_violation",
                 "storage_unavailable",
             ]),
+    ]
+}
+
+fn alerts() -> [Operation; 7] {
+    let admin = |operation: Operation| operation.within("alerts", Access::Admin);
+    const SILENCES: &str = "/v1/admin/alerts/silences";
+    const ID: &str = "the alert's";
+    [
+        admin(Operation::get("/v1/admin/alerts", "list_alerts"))
+            .says("Lists alerts: what is wrong with the hub, the worst first, then what was, the last first")
+            .with(
+                Place::Query,
+                "status",
+                "only those that stand so",
+                json!({ "enum": ["firing", "acknowledged", "resolved"] }),
+            )
+            .answers(200, "the alerts", Content::Json(&["Alerts"]))
+            .refuses(&["malformed_event"]),
+        admin(Operation::get("/v1/admin/alerts/{id}", "alert"))
+            .says("Shows one alert")
+            .id(ID)
+            .answers(200, "the alert", Content::Json(&["Alert"]))
+            .refuses(&["not_found"]),
+        admin(Operation::post(
+            "/v1/admin/alerts/{id}/ack",
+            "acknowledge_alert",
+        ))
+        .says("Takes notice of an alert, so that it does not escalate any more")
+        .id(ID)
+        .body(Body::Notice)
+        .answers(200, "the alerts that are acknowledged", Content::Json(&["Alerts"]))
+        .refuses(&["not_found", "conflict", "contract_violation"]),
+        admin(Operation::get("/v1/admin/alerts/rules", "alert_rules"))
+            .says("Lists the rules by which alerts are raised, the built-in ones among them")
+            .answers(200, "the rules", Content::Json(&["AlertRules"])),
+        admin(Operation::get(SILENCES, "list_silences"))
+            .says("Lists silences")
+            .answers(200, "the silences", Content::Json(&["Silences"])),
+        admin(Operation::post(SILENCES, "silence_alerts"))
+            .says("Has alerts told to nobody for a while")
+            .body(Body::Silence)
+            .answers(201, "the silence", Content::Json(&["Silence"]))
+            .refuses(&["conflict", "contract_violation"]),
+        admin(Operation::new(
+            &["delete"],
+            "/v1/admin/alerts/silences/{id}",
+            "end_silence",
+        ))
+        .says("Ends a silence before its time")
+        .id("the silence's")
+        .answers(200, "the silence that was", Content::Json(&["Silence"]))
+        .refuses(&["not_found"]),
     ]
 }
 

@@ -164,6 +164,13 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
         ("Approvals", listing("approvals")),
         ("Approval", approval()),
         ("Answer", answer()),
+        ("Alerts", listing("alerts")),
+        ("Alert", alert()),
+        ("AlertRules", listing("rules")),
+        ("Notice", notice()),
+        ("Silences", listing("silences")),
+        ("Silence", silence()),
+        ("NewSilence", new_silence()),
         (
             "Changed",
             json!({ "type": "object", "description": "the ids of the letters, and how many" }),
@@ -401,6 +408,82 @@ fn approval() -> Value {
                     "announced": { "type": "boolean" },
                 },
             },
+        },
+    })
+}
+
+fn alert() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "rule", "subject", "signal", "status", "severity", "summary", "value", "threshold", "since"],
+        "properties": {
+            "id": id(),
+            "rule": { "type": "string", "examples": ["breaker_open"] },
+            "subject": { "type": "string", "description": "empty for the hub as a whole", "examples": ["http/http"] },
+            "signal": { "type": "string" },
+            "status": { "enum": ["firing", "acknowledged", "resolved"] },
+            "severity": { "enum": ["warning", "critical"] },
+            "summary": { "type": "string" },
+            "value": { "type": "number" },
+            "threshold": { "type": "number", "description": "where trouble began when it did" },
+            "baseline": { "type": "number", "description": "what was usual then; absent where a number is fixed" },
+            "since": time(),
+            "told_at": time(),
+            "level": { "type": "integer", "description": "levels of escalation that were reached" },
+            "acknowledged": {
+                "type": "object",
+                "required": ["by", "at"],
+                "properties": { "by": { "type": "string" }, "at": time(), "note": { "type": "string" } },
+            },
+            "resolved_at": time(),
+            "group_id": id(),
+            "silenced_by": id(),
+        },
+    })
+}
+
+/// What somebody says who takes notice of one.
+fn notice() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "note": { "type": "string", "maxLength": 1_000 },
+            "whole_group": { "type": "boolean", "description": "every active alert of its group" },
+        },
+    })
+}
+
+fn silence() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "rule", "subject", "until", "by", "at"],
+        "properties": {
+            "id": id(),
+            "rule": { "type": "string" },
+            "subject": { "type": "string" },
+            "until": time(),
+            "by": { "type": "string" },
+            "at": time(),
+            "note": { "type": "string" },
+        },
+    })
+}
+
+fn new_silence() -> Value {
+    let pattern = json!({
+        "type": "string", "minLength": 1, "maxLength": 256,
+        "description": "exact, or with `*` at its end; left out, all",
+    });
+    json!({
+        "type": "object",
+        "required": ["lasting"],
+        "additionalProperties": false,
+        "properties": {
+            "rule": pattern,
+            "subject": pattern,
+            "lasting": { "type": "string", "examples": ["2h"] },
+            "note": { "type": "string", "maxLength": 1_000 },
         },
     })
 }

@@ -1,0 +1,51 @@
+//! Alerts over simulated days: on healthy traffic there are next to none, and failures are found within seconds.
+
+use chrono::TimeDelta;
+use nexus_tests::simulated::{Failure, Kind, Simulated};
+
+const DAYS: i64 = 4;
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        rate: 100.0,
+        unrest: 0.1,
+        bursts: 6.0,
+    },
+    Kind {
+        rate: 30.0,
+        unrest: 0.3,
+        bursts: 12.0,
+    },
+    Kind {
+        rate: 1.0,
+        unrest: 0.2,
+        bursts: 6.0,
+    },
+];
+
+#[test]
+fn healthy_days_raise_no_more_than_one_false_alarm_each() {
+    for (seed, kind) in (1..).zip(KINDS) {
+        let mut hub = Simulated::new(kind, seed);
+        let raised = hub.pass(TimeDelta::days(DAYS));
+        eprintln!("{kind:?}: {raised:?}");
+        assert!(raised.len() as i64 <= DAYS, "{kind:?}: {raised:?}");
+    }
+}
+
+#[test]
+fn every_failure_is_found_within_five_seconds_and_over_when_it_is() {
+    let mut hub = Simulated::new(KINDS[0], 7);
+    // Until Wednesday morning.
+    hub.pass(TimeDelta::hours(2 * 24 + 9));
+    for failure in Failure::ALL {
+        hub.pass(TimeDelta::minutes(23));
+        let (found, is_over) = hub.fail(failure, 30, 300);
+        eprintln!("{failure:?}: {found:?} {is_over}");
+        assert!(
+            found.is_some_and(|seconds| seconds <= 4),
+            "{failure:?}: {found:?}"
+        );
+        assert!(is_over, "{failure:?} is not over");
+    }
+}
