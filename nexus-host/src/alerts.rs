@@ -20,6 +20,7 @@ mod signal;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -84,6 +85,8 @@ pub struct Alerts {
     announce: Arc<dyn Announce>,
     disk: Disk,
     started: Instant,
+    /// How many events were let in that tell of alerts.
+    told: AtomicU64,
     lookout: Mutex<Lookout>,
     /// Rung when there is something to tell or to keep.
     changed: Notify,
@@ -147,6 +150,7 @@ impl Alerts {
             announce,
             disk,
             started: Instant::now(),
+            told: AtomicU64::new(0),
             changed: Notify::new(),
         })
     }

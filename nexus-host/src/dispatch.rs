@@ -350,7 +350,9 @@ impl Dispatcher {
                         EventStatus::Dead => End::Dead,
                         _ => End::Processed,
                     };
-                    self.measures.ended(end, since(delivery.accepted_at));
+                    let after = since(delivery.accepted_at);
+                    self.measures.ended(end, after);
+                    self.apart.ended(&delivery.event, after);
                 }
                 if observed.is_err() {
                     tracing::error!(event_id = %delivery.event.event_id, "an observer panicked");

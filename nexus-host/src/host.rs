@@ -598,6 +598,7 @@ impl Host {
         self.queue.close_intake();
         let background = async {
             self.background.shutdown().await;
+            self.alerts.rest().await;
             self.supervisor.stop_sources().await;
         };
         let _ = timeout_at(drained_by, background).await;

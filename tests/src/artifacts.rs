@@ -6,9 +6,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 15] = [
+const PACKAGES: [&str; 16] = [
     "nexus-host",
     "nexus",
+    "http-plugin",
     "toasty-server",
     "embed",
     "langgraph",

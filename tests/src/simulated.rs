@@ -79,6 +79,28 @@ pub struct Kind {
     pub bursts: f64,
 }
 
+/// A hub with much to do.
+pub const BUSY: Kind = Kind {
+    rate: 100.0,
+    unrest: 0.1,
+    bursts: 6.0,
+};
+
+/// Hubs of which there are many: busy, unsteady, and nearly without traffic.
+pub const KINDS: [Kind; 3] = [
+    BUSY,
+    Kind {
+        rate: 30.0,
+        unrest: 0.3,
+        bursts: 12.0,
+    },
+    Kind {
+        rate: 1.0,
+        unrest: 0.2,
+        bursts: 6.0,
+    },
+];
+
 /// A hub in its days.
 #[derive(Debug)]
 pub struct Simulated {

@@ -104,7 +104,7 @@ impl Manners {
         Self {
             group_wait: delta(config.group_wait.get()),
             group_interval: delta(config.group_interval.get()),
-            levels: config.escalation.clone(),
+            levels: config.levels(),
             by_default: config.default_receivers(),
             of_rules: of_rules.collect(),
             receivers: receivers

@@ -35,8 +35,9 @@ pub struct Config {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub receivers: Vec<Receiver>,
-    /// What happens when nobody acknowledges an alert, level by level, 8 at most. Default: after "15m" a warning
-    /// becomes critical.
+    /// What happens when nobody acknowledges an alert, level by level, 8 at most. Without a level, a warning becomes
+    /// critical after 15 minutes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub escalation: Vec<Level>,
 }
@@ -132,7 +133,7 @@ impl Default for Config {
             receivers_by_default: None,
             rules: Vec::new(),
             receivers: Vec::new(),
-            escalation: vec![Level::default()],
+            escalation: Vec::new(),
         }
     }
 }
@@ -224,6 +225,14 @@ impl Config {
     /// The receivers, as the routes that they are.
     pub(crate) fn routes(&self) -> Vec<routes::config::Route> {
         self.receivers.iter().map(Receiver::as_route).collect()
+    }
+
+    /// What happens when nobody acknowledges an alert.
+    pub(super) fn levels(&self) -> Vec<Level> {
+        match self.escalation.is_empty() {
+            true => vec![Level::default()],
+            false => self.escalation.clone(),
+        }
     }
 
     /// Who is told of alerts of a rule that names nobody.

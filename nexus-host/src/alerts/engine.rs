@@ -1,7 +1,7 @@
 //! Which rule is broken for what: receives samples and the time, hands on what has begun and what is over. It does no
 //! input or output, looks at no clock, and is the same for the same samples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ impl Engine {
         let mut changes = Vec::new();
         let mut troubled = Vec::new();
         let is_settling = now.up < SETTLING;
-        let mut seen: Vec<Key> = Vec::new();
+        let mut seen: HashSet<Key> = HashSet::new();
         for rule in &self.rules {
             if rule.is_adaptive() && is_settling {
                 continue;
@@ -187,7 +187,7 @@ impl Engine {
                 if let Some(since) = since {
                     troubled.push((name, now.up.saturating_sub(since), key.clone()));
                 }
-                seen.push(key);
+                seen.insert(key);
             }
         }
         self.miss(&seen, is_settling, now, &mut changes);
@@ -196,7 +196,13 @@ impl Engine {
     }
 
     /// What is watched and did not come is not in trouble; nor is what no rule watches any more.
-    fn miss(&mut self, seen: &[Key], is_settling: bool, now: Moment, changes: &mut Vec<Change>) {
+    fn miss(
+        &mut self,
+        seen: &HashSet<Key>,
+        is_settling: bool,
+        now: Moment,
+        changes: &mut Vec<Change>,
+    ) {
         for (key, watch) in &mut self.watches {
             if seen.contains(key) {
                 continue;

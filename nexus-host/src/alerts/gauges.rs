@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use nexus_plugin_api::one_line;
+
 use super::signal::{Sample, Signal};
+use crate::admission::cut_to;
 use crate::observe::Durations;
 
 /// The stretch that shares and percentiles are of.
@@ -34,6 +37,9 @@ const PERCENTILE: f64 = 0.95;
 
 /// How many times of starting again are remembered for one plugin.
 const MOST_RESTARTS: usize = 64;
+
+/// How long a name may be, in bytes.
+const LONGEST_NAME: usize = 256;
 
 /// What the rooms show at one time. Counts are since the start, without what alerts themselves lead to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -236,7 +242,11 @@ fn standing(reading: &Reading) -> Vec<Sample> {
         Sample::new(Signal::StorageFailing, "", yes(reading.storage_fails)),
     ];
     for (name, is_open) in &reading.breakers {
-        samples.push(Sample::new(Signal::BreakerOpen, &**name, yes(*is_open)));
+        samples.push(Sample::new(
+            Signal::BreakerOpen,
+            readable(name),
+            yes(*is_open),
+        ));
     }
     for plugin in &reading.plugins {
         let id = &*plugin.id;
@@ -255,6 +265,11 @@ fn standing(reading: &Reading) -> Vec<Sample> {
         samples.push(Sample::new(Signal::DiskFree, &**folder, *free as f64));
     }
     samples
+}
+
+/// A name as people can read it: a target's may be an address that somebody else chose.
+fn readable(name: &str) -> String {
+    cut_to(LONGEST_NAME, one_line(name).into_owned())
 }
 
 /// The percentile, or what the fifth slowest took, if that is less.

@@ -2,6 +2,7 @@
 //! what is known is kept. Looking never waits for telling: a queue that is full or fails is what is to be seen.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -44,10 +45,10 @@ impl Alerts {
         let mut last = Reading::default();
         let mut still = 0;
         loop {
-            let reading = Reading {
-                disk: self.disk.free().await,
-                ..self.rooms.read()
-            };
+            let mut reading = self.rooms.read();
+            reading.disk = self.disk.free().await;
+            let told = self.told.load(Ordering::Relaxed);
+            reading.accepted = reading.accepted.saturating_sub(told);
             still = match reading.is_as_still_as(&last) {
                 true => still + 1,
                 false => 0,
@@ -123,7 +124,9 @@ impl Alerts {
             Err(error) => {
                 tracing::error!(%error, title = news.payload.title, "an alert cannot be told");
             }
-            Ok(()) => {}
+            Ok(()) => {
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
         }
         self.lookout.lock().book.told(news.event_id);
         Ok(())
@@ -135,16 +138,21 @@ impl Alerts {
         loop {
             tokio::time::sleep_until(next).await;
             next += KEEP;
-            let learnt = self.lookout.lock().learnt();
-            let kept = match postcard::to_allocvec(&learnt) {
-                Ok(learnt) => self.write(LEARNT, learnt).await,
-                Err(error) => Err(Unavailable {
-                    reason: error.to_string(),
-                }),
-            };
-            if let Err(error) = kept {
-                tracing::warn!(%error, "what is usual is not kept for the moment");
-            }
+            self.rest().await;
+        }
+    }
+
+    /// Keeps what is usual for the next process.
+    pub(crate) async fn rest(&self) {
+        let learnt = self.lookout.lock().learnt();
+        let kept = match postcard::to_allocvec(&learnt) {
+            Ok(learnt) => self.write(LEARNT, learnt).await,
+            Err(error) => Err(Unavailable {
+                reason: error.to_string(),
+            }),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "what is usual is not kept for the moment");
         }
     }
 }

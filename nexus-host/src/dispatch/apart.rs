@@ -1,10 +1,12 @@
 //! What comes of the events that tell of alerts, counted apart: no alert may be the reason for another, so whoever
 //! raises alerts takes this off what is measured of everything.
 
+use std::time::Duration;
+
 use nexus_plugin_api::Event;
 
 use crate::alerts;
-use crate::observe::Tally;
+use crate::observe::{Durations, Histogram, Tally};
 use crate::queue::{Settlement, Step};
 
 const ATTEMPTS: usize = 0;
@@ -13,7 +15,10 @@ const DEAD: usize = 2;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Apart(Tally<3>);
+pub struct Apart {
+    counts: Tally<3>,
+    lives: Histogram,
+}
 
 impl Apart {
     /// Notes what became of a delivery, if its event tells of alerts.
@@ -23,29 +28,41 @@ impl Apart {
         }
         for step in &settlement.steps {
             match step {
-                Step::Processed { .. } | Step::Delivered { .. } => self.0.add(ATTEMPTS),
+                Step::Processed { .. } | Step::Delivered { .. } => self.counts.add(ATTEMPTS),
                 Step::ProcessorFailed { .. } | Step::DeliveryFailed { .. } => {
-                    self.0.add(ATTEMPTS);
-                    self.0.add(FAILED);
+                    self.counts.add(ATTEMPTS);
+                    self.counts.add(FAILED);
                 }
                 _ => {}
             }
         }
-        settlement.dead.iter().for_each(|_| self.0.add(DEAD));
+        settlement.dead.iter().for_each(|_| self.counts.add(DEAD));
+    }
+
+    /// Notes that nothing more is done for an event so long after its acceptance, if it tells of alerts.
+    pub(super) fn ended(&self, event: &Event, after: Duration) {
+        if alerts::tells_of_alerts(&event.event_type) {
+            self.lives.add(after);
+        }
+    }
+
+    /// How long after their acceptance these events have ended.
+    pub fn lives(&self) -> Durations {
+        self.lives.counted()
     }
 
     /// Attempts at processing and at effects.
     pub fn attempts(&self) -> u64 {
-        self.0.counts()[ATTEMPTS]
+        self.counts.counts()[ATTEMPTS]
     }
 
     /// Those of them that failed.
     pub fn failed(&self) -> u64 {
-        self.0.counts()[FAILED]
+        self.counts.counts()[FAILED]
     }
 
     /// Dead letters.
     pub fn dead(&self) -> u64 {
-        self.0.counts()[DEAD]
+        self.counts.counts()[DEAD]
     }
 }

@@ -50,7 +50,8 @@ impl Rooms for Pulse {
             dead: stats.deaths.total().saturating_sub(apart.dead()),
             latency: measures
                 .lives()
-                .fold(Durations::default(), |all, (_, one)| all.and(&one)),
+                .fold(Durations::default(), |all, (_, one)| all.and(&one))
+                .since(&apart.lives()),
             waiting: waiting
                 .and_then(|waiting| waiting.to_std().ok())
                 .unwrap_or_default(),

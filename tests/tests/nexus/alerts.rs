@@ -154,7 +154,7 @@ async fn breakers_that_open_are_told_once_and_so_is_that_they_are_closed() {
         .config(&config)
         .contract("mail.received")
         .plugin("probe")
-        .plugin("http")
+        .plugin("http_plugin")
         .start();
     let followed = Followed::of(&hub).await;
     let mail = json!({ "type": "mail.received", "source": "outlook", "payload": {} });
@@ -251,14 +251,16 @@ async fn alert_none(hub: &Hub) {
 #[tokio::test]
 async fn a_queue_that_fills_up_and_events_that_take_long_are_raised() {
     let config = format!(
-        "{SOON}[queue]\ncapacity = 50\n[dispatch]\nconcurrency = 1\n\
+        "{SOON}[queue]\ncapacity = 50\n[dispatch]\nconcurrency = 4\n\
          [[alerts.rules]]\nname = \"latency\"\nabove = 0.5\n\
          [[alerts.rules]]\nname = \"queue_wait\"\nabove = 1.0\n"
     );
     let hub = HubBuilder::new().config(&config).plugin("probe").start();
-    let slow = json!({ "type": "probe.command", "source": "test", "payload": { "action": "sleep_ms", "ms": 1_000 } });
+    // Each in a lane of its own.
+    let slow = |number| json!({ "type": "probe.command", "source": format!("test-{number}"), "payload": { "action": "sleep_ms", "ms": 1_500 } });
+    let slow: Vec<Value> = (0..49).map(slow).collect();
     let begun = Instant::now();
-    hub.publish(&json!(vec![slow; 45])).await;
+    hub.publish(&json!(slow)).await;
     raised(&hub, "queue_full", begun).await;
     raised(&hub, "queue_wait", begun).await;
     alert(&hub, "latency", "firing").await;
@@ -290,7 +292,7 @@ async fn who_takes_notice_and_what_is_silent_stops_what_is_told() {
     let hub = HubBuilder::new()
         .config(&config)
         .plugin("probe")
-        .plugin("http")
+        .plugin("http_plugin")
         .start();
     // Of what is silent nobody is told.
     let silence = json!({ "rule": "most_*", "lasting": "1h", "note": "known" });
@@ -335,7 +337,7 @@ async fn a_receiver_that_is_down_raises_nothing_by_itself() {
     let hub = HubBuilder::new()
         .config(&config)
         .plugin("probe")
-        .plugin("http")
+        .plugin("http_plugin")
         .start();
     let followed = Followed::of(&hub).await;
     command(&hub, "error_permanent", 1).await;
@@ -375,7 +377,7 @@ async fn alerts_and_silences_outlast_a_killed_hub_and_are_not_told_anew() {
     let hub = HubBuilder::new()
         .config(&config)
         .plugin("probe")
-        .plugin("http")
+        .plugin("http_plugin")
         .start();
     let done = hub
         .nexus(&["alerts", "silence", "1h", "--rule", "latency"])
@@ -405,25 +407,30 @@ async fn alerts_and_silences_outlast_a_killed_hub_and_are_not_told_anew() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_disk_that_fills_up_is_raised_and_over_when_there_is_room() {
-    const MIB: u64 = 1 << 20;
-    let home = tempfile::tempdir().unwrap();
-    let found = rustix::fs::statvfs(home.path()).unwrap();
+    const GIB: u64 = 1 << 30;
+    // What is built takes room as well.
+    nexus_tests::artifacts::build_dir();
+    let folder = tempfile::tempdir().unwrap();
+    let found = rustix::fs::statvfs(folder.path()).unwrap();
     let free = found.f_bavail * found.f_frsize;
-    if free < 2_048 * MIB {
+    if free < 8 * GIB {
         eprintln!("skipped: there is too little room to fill some of it");
         return;
     }
+    // Others use the disk meanwhile.
     let config = format!(
         "[queue]\nbackend = \"sqlite\"\n[[alerts.rules]]\nname = \"disk_low\"\nbelow = {}.0\nclear = {}.0\nclear_for = \"1s\"\n",
-        free - 512 * MIB,
-        free - 384 * MIB
+        free - 3 * GIB,
+        free - 2 * GIB
     );
     let hub = HubBuilder::new().config(&config).start();
-    let filler = std::fs::File::create(home.path().join("filler")).unwrap();
-    rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, 1_024 * MIB).unwrap();
+    alert_none(&hub).await;
+    let filler = folder.path().join("filler");
+    let file = std::fs::File::create(&filler).unwrap();
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 6 * GIB).unwrap();
     raised(&hub, "disk_low", Instant::now()).await;
-    drop(filler);
-    std::fs::remove_file(home.path().join("filler")).unwrap();
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
     alert(&hub, "disk_low", "resolved").await;
 }
 

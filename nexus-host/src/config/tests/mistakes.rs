@@ -16,7 +16,7 @@ fn unknown_keys_and_sections() {
             "config:3: queue.capcity: unknown key; did you mean `capacity`?",
             "config:4: queue.zzz: unknown key; known are `backend`, `capacity`, `dead_letter_capacity`, `dedup_capacity`, `dedup_window`, `journal_capacity`, `max_bytes`, `max_parked`, `sqlite`, `wait_timeout`, `when_full`",
             "config:5: qeue: unknown section; did you mean `queue`?",
-            "config:6: policy: unknown section; known are `approvals`, `breaker`, `clients`, `dispatch`, `issuers`, `limits`, `observe`, `outgoing`, `plugins`, `queue`, `retry`, `routes`, `rules`, `server`, `shutdown`, `webhooks`",
+            "config:6: policy: unknown section; known are `alerts`, `approvals`, `breaker`, `clients`, `dispatch`, `issuers`, `limits`, `observe`, `outgoing`, `plugins`, `queue`, `retry`, `routes`, `rules`, `server`, `shutdown`, `webhooks`",
             "config:8: queue.sqlite.pth: unknown key; did you mean `path`?",
         ]
     );

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "its output is what it is run for")]
 
 mod admission;
+mod alerts;
 mod attackers;
 mod backlog;
 mod call;
@@ -68,6 +69,7 @@ const PARTS: [&str; 11] = [
     "observe",
     "attackers",
     "polling",
+    "alerts",
     "queue",
     "backlog",
 ];
@@ -100,6 +102,7 @@ fn measure(wanted: &[&str], effort: &Effort) -> Result<(), Box<dyn Error>> {
                 "observe" => observe::measure(effort, &mut report).await,
                 "attackers" => attackers::measure(effort, &mut report).await,
                 "polling" => polling::measure(effort, &mut report).await,
+                "alerts" => alerts::measure(effort, &mut report),
                 "queue" => {
                     durable::measure(effort, &mut report).await?;
                     durable::measure_hubs(effort, &mut report).await

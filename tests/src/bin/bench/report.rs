@@ -26,6 +26,8 @@ pub(crate) struct Effort {
     pub(crate) crashes: usize,
     /// How long it is polled.
     pub(crate) polling: Duration,
+    /// Days that are simulated in each round.
+    pub(crate) days: u32,
 }
 
 impl Effort {
@@ -39,6 +41,7 @@ impl Effort {
         names: 1_000_000,
         crashes: 5,
         polling: Duration::from_secs(60),
+        days: 7,
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
@@ -50,6 +53,7 @@ impl Effort {
         names: 10_000_000,
         crashes: 100,
         polling: Duration::from_secs(600),
+        days: 28,
     };
 }
 
