@@ -251,16 +251,15 @@ async fn alert_none(hub: &Hub) {
 #[tokio::test]
 async fn a_queue_that_fills_up_and_events_that_take_long_are_raised() {
     let config = format!(
-        "{SOON}[queue]\ncapacity = 50\n[dispatch]\nconcurrency = 4\n\
-         [[alerts.rules]]\nname = \"latency\"\nabove = 0.5\n\
+        "{SOON}[queue]\ncapacity = 25\n\
+         [[alerts.rules]]\nname = \"latency\"\nabove = 0.3\n\
          [[alerts.rules]]\nname = \"queue_wait\"\nabove = 1.0\n"
     );
     let hub = HubBuilder::new().config(&config).plugin("probe").start();
-    // Each in a lane of its own.
-    let slow = |number| json!({ "type": "probe.command", "source": format!("test-{number}"), "payload": { "action": "sleep_ms", "ms": 1_500 } });
-    let slow: Vec<Value> = (0..49).map(slow).collect();
+    // All in one lane, so that each waits for the one before.
+    let slow = json!({ "type": "probe.command", "source": "test", "payload": { "action": "sleep_ms", "ms": 400 } });
     let begun = Instant::now();
-    hub.publish(&json!(slow)).await;
+    hub.publish(&json!(vec![slow; 24])).await;
     raised(&hub, "queue_full", begun).await;
     raised(&hub, "queue_wait", begun).await;
     alert(&hub, "latency", "firing").await;
