@@ -29,6 +29,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 use nexus_plugin_api::{Event, RawJson};
+use tracing::Level;
 use uuid::Uuid;
 
 pub use admitted::Admitted;
@@ -61,6 +62,8 @@ use envelope::Fields;
 use rate_limit::{Of, Rates};
 use strict_json::{Bounds, Fault};
 use suspicion::Suspicion;
+
+use crate::observe::Ids;
 
 /// Lets events in or refuses them.
 pub struct Admission {
@@ -253,7 +256,7 @@ impl Admission {
         self.take(client)?;
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
-            permit(client, source, event_type)?;
+            permit(client, source, event_type, fields.ids())?;
             self.rates.take(source, event_type)?;
         }
         let opened = fields.open(supplied)?;
@@ -297,8 +300,18 @@ impl Admission {
         Ok(text)
     }
 
-    /// The last steps: the contract, where it leads, and what looks like an attack in what goes on.
-    fn conclude(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
+    /// The last steps: the contract, where it leads, and what looks like an attack in what goes on. A refusal is told
+    /// to the log, by its code.
+    fn conclude(&self, event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
+        let span = tracing::enabled!(Level::DEBUG).then(|| Ids::of(&event).span());
+        let concluded = self.judge(event, payload);
+        if let (Err(refused), Some(span)) = (&concluded, span) {
+            span.in_scope(|| tracing::debug!(code = %refused.code(), "refused"));
+        }
+        concluded
+    }
+
+    fn judge(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
         let version = event.contract_version.as_ref();
         let found = self.contracts.find(&event.event_type, version)?;
         found.refuse_sunset(Utc::now)?;
@@ -356,8 +369,8 @@ impl Admission {
                 .iter()
                 .map(|flag| format!("{} at {}", flag.pattern, quoted(&flag.pointer)))
                 .collect();
+            let _event = Ids::of(event).span().entered();
             tracing::info!(
-                event_id = %event.event_id,
                 source = event.source,
                 found = places.join(", "),
                 "an event looks suspicious and goes on"
@@ -384,7 +397,12 @@ impl fmt::Debug for Admission {
     }
 }
 
-fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Rejection> {
+fn permit(
+    client: &ClientScope,
+    source: &str,
+    event_type: &str,
+    ids: Ids<'_>,
+) -> Result<(), Rejection> {
     let is_reserved = rules::is_reserved(event_type);
     if !is_reserved && client.may_publish(source, event_type) {
         return Ok(());
@@ -416,7 +434,7 @@ fn permit(client: &ClientScope, source: &str, event_type: &str) -> Result<(), Re
         );
         (wanted, message)
     };
-    client.tell_refused(&wanted);
+    ids.span().in_scope(|| client.tell_refused(&wanted));
     Err(Rejection::new(Code::Forbidden, message))
 }
 

@@ -23,10 +23,10 @@ use futures_util::future::join_all;
 use nexus_plugin_api::{Outcome, PluginError};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tracing::{Instrument, debug_span};
+use tracing::Instrument;
 
-use crate::observe::Measures;
 use crate::observe::measures::End;
+use crate::observe::{Measures, Trail};
 use crate::queue::{
     Delivery, EventStatus, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work,
 };
@@ -54,6 +54,7 @@ pub struct Dispatcher {
     seats: Seats,
     measures: Arc<Measures>,
     apart: Apart,
+    trail: Arc<Trail>,
     config: Config,
 }
 
@@ -72,6 +73,7 @@ impl Dispatcher {
         admit: Arc<dyn Admit>,
         observer: Arc<dyn Observer>,
         people: Arc<dyn People>,
+        trail: Arc<Trail>,
     ) -> Self {
         let measures = Arc::new(Measures::default());
         Self {
@@ -85,6 +87,7 @@ impl Dispatcher {
             seats: Seats::new(config.concurrency, measures.clone()),
             measures,
             apart: Apart::default(),
+            trail,
             config,
         }
     }
@@ -143,11 +146,7 @@ impl Dispatcher {
     /// Does a unit of work and everything it leads to at once: several processors side by side,
     /// the effects of each in their order.
     async fn handle(&self, delivery: Delivery, seat: &Seat<'_>) {
-        let span = debug_span!(
-            "event",
-            event_id = %delivery.event.event_id,
-            correlation_id = delivery.event.correlation_id,
-        );
+        let span = self.trail.span(&delivery.event);
         let work = async {
             let next = self.step(&delivery, seat).await;
             if next.len() > 1 && next.iter().all(is_processing) {
@@ -175,7 +174,7 @@ impl Dispatcher {
         let settlement = caught(self.work(delivery, seat))
             .await
             .unwrap_or_else(|error| {
-                tracing::error!(event_id = %delivery.event.event_id, %error, "work is given up");
+                tracing::error!(%error, "work is given up");
                 Settlement {
                     dead: vec![Grave {
                         work: delivery.work.clone(),
@@ -301,6 +300,13 @@ impl Dispatcher {
         let answer = self.components.process(processor, call, &delivery.event);
         let called = seat.call(component, limit, answer).await;
         let answer = called.answer.unwrap_or_else(|_| Err(timed_out(limit)));
+        tracing::debug!(
+            processor,
+            attempt = delivery.attempt,
+            took = ?called.took,
+            code = answer.as_ref().err().map(|error| &*error.code),
+            "a processor has answered"
+        );
         // One that is not there was not called.
         if !answer.as_ref().is_err_and(|error| error.code == ABSENT) {
             component
@@ -328,6 +334,9 @@ impl Dispatcher {
             Vec::new()
         };
         self.apart.note(&delivery.event, &settlement);
+        for grave in &settlement.dead {
+            tracing::warn!(reason = grave.reason, "work goes to the dead letters");
+        }
         match self.queue.settle(delivery.lease, settlement).await {
             Ok(settled) => {
                 let observed = catch_unwind(AssertUnwindSafe(|| {
@@ -346,6 +355,7 @@ impl Dispatcher {
                     }
                 }));
                 if let Some(status) = settled.finished {
+                    tracing::debug!(?status, "finished");
                     let end = match status {
                         EventStatus::Dead => End::Dead,
                         _ => End::Processed,
@@ -355,12 +365,12 @@ impl Dispatcher {
                     self.apart.ended(&delivery.event, after);
                 }
                 if observed.is_err() {
-                    tracing::error!(event_id = %delivery.event.event_id, "an observer panicked");
+                    tracing::error!("an observer panicked");
                 }
                 settled.leased
             }
             Err(error) => {
-                tracing::error!(event_id = %delivery.event.event_id, %error, "failed to settle");
+                tracing::error!(%error, "failed to settle");
                 Vec::new()
             }
         }

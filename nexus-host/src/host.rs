@@ -35,7 +35,7 @@ use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::{Metrics, Stages, Tap};
+use crate::observe::{Metrics, Stages, Tap, Trail};
 use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -202,6 +202,7 @@ impl Host {
                 Arc::new(SqliteQueue::open_knowing(&config.queue, lanes, &whose)?)
             }
         };
+        let trail = Arc::new(Trail::new(&config.observe.log_fields));
         let tap = Tap::new();
         let completions = Arc::new(Completions::default());
         let stages = Stages::new();
@@ -215,6 +216,7 @@ impl Host {
             queue.clone(),
             news.clone(),
             completions.clone(),
+            trail.clone(),
         ));
         let approvals = Approvals::open(
             config.approvals.clone(),
@@ -236,6 +238,7 @@ impl Host {
             intake.clone(),
             news,
             approvals.clone(),
+            trail.clone(),
         ));
         let measures = dispatcher.measures().clone();
         let workers = tokio::spawn(dispatcher.clone().run());
@@ -250,6 +253,7 @@ impl Host {
             intake: intake.clone(),
             webhooks: webhooks.clone(),
             routes,
+            trail,
             alone: Mutex::default(),
         });
         let vitals = Arc::new(Vitals::new(

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Event, NewEvent, PluginError, PublishStatus, Published};
+use tracing::Level;
 use uuid::Uuid;
 
 pub use completion::{Completions, Watch};
@@ -23,6 +24,7 @@ use crate::admission::{
 };
 use crate::current::Current;
 use crate::dispatch::port::{Admit, Observer};
+use crate::observe::Trail;
 use crate::queue::{PushError, Pushed, Queue};
 
 /// When somebody who found the queue full should come again.
@@ -44,6 +46,7 @@ pub struct Intake {
     observer: Arc<dyn Observer>,
     completions: Arc<Completions>,
     outcomes: Outcomes,
+    trail: Arc<Trail>,
 }
 
 /// An event that is in the queue, or was before.
@@ -87,6 +90,7 @@ impl Intake {
         queue: Arc<dyn Queue>,
         observer: Arc<dyn Observer>,
         completions: Arc<Completions>,
+        trail: Arc<Trail>,
     ) -> Self {
         Self {
             admission: Current::new(admission),
@@ -94,6 +98,7 @@ impl Intake {
             observer,
             completions,
             outcomes: Outcomes::new(),
+            trail,
         }
     }
 
@@ -296,6 +301,7 @@ impl Intake {
         let with_events = report.answers.into_iter().zip(pushed).zip(watches);
         with_events
             .map(|((answer, (event, notice)), watch)| {
+                self.tell(&event, &answer);
                 let (first_accepted_at, id_is_shared) = match answer.map_err(refusal)? {
                     Pushed::Accepted => {
                         self.observer.accepted(&event);
@@ -315,6 +321,21 @@ impl Intake {
                 })
             })
             .collect()
+    }
+}
+
+impl Intake {
+    /// Tells the log what has become of an event.
+    fn tell(&self, event: &Event, answer: &Result<Pushed, PushError>) {
+        if !tracing::enabled!(Level::DEBUG) {
+            return;
+        }
+        let _event = self.trail.span(event).entered();
+        match answer {
+            Ok(Pushed::Accepted) => tracing::debug!("accepted"),
+            Ok(Pushed::Duplicate { .. }) => tracing::debug!("taken for a duplicate"),
+            Err(error) => tracing::debug!(%error, "not queued"),
+        }
     }
 }
 

@@ -10,12 +10,15 @@ pub mod metrics;
 pub mod stages;
 mod tally;
 mod tap;
+mod trail;
 
 pub use config::{Config, LogFormat};
 pub use histogram::{Durations, Histogram};
-pub use logging::{LoggingError, init_logging};
+pub use logging::{Log, LogFilter, LoggingError, SetBy, init_logging};
 pub use measures::Measures;
 pub use metrics::Metrics;
 pub use stages::Stages;
 pub use tally::Tally;
 pub use tap::{Forgotten, Heard, Listener, Passed, Tap};
+pub(crate) use trail::Ids;
+pub use trail::{LogField, Trail};

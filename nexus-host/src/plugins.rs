@@ -7,6 +7,7 @@
 mod backoff;
 mod catalog;
 pub mod config;
+mod correlations;
 mod discover;
 mod extra;
 #[cfg(any(test, feature = "fuzz"))]

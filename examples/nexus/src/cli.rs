@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Have the running hub read its configuration again, and apply all of it or nothing
     Reload(Reach),
+    /// Tell which lines the running hub writes into its log, or have it write others
+    Log(Log),
     /// Send an event to the running hub, or with --lines many
     Send(Send),
     /// Show events as they are accepted, or with --stage what happens to them, until Ctrl-C
@@ -92,6 +94,15 @@ pub(crate) enum Command {
         #[arg(value_name = "FOLDER")]
         folder: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// A level, or a filter such as "info,nexus_host=debug"; without one the hub's own is told
+    pub(crate) filter: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }
 
 #[derive(Debug, Subcommand)]

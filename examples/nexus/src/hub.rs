@@ -200,6 +200,14 @@ impl Hub {
         self.ask("POST", path, Some(body)).await
     }
 
+    /// Puts JSON in the place of what is there.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub(crate) async fn put(&self, path: &str, body: String) -> Result<Value, Trouble> {
+        self.ask("PUT", path, Some(body)).await
+    }
+
     /// Follows what the hub tells as it happens.
     ///
     /// # Errors

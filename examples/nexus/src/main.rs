@@ -16,6 +16,7 @@ mod fsck;
 mod hub;
 mod id;
 mod key;
+mod log;
 mod manual;
 mod moment;
 mod output;
@@ -64,6 +65,7 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(common).await,
         Command::Check(options) => check::check(common, options).await,
         Command::Reload(options) => reload::reload(common, options).await,
+        Command::Log(options) => log::log(common, options).await,
         Command::Send(options) => send::send(common, options).await,
         Command::Tail(options) => tail::tail(common, options).await,
         Command::Explain(options) => explain::explain(common, options).await,

@@ -13,6 +13,7 @@ use super::rejection::{Code, Rejection, Violation, quoted};
 use super::strict_json::{self, Tree};
 use super::{Admission, ClientScope, permit, rules};
 use crate::dispatch::port::Admit;
+use crate::observe::Ids;
 
 /// Where an event comes from.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ impl Admission {
         }
         match origin {
             Origin::Client(client) => {
-                permit(client, &event.source, &event.event_type)?;
+                permit(client, &event.source, &event.event_type, Ids::of(&event))?;
                 self.rates.take(&event.source, &event.event_type)?;
             }
             Origin::Host | Origin::Plugin(_) if rules::is_reserved(&event.event_type) => {

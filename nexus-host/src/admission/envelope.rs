@@ -15,6 +15,7 @@ use super::Supplied;
 use super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, quoted};
 use super::rules;
 use super::strict_json::{self, Bounds, KeySeed, Reason, Tree, TreeSeed, Walk};
+use crate::observe::Ids;
 
 /// Where the fields that hold a text stand in [`Fields`].
 const NAMES: [&str; 12] = [
@@ -82,6 +83,18 @@ impl<'t> Fields<'t> {
                 Some((source, event_type))
             }
             _ => None,
+        }
+    }
+
+    /// What the log calls it by, as far as it is well-formed.
+    pub(super) fn ids(&self) -> Ids<'_> {
+        let text = |place: usize| match &self.texts[place] {
+            Field::Text(text) => Some(text.as_ref()),
+            _ => None,
+        };
+        Ids {
+            event_id: text(0).and_then(rules::uuid),
+            correlation_id: text(5).filter(|text| rules::is_label(text)),
         }
     }
 

@@ -38,7 +38,7 @@ impl Finding {
 type Format = (&'static str, fn(&str) -> Result<(), InvalidValue>);
 
 /// The texts with a form of their own that the hub's schema names.
-const FORMATS: [Format; 11] = [
+const FORMATS: [Format; 12] = [
     ("nexus-duration", |text| {
         text.parse::<HumanDuration>().map(drop)
     }),
@@ -57,6 +57,9 @@ const FORMATS: [Format; 11] = [
     ("nexus-pick", crate::ingress::webhooks::check_pick),
     ("nexus-pointer", crate::ingress::webhooks::check_pointer),
     ("nexus-log-filter", crate::observe::config::check_filter),
+    ("nexus-log-field", |text| {
+        text.parse::<crate::observe::LogField>().map(drop)
+    }),
 ];
 
 /// Why the text is not of the format, when it is one of the hub's.

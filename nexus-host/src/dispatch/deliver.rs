@@ -386,6 +386,14 @@ impl Dispatcher {
         };
         let called = seat.call(&component, limit, caught(work)).await;
         let answer = called.answer.unwrap_or_else(|_| Ok(Err(timed_out(limit))));
+        tracing::debug!(
+            integration = &*integration,
+            effect = notify.number,
+            attempt = delivery.attempt,
+            took = ?called.took,
+            code = told_by(&answer),
+            "an integration has answered"
+        );
         let (answer, works) = match answer {
             Ok(Ok(reply)) => (Ok(reply), true),
             Err(panicked) => (Err(panicked), false),
@@ -525,6 +533,15 @@ fn plugin_of(component: &str) -> &str {
     component
         .split_once('/')
         .map_or(component, |(plugin, _)| plugin)
+}
+
+/// The code of a call that failed.
+fn told_by<T>(answer: &Result<Result<T, PluginError>, PluginError>) -> Option<&str> {
+    let error = match answer {
+        Ok(answer) => answer.as_ref().err(),
+        Err(panicked) => Some(panicked),
+    };
+    error.map(|error| &*error.code)
 }
 
 pub(super) fn timed_out(limit: Duration) -> PluginError {

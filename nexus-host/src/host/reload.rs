@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigErrors, Loader};
 use crate::current::Current;
 use crate::ingress::webhooks::Webhooks;
 use crate::intake::Intake;
+use crate::observe::{Log, Trail};
 use crate::plugins::{self, Supervisor};
 use crate::routes::{Routes, Table};
 
@@ -60,6 +61,7 @@ pub(super) struct Reloader {
     pub(super) intake: Arc<Intake>,
     pub(super) webhooks: Arc<Webhooks>,
     pub(super) routes: Arc<Routes>,
+    pub(super) trail: Arc<Trail>,
     /// One at a time.
     pub(super) alone: Mutex<()>,
 }
@@ -148,6 +150,12 @@ impl Reloader {
         self.intake.admit_by(admission);
         self.webhooks.become_those(&config.webhooks);
         self.routes.become_those(routes);
+        self.trail.allow(&config.observe.log_fields);
+        if let Some(log) = Log::of_this_process()
+            && config.observe.log_level != before.observe.log_level
+        {
+            log.configure(&config.observe.log_level);
+        }
         self.config.set(config);
         Ok(plan)
     }

@@ -268,6 +268,7 @@ impl Hub {
             queue.clone(),
             Arc::new(Tell(live.clone())),
             completions.clone(),
+            Arc::default(),
         ));
         let alerts = Alerts::open(
             alerts::Config::default(),

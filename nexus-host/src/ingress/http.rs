@@ -19,6 +19,7 @@ mod handshake;
 mod health;
 mod hooks;
 mod idempotency;
+mod log;
 mod metrics;
 mod problem;
 mod query;
@@ -174,6 +175,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/admin/alerts/silences/{id}", delete(alerts::unsilence)),
         ("/v1/admin/alerts/{id}", get(alerts::show)),
         ("/v1/admin/alerts/{id}/ack", post(alerts::acknowledge)),
+        ("/v1/admin/log", get(log::show).put(log::change)),
         ("/v1/admin/reload", post(reload::reload)),
         ("/v1/admin/reload/plan", post(reload::plan)),
         ("/healthz", get(health::alive)),

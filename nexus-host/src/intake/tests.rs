@@ -34,7 +34,13 @@ fn intake(capacity: usize) -> (Intake, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let queue = Arc::new(MemoryQueue::new(&config, true));
     let completions = Arc::new(Completions::default());
-    let intake = Intake::new(Arc::new(admission), queue, seen.clone(), completions);
+    let intake = Intake::new(
+        Arc::new(admission),
+        queue,
+        seen.clone(),
+        completions,
+        Arc::default(),
+    );
     (intake, seen)
 }
 

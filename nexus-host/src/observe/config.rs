@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+use super::LogField;
 use crate::config::{InvalidValue, Section, nearest};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -15,9 +16,13 @@ pub struct Config {
     /// How log lines look. Default "pretty".
     pub log_format: LogFormat,
     /// Which log lines are written: a level, or a filter such as "info,nexus_host=debug".
-    /// `NEXUS_LOG` goes before it. Default "info".
+    /// `NEXUS_LOG` goes before it. Lines of other crates than the hub's own are kept down to "info". Default "info".
     #[schemars(extend("format" = "nexus-log-filter"))]
     pub log_level: String,
+    /// What lines may tell of an event beside its ids: `type`, `source`, `priority`, `causation_id`,
+    /// `partition_key`, and pointers into its payload such as "/mail/folder". Default none.
+    #[schemars(length(max = 16))]
+    pub log_fields: Vec<LogField>,
 }
 
 /// How log lines look.
@@ -36,6 +41,7 @@ impl Default for Config {
         Self {
             log_format: LogFormat::Pretty,
             log_level: "info".to_owned(),
+            log_fields: Vec::new(),
         }
     }
 }

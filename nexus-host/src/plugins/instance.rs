@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::correlations::Correlations;
 use super::extra::Extra;
 use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
@@ -39,6 +40,8 @@ pub(super) struct Instance {
     plugin: PluginV1,
     lives: Option<Arc<Lives>>,
     redaction: Arc<Redaction>,
+    /// Where those who log do not know what their event belongs to.
+    correlations: Option<Arc<Correlations>>,
     panics: AtomicU64,
     last_panic: Mutex<Option<String>>,
     /// Whether a call has failed since somebody last asked.
@@ -118,6 +121,7 @@ impl Instance {
         manifest: Manifest,
         start: Start,
         redaction: Arc<Redaction>,
+        correlations: Option<Arc<Correlations>>,
         init: Init,
         limit: Duration,
     ) -> Result<Arc<Self>, Refusal> {
@@ -158,6 +162,7 @@ impl Instance {
                 under_way: UnderWay::default(),
                 lives,
                 redaction,
+                correlations,
                 panics: AtomicU64::new(0),
                 last_panic: Mutex::new(None),
                 is_doubted: AtomicBool::new(false),
@@ -211,6 +216,7 @@ impl Instance {
         event: &Event,
     ) -> Result<Outcome, PluginError> {
         let _under_way = self.under_way.one();
+        let _held = self.held(event);
         let text = EventText::new(event);
         let answer = self
             .answered(|| {
@@ -232,6 +238,7 @@ impl Instance {
         request: &[u8],
     ) -> Result<Reply, PluginError> {
         let _under_way = self.under_way.one();
+        let _held = self.held(call.event);
         let head = serde_json::to_vec(&DeliverHead {
             target: target.map(str::to_owned),
         })?;
@@ -270,6 +277,10 @@ impl Instance {
             headers: head.headers,
             body: answer.body.into_vec().into(),
         })
+    }
+
+    fn held(&self, event: &Event) -> Option<impl Drop + '_> {
+        self.correlations.as_ref()?.hold(event)
     }
 
     /// Runs a source's background task until it ends or is dropped.
@@ -322,7 +333,7 @@ impl Instance {
         self.panics.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             plugin = self.manifest.id,
-            message = panic.message,
+            panic = panic.message,
             "a plugin panicked; the component is built anew"
         );
         *self.last_panic.lock() = Some(panic.message);

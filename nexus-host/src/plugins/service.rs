@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tracing::Level;
 use uuid::Uuid;
 
+use super::correlations::Correlations;
 use super::port::Upstream;
 use super::redaction::Redaction;
 use crate::config::Secret;
@@ -20,16 +21,37 @@ use crate::config::Secret;
 /// Filled in when the hub is wired; plugins are built before.
 pub(super) type Connection = Arc<OnceLock<Arc<dyn Upstream>>>;
 
+/// Libraries whose lines beyond `info` may hold headers, frames or bodies. What else is in a plugin is its author's.
+const TALKATIVE: [&str; 12] = [
+    "h2",
+    "hickory_resolver",
+    "hyper",
+    "hyper_util",
+    "quinn",
+    "reqwest",
+    "rustls",
+    "tokio_tungstenite",
+    "tonic",
+    "tower",
+    "tungstenite",
+    "want",
+];
+
 /// What one plugin may ask for.
 pub(super) struct PluginService {
     pub(super) plugin: String,
     pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) redaction: Arc<Redaction>,
+    pub(super) correlations: Arc<Correlations>,
     pub(super) upstream: Connection,
 }
 
 impl HostService for PluginService {
-    fn enabled(&self, level: u8, _: &str) -> bool {
+    fn enabled(&self, level: u8, target: &str) -> bool {
+        let of = target.split("::").next().unwrap_or_default();
+        if level > level::INFO && TALKATIVE.contains(&of) {
+            return false;
+        }
         match level {
             level::ERROR => tracing::enabled!(target: "nexus::plugin", Level::ERROR),
             level::WARN => tracing::enabled!(target: "nexus::plugin", Level::WARN),
@@ -42,9 +64,14 @@ impl HostService for PluginService {
     fn log(&self, record: &RecordV1<'_>) {
         let plugin = self.plugin.as_str();
         let module = record.target.as_str();
+        // A worker knows of the level alone.
+        if !self.enabled(record.level, module) {
+            return;
+        }
         let message = self.redaction.text(record.message.as_str());
         let message = one_line(&message);
         let event_id = (record.event_id != [0; 16]).then(|| Uuid::from_bytes(record.event_id));
+        let correlation_id = event_id.and_then(|id| self.correlations.of(id));
         let event_id = event_id.map(tracing::field::display);
         let fields = std::str::from_utf8(record.fields.as_slice()).ok();
         let fields = fields.filter(|text| !text.is_empty());
@@ -54,7 +81,7 @@ impl HostService for PluginService {
             ($level:expr) => {
                 tracing::event!(
                     target: "nexus::plugin", $level,
-                    plugin, event_id, module, fields, "{message}"
+                    plugin, event_id, correlation_id, module, fields, "{message}"
                 )
             };
         }

@@ -7,6 +7,7 @@ use nexus_plugin_api::abi::{HostV1, Manifest};
 use nexus_plugin_api::wire::{Init, Isolation as WireIsolation};
 
 use super::config::{Isolation, PluginConfig};
+use super::correlations::Correlations;
 use super::generations::Library;
 use super::instance::{Instance, Start, describe};
 use super::member::Running;
@@ -47,10 +48,12 @@ impl Starter<'_> {
         }
         let config = self.plugin_config(manifest)?;
         let redaction = Arc::new(Redaction::new(self.config.plugin_secrets(&manifest.id)));
+        let correlations = Arc::new(Correlations::default());
         let service = Arc::new(PluginService {
             plugin: manifest.id.clone(),
             secrets: settings.secrets.clone(),
             redaction: redaction.clone(),
+            correlations: correlations.clone(),
             upstream: self.connection.clone(),
         });
         let limit = self.config.plugins.init_timeout.get();
@@ -100,7 +103,17 @@ impl Starter<'_> {
             isolation: wire_isolation(settings.isolation),
             linked,
         };
-        let instance = Instance::start(manifest.clone(), start, redaction, init, limit).await?;
+        // What runs inline logs where the hub's own span is.
+        let correlations = (settings.isolation != Isolation::Inline).then_some(correlations);
+        let instance = Instance::start(
+            manifest.clone(),
+            start,
+            redaction,
+            correlations,
+            init,
+            limit,
+        )
+        .await?;
         Ok(Arc::new(Running::new(
             instance,
             library,

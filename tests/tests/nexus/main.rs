@@ -26,6 +26,7 @@ mod http2_conformance;
 mod kill;
 mod langgraph;
 mod liars;
+mod logs;
 mod metrics;
 mod overload;
 mod plugin_calls;

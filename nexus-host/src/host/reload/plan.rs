@@ -17,6 +17,9 @@ const RELOADED: [&str; 8] = [
 /// otherwise.
 const FIXED: [&str; 2] = ["limits.max_body", "plugins.worker"];
 
+/// Beside these sections, what takes none.
+const FREE: [&str; 2] = ["observe.log_fields", "observe.log_level"];
+
 /// How the entries of a list are told apart.
 const NAMES: [&str; 3] = ["id", "name", "issuer"];
 
@@ -61,7 +64,8 @@ impl ReloadPlan {
 
 fn takes_restart(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or_default();
-    !RELOADED.contains(&section) || FIXED.contains(&key)
+    let is_free = RELOADED.contains(&section) || FREE.contains(&key);
+    !is_free || FIXED.contains(&key)
 }
 
 /// Notes the keys of two values that differ.

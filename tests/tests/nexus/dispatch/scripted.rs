@@ -164,6 +164,7 @@ impl Setup {
             Arc::new(AdmitOrPanic),
             plugins.clone(),
             Arc::new(Nobody),
+            Arc::default(),
         ));
         let measures = dispatcher.measures().clone();
         let running = tokio::spawn(dispatcher.run());

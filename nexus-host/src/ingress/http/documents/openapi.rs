@@ -145,6 +145,15 @@ fn request_body(body: Body) -> Value {
             let content = json!({ "application/json": { "schema": reference("Candidate") } });
             (false, content)
         }
+        Body::LogFilter => {
+            let filter = json!({
+                "type": "object",
+                "required": ["filter"],
+                "additionalProperties": false,
+                "properties": { "filter": { "type": "string" } },
+            });
+            (true, json!({ "application/json": { "schema": filter } }))
+        }
         Body::Nothing => {
             let empty = json!({ "type": "object", "additionalProperties": false });
             let content = json!({ "application/json": { "schema": empty } });
@@ -226,6 +235,7 @@ fn refusals(one: &Operation) -> Vec<&'static str> {
         | Some(
             Body::Selection
             | Body::Candidate
+            | Body::LogFilter
             | Body::Nothing
             | Body::Answer
             | Body::Notice
@@ -292,6 +302,7 @@ fn headers_of(body: Option<Body>) -> Option<Value> {
         Body::Anything => {}
         Body::Selection
         | Body::Candidate
+        | Body::LogFilter
         | Body::Nothing
         | Body::Answer
         | Body::Notice

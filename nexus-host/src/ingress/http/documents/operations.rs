@@ -44,6 +44,8 @@ pub(super) enum Body {
     Selection,
     /// Another configuration.
     Candidate,
+    /// Which lines the log is to have.
+    LogFilter,
     /// Nothing, or an empty object.
     Nothing,
     /// The answer to an approval.
@@ -116,6 +118,10 @@ impl Operation {
 
     fn post(path: &'static str, id: &'static str) -> Self {
         Self::new(&["post"], path, id)
+    }
+
+    fn put(path: &'static str, id: &'static str) -> Self {
+        Self::new(&["put"], path, id)
     }
 
     /// The path as the router knows it, where that differs.
@@ -368,7 +374,7 @@ fn hooks() -> [Operation; 3] {
     ]
 }
 
-fn administration() -> [Operation; 8] {
+fn administration() -> [Operation; 10] {
     let admin = |operation: Operation| operation.within("administration", Access::Admin);
     let switch = |path, id| {
         admin(Operation::post(path, id))
@@ -401,6 +407,15 @@ fn administration() -> [Operation; 8] {
         switch("/v1/admin/breakers/{name}/open", "open_breaker")
             .says("Opens a breaker and holds it until it is closed"),
         switch("/v1/admin/breakers/{name}/close", "close_breaker").says("Closes a breaker"),
+        admin(Operation::get("/v1/admin/log", "log"))
+            .says("Shows which lines the hub writes into its log")
+            .answers(200, "its filter", Content::Json(&["LogFilter"]))
+            .refuses(&["conflict"]),
+        admin(Operation::put("/v1/admin/log", "change_log"))
+            .says("Has other lines written, until `observe.log_level` changes or the hub ends")
+            .body(Body::LogFilter)
+            .answers(200, "its filter", Content::Json(&["LogFilter"]))
+            .refuses(&["conflict", "invalid_config"]),
         admin(Operation::post("/v1/admin/reload", "reload"))
             .says("Reads the configuration again and applies all of it, or nothing")
             .body(Body::Nothing)

@@ -161,6 +161,7 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
         ("Selection", selection()),
         ("Candidate", candidate()),
         ("Plan", plan()),
+        ("LogFilter", log_filter()),
         ("Approvals", listing("approvals")),
         ("Approval", approval()),
         ("Answer", answer()),
@@ -361,6 +362,20 @@ fn candidate() -> Value {
                 "type": ["string", "null"],
                 "description": "TOML in the place of the configuration file; the file itself when absent",
             },
+        },
+    })
+}
+
+fn log_filter() -> Value {
+    json!({
+        "type": "object",
+        "required": ["filter", "set_by"],
+        "properties": {
+            "filter": {
+                "type": "string",
+                "description": "a level, or a filter such as `info,nexus_host=debug`",
+            },
+            "set_by": { "enum": ["configuration", "environment", "administrator"] },
         },
     })
 }

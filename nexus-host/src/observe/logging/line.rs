@@ -1,0 +1,117 @@
+//! How a line looks: receives a record and the spans it is within, hands on one line of text. Nothing in it is a
+//! control character but its end, whoever has written what it tells: a line cannot pass for two, nor speak to a terminal.
+
+use std::fmt::{self, Debug, Write};
+
+use serde_json::{Map, Value};
+use tracing::field::Field;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Fields whose text is an object of JSON.
+const OBJECTS: [&str; 2] = ["event", "fields"];
+
+/// The fields of lines for people.
+pub(super) fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
+    let field = |to: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        if field.name() != "message" {
+            write!(to, "{}=", field.name())?;
+        }
+        write!(Escaped(to), "{value:?}")
+    };
+    debug_fn(field).delimited(" ")
+}
+
+/// The fields of lines for programs.
+pub(super) fn json_fields() -> JsonFields {
+    JsonFields::new()
+}
+
+/// Lines for programs: an object each, in which what spans tell, such as an event's id, stands beside the record's own.
+#[derive(Debug)]
+pub(super) struct Json;
+
+impl<S> FormatEvent<S, JsonFields> for Json
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut to: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut told = Map::new();
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
+                add(&mut told, fields);
+            }
+        }
+        let mut own = String::new();
+        context.format_fields(Writer::new(&mut own), event)?;
+        add(&mut told, &own);
+        for name in OBJECTS {
+            if let Some(value) = told.get_mut(name)
+                && let Some(object) = object(value)
+            {
+                *value = object;
+            }
+        }
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let metadata = event.metadata();
+        told.insert("timestamp".to_owned(), time.into());
+        told.insert("level".to_owned(), metadata.level().as_str().into());
+        told.insert("target".to_owned(), metadata.target().into());
+        write!(Escaped(&mut to), "{}", Value::Object(told))?;
+        writeln!(to)
+    }
+}
+
+fn add(told: &mut Map<String, Value>, fields: &str) {
+    if let Ok(Value::Object(fields)) = serde_json::from_str(fields) {
+        told.extend(fields);
+    }
+}
+
+fn object(value: &Value) -> Option<Value> {
+    let object: Map<String, Value> = serde_json::from_str(value.as_str()?).ok()?;
+    Some(Value::Object(object))
+}
+
+/// Writes control characters as JSON writes them.
+struct Escaped<W>(W);
+
+impl<W: Write> Write for Escaped<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, control)) = rest.char_indices().find(|(_, c)| c.is_control()) {
+            self.0.write_str(&rest[..at])?;
+            write!(self.0, "\\u{:04x}", u32::from(control))?;
+            rest = &rest[at + control.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_is_left() {
+        let mut written = String::new();
+        let every: String = (0..0x100).filter_map(char::from_u32).collect();
+        write!(Escaped(&mut written), "{every}").unwrap();
+        assert_eq!(written.find(char::is_control), None);
+        assert!(
+            written.contains("\\u001b")
+                && written.contains("\\u009b é".split(' ').next().unwrap_or_default())
+        );
+        assert!(written.ends_with("þÿ"));
+    }
+}

@@ -1,0 +1,294 @@
+//! The hub's log: which event each line is about, what is never in it, and which lines there are while it runs.
+
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, PATIENCE, eventually};
+use serde_json::{Value, json};
+
+const ID: &str = "0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a";
+
+const CANARY: &str = "canary-5f1c";
+
+fn hub(observe: &str, isolation: &str) -> Hub {
+    HubBuilder::new()
+        .config(&format!(
+            "[observe]\n{observe}\n[plugins.probe]\nisolation = \"{isolation}\"\n\
+             [plugins.probe.secrets]\ntoken = {{ env = \"PROBE_TOKEN\" }}\n\
+             [[webhooks]]\nname = \"shop\"\nscheme = \"github\"\ntype = \"probe.ping\"\n\
+             secrets = [{{ env = \"SHOP_SECRET\" }}]\n"
+        ))
+        .env("PROBE_TOKEN", &format!("token-{CANARY}"))
+        .env("SHOP_SECRET", &format!("shop-{CANARY}"))
+        .plugin("probe")
+        .start()
+}
+
+fn command(payload: Value) -> Value {
+    json!({
+        "event_id": ID, "correlation_id": "order-7", "type": "probe.command", "source": "test",
+        "payload": payload,
+    })
+}
+
+/// The log's lines; what the hub prints beside it is none.
+fn lines(hub: &Hub) -> Vec<Value> {
+    let log = hub.log();
+    let lines = log.lines().filter(|line| line.starts_with('{'));
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+fn text<'l>(line: &'l Value, key: &str) -> &'l str {
+    line[key].as_str().unwrap_or_default()
+}
+
+async fn every_line_names_its_event(isolation: &str) {
+    let hub = hub("log_level = \"trace\"\nlog_format = \"json\"", isolation);
+    // A worker hears of the level with its first ping.
+    let log = json!({ "action": "log", "n": 1, "text": "here" });
+    hub.process(&command(log)).await;
+    eventually("every line is there", || async {
+        let told = lines(&hub);
+        let has = |wanted: &str| told.iter().any(|line| text(line, "message") == wanted);
+        let wanted = [
+            "accepted",
+            "probe logs everything",
+            "a processor has answered",
+            "finished",
+        ];
+        wanted.into_iter().all(has).then_some(())
+    })
+    .await;
+    let about = |line: &&Value| {
+        [
+            "nexus::plugin",
+            "nexus_host::dispatch",
+            "nexus_host::intake",
+        ]
+        .iter()
+        .any(|target| text(line, "target").starts_with(target))
+    };
+    let told = lines(&hub);
+    for line in told.iter().filter(about) {
+        assert_eq!(text(line, "event_id"), ID, "{line}");
+        assert_eq!(text(line, "correlation_id"), "order-7", "{line}");
+    }
+    let said = |line: &&Value| text(line, "message").starts_with("probe logs");
+    assert_eq!(told.iter().filter(said).count(), 5);
+}
+
+#[tokio::test]
+async fn every_line_names_its_event_inline() {
+    every_line_names_its_event("inline").await;
+}
+
+#[tokio::test]
+async fn every_line_names_its_event_on_threads() {
+    every_line_names_its_event("thread").await;
+}
+
+#[tokio::test]
+async fn every_line_names_its_event_in_a_process() {
+    every_line_names_its_event("process").await;
+}
+
+#[tokio::test]
+async fn errors_name_their_event_at_the_quietest_level_too() {
+    let hub = hub("log_level = \"error\"\nlog_format = \"json\"", "inline");
+    hub.process(&command(json!({ "action": "panic_sync" })))
+        .await;
+    eventually("the panic is told", || async {
+        let told = lines(&hub);
+        let panic = told
+            .iter()
+            .find(|line| text(line, "message").contains("panicked"))?;
+        assert_eq!(
+            (text(panic, "event_id"), text(panic, "correlation_id")),
+            (ID, "order-7")
+        );
+        Some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refusals_name_the_event_that_is_refused() {
+    let hub = hub("log_level = \"debug\"\nlog_format = \"json\"", "inline");
+    let (status, _) = hub.publish(&command(json!({ "action": "no such" }))).await;
+    assert_eq!(status, 422);
+    eventually("the refusal is told", || async {
+        let told = lines(&hub);
+        let refused = |line: &&Value| text(line, "code") == "contract_violation";
+        let line = told
+            .iter()
+            .filter(refused)
+            .find(|line| text(line, "event_id") == ID)?;
+        assert_eq!(text(line, "correlation_id"), "order-7");
+        Some(())
+    })
+    .await;
+}
+
+async fn nothing_secret_is_told(format: &str, isolation: &str) {
+    let hub = hub(
+        &format!("log_level = \"trace\"\nlog_format = \"{format}\""),
+        isolation,
+    );
+    let url = format!("http://{}/{CANARY}?key={CANARY}", hub.address());
+    for payload in [
+        json!({ "action": "secret", "text": "token" }),
+        json!({ "action": "reject", "text": "no" }),
+        json!({ "action": "http_get", "text": url }),
+        json!({ "action": "notify", "record": { "n": 1, "note": CANARY } }),
+        json!({ "action": "no such", "text": CANARY }),
+    ] {
+        let event = json!({ "type": "probe.command", "source": "test", "payload": payload });
+        let path = format!("/v1/events?x={CANARY}");
+        for path in ["/v1/events", &path] {
+            let request = hub.request("POST", path).json(&event);
+            let request = request.header("idempotency-key", format!("\"{CANARY}{payload}\""));
+            hub.send(request.header("x-note", CANARY)).await;
+        }
+    }
+    let wrong = hub.request("GET", "/v1/admin/queue").bearer_auth(CANARY);
+    hub.send(wrong).await;
+    let hook = hub
+        .request("POST", "/v1/hooks/shop")
+        .body(format!("{{\"n\": \"{CANARY}\"}}"));
+    hub.send(hook.header("x-hub-signature-256", format!("sha256={CANARY}")))
+        .await;
+    hub.send(hub.request("POST", "/v1/events").body(CANARY))
+        .await;
+    hub.process(
+        &json!({ "type": "probe.ping", "source": "test", "payload": { "n": 1, "note": CANARY } }),
+    )
+    .await;
+    let log = hub.log();
+    assert!(log.contains("a processor has answered"), "{log}");
+    for secret in [CANARY, ADMIN_KEY] {
+        let told = log.lines().find(|line| line.contains(secret));
+        assert_eq!(told, None);
+    }
+}
+
+#[tokio::test]
+async fn no_payload_and_no_secret_is_told_at_any_level() {
+    nothing_secret_is_told("pretty", "inline").await;
+    nothing_secret_is_told("json", "process").await;
+}
+
+#[tokio::test]
+async fn what_the_operator_allows_is_told_and_nothing_beside() {
+    let allowed = "log_level = \"debug\"\nlog_format = \"json\"\nlog_fields = [\"type\", \"/n\"]";
+    let hub = hub(allowed, "inline");
+    let ping =
+        json!({ "type": "probe.ping", "source": "test", "payload": { "n": 17, "note": CANARY } });
+    hub.process(&ping).await;
+    let told = lines(&hub);
+    let line = told
+        .iter()
+        .find(|line| text(line, "message") == "accepted")
+        .unwrap();
+    assert_eq!(line["event"], json!({ "type": "probe.ping", "/n": 17 }));
+    assert!(!hub.log().contains(CANARY));
+}
+
+#[tokio::test]
+async fn no_control_character_reaches_whoever_reads() {
+    for format in ["pretty", "json"] {
+        for isolation in ["inline", "process"] {
+            let hub = hub(&format!("log_format = \"{format}\""), isolation);
+            let text = "\u{1b}[2Jgone\r\n2027-01-01 ERROR forged\u{9b}31m\u{7f}";
+            hub.process(&command(json!({ "action": "log", "n": 1, "text": text })))
+                .await;
+            hub.process(&command(json!({ "action": "reject", "text": text })))
+                .await;
+            hub.wait_for_log("probe logs progress").await;
+            let log = hub.log();
+            assert!(log.contains("forged"), "{log}");
+            let forged = log.lines().find(|line| line.starts_with("2027"));
+            assert_eq!(forged, None);
+            let controls: String = log
+                .chars()
+                .filter(|c| c.is_control() && *c != '\n')
+                .collect();
+            assert_eq!(controls, "", "{format} {isolation}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_level_changes_while_the_hub_runs() {
+    let hub = hub("log_level = \"info\"\nlog_format = \"json\"", "process");
+    let ping = json!({ "type": "probe.ping", "source": "test", "payload": { "n": 1 } });
+    let count = || {
+        lines(&hub)
+            .iter()
+            .filter(|line| text(line, "level") == "DEBUG")
+            .count()
+    };
+    hub.process(&ping).await;
+    assert_eq!(count(), 0);
+    let filter = |by: &str, filter: &str| json!({ "filter": filter, "set_by": by });
+    assert_eq!(
+        hub.get("/v1/admin/log").await,
+        (200, filter("configuration", "info"))
+    );
+
+    let change = |wanted: &str| {
+        hub.request("PUT", "/v1/admin/log")
+            .json(&json!({ "filter": wanted }))
+    };
+    let debug = filter("administrator", "debug");
+    assert_eq!(hub.send(change("debug")).await, (200, debug.clone()));
+    hub.process(&ping).await;
+    eventually("details are told", || async { (count() > 0).then_some(()) }).await;
+
+    let (status, problem) = hub.send(change("loud")).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (422, &json!("invalid_config")),
+        "{problem}"
+    );
+    assert_eq!(hub.get("/v1/admin/log").await, (200, debug));
+
+    let told = hub.nexus(&["log", "warn"]).await;
+    assert!(told.status.success(), "{told:?}");
+    assert_eq!(
+        hub.get("/v1/admin/log").await.1,
+        filter("administrator", "warn")
+    );
+
+    // What the configuration says anew counts again.
+    let file = hub.folder().join("nexus.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let config = config.replace("log_level = \"info\"", "log_level = \"trace\"");
+    std::fs::write(&file, config).unwrap();
+    hub.signal("HUP");
+    eventually("the configuration is applied", || async {
+        let (_, now) = hub.get("/v1/admin/log").await;
+        (now == filter("configuration", "trace")).then_some(())
+    })
+    .await;
+    // Its worker hears of it as well.
+    eventually("the worker tells everything", || async {
+        let log = json!({ "type": "probe.command", "source": "test", "payload": { "action": "log", "n": 1 } });
+        hub.process(&log).await;
+        hub.log().contains("probe logs everything").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_environment_goes_before_the_configuration() {
+    let mut hub = HubBuilder::new().env("NEXUS_LOG", "warn").start();
+    let (_, now) = hub.get("/v1/admin/log").await;
+    assert_eq!(now, json!({ "filter": "warn", "set_by": "environment" }));
+    let file = hub.folder().join("nexus.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("observe.log_level = \"debug\"\n{config}")).unwrap();
+    hub.signal("HUP");
+    hub.wait_for_log("NEXUS_LOG goes before it").await;
+    let (_, now) = hub.get("/v1/admin/log").await;
+    assert_eq!(now["filter"], "warn");
+    hub.stop(PATIENCE);
+}
