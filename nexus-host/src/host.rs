@@ -2,6 +2,7 @@
 
 mod counted;
 mod crew;
+mod glance;
 mod ports;
 mod pulse;
 mod registry;
@@ -35,7 +36,7 @@ use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::{Metrics, Stages, Tap, Trail};
+use crate::observe::{Metrics, Overviews, Stages, Tap, Trail};
 use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -45,6 +46,7 @@ use crate::queue::{
 use crate::routes::{Routes, Table};
 use counted::Counted;
 use crew::Crew;
+use glance::Glance;
 use ports::{Hub, News, Own, Webhooks};
 use pulse::Pulse;
 use registry::Registry;
@@ -298,6 +300,12 @@ impl Host {
                 tap: tap.clone(),
                 doors: server.doors(),
             };
+            let counted = Arc::new(counted);
+            let glance = Glance {
+                counted: counted.clone(),
+                alerts: alerts.clone(),
+                started: Instant::now(),
+            };
             let ports = Ports {
                 intake: intake.clone(),
                 hooks: Arc::new(Webhooks {
@@ -311,7 +319,8 @@ impl Host {
                 live: tap.clone(),
                 stages,
                 secret,
-                metrics: Arc::new(Metrics::new(Arc::new(counted))),
+                metrics: Arc::new(Metrics::new(counted)),
+                overviews: Overviews::new(Arc::new(glance)),
             };
             Serving::start(server, ports)
         });

@@ -4,6 +4,7 @@
 
 pub mod artifacts;
 pub mod attack;
+pub mod browser;
 pub mod compiler;
 pub mod conformance;
 pub mod crasher;

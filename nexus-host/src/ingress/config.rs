@@ -24,6 +24,9 @@ pub struct Config {
     pub grpc: Option<Grpc>,
     /// Encrypts both. Default none: plain text.
     pub tls: Option<TlsConfig>,
+    /// Whether the dashboard is at `/`: a page without data, which asks for the key of an administrator. Default
+    /// true.
+    pub dashboard: bool,
     /// What a WebSocket may do.
     pub websocket: WebSocketConfig,
     /// How long a client may take to send a request's headers. More than 0; default "10s".
@@ -167,6 +170,7 @@ impl Default for Config {
             http: SocketAddr::from(([127, 0, 0, 1], 7070)),
             grpc: None,
             tls: None,
+            dashboard: true,
             websocket: WebSocketConfig::default(),
             header_timeout: HumanDuration::from_secs(10),
             body_timeout: HumanDuration::from_secs(10),

@@ -28,7 +28,8 @@ use crate::approvals::{Announce, AnswerError, Approval};
 use crate::dispatch::port::Observer;
 use crate::intake::{Completions, Intake};
 use crate::observe::metrics::{Counts, Sheet};
-use crate::observe::{Metrics, Stages, Tap};
+use crate::observe::overview::{self, Look};
+use crate::observe::{Metrics, Overviews, Stages, Tap};
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
 
 /// Longer than anything here takes; a test that hangs fails.
@@ -69,6 +70,12 @@ struct Nothing;
 
 impl Counts for Nothing {
     fn tell(&self, _: &mut Sheet<'_, '_>) {}
+}
+
+impl overview::Rooms for Nothing {
+    fn look(&self) -> Look {
+        Look::default()
+    }
 }
 
 impl Hooks for Plugins {
@@ -288,6 +295,7 @@ impl Hub {
             stages: Stages::new(),
             secret: Uuid::new_v4(),
             metrics: Arc::new(Metrics::new(Arc::new(Nothing))),
+            overviews: Overviews::new(Arc::new(Nothing)),
         };
         let server = Server::bind(&settings.server).await.unwrap();
         let address = server.http_addr();

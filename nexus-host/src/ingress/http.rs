@@ -7,6 +7,7 @@ mod approvals;
 pub(super) mod auth;
 mod body;
 mod contracts;
+mod dashboard;
 mod dead_letters;
 mod deprecation;
 mod documents;
@@ -21,6 +22,7 @@ mod hooks;
 mod idempotency;
 mod log;
 mod metrics;
+mod overview;
 mod problem;
 mod query;
 mod rate;
@@ -69,6 +71,7 @@ pub(super) struct Shared {
     repeats: idempotency::Memory,
     unproven: unproven::Unproven,
     documents: documents::Documents,
+    has_dashboard: bool,
     stopping: watch::Receiver<bool>,
 }
 
@@ -117,6 +120,7 @@ fn router(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Rou
         repeats: idempotency::Memory::new(clients),
         unproven,
         documents: documents::Documents::default(),
+        has_dashboard: config.dashboard,
         stopping,
     };
     let routes = routes().into_iter();
@@ -145,6 +149,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/hooks/{source}", any(hooks::hook)),
         ("/v1/hooks/{source}/", any(hooks::hook)),
         ("/v1/hooks/{source}/{*rest}", any(hooks::hook)),
+        ("/v1/admin/overview", get(overview::show)),
+        ("/v1/admin/overview/stream", get(overview::follow)),
         ("/v1/admin/plugins", get(admin::plugins)),
         ("/v1/admin/queue", get(admin::queue)),
         ("/v1/admin/stages", get(stages::follow)),
@@ -178,6 +184,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/admin/log", get(log::show).put(log::change)),
         ("/v1/admin/reload", post(reload::reload)),
         ("/v1/admin/reload/plan", post(reload::plan)),
+        ("/", get(dashboard::page)),
+        ("/assets/{file}", get(dashboard::asset)),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(metrics::metrics)),
@@ -231,13 +239,14 @@ fn loggable(uri: &Uri) -> &str {
     }
     let known = [
         "/v1/",
+        "/assets/",
         "/healthz",
         "/readyz",
         "/metrics",
         "/openapi.json",
         "/asyncapi.json",
     ];
-    if known.iter().any(|start| path.starts_with(start)) {
+    if path == "/" || known.iter().any(|start| path.starts_with(start)) {
         path
     } else {
         "(other)"

@@ -13,7 +13,7 @@ use super::webhooks::Webhooks;
 use crate::alerts::Alerts;
 use crate::approvals::{AnswerError, Approval};
 use crate::intake::Intake;
-use crate::observe::{Metrics, Stages, Tap};
+use crate::observe::{Metrics, Overviews, Stages, Tap};
 use crate::queue::BoxFuture;
 
 /// Everything the ingress talks to.
@@ -39,6 +39,8 @@ pub struct Ports {
     pub secret: Uuid,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The hub at a glance, once a second.
+    pub overviews: Overviews,
 }
 
 impl fmt::Debug for Ports {

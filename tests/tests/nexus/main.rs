@@ -14,6 +14,7 @@ mod compatibility;
 mod contracts;
 mod crashes;
 mod damaged_log;
+mod dashboard;
 mod dead_letters;
 mod desktop_toast;
 mod dispatch;

@@ -9,8 +9,8 @@ use crate::console::{heading, say};
 use crate::tool::runs;
 use crate::workspace::Workspace;
 
-/// The Debian packages of the desktop on which real toasts are shown.
-const DEBIAN_PACKAGES: [&str; 8] = [
+/// The Debian packages of the desktop on which real toasts are shown, and of the browser for the dashboard.
+const DEBIAN_PACKAGES: [&str; 10] = [
     "xvfb",
     "dbus",
     "dbus-x11",
@@ -19,6 +19,8 @@ const DEBIAN_PACKAGES: [&str; 8] = [
     "libnotify-bin",
     "scrot",
     "xdotool",
+    "chromium",
+    "chromium-driver",
 ];
 
 /// Parts of the Rust toolchain, and by which command each is there.

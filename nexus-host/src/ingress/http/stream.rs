@@ -12,6 +12,7 @@ use futures_util::stream::unfold;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use nexus_plugin_api::Event;
+use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::query::{known, refused};
@@ -24,11 +25,23 @@ use crate::observe::Passed;
 /// After so long without an event, a sign of life, so that a dead connection is noticed.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
+/// A second, of which no more than so many events are sent if a client wants that.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// One client that follows.
 struct Lines {
     follower: Follower,
+    sample: Option<Sample>,
     as_cloudevents: bool,
     greeted: bool,
+}
+
+/// For a client that wants to see some of many: so many a second at most.
+struct Sample {
+    most: u32,
+    sent: u32,
+    left_out: u64,
+    since: Instant,
 }
 
 /// `GET /v1/events/stream`.
@@ -39,7 +52,9 @@ pub(super) async fn follow(
 ) -> Result<Response, Problem> {
     let client = auth::client(&shared, &head).await?;
     client.expect_subscriber()?;
-    let [types, sources, format] = known(query.as_deref(), ["type", "source", "format"])?;
+    let names = ["type", "source", "format", "most"];
+    let [types, sources, format, most] = known(query.as_deref(), names)?;
+    let sample = most.map(|most| Sample::of(&most)).transpose()?;
     let as_cloudevents = match format.as_deref() {
         None => false,
         Some("cloudevents") => true,
@@ -52,6 +67,7 @@ pub(super) async fn follow(
     let wanted = Wanted::of_query(types.as_deref(), sources.as_deref())?;
     let lines = Lines {
         follower: Follower::new(&shared.ports.live, client, wanted, shared.stopping.clone()),
+        sample,
         as_cloudevents,
         greeted: false,
     };
@@ -74,12 +90,22 @@ impl Lines {
             return Some(Bytes::from_static(b": following\n\n"));
         }
         loop {
-            match self.follower.next(SIGN_OF_LIFE).await {
+            if let Some(left_out) = self.sample.as_mut().and_then(Sample::told) {
+                return Some(format!(": left out {left_out} events\n\n").into());
+            }
+            let is_owed = self
+                .sample
+                .as_ref()
+                .is_some_and(|sample| sample.left_out > 0);
+            let patience = if is_owed { SECOND } else { SIGN_OF_LIFE };
+            match self.follower.next(patience).await {
+                Next::Quiet if is_owed => {}
                 Next::Quiet => return Some(Bytes::from_static(b": still here\n\n")),
                 Next::End => return None,
                 Next::Missed(missed) => {
                     return Some(format!(": missed {missed} events\n\n").into());
                 }
+                Next::Event(_) if !self.sample.as_mut().is_none_or(Sample::takes) => {}
                 Next::Event(Passed { event, .. }) => {
                     let text = match self.as_cloudevents {
                         true => write_structured(&event),
@@ -92,6 +118,46 @@ impl Lines {
                 }
             }
         }
+    }
+}
+
+impl Sample {
+    fn of(most: &str) -> Result<Self, Problem> {
+        let wrong = || {
+            let most = quoted(most);
+            refused(format!(
+                "`most` takes 1 to 1000 events a second, found {most}"
+            ))
+        };
+        let most = most.parse().map_err(|_| wrong())?;
+        (1..=1_000)
+            .contains(&most)
+            .then(|| Self {
+                most,
+                sent: 0,
+                left_out: 0,
+                since: Instant::now(),
+            })
+            .ok_or_else(wrong)
+    }
+
+    /// Whether one more is sent.
+    fn takes(&mut self) -> bool {
+        if self.since.elapsed() >= SECOND {
+            (self.since, self.sent) = (Instant::now(), 0);
+        }
+        let takes = self.sent < self.most;
+        match takes {
+            true => self.sent += 1,
+            false => self.left_out += 1,
+        }
+        takes
+    }
+
+    /// How many were left out in a second that is over.
+    fn told(&mut self) -> Option<u64> {
+        let is_over = self.left_out > 0 && self.since.elapsed() >= SECOND;
+        is_over.then(|| std::mem::take(&mut self.left_out))
     }
 }
 
@@ -111,6 +177,19 @@ fn line(event: &Event, text: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sample_is_so_many_a_second_and_tells_of_the_rest() {
+        let mut sample = Sample::of("2").unwrap_or_else(|_| panic!("it is in order"));
+        let taken = (0..5).filter(|_| sample.takes()).count();
+        assert_eq!((taken, sample.told()), (2, None));
+        tokio::time::advance(SECOND).await;
+        assert_eq!((sample.told(), sample.told()), (Some(3), None));
+        assert!(sample.takes());
+        for wrong in ["0", "1001", "-1", "x", ""] {
+            assert!(Sample::of(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_payload_of_several_lines_stays_one_message() {

@@ -150,7 +150,7 @@ pub(crate) fn config(more: &str) -> Result<Config, Box<dyn Error>> {
     Ok(Config::from_toml_str(&format!(
         "server.http = \"127.0.0.1:0\"\nserver.grpc = \"off\"\nplugins.bench.isolation = \"inline\"\n\
          {more}\n[[clients]]\nid = \"bench\"\nkey_sha256 = \"{hash}\"\nsources = [\"bench\"]\n\
-         types = [\"bench.*\"]\nmetrics = true\n"
+         types = [\"bench.*\"]\nmetrics = true\nadmin = true\n"
     ))?)
 }
 

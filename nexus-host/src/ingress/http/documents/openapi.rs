@@ -325,6 +325,7 @@ fn answered(answer: &Answer, one: &Operation) -> Value {
         }
         Content::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Content::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+        Content::Page => json!({ "text/*": { "schema": { "type": "string" } } }),
     };
     answered["content"] = content;
     answered

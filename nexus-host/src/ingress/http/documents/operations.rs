@@ -75,6 +75,8 @@ pub(super) enum Content {
     Metrics,
     /// Server-sent events.
     Stream,
+    /// A page for people, or a part of it.
+    Page,
 }
 
 /// One thing that can be asked for.
@@ -189,6 +191,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend([journey()]);
     all.extend(contracts());
     all.extend(hooks());
+    all.extend(overview());
     all.extend(administration());
     all.extend(approvals());
     all.extend(alerts());
@@ -289,6 +292,12 @@ fn follow() -> Operation {
             "sends CloudEvents in the JSON format",
             format,
         )
+        .with(
+            Place::Query,
+            "most",
+            "so many events a second at most; how many were left out is told",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+        )
         .answers(200, "events, until the hub stops", Content::Stream)
         .refuses(&["malformed_event"])
 }
@@ -371,6 +380,29 @@ fn hooks() -> [Operation; 3] {
                 "rest",
                 "a path, slashes included, for the plugin to read",
             ),
+    ]
+}
+
+fn overview() -> [Operation; 4] {
+    let admin = |path, id| Operation::get(path, id).within("overview", Access::Admin);
+    let open = |path, id| Operation::get(path, id).within("overview", Access::Open);
+    [
+        admin("/v1/admin/overview", "overview")
+            .says("Shows the whole hub at a glance; it takes up to a second, of which its rates are")
+            .answers(200, "the hub", Content::Json(&["Overview"]))
+            .refuses(&["internal"]),
+        admin("/v1/admin/overview/stream", "follow_overview")
+            .says("Sends the same once a second, after the seconds before: `history`, then `overview`")
+            .answers(200, "overviews, until the hub stops", Content::Stream),
+        open("/", "dashboard")
+            .says("Shows the dashboard, which asks for an administrator's key")
+            .answers(200, "the page", Content::Page)
+            .refuses(&["not_found"]),
+        open("/assets/{file}", "dashboard_part")
+            .says("Styles and scripts of the dashboard")
+            .text(Place::Path, "file", "its name")
+            .answers(200, "the file", Content::Page)
+            .refuses(&["not_found"]),
     ]
 }
 

@@ -136,6 +136,7 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
                 },
             }),
         ),
+        ("Overview", overview()),
         ("Plugins", listing("plugins")),
         ("Breakers", listing("breakers")),
         (
@@ -182,6 +183,41 @@ pub(super) fn answers() -> Vec<(&'static str, Value)> {
 
 pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn overview() -> Value {
+    let listed = json!({
+        "type": "object",
+        "required": ["list", "left_out"],
+        "properties": {
+            "list": { "type": "array", "items": { "type": "object" } },
+            "left_out": { "type": "integer", "description": "how many more there are" },
+        },
+    });
+    let several = json!({ "type": "array", "items": { "type": "object" } });
+    json!({
+        "type": "object",
+        "description": "rates are per second, times in seconds; what nothing is known of is left out",
+        "required": [
+            "at", "over_seconds", "second", "doors", "waits", "processors", "integrations", "hub", "queue",
+            "plugins", "breakers", "alerts", "approvals_pending",
+        ],
+        "properties": {
+            "at": time(),
+            "over_seconds": { "type": "number", "description": "rates and times are those of so many seconds" },
+            "second": { "type": "object", "description": "the last second alone" },
+            "doors": several,
+            "waits": several,
+            "processors": listed,
+            "integrations": listed,
+            "hub": { "type": "object" },
+            "queue": { "type": "object" },
+            "plugins": listed,
+            "breakers": listed,
+            "alerts": listed,
+            "approvals_pending": { "type": "integer" },
+        },
+    })
 }
 
 /// An object that holds a list.

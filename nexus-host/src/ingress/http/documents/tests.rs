@@ -23,6 +23,7 @@ fn filled(path: &str) -> String {
     let path = path.replace("{source}", "echo").replace("{rest}", "a/b");
     let path = path
         .replace("{name}", "i/act")
+        .replace("{file}", "main.js")
         .replace("{type}", "test.happened");
     path.replace("{version}", "1.0.0")
         .replace("{id}", "0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a")

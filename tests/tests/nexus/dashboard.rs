@@ -1,0 +1,77 @@
+//! The dashboard as people meet it: in a real Chromium, on a real hub.
+
+mod panels;
+mod reach;
+mod strain;
+
+use nexus_tests::browser::Browser;
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder};
+use nexus_tests::skip::or_skip;
+use serde_json::{Value, json};
+
+/// A hub that asks people, gives up soon, and has a file that is no plugin.
+const CONFIG: &str = r#"
+[retry]
+max_retries = 0
+[breaker]
+failures = 3
+[[routes]]
+name = "pay"
+types = ["mail.received"]
+[[routes.actions]]
+[routes.actions.ask]
+title = "Pay {{ payload.subject }}?"
+body = "The invoice came by mail, and is due on Friday."
+choices = [{ id = "pay", label = "Pay", tone = "good" }, { id = "refuse", label = "Refuse", tone = "bad" }]
+unanswered = "refuse"
+expires_after = "1h"
+"#;
+
+fn hub() -> HubBuilder {
+    let no_plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let name = format!("broken{}", std::env::consts::DLL_SUFFIX);
+    HubBuilder::new()
+        .config(CONFIG)
+        .contract("mail.received")
+        .contract("order.placed")
+        .plugin("probe")
+        .file(no_plugin, &name)
+}
+
+/// A browser, or `None` when this machine cannot have one; the test is then skipped.
+async fn browser_for(test: &str) -> Option<Browser> {
+    or_skip(test, Browser::start().await)
+}
+
+async fn sign_in(browser: &Browser, hub: &Hub) {
+    browser.open(&hub.url()).await;
+    browser.fill("#key", ADMIN_KEY).await;
+    browser.click("#sign-in-form button").await;
+    browser.wait_for_text("#connection", "Live").await;
+    let is_painted = "document.getElementById('panels').getAttribute('aria-busy') === 'false'";
+    browser.wait_for("the panels are painted", is_painted).await;
+}
+
+fn mail(subject: &str) -> Value {
+    json!({ "type": "mail.received", "source": "outlook", "payload": { "subject": subject } })
+}
+
+/// An event that has `recorder` fail, for good or for this time.
+fn failing(for_good: bool) -> Value {
+    let record = json!({ "permanent": for_good, "fail_times": 100 });
+    json!({
+        "type": "probe.command",
+        "source": "probe.tests",
+        "payload": { "action": "notify", "record": record },
+    })
+}
+
+/// Nothing was forbidden by the page's policy, and no script has failed. That somebody was not let in, the browser says
+/// as well.
+async fn expect_quiet(browser: &Browser) {
+    let complaints = browser.complaints().await;
+    let is_serious =
+        |one: &&String| !one.contains("status of 401") && !one.contains("status of 403");
+    let serious: Vec<_> = complaints.iter().filter(is_serious).collect();
+    assert!(serious.is_empty(), "{serious:#?}");
+}

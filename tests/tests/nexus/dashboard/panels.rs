@@ -1,0 +1,291 @@
+//! Every panel is clicked through, with what a hub really has to show.
+
+use std::path::Path;
+
+use nexus_tests::browser::{Browser, Scheme};
+use nexus_tests::hub::{Hub, eventually};
+use serde_json::json;
+
+use super::{browser_for, expect_quiet, failing, hub, mail, sign_in};
+
+#[tokio::test]
+async fn only_administrators_are_let_in_and_a_key_is_kept_if_wanted() {
+    let Some(browser) = browser_for("the dashboard's sign-in").await else {
+        return;
+    };
+    let hub = hub().start();
+    browser.open(&hub.url()).await;
+    browser.fill("#key", "nxk_nobody").await;
+    browser.click("#sign-in-form button").await;
+    browser
+        .wait_for(
+            "it is said why",
+            "document.querySelector('#sign-in-error').textContent",
+        )
+        .await;
+    browser
+        .wait_for(
+            "the panels are hidden",
+            "document.querySelector('#panels').hidden",
+        )
+        .await;
+
+    sign_in(&browser, &hub).await;
+    browser.reload().await;
+    browser
+        .wait_for(
+            "it is forgotten",
+            "!document.querySelector('#sign-in').hidden",
+        )
+        .await;
+
+    browser.click("#keep").await;
+    browser.fill("#key", nexus_tests::hub::ADMIN_KEY).await;
+    browser.click("#sign-in-form button").await;
+    browser.wait_for_text("#connection", "Live").await;
+    browser.reload().await;
+    browser.wait_for_text("#connection", "Live").await;
+    browser.click("#sign-out").await;
+    browser.reload().await;
+    browser
+        .wait_for(
+            "it is forgotten",
+            "!document.querySelector('#sign-in').hidden",
+        )
+        .await;
+    let kept = browser.run("return document.cookie + Object.keys(localStorage) + Object.keys(sessionStorage) + location.search").await;
+    assert_eq!(kept, "");
+    expect_quiet(&browser).await;
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn a_hub_without_anything_says_so() {
+    let Some(browser) = browser_for("the dashboard of an empty hub").await else {
+        return;
+    };
+    let hub = nexus_tests::hub::HubBuilder::new().start();
+    sign_in(&browser, &hub).await;
+    for (panel, text) in [
+        ("#alerts", "no alert is active"),
+        ("#approvals", "Nothing waits"),
+        ("#letters", "No dead letters"),
+        ("#plugins", "No plugins"),
+        ("#breakers", "No breakers"),
+        ("#tail", "No event has come"),
+        ("#journey", "Choose an event"),
+        ("#queue", "0 of"),
+    ] {
+        browser.wait_for_text(panel, text).await;
+    }
+    expect_quiet(&browser).await;
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn every_panel_shows_what_there_is_and_does_what_is_clicked() {
+    let Some(browser) = browser_for("the dashboard's panels").await else {
+        return;
+    };
+    let hub = hub().start();
+    sign_in(&browser, &hub).await;
+    let approval = approvals(&browser, &hub).await;
+    letters(&browser, &hub).await;
+    breakers_and_alerts(&browser, &hub).await;
+    browser.wait_for_text("#plugins", "probe/recorder").await;
+    browser.wait_for_text("#plugins", "broken").await;
+    browser.wait_for_text("#pipeline", "probe/misbehave").await;
+    browser
+        .wait_for(
+            "times are drawn",
+            "document.querySelector('#latency .line.first[d^=M]')",
+        )
+        .await;
+    browser.wait_for_text("#queue", "places taken").await;
+    tail_and_journey(&browser, &hub).await;
+    pictures(&browser, &hub, &approval).await;
+    expect_quiet(&browser).await;
+    browser.end().await;
+}
+
+/// A question is answered, with a note.
+async fn approvals(browser: &Browser, hub: &Hub) -> String {
+    hub.process(&mail("Invoice 17")).await;
+    browser.wait_for_text("#approvals", "Pay Invoice 17?").await;
+    browser.fill("#approvals input", "not ours").await;
+    browser.click("#approvals button.danger").await;
+    browser.wait_for_text("#approvals", "Nothing waits").await;
+    let (_, told) = hub.get("/v1/admin/approvals").await;
+    let one = &told["approvals"][0];
+    assert_eq!(one["answer"]["choice"], "refuse");
+    assert_eq!(one["answer"]["note"], "not ours");
+    assert_eq!(one["answer"]["by"], "test-admin");
+    one["event_id"].as_str().unwrap().to_owned()
+}
+
+/// A dead letter is found, looked at, and replayed; and all of them at once.
+async fn letters(browser: &Browser, hub: &Hub) {
+    for _ in 0..2 {
+        assert_eq!(hub.process(&failing(true)).await["status"], "dead");
+    }
+    browser.wait_for_text("#letters", "probe.command").await;
+    browser.fill("#letters-reason", "no_such_reason").await;
+    browser.click("#letters form button").await;
+    browser
+        .wait_for_text("#letters", "No dead letter matches")
+        .await;
+    browser.fill("#letters-reason", "").await;
+    browser.fill("#letters-integration", "recorder").await;
+    browser.click("#letters form button").await;
+    browser.wait_for_text("#letters", "probe.command").await;
+    browser.click("#letters summary").await;
+    browser
+        .wait_for_text("#letters details", "told_to_fail")
+        .await;
+
+    // Replayed, it dies once more: the attempts tell of it.
+    let replayed = || async {
+        let (_, told) = hub.get("/v1/admin/dead-letters").await;
+        let letters = told["dead_letters"].as_array()?.clone();
+        let attempts: u64 = letters
+            .iter()
+            .filter_map(|one| one["attempts"].as_u64())
+            .sum();
+        (letters.len() == 2).then_some(attempts)
+    };
+    browser.click("#letters tbody button").await;
+    browser
+        .wait_for_text("dialog", "Replay this dead letter?")
+        .await;
+    browser.click("dialog button[type=button]").await;
+    assert_eq!(replayed().await, Some(2), "it was not meant");
+    browser.click("#letters tbody button").await;
+    browser.click("dialog button.primary").await;
+    eventually("one is replayed", || async {
+        (replayed().await? == 3).then_some(())
+    })
+    .await;
+    browser.click("#letters > .buttons button:last-child").await;
+    browser
+        .wait_for_text("dialog", "Replay 2 dead letters?")
+        .await;
+    browser.click("dialog button.primary").await;
+    eventually("both are replayed", || async {
+        (replayed().await? == 5).then_some(())
+    })
+    .await;
+}
+
+/// A breaker opens, an alert tells of it; it is acknowledged and silenced, the breaker held open and closed.
+async fn breakers_and_alerts(browser: &Browser, hub: &Hub) {
+    for _ in 0..3 {
+        hub.process(&failing(false)).await;
+    }
+    browser.wait_for_text("#breakers .state", "open").await;
+    browser.wait_for_text("#alerts", "breaker_open").await;
+    browser
+        .click("#alerts [aria-label^='Acknowledge breaker_open']")
+        .await;
+    browser.wait_for_text("#alerts", "test-admin knows").await;
+    browser
+        .click("#alerts [aria-label^='Silence breaker_open']")
+        .await;
+    browser.wait_for_text("dialog", "Silence this alert?").await;
+    browser.click("dialog button.primary").await;
+    browser
+        .wait_for_text("#alerts", "by test-admin, ends in")
+        .await;
+    browser
+        .click("#alerts [aria-label^='End the silence']")
+        .await;
+    eventually("the silence has ended", || async {
+        let (_, told) = hub.get("/v1/admin/alerts/silences").await;
+        (told["silences"] == json!([])).then_some(())
+    })
+    .await;
+    browser.click("#breakers [aria-label^='Hold']").await;
+    browser.click("dialog button.primary").await;
+    browser.wait_for_text("#breakers .state", "held open").await;
+    browser.click("#breakers [aria-label^='Close']").await;
+    browser.wait_for_text("#breakers .state", "closed").await;
+}
+
+/// The tail follows what is wanted, pauses, and leads to a journey.
+async fn tail_and_journey(browser: &Browser, hub: &Hub) {
+    browser.fill("#tail-type", "order.*").await;
+    browser.click("#tail form button[type=submit]").await;
+    browser.wait_for_text("#tail", "Following").await;
+    browser.click("#tail .quiet").await;
+    let order = json!({ "type": "order.placed", "source": "shop", "payload": {} });
+    eventually("the tail shows an order", || async {
+        hub.process(&order).await;
+        let rows = "return document.querySelectorAll('#tail tbody tr').length";
+        (browser.run(rows).await.as_u64()? > 0).then_some(())
+    })
+    .await;
+    hub.process(&mail("Invoice 18")).await;
+    hub.process(&order).await;
+    let types = "return [...document.querySelectorAll('#tail tbody td:nth-child(2)')].map(e => e.textContent)";
+    let types = browser.run(types).await;
+    let types = types.as_array().unwrap();
+    assert!(types.iter().all(|one| one == "order.placed"), "{types:?}");
+
+    browser.click("#tail [aria-pressed]").await;
+    browser.wait_for_text("#tail", "Paused").await;
+    browser.click("#tail tbody button").await;
+    browser.wait_for_text("#journey", "order.placed").await;
+    browser
+        .wait_for_text("#journey .timeline", "finished")
+        .await;
+    let focus = browser.run("return document.activeElement.id").await;
+    assert_eq!(focus, "journey-title");
+
+    browser.fill("#journey-id", "no-id").await;
+    browser.click("#journey form button").await;
+    browser
+        .wait_for_text("#journey .error", "no such event")
+        .await;
+}
+
+/// Writes what the documentation shows, when that is wanted.
+async fn pictures(browser: &Browser, hub: &Hub, event_id: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_none() {
+        return;
+    }
+    browser.fill("#tail-type", "").await;
+    browser.click("#tail form button[type=submit]").await;
+    browser.fill("#journey-id", event_id).await;
+    browser.click("#journey form button").await;
+    for _ in 0..3 {
+        hub.process(&failing(false)).await;
+    }
+    // Some seconds of ordinary work, for the charts.
+    for number in 0..600 {
+        let order =
+            json!({ "type": "order.placed", "source": "shop", "payload": { "number": number } });
+        hub.publish(&order).await;
+        hub.publish(
+            &json!({ "type": "probe.ping", "source": "probe.tests", "payload": { "n": number } }),
+        )
+        .await;
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (scheme, width, name) in [
+        (Scheme::Light, 1440, "dashboard-light.png"),
+        (Scheme::Dark, 1440, "dashboard-dark.png"),
+        (Scheme::Light, 390, "dashboard-narrow.png"),
+    ] {
+        browser.prefer(scheme).await;
+        browser.size(width, 900).await;
+        let height = browser
+            .run("scrollTo(0, 0); return document.documentElement.scrollHeight")
+            .await;
+        let height = u32::try_from(height.as_u64().unwrap()).unwrap();
+        browser.size(width, height).await;
+        browser.wait_for_text("#connection", "Live").await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        std::fs::write(folder.join(name), browser.picture("body").await).unwrap();
+    }
+}
