@@ -39,7 +39,14 @@ fn results(meters: &Meters, component: &str) -> Vec<(Came, u64)> {
 async fn each_call_is_measured_under_its_component_with_what_it_came_to() {
     let tried = AtomicU32::new(0);
     let rig = Setup::new()
-        .decides("p/acts", vec![notify("i/act", 1), notify("i/refuses", 2)])
+        .decides(
+            "p/acts",
+            vec![
+                notify("i/act", 1),
+                notify("i/refuses", 2),
+                notify("i/busy", 3),
+            ],
+        )
         .processor("p/skips", |_, _| async { Ok(Outcome::skip("no")) })
         .processor("p/rejects", |_, _| async { Ok(Outcome::reject("never")) })
         .processor("p/waits", |_, call| async move {
@@ -59,6 +66,12 @@ async fn each_call_is_measured_under_its_component_with_what_it_came_to() {
                 }
             }
         })
+        .integration("i/busy", |call| async move {
+            match call.attempt {
+                1 => Err(unavailable().after(Duration::from_secs(1))),
+                _ => Ok(Reply::default()),
+            }
+        })
         .integration("i/refuses", |_| async {
             Err(PluginError::permanent("wrong", "so it is"))
         })
@@ -73,17 +86,17 @@ async fn each_call_is_measured_under_its_component_with_what_it_came_to() {
     assert_eq!(results(processors, "p/rejects"), [(Came::Reject, 1)]);
     let each_once = [(Came::Done, 1), (Came::RetryLater, 1), (Came::Failed, 1)];
     assert_eq!(results(processors, "p/waits"), each_once);
-    assert_eq!(
-        of(processors, "p/waits", Meter::retried),
-        1,
-        "what was put off is no retry"
-    );
+    assert_eq!(of(processors, "p/waits", Meter::retried), 1);
     let integrations = &measures.integrations;
     let failed_first = [(Came::Done, 1), (Came::Failed, 1)];
     assert_eq!(results(integrations, "i/act"), failed_first);
     assert_eq!(of(integrations, "i/act", Meter::retried), 1);
     assert_eq!(results(integrations, "i/refuses"), [(Came::Failed, 1)]);
     assert_eq!(of(integrations, "i/refuses", Meter::retried), 0);
+    let put_off = [(Came::Done, 1), (Came::RetryLater, 1)];
+    assert_eq!(results(integrations, "i/busy"), put_off);
+    let retried = of(integrations, "i/busy", Meter::retried);
+    assert_eq!(retried, 0, "what was put off is no retry");
     // The clock of the tests stands still but for what sleeps.
     let times = of(integrations, "i/act", Meter::times);
     assert_eq!((times.count(), times.sum()), (2, Duration::from_millis(60)));

@@ -99,6 +99,10 @@ pub(super) async fn live(hub: &Hub) {
 }
 
 #[tokio::test]
+#[cfg_attr(
+    not(target_os = "linux"),
+    ignore = "other systems tell less of processes"
+)]
 async fn every_documented_family_tells_what_has_happened_and_nothing_else_is_served() {
     let hub = builder().start();
     let _followed = Followed::of(&hub).await;
