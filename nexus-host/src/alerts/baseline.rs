@@ -109,10 +109,9 @@ impl Baseline {
         let least = measure.least_spread(weight);
         self.recent.learn(x, RECENT, least);
         let (week, day) = hours(now);
-        for track in [self.week.get_mut(week), self.day.get_mut(day)] {
-            if let Some(track) = track {
-                track.learn(x, SEASON, least);
-            }
+        let hours = [self.week.get_mut(week), self.day.get_mut(day)];
+        for track in hours.into_iter().flatten() {
+            track.learn(x, SEASON, least);
         }
     }
 

@@ -79,6 +79,13 @@ pub(super) struct Engine {
     watches: BTreeMap<Key, Watch>,
 }
 
+/// What is unusual, of which nothing is learnt meanwhile.
+struct Troubled {
+    name: (Signal, Arc<str>),
+    lasted: Duration,
+    key: Key,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Watch {
     phase: Phase,
@@ -185,7 +192,11 @@ impl Engine {
                 watch.see(rule, &key, sample.value, reach, now, &mut changes);
                 let since = watch.troubled_since().filter(|_| rule.is_adaptive());
                 if let Some(since) = since {
-                    troubled.push((name, now.up.saturating_sub(since), key.clone()));
+                    troubled.push(Troubled {
+                        name,
+                        lasted: now.up.saturating_sub(since),
+                        key: key.clone(),
+                    });
                 }
                 seen.insert(key);
             }
@@ -217,18 +228,13 @@ impl Engine {
         self.watches.retain(|_, watch| watch.is_needed(now));
     }
 
-    fn learn(
-        &mut self,
-        samples: &[Sample],
-        troubled: &[((Signal, Arc<str>), Duration, Key)],
-        now: Moment,
-    ) {
+    fn learn(&mut self, samples: &[Sample], troubled: &[Troubled], now: Moment) {
         for sample in samples {
             let Some(measure) = sample.signal.measure() else {
                 continue;
             };
             let name = (sample.signal, sample.subject.clone());
-            let in_trouble = troubled.iter().find(|(other, _, _)| *other == name);
+            let in_trouble = troubled.iter().find(|one| one.name == name);
             let known = self.baselines.len();
             let baseline = match self.baselines.entry(name) {
                 std::collections::btree_map::Entry::Vacant(_) if known >= MOST_BASELINES => {
@@ -237,8 +243,8 @@ impl Engine {
                 entry => entry.or_default(),
             };
             match in_trouble {
-                Some((_, lasted, _)) if *lasted < ADOPTED => {}
-                Some((_, _, key)) => {
+                Some(one) if one.lasted < ADOPTED => {}
+                Some(Troubled { key, .. }) => {
                     baseline.begin_anew();
                     if let Some(watch) = self.watches.get_mut(key) {
                         watch.give_in(now);

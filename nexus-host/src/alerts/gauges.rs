@@ -340,12 +340,15 @@ mod tests {
     #[test]
     fn a_plugin_that_starts_again_is_counted_for_a_minute() {
         let mut gauges = Gauges::default();
-        let mut reading = Reading::default();
-        reading.plugins = vec![PluginReading {
+        let mail = PluginReading {
             id: "mail".to_owned(),
             restarts: 3,
             ..PluginReading::default()
-        }];
+        };
+        let mut reading = Reading {
+            plugins: vec![mail],
+            ..Reading::default()
+        };
         let before = gauges.read(second(0), &reading);
         assert_eq!(value(&before, Signal::PluginRestarts), Some(0.0));
         reading.plugins[0].restarts = 4;
