@@ -26,14 +26,15 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::observe::measures::End;
-use crate::observe::{Measures, Trail};
+use crate::observe::traces::Span;
+use crate::observe::{Measures, Tracer, Trail};
 use crate::queue::{
     Delivery, EventStatus, FollowUp, Grave, Queue, Settlement, Step, Verdict, Work,
 };
 pub use apart::Apart;
 pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Sum, Target};
 pub use config::Config;
-use deliver::{Answering, Next, failure, timed_out};
+use deliver::{Answering, Deciding, Next, failure, timed_out};
 use port::{ABSENT, Admit, Call, Components, Observer, People, WORKER_DIED};
 use retry::RetryPolicy;
 use seats::{Component, Seat, Seats};
@@ -55,6 +56,7 @@ pub struct Dispatcher {
     measures: Arc<Measures>,
     apart: Apart,
     trail: Arc<Trail>,
+    tracer: Tracer,
     config: Config,
 }
 
@@ -74,6 +76,7 @@ impl Dispatcher {
         observer: Arc<dyn Observer>,
         people: Arc<dyn People>,
         trail: Arc<Trail>,
+        tracer: Tracer,
     ) -> Self {
         let measures = Arc::new(Measures::default());
         Self {
@@ -88,6 +91,7 @@ impl Dispatcher {
             measures,
             apart: Apart::default(),
             trail,
+            tracer,
             config,
         }
     }
@@ -221,9 +225,13 @@ impl Dispatcher {
                 number,
                 processor,
                 effect,
+                traceparent,
             } => {
-                self.perform(delivery, *number, processor, effect, seat)
-                    .await
+                let by = Deciding {
+                    processor,
+                    traceparent: traceparent.as_deref(),
+                };
+                self.perform(delivery, *number, by, effect, seat).await
             }
         }
     }
@@ -271,15 +279,29 @@ impl Dispatcher {
         settlement: &mut Settlement,
     ) -> Next {
         let component = self.seats.processor(processor);
-        let answer = self.ask(processor, &component, delivery, seat).await;
+        let (event, attempt) = (&delivery.event, delivery.attempt);
+        let mut span = self.tracer.process(event, processor, attempt);
+        let traceparent = span.traceparent();
+        let traceparent = traceparent.as_deref();
+        let answer = self
+            .ask(processor, &component, delivery, seat, traceparent)
+            .await;
+        if let Err(error) = &answer {
+            span.failed(&error.code);
+        }
         let by = Answering {
-            processor,
+            deciding: Deciding {
+                processor,
+                traceparent,
+            },
             meter: &component.meter,
             first_effect,
             attempt: delivery.attempt,
             earlier: &delivery.errors,
         };
-        self.conclude(delivery, &by, answer, settlement)
+        let next = self.conclude(delivery, &by, answer, settlement);
+        bury(&mut span, settlement);
+        next
     }
 
     async fn ask(
@@ -288,6 +310,7 @@ impl Dispatcher {
         component: &Component,
         delivery: &Delivery,
         seat: &Seat<'_>,
+        traceparent: Option<&str>,
     ) -> Result<Outcome, PluginError> {
         let limit = self.config.processor_timeout.get();
         let call = Call {
@@ -295,6 +318,7 @@ impl Dispatcher {
             attempt: delivery.attempt,
             timeout: limit,
             idempotency_key: "",
+            traceparent,
             is_suspected: is_suspected(delivery),
         };
         let answer = self.components.process(processor, call, &delivery.event);
@@ -394,6 +418,12 @@ fn is_processing(delivery: &Delivery) -> bool {
 fn is_suspected(delivery: &Delivery) -> bool {
     let last = delivery.errors.last();
     last.is_some_and(|failure| failure.code == WORKER_DIED)
+}
+
+/// What goes to the dead letters is an event in the span of the call that failed.
+fn bury(span: &mut Span, settlement: &Settlement) {
+    let dead = settlement.dead.iter();
+    dead.for_each(|grave| span.buried(&grave.reason));
 }
 
 /// Turns a panic of the host's own code into a permanent error.

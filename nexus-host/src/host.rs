@@ -36,7 +36,7 @@ use crate::dispatch::config::Ordering;
 use crate::dispatch::{BreakerStatus, Breakers, Dispatcher};
 use crate::ingress::{self, Ports, Readiness, Served, Server, ServerError};
 use crate::intake::{Completions, Door, Intake};
-use crate::observe::{Metrics, Overviews, Stages, Tap, Trail};
+use crate::observe::{Metrics, Overviews, Stages, Tap, Tracer, Trail};
 use crate::plugins::{self, PluginReport, Supervisor};
 use crate::queue::config::Backend;
 use crate::queue::{
@@ -57,6 +57,9 @@ pub use reload::{Candidate, PluginChange, ReloadError, ReloadPlan};
 pub use report::{HealthReport, ShutdownReport};
 pub use subscription::Subscription;
 
+/// How long the last spans may take to the collector.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
 /// A running hub.
 ///
 /// Dropping it without [`Host::shutdown`] ends it at once; what is queued in memory is lost.
@@ -73,6 +76,7 @@ pub struct Host {
     tap: Tap,
     completions: Arc<Completions>,
     vitals: Arc<Vitals>,
+    tracer: Tracer,
     server: Option<Serving>,
     workers: JoinHandle<()>,
     /// What runs in the background and may be cut at any time.
@@ -107,6 +111,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The way to the collector of traces.
+    #[error("[observe.traces]: {0}")]
+    Traces(String),
     /// A rule of the configuration.
     #[error("[[rules]]: {0}")]
     Rule(String),
@@ -204,6 +211,7 @@ impl Host {
                 Arc::new(SqliteQueue::open_knowing(&config.queue, lanes, &whose)?)
             }
         };
+        let tracer = Tracer::new(&config.observe.traces).map_err(StartError::Traces)?;
         let trail = Arc::new(Trail::new(&config.observe.log_fields));
         let tap = Tap::new();
         let completions = Arc::new(Completions::default());
@@ -219,6 +227,7 @@ impl Host {
             news.clone(),
             completions.clone(),
             trail.clone(),
+            tracer.clone(),
         ));
         let approvals = Approvals::open(
             config.approvals.clone(),
@@ -241,6 +250,7 @@ impl Host {
             news,
             approvals.clone(),
             trail.clone(),
+            tracer.clone(),
         ));
         let measures = dispatcher.measures().clone();
         let workers = tokio::spawn(dispatcher.clone().run());
@@ -299,6 +309,7 @@ impl Host {
                 vitals: vitals.clone(),
                 tap: tap.clone(),
                 doors: server.doors(),
+                tracer: tracer.clone(),
             };
             let counted = Arc::new(counted);
             let glance = Glance {
@@ -321,6 +332,7 @@ impl Host {
                 secret,
                 metrics: Arc::new(Metrics::new(counted)),
                 overviews: Overviews::new(Arc::new(glance)),
+                tracer: tracer.clone(),
             };
             Serving::start(server, ports)
         });
@@ -337,6 +349,7 @@ impl Host {
             tap,
             completions,
             vitals,
+            tracer,
             server,
             workers,
             background,
@@ -629,6 +642,8 @@ impl Host {
                 .map_or(0, |served| served.map_or(0, |s| s.cut)),
             None => 0,
         };
+        // A collector that hangs has no more than this of what is left.
+        let _ = timeout_at(end, self.tracer.flush(Instant::now() + LAST_SPANS)).await;
         if let Ok(Err(error)) = ended {
             return Err(ShutdownError::Dispatcher(error));
         }

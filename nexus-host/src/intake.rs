@@ -24,7 +24,8 @@ use crate::admission::{
 };
 use crate::current::Current;
 use crate::dispatch::port::{Admit, Observer};
-use crate::observe::Trail;
+use crate::observe::traces::Span;
+use crate::observe::{Tracer, Trail};
 use crate::queue::{PushError, Pushed, Queue};
 
 /// When somebody who found the queue full should come again.
@@ -47,6 +48,7 @@ pub struct Intake {
     completions: Arc<Completions>,
     outcomes: Outcomes,
     trail: Arc<Trail>,
+    tracer: Tracer,
 }
 
 /// An event that is in the queue, or was before.
@@ -91,6 +93,7 @@ impl Intake {
         observer: Arc<dyn Observer>,
         completions: Arc<Completions>,
         trail: Arc<Trail>,
+        tracer: Tracer,
     ) -> Self {
         Self {
             admission: Current::new(admission),
@@ -99,6 +102,7 @@ impl Intake {
             completions,
             outcomes: Outcomes::new(),
             trail,
+            tracer,
         }
     }
 
@@ -282,10 +286,19 @@ impl Intake {
     }
 
     /// One call to the queue for all of them, so that a durable one commits them together.
-    async fn push(&self, events: Vec<Admitted>, watched: bool) -> Vec<Result<Receipt, Rejection>> {
+    async fn push(
+        &self,
+        mut events: Vec<Admitted>,
+        watched: bool,
+    ) -> Vec<Result<Receipt, Rejection>> {
         if events.is_empty() {
             return Vec::new();
         }
+        // Each ends when the queue has answered.
+        let _sent: Vec<_> = match self.tracer.is_on() {
+            true => events.iter_mut().map(|event| self.send(event)).collect(),
+            false => Vec::new(),
+        };
         // Before the push: afterwards the event may be finished already.
         let watch = |event: &Admitted| {
             let event = event.event();
@@ -325,6 +338,15 @@ impl Intake {
 }
 
 impl Intake {
+    /// Begins the way of an event through the queue.
+    fn send(&self, event: &mut Admitted) -> Span {
+        let span = self.tracer.send(event.event());
+        if let Some(traceparent) = span.traceparent() {
+            event.goes_on_from(traceparent);
+        }
+        span
+    }
+
     /// Tells the log what has become of an event.
     fn tell(&self, event: &Event, answer: &Result<Pushed, PushError>) {
         if !tracing::enabled!(Level::DEBUG) {

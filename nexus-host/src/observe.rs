@@ -11,6 +11,7 @@ pub mod overview;
 pub mod stages;
 mod tally;
 mod tap;
+pub mod traces;
 mod trail;
 
 pub use config::{Config, LogFormat};
@@ -22,5 +23,6 @@ pub use overview::Overviews;
 pub use stages::Stages;
 pub use tally::Tally;
 pub use tap::{Forgotten, Heard, Listener, Passed, Tap};
+pub use traces::Tracer;
 pub(crate) use trail::Ids;
 pub use trail::{LogField, Trail};

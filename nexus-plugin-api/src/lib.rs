@@ -88,6 +88,7 @@ pub use outcome::{Decision, Effect, Outcome, StateWrite};
 pub use period::Period;
 pub use plugin::{Definition, Plugin};
 pub use schema::{ConfigSchema, NoConfig, Property, Schema};
+pub use shim::traceparent;
 pub use wire::{Isolation, PublishStatus, Published};
 
 /// Everything a plugin usually names.

@@ -6,6 +6,7 @@
 mod component;
 mod log;
 mod runtime;
+mod trace;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,6 +23,7 @@ use crate::wire::Init;
 pub(crate) use component::{IntegrationShim, ProcessorShim, Seat, Shim, SourceShim};
 pub(crate) use log::abi_level;
 use runtime::{Home, Place, Runtime};
+pub use trace::traceparent;
 
 /// Builds every component of a plugin.
 pub(crate) fn start(
@@ -145,7 +147,7 @@ impl Instance {
         };
         let seat = Seat {
             context: Context::new(self.setup.services().clone(), call, buffered),
-            place: Place::new(slot.home.clone(), call.event_id),
+            place: Place::new(slot.home.clone(), call),
         };
         let component = slot
             .component

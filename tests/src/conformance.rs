@@ -414,6 +414,7 @@ pub fn effect(number: u32) -> Work {
             target: None,
             request: RawJson::new("{}").expect("JSON"),
         }),
+        traceparent: None,
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod artifacts;
 pub mod attack;
 pub mod browser;
+pub mod collector;
 pub mod compiler;
 pub mod conformance;
 pub mod crasher;

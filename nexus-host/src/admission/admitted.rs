@@ -41,6 +41,11 @@ impl Admitted {
         Self { notice, ..self }
     }
 
+    /// Goes on in a trace from there: what follows from the event belongs to it.
+    pub(crate) fn goes_on_from(&mut self, traceparent: String) {
+        Arc::make_mut(&mut self.event).traceparent = Some(traceparent);
+    }
+
     /// The event.
     pub fn event(&self) -> &Arc<Event> {
         &self.event

@@ -71,6 +71,7 @@ impl KeyPath {
     pub(crate) fn may_hold_secret(&self) -> bool {
         match self.leading_keys().as_slice() {
             ["clients" | "issuers" | "webhooks", ..] | ["plugins"] => true,
+            ["observe", "traces"] | ["observe", "traces", "headers", ..] => true,
             ["plugins", name, ..] => !crate::plugins::config::RESERVED.contains(name),
             _ => false,
         }
@@ -121,6 +122,8 @@ mod tests {
         assert!(path(&["clients"]) && path(&["issuers", "secret"]));
         assert!(path(&["plugins", "toasty", "sha256"]));
         assert!(path(&["plugins"]));
+        assert!(path(&["observe", "traces", "headers", "authorization"]));
+        assert!(!path(&["observe", "traces", "endpoint"]));
         assert!(!path(&["plugins", "dir"]));
         assert!(!path(&["queue", "capacity"]));
     }

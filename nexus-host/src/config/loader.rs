@@ -170,6 +170,8 @@ impl Loader {
             tls.key = folder.resolve(&tls.key);
             tls.client_ca = tls.client_ca.take().map(|path| folder.resolve(&path));
         }
+        let traces = &mut config.observe.traces;
+        traces.ca_file = traces.ca_file.as_deref().map(|file| folder.resolve(file));
         let contracts = config.plugins.contracts_dir.as_deref();
         config.plugins.contracts_dir = contracts.map(|dir| folder.resolve(dir));
         config.queue.sqlite.path = folder.resolve(&config.queue.sqlite.path);

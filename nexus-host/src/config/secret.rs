@@ -275,6 +275,10 @@ fn resolve_below(
 }
 
 fn for_each_secret_table(root: &mut Node, mut visit: impl FnMut(&KeyPath, &mut Node)) {
+    let headers = KeyPath::root().key("observe").key("traces").key("headers");
+    if let Some(table) = root.find_mut(&headers) {
+        visit(&headers, table);
+    }
     let path = KeyPath::root().key("plugins");
     let Some(Node {
         content: Content::Table(plugins),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::port::{ABSENT, Asking, Call};
 use super::retry::{self, DEFERRED, RetryPolicy};
 use super::seats::Seat;
-use super::{Dispatcher, caught, counting, host_panicked, is_suspected, millis};
+use super::{Dispatcher, bury, caught, counting, host_panicked, is_suspected, millis};
 use crate::observe::measures::Meter;
 use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
 
@@ -36,9 +36,16 @@ pub(super) enum Next {
     },
 }
 
+/// Who has decided an effect, and the trace of the call in which that was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deciding<'a> {
+    pub(super) processor: &'a str,
+    pub(super) traceparent: Option<&'a str>,
+}
+
 /// Who a processor's answer comes from, and on which attempt.
 pub(super) struct Answering<'a> {
-    pub(super) processor: &'a str,
+    pub(super) deciding: Deciding<'a>,
     pub(super) meter: &'a Meter,
     pub(super) first_effect: u32,
     pub(super) attempt: u32,
@@ -61,7 +68,7 @@ impl Dispatcher {
                 // Once: what is looked at again and again must not fill its journey.
                 if matches!(delivery.work, Work::Route) {
                     settlement.steps.push(Step::ProcessorFailed {
-                        processor: by.processor.to_owned(),
+                        processor: by.deciding.processor.to_owned(),
                         attempt: by.attempt,
                         code: error.code.to_string(),
                         message: bounded(&error.message),
@@ -78,7 +85,7 @@ impl Dispatcher {
                 counting::retry(by.meter, &error, retry);
                 let failure = failure(&error);
                 settlement.steps.push(Step::ProcessorFailed {
-                    processor: by.processor.to_owned(),
+                    processor: by.deciding.processor.to_owned(),
                     attempt: by.attempt,
                     code: error.code.to_string(),
                     message: bounded(&error.message),
@@ -116,7 +123,7 @@ impl Dispatcher {
             _ => ("unknown", None, 0),
         };
         settlement.steps.push(Step::Processed {
-            processor: by.processor.to_owned(),
+            processor: by.deciding.processor.to_owned(),
             decision: decision.into(),
             reason: reason.map(|reason| bounded(reason)),
             effects,
@@ -124,14 +131,14 @@ impl Dispatcher {
         });
         match outcome.decision {
             Decision::Done | Decision::Skip { .. } => {
-                let plugin = plugin_of(by.processor);
+                let plugin = plugin_of(by.deciding.processor);
                 let writes = outcome
                     .state
                     .into_iter()
                     .map(|write| (plugin.to_owned(), write));
                 settlement.state.extend(writes);
                 for (number, effect) in (by.first_effect..).zip(outcome.effects) {
-                    self.plan(delivery, by.processor, number, effect, settlement);
+                    self.plan(delivery, by.deciding, number, effect, settlement);
                 }
                 Next::Finished
             }
@@ -167,7 +174,7 @@ impl Dispatcher {
     ) {
         settlement.dead.push(Grave {
             work: Work::Process {
-                processor: by.processor.to_owned(),
+                processor: by.deciding.processor.to_owned(),
                 first_effect: by.first_effect,
             },
             reason: reason.to_owned(),
@@ -179,26 +186,26 @@ impl Dispatcher {
     fn plan(
         &self,
         delivery: &Delivery,
-        processor: &str,
+        by: Deciding<'_>,
         number: u32,
         effect: Effect,
         settlement: &mut Settlement,
     ) {
         let work = |effect| Work::Perform {
             number,
-            processor: processor.to_owned(),
+            processor: by.processor.to_owned(),
             effect: Box::new(effect),
+            traceparent: by.traceparent.map(str::to_owned),
         };
         match effect {
             Effect::Emit { event } => {
-                if let Err(error) = self.emit(
-                    delivery,
-                    plugin_of(processor),
-                    number,
-                    number,
-                    event.clone(),
-                    settlement,
-                ) {
+                let by = Deciding {
+                    processor: plugin_of(by.processor),
+                    ..by
+                };
+                if let Err(error) =
+                    self.emit(delivery, by, number, number, event.clone(), settlement)
+                {
                     settlement.dead.push(Grave {
                         work: work(Effect::Emit { event }),
                         reason: error.code.to_string(),
@@ -225,21 +232,27 @@ impl Dispatcher {
         }
     }
 
-    /// Admits an event that follows from `delivery`. `seed` tells apart what one event leads to.
+    /// Admits an event that follows from `delivery`, by a plugin. `seed` tells apart what one event leads to.
     fn emit(
         &self,
         delivery: &Delivery,
-        plugin: &str,
+        by: Deciding<'_>,
         number: u32,
         seed: u32,
-        event: NewEvent,
+        mut event: NewEvent,
         settlement: &mut Settlement,
     ) -> Result<(), PluginError> {
-        let admitted = catch_unwind(AssertUnwindSafe(|| {
+        if event.traceparent.is_none() {
+            event.traceparent = by.traceparent.map(str::to_owned);
+        }
+        let mut admitted = catch_unwind(AssertUnwindSafe(|| {
             self.admit
-                .admit_emitted(event, plugin, &delivery.event, seed)
+                .admit_emitted(event, by.processor, &delivery.event, seed)
         }))
         .unwrap_or_else(|_| Err(host_panicked()))?;
+        if let Some(sent) = self.tracer.send(admitted.event()).traceparent() {
+            admitted.goes_on_from(sent);
+        }
         settlement.steps.push(Step::Emitted {
             effect: number,
             event_id: admitted.event().event_id,
@@ -254,7 +267,7 @@ impl Dispatcher {
         &self,
         delivery: &Delivery,
         number: u32,
-        processor: &str,
+        by: Deciding<'_>,
         effect: &Effect,
         seat: &Seat<'_>,
     ) -> Settlement {
@@ -270,24 +283,25 @@ impl Dispatcher {
                     integration,
                     target: target.as_deref(),
                     request,
+                    decided: by.traceparent,
                 };
                 self.notify(delivery, &request, seat, &mut settlement).await;
             }
             Effect::Ask { question } => {
                 let key = effect_key(delivery, number);
-                let by = Asking {
-                    processor,
+                let asking = Asking {
+                    processor: by.processor,
                     event: &delivery.event,
                     idempotency_key: &key,
                 };
                 let asked = async {
-                    let approval_id = self.people.ask(question, by).await?;
+                    let approval_id = self.people.ask(question, asking).await?;
                     Ok(Step::Asked {
                         effect: number,
                         approval_id,
                     })
                 };
-                self.of_people(delivery, number, asked, &mut settlement)
+                self.of_people(delivery, number, by, asked, &mut settlement)
                     .await;
             }
             Effect::Answer {
@@ -297,17 +311,17 @@ impl Dispatcher {
             } => {
                 let (approval_id, note) = (*approval_id, note.as_deref());
                 let answered = async {
-                    let answered = self.people.answer(approval_id, choice, note, processor);
+                    let answered = self.people.answer(approval_id, choice, note, by.processor);
                     Ok(Step::Answered {
                         effect: number,
                         approval_id,
                         summary: answered.await?,
                     })
                 };
-                self.of_people(delivery, number, answered, &mut settlement)
+                self.of_people(delivery, number, by, answered, &mut settlement)
                     .await;
             }
-            other => self.plan(delivery, processor, number, other.clone(), &mut settlement),
+            other => self.plan(delivery, by, number, other.clone(), &mut settlement),
         }
         settlement
     }
@@ -317,11 +331,16 @@ impl Dispatcher {
         &self,
         delivery: &Delivery,
         number: u32,
+        by: Deciding<'_>,
         keep: impl Future<Output = Result<Step, PluginError>>,
         settlement: &mut Settlement,
     ) {
         let people = self.seats.integration(PEOPLE);
         let begun = Instant::now();
+        let (event, attempt) = (&delivery.event, delivery.attempt);
+        let mut span = self
+            .tracer
+            .perform(event, by.traceparent, PEOPLE, number, attempt);
         let kept = caught(keep).await.and_then(|kept| kept);
         people
             .meter
@@ -329,7 +348,9 @@ impl Dispatcher {
         match kept {
             Ok(step) => settlement.steps.push(step),
             Err(error) => {
+                span.failed(&error.code);
                 let retry = self.failed(delivery, number, PEOPLE, &error, settlement);
+                bury(&mut span, settlement);
                 counting::retry(&people.meter, &error, retry);
             }
         }
@@ -372,11 +393,18 @@ impl Dispatcher {
         };
         let limit = self.config.integration_timeout.get();
         let key = effect_key(delivery, notify.number);
+        let (event, attempt) = (&delivery.event, delivery.attempt);
+        let mut span =
+            self.tracer
+                .perform(event, notify.decided, &integration, notify.number, attempt);
+        let traceparent = span.traceparent();
+        let traceparent = traceparent.as_deref().or(notify.decided);
         let call = Call {
             event: &delivery.event,
             attempt: delivery.attempt,
             timeout: limit,
             idempotency_key: &key,
+            traceparent,
             is_suspected: is_suspected(delivery),
         };
         let work = async {
@@ -411,23 +439,32 @@ impl Dispatcher {
             .meter
             .called(called.took, counting::of_effect(&answer));
         match answer {
-            Ok(reply) => self.delivered(delivery, notify, &integration, reply, settlement),
+            Ok(reply) => {
+                let by = Deciding {
+                    processor: &integration,
+                    traceparent,
+                };
+                self.delivered(delivery, notify, by, reply, settlement);
+            }
             Err(error) => {
+                span.failed(&error.code);
                 let named = notify.integration;
                 let retry = self.failed(delivery, notify.number, named, &error, settlement);
                 counting::retry(&component.meter, &error, retry);
             }
         }
+        bury(&mut span, settlement);
     }
 
     fn delivered(
         &self,
         delivery: &Delivery,
         notify: &Notify<'_>,
-        integration: &str,
+        by: Deciding<'_>,
         reply: Reply,
         settlement: &mut Settlement,
     ) {
+        let integration = by.processor;
         settlement.steps.push(Step::Delivered {
             effect: notify.number,
             integration: integration.to_owned(),
@@ -448,20 +485,19 @@ impl Dispatcher {
         for (index, event) in (0..).zip(reply.events.into_iter().take(MAX_REPLY_EVENTS)) {
             // Above every effect's own number, so that ids made from it differ.
             let seed = (1 << 31) | (notify.number << 6) | index;
-            let plugin = plugin_of(integration);
-            if let Err(error) = self.emit(
-                delivery,
-                plugin,
-                notify.number,
-                seed,
-                event.clone(),
-                settlement,
-            ) {
+            let by = Deciding {
+                processor: plugin_of(integration),
+                ..by
+            };
+            if let Err(error) =
+                self.emit(delivery, by, notify.number, seed, event.clone(), settlement)
+            {
                 settlement.dead.push(Grave {
                     work: Work::Perform {
                         number: notify.number,
                         processor: integration.to_owned(),
                         effect: Box::new(Effect::Emit { event }),
+                        traceparent: by.traceparent.map(str::to_owned),
                     },
                     reason: error.code.to_string(),
                     errors: vec![failure(&error)],
@@ -512,6 +548,8 @@ struct Notify<'a> {
     integration: &'a str,
     target: Option<&'a str>,
     request: &'a RawJson,
+    /// The trace of the call that decided it.
+    decided: Option<&'a str>,
 }
 
 /// Identifies an effect across attempts: its event's id, when another source's event has that id what tells the

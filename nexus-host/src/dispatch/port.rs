@@ -59,6 +59,8 @@ pub struct Call<'a> {
     pub timeout: Duration,
     /// Identifies the effect across attempts; empty for processors.
     pub idempotency_key: &'a str,
+    /// The W3C `traceparent` of this very call; that of the event when it has none of its own.
+    pub traceparent: Option<&'a str>,
     /// Whether the attempt before this one ended with [`WORKER_DIED`].
     pub is_suspected: bool,
 }

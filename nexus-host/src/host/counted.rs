@@ -14,7 +14,7 @@ use crate::ingress::{Doors, Readiness, ReadyStatus};
 use crate::intake::Intake;
 use crate::observe::measures::{Came, End};
 use crate::observe::metrics::{Counts, Sheet, families as f};
-use crate::observe::{Measures, Tap};
+use crate::observe::{Measures, Tap, Tracer};
 use crate::plugins::{Catalog, Glance, PluginState};
 use crate::processes;
 use crate::queue::Queue;
@@ -33,6 +33,7 @@ pub(super) struct Counted {
     pub(super) vitals: Arc<Vitals>,
     pub(super) tap: Tap,
     pub(super) doors: Doors,
+    pub(super) tracer: Tracer,
 }
 
 impl Counts for Counted {
@@ -220,6 +221,11 @@ impl Counted {
             for one in ReadyStatus::ALL {
                 series.add([one.as_str()], one == status);
             }
+        });
+        sheet.family(&f::SPANS, |series| {
+            let counts = self.tracer.counts();
+            series.add(["sent"], counts.sent);
+            series.add(["dropped"], counts.dropped);
         });
         sheet.one(&f::APPROVALS, self.approvals.pending());
         sheet.family(&f::BUILD_INFO, |series| {

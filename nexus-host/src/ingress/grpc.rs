@@ -107,7 +107,10 @@ impl Hub for HubService {
             .ports
             .intake
             .submit_event(intake::Door::Grpc, &client, event, false);
-        let receipt = receipt.await.map_err(|refused| refusal::status(&refused))?;
+        let parent = trace.supplied().traceparent;
+        let span = self.ports.tracer.receive_grpc("Publish", parent);
+        let receipt = span.receive(parent, receipt).await;
+        let receipt = receipt.map_err(|refused| refusal::status(&refused))?;
         Ok(tonic::Response::new(events::receipt(&receipt)))
     }
 
@@ -119,13 +122,14 @@ impl Hub for HubService {
     ) -> Result<tonic::Response<Self::PublishStreamStream>, Status> {
         let client = client(&request)?;
         let most = self.ports.intake.admission().limits().max_body;
-        let intake = self.ports.intake.clone();
+        let (intake, tracer) = (self.ports.intake.clone(), self.ports.tracer.clone());
         let (metadata, _, messages) = request.into_parts();
         let metadata = Arc::new(metadata);
         // What has come meanwhile goes into the queue together; nothing more is read before that.
         let chunks = chunks(messages, most.as_len());
         let answers = chunks.then(move |chunk| {
             let (client, intake, metadata) = (client.clone(), intake.clone(), metadata.clone());
+            let tracer = tracer.clone();
             async move {
                 if client.has_expired() {
                     let message = "what the client was let in with has expired";
@@ -141,9 +145,10 @@ impl Hub for HubService {
                     }
                     None => status,
                 });
-                let answers = intake
-                    .submit_events(intake::Door::Grpc, &client, read, false)
-                    .await;
+                let parent = trace.supplied().traceparent;
+                let span = tracer.receive_grpc("PublishStream", parent);
+                let submitted = intake.submit_events(intake::Door::Grpc, &client, read, false);
+                let answers = span.receive(parent, submitted).await;
                 let answers = answers.iter().map(|answer| Ok(result(answer)));
                 let answers: Vec<_> = answers.chain(broken.map(Err)).collect();
                 stream::iter(answers)

@@ -29,7 +29,7 @@ use crate::dispatch::port::Observer;
 use crate::intake::{Completions, Intake};
 use crate::observe::metrics::{Counts, Sheet};
 use crate::observe::overview::{self, Look};
-use crate::observe::{Metrics, Overviews, Stages, Tap};
+use crate::observe::{Metrics, Overviews, Stages, Tap, Tracer};
 use crate::queue::{self, BoxFuture, MemoryQueue, Queue, Settlement};
 
 /// Longer than anything here takes; a test that hangs fails.
@@ -276,6 +276,7 @@ impl Hub {
             Arc::new(Tell(live.clone())),
             completions.clone(),
             Arc::default(),
+            Tracer::default(),
         ));
         let alerts = Alerts::open(
             alerts::Config::default(),
@@ -296,6 +297,7 @@ impl Hub {
             secret: Uuid::new_v4(),
             metrics: Arc::new(Metrics::new(Arc::new(Nothing))),
             overviews: Overviews::new(Arc::new(Nothing)),
+            tracer: Tracer::default(),
         };
         let server = Server::bind(&settings.server).await.unwrap();
         let address = server.http_addr();

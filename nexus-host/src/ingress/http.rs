@@ -54,6 +54,7 @@ use super::config::Config;
 use super::ports::Ports;
 use crate::admission::{Admission, ClientScope};
 use crate::intake::Door;
+use crate::observe::Tracer;
 use problem::Problem;
 
 pub(in crate::ingress) use events::Trace;
@@ -196,8 +197,43 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
 
 /// Answers requests by the routes.
 pub(super) fn answers(ports: Ports, config: &Config, stopping: watch::Receiver<bool>) -> Answer {
+    let tracer = ports.tracer.clone();
     let router = router(ports, config, stopping);
-    Arc::new(move |request| Box::pin(answer(router.clone(), request)))
+    Arc::new(move |request| Box::pin(traced(tracer.clone(), router.clone(), request)))
+}
+
+/// Answers one request, within a span of its own where it may bring events.
+async fn traced(tracer: Tracer, router: Router, request: Request<Body>) -> Response {
+    let route = match request.uri().path() {
+        "/v1/events" => Some("/v1/events"),
+        path if path.starts_with("/v1/hooks/") => Some("/v1/hooks/{source}"),
+        _ => None,
+    };
+    let Some(route) = route.filter(|_| tracer.is_on()) else {
+        return answer(router, request).await;
+    };
+    let parent = request.headers().get("traceparent");
+    let parent = parent
+        .and_then(|parent| parent.to_str().ok())
+        .map(str::to_owned);
+    let parent = parent.as_deref();
+    let mut span = tracer.receive_http(known_method(request.method()), route, parent);
+    let response = span.receive(parent, answer(router, request)).await;
+    span.answered(response.status().as_u16());
+    response
+}
+
+/// What spans call a method: whoever asks by one of his own makes no name for a span.
+fn known_method(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::POST
+        | Method::PUT
+        | Method::DELETE
+        | Method::HEAD
+        | Method::OPTIONS => method.as_str(),
+        _ => "_OTHER",
+    }
 }
 
 /// Answers one request. Here, where the path is known, problems become documents.

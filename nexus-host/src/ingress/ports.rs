@@ -13,7 +13,7 @@ use super::webhooks::Webhooks;
 use crate::alerts::Alerts;
 use crate::approvals::{AnswerError, Approval};
 use crate::intake::Intake;
-use crate::observe::{Metrics, Overviews, Stages, Tap};
+use crate::observe::{Metrics, Overviews, Stages, Tap, Tracer};
 use crate::queue::BoxFuture;
 
 /// Everything the ingress talks to.
@@ -41,6 +41,8 @@ pub struct Ports {
     pub metrics: Arc<Metrics>,
     /// The hub at a glance, once a second.
     pub overviews: Overviews,
+    /// Makes spans of what is received.
+    pub tracer: Tracer,
 }
 
 impl fmt::Debug for Ports {

@@ -40,6 +40,7 @@ fn intake(capacity: usize) -> (Intake, Arc<Seen>) {
         seen.clone(),
         completions,
         Arc::default(),
+        Tracer::default(),
     );
     (intake, seen)
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use super::LogField;
+use super::{LogField, traces};
 use crate::config::{InvalidValue, Section, nearest};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -23,6 +23,8 @@ pub struct Config {
     /// `partition_key`, and pointers into its payload such as "/mail/folder". Default none.
     #[schemars(length(max = 16))]
     pub log_fields: Vec<LogField>,
+    /// Where traces go; nowhere by default.
+    pub traces: traces::Config,
 }
 
 /// How log lines look.
@@ -42,13 +44,15 @@ impl Default for Config {
             log_format: LogFormat::Pretty,
             log_level: "info".to_owned(),
             log_fields: Vec::new(),
+            traces: traces::Config::default(),
         }
     }
 }
 
 impl Config {
-    /// The schema says all there is to say.
-    pub(crate) fn check(&self, _: &mut Section<'_, '_>) {}
+    pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
+        self.traces.check(&mut section.key("traces"));
+    }
 }
 
 /// Whether a text is a log filter. A lone word that is no level would name a module and silence all others, so

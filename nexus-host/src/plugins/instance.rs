@@ -27,6 +27,7 @@ use super::refusal::{Refusal, RefusalCode as Code};
 use super::worker::{First, Lives, Workers};
 use crate::admission::Migrator;
 use crate::dispatch::port::Call;
+use crate::observe::traces;
 
 /// Attempts at building a component anew before the calls that wait for it fail.
 const REBUILDS: u32 = 3;
@@ -264,9 +265,13 @@ impl Instance {
             query: request.query,
             headers: request.headers,
         })?;
+        let traceparent = traces::receiving_in().unwrap_or_default();
         let answer = self
             .answered(|| {
-                let call = plain_call(component, Some(limit));
+                let call = CallV1 {
+                    traceparent: traceparent.as_str().into(),
+                    ..plain_call(component, Some(limit))
+                };
                 self.plugin
                     .call(&call, plugin_op::HOOK, &head, &request.body)
             })
@@ -419,7 +424,11 @@ fn call_v1(component: u32, call: Call<'_>) -> CallV1<'_> {
             .as_deref()
             .unwrap_or_default()
             .into(),
-        traceparent: call.event.traceparent.as_deref().unwrap_or_default().into(),
+        traceparent: call
+            .traceparent
+            .or(call.event.traceparent.as_deref())
+            .unwrap_or_default()
+            .into(),
         extra: Extra::of(call).written().into(),
         ..plain_call(component, None)
     }

@@ -140,6 +140,7 @@ mod tests {
                     target: None,
                     request,
                 }),
+                traceparent: None,
             },
             reason: "retries_exhausted".to_owned(),
             errors: Vec::new(),

@@ -36,6 +36,9 @@ pub enum Work {
         processor: String,
         /// What to do.
         effect: Box<Effect>,
+        /// The W3C `traceparent` of the call that decided it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<String>,
     },
 }
 

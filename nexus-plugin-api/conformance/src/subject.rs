@@ -97,6 +97,7 @@ impl Subject {
             attempt: 1,
             timeout: self.limit,
             idempotency_key,
+            traceparent: None,
             is_suspected: false,
         };
         let component = stimulus.component;

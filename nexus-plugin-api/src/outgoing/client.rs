@@ -11,7 +11,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It follows no redirect, reads answers up to a bound, and puts neither an address's query nor a header into an
+//! A request belongs to the trace of the call that it is made in. It follows no redirect, reads answers up to a bound, and puts neither an address's query nor a header into an
 //! error. Connections are kept and used again.
 
 mod answer;
@@ -108,7 +108,11 @@ impl Client {
                     .map_err(super::Refused::into_plugin_error)?;
             }
         }
-        Ok(self.inner().await?.request(method, url))
+        let request = self.inner().await?.request(method, url);
+        Ok(match crate::traceparent() {
+            Some(traceparent) => request.header("traceparent", &*traceparent),
+            None => request,
+        })
     }
 
     /// Begins a `GET`.

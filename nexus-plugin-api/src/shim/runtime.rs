@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use nexus_plugin_abi::{AnswerV1, ErrorV1, FutureV1, codes, guard};
+use nexus_plugin_abi::{AnswerV1, CallV1, ErrorV1, FutureV1, codes, guard};
 use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::log;
+use super::{log, trace};
 use crate::wire::Isolation;
 
 /// Worker threads of a plugin's runtime. They serve its timers, sockets and spawned tasks.
@@ -106,11 +106,13 @@ impl Home {
 pub(crate) struct Place {
     home: Arc<Home>,
     event_id: [u8; 16],
+    traceparent: Option<Arc<str>>,
     span: Span,
 }
 
 impl Place {
-    pub(crate) fn new(home: Arc<Home>, event_id: [u8; 16]) -> Self {
+    pub(crate) fn new(home: Arc<Home>, call: &CallV1<'_>) -> Self {
+        let traceparent = call.traceparent.as_str();
         Self {
             // A linked plugin shares the host's `tracing`: the host's span is carried along.
             span: if home.linked {
@@ -119,7 +121,8 @@ impl Place {
                 Span::none()
             },
             home,
-            event_id,
+            event_id: call.event_id,
+            traceparent: (!traceparent.is_empty()).then(|| traceparent.into()),
         }
     }
 
@@ -186,6 +189,7 @@ where
         };
         let _inside = this.place.home.handle.enter();
         let _tagged = log::tag(this.place.event_id);
+        let _traced = trace::within(this.place.traceparent.clone());
         let _span = this.place.span.enter();
         let answer = match this.place.home.guarded(|| work.poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,

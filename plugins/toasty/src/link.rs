@@ -10,7 +10,7 @@ use nexus_plugin_api::{Health, PluginError};
 use nexus_proto::toasty::v1::toasty_client::ToastyClient;
 use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::config::{Config, invalid};
 use crate::status;
@@ -46,6 +46,16 @@ impl Link {
             timeout: config.timeout.0,
             trouble: Mutex::new(None),
         })
+    }
+
+    /// A request within the trace of the call that it is made in.
+    pub(crate) fn request<T>(message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let traceparent = nexus_plugin_api::traceparent();
+        if let Some(traceparent) = traceparent.and_then(|text| text.parse().ok()) {
+            request.metadata_mut().insert("traceparent", traceparent);
+        }
+        request
     }
 
     /// A client on the one channel; cloning is cheap.

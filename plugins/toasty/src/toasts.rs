@@ -126,7 +126,7 @@ impl Toasts {
         let mut client = self.link.client();
         let reply = self
             .link
-            .call(ctx.time_limit(), client.show(message))
+            .call(ctx.time_limit(), client.show(Link::request(message)))
             .await
             .map_err(|status| self.link.error(&status))?;
         let did = match reply.outcome() {
@@ -142,7 +142,10 @@ impl Toasts {
         let mut client = self.link.client();
         let reply: UpdateReply = self
             .link
-            .call(ctx.time_limit(), client.update(update.into_message()))
+            .call(
+                ctx.time_limit(),
+                client.update(Link::request(update.into_message())),
+            )
             .await
             .map_err(|status| self.link.error(&status))?;
         let did = match reply.outcome() {
@@ -158,7 +161,7 @@ impl Toasts {
             ended::remember(ctx, &target.group, tag).await?;
         }
         let mut client = self.link.client();
-        let answer = client.dismiss(target.into_message());
+        let answer = client.dismiss(Link::request(target.into_message()));
         match self.link.call(ctx.time_limit(), answer).await {
             Ok(reply) => Ok(Reply::noted(format!(
                 "dismissed {}",

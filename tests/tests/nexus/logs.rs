@@ -100,7 +100,7 @@ async fn errors_name_their_event_at_the_quietest_level_too() {
         let told = lines(&hub);
         let panic = told
             .iter()
-            .find(|line| text(line, "message").contains("panicked"))?;
+            .find(|line| text(line, "message").contains("a plugin panicked"))?;
         assert_eq!(
             (text(panic, "event_id"), text(panic, "correlation_id")),
             (ID, "order-7")

@@ -48,6 +48,7 @@ mod story;
 mod suites;
 mod supply;
 mod toast_story;
+mod traces;
 mod webhooks;
 mod websocket_conformance;
 mod websockets;

@@ -135,6 +135,9 @@ fn hidden(old: &Config, new: &Config, changed: &mut Vec<String>) {
         |one| &one.name,
         changed,
     );
+    if old.observe.traces.headers != new.observe.traces.headers {
+        changed.push("observe.traces.headers".to_owned());
+    }
     for (name, settings) in &new.plugins.named {
         let Some(before) = old.plugins.named.get(name) else {
             changed.push(format!("plugins.{name}"));

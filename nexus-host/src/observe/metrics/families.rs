@@ -99,6 +99,10 @@ const END: Label = label(
     "status",
     "`processed`, or `dead` when some of its work is among the dead letters",
 );
+const SPAN_CAME: Label = label(
+    "result",
+    "`sent`, or `dropped` when too many waited or the collector did not take them",
+);
 const DEATH: Label = label(
     "reason",
     "the hub's own reasons, such as `retries_exhausted`, `rejected`, `queue_full`; codes that plugins choose are `other`",
@@ -255,6 +259,8 @@ families! {
             "Memory that a plugin's process holds. Linux only";
     }
     "The hub" {
+        SPANS: Counter "nexus_trace_spans_total" [SPAN_CAME]
+            "Spans that have ended; none of them where there is no collector";
         READY: Gauge "nexus_readiness" [READINESS]
             "1 for what `/readyz` says, 0 for the rest";
         APPROVALS: Gauge "nexus_approvals_pending" []

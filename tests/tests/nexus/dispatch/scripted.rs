@@ -7,7 +7,7 @@ use std::time::Duration;
 use nexus_host::admission::Admitted;
 use nexus_host::dispatch::port::{Admit, Asking, Call, Components, Observer, People};
 use nexus_host::dispatch::{Breakers, Config, Dispatcher, config};
-use nexus_host::observe::Measures;
+use nexus_host::observe::{Measures, Tracer};
 use nexus_host::queue::{
     self, BoxFuture, DeadLetter, Journey, LetterFilter, MemoryQueue, Page, Pushed, Queue, Step,
 };
@@ -165,6 +165,7 @@ impl Setup {
             plugins.clone(),
             Arc::new(Nobody),
             Arc::default(),
+            Tracer::default(),
         ));
         let measures = dispatcher.measures().clone();
         let running = tokio::spawn(dispatcher.run());

@@ -39,6 +39,7 @@ async fn bury(hub: &Hub, reason: &str) {
             target: None,
             request: RawJson::new("{}").unwrap(),
         }),
+        traceparent: None,
     };
     let grave = Grave {
         work,

@@ -291,7 +291,8 @@ impl Session {
             false,
             supply,
         );
-        match submitted.await {
+        let span = self.shared.ports.tracer.receive_http("GET", "/v1/ws", None);
+        match span.receive(None, submitted).await {
             Ok(Submitted::One(receipt)) => Said::One(Ok(receipt)),
             Ok(Submitted::Many(answers)) => {
                 let answers = answers
@@ -308,7 +309,8 @@ impl Session {
         let body = bytes::Bytes::copy_from_slice(text.as_bytes());
         let event = cloudevents::structured_of(&self.shared.admission(), &body);
         let receipt = intake.submit_event(Door::WebSocket, &self.client, event, false);
-        Said::One(receipt.await.map_err(Problem::from))
+        let span = self.shared.ports.tracer.receive_http("GET", "/v1/ws", None);
+        Said::One(span.receive(None, receipt).await.map_err(Problem::from))
     }
 
     /// Changes what is followed.

@@ -1,0 +1,280 @@
+//! Traces: receives what rooms begin and end, hands on spans to a collector. Where there is no collector nothing is
+//! made, and to ask costs one branch.
+//!
+//! Spans keep to OpenTelemetry's semantic conventions 1.37.0 for messaging, HTTP and RPC. They hold names, numbers and
+//! ids, and never a payload.
+
+pub mod config;
+mod export;
+mod outbox;
+mod spans;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use nexus_plugin_api::Event;
+use opentelemetry::trace::{
+    Link, Span as _, SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer as _, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanLimits};
+use tokio::time::Instant;
+
+pub use config::Config;
+pub use outbox::SpanCounts;
+
+use outbox::Outbox;
+
+/// Attributes of a span, events in it and links from it. No span needs more.
+const MOST: u32 = 32;
+
+/// Characters of a code that a plugin chose.
+const LONGEST: usize = 128;
+
+/// Makes spans, or none. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Tracer(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    tracer: SdkTracer,
+    // The tracer holds it weakly.
+    _provider: SdkTracerProvider,
+    outbox: Outbox,
+}
+
+/// Something that takes its time, from when it is made until it is dropped. None where nothing is traced.
+#[derive(Debug)]
+pub struct Span(Option<Box<opentelemetry_sdk::trace::Span>>);
+
+/// What is being received, as far as it is traced: whatever is sent on meanwhile belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiving {
+    /// Where the request says that it comes from.
+    parent: Option<String>,
+    own: SpanContext,
+}
+
+tokio::task_local! {
+    static RECEIVING: Receiving;
+}
+
+impl Tracer {
+    /// Sends to the collector of `config`, from a task of its own; nothing where it names none.
+    ///
+    /// # Errors
+    /// When it cannot be set up so: an address, a header, the authorities.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let Some(endpoint) = &config.endpoint else {
+            return Ok(Self::default());
+        };
+        let resource = Resource::builder_empty()
+            .with_attribute(KeyValue::new("service.name", config.service_name.clone()))
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let exporter = export::exporter(endpoint, config, &resource)?;
+        let (outbox, sender) = Outbox::open(config, exporter);
+        let limits = SpanLimits {
+            max_attributes_per_span: MOST,
+            max_attributes_per_event: MOST,
+            max_attributes_per_link: MOST,
+            max_events_per_span: MOST,
+            max_links_per_span: MOST,
+        };
+        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample)));
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(sampler)
+            .with_span_limits(limits)
+            .with_resource(resource)
+            .with_span_processor(sender)
+            .build();
+        Ok(Self(Some(Arc::new(Inner {
+            tracer: provider.tracer("nexus"),
+            _provider: provider,
+            outbox,
+        }))))
+    }
+
+    /// Whether there are spans at all.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What has become of spans.
+    pub fn counts(&self) -> SpanCounts {
+        let counts = self.0.as_ref().map(|inner| inner.outbox.counts());
+        counts.unwrap_or_default()
+    }
+
+    /// Sends what waits, and takes no more.
+    pub(crate) async fn flush(&self, deadline: Instant) {
+        if let Some(inner) = &self.0 {
+            inner.outbox.close(deadline).await;
+        }
+    }
+
+    fn begin(&self, begin: impl FnOnce() -> spans::Begin) -> Span {
+        let Some(inner) = &self.0 else {
+            return Span(None);
+        };
+        let spans::Begin {
+            name,
+            kind,
+            parent,
+            links,
+            attributes,
+        } = begin();
+        let parent = match parent {
+            Some(parent) => Context::new().with_remote_span_context(parent),
+            None => Context::new(),
+        };
+        let links = links.into_iter().map(Link::with_context).collect();
+        let span = inner
+            .tracer
+            .span_builder(name)
+            .with_kind(kind)
+            .with_links(links)
+            .with_attributes(attributes)
+            .start_with_context(&inner.tracer, &parent);
+        Span(Some(Box::new(span)))
+    }
+}
+
+impl Span {
+    /// The W3C `traceparent` of what follows from it.
+    pub fn traceparent(&self) -> Option<String> {
+        Some(written(self.0.as_ref()?.span_context()))
+    }
+
+    /// It has ended in a failure of this code.
+    pub(crate) fn failed(&mut self, code: &str) {
+        if let Some(span) = &mut self.0 {
+            let code: String = code.chars().take(LONGEST).collect();
+            span.set_attribute(KeyValue::new("error.type", code.clone()));
+            span.set_status(Status::error(code));
+        }
+    }
+
+    /// Some of its work goes to the dead letters.
+    pub(crate) fn buried(&mut self, reason: &str) {
+        if let Some(span) = &mut self.0 {
+            let reason: String = reason.chars().take(LONGEST).collect();
+            span.add_event(
+                "nexus.dead_letter",
+                vec![KeyValue::new("nexus.reason", reason)],
+            );
+        }
+    }
+
+    /// The answer has this status of HTTP.
+    pub(crate) fn answered(&mut self, status: u16) {
+        if let Some(span) = &mut self.0 {
+            span.set_attribute(KeyValue::new(
+                "http.response.status_code",
+                i64::from(status),
+            ));
+            if status >= 500 {
+                self.failed(&status.to_string());
+            }
+        }
+    }
+
+    /// Receives by `work`, to which whatever is sent on meanwhile belongs.
+    pub(crate) async fn receive<T>(
+        &self,
+        parent: Option<&str>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let Some(span) = &self.0 else {
+            return work.await;
+        };
+        let receiving = Receiving {
+            parent: parent.map(str::to_owned),
+            own: span.span_context().clone(),
+        };
+        RECEIVING.scope(receiving, work).await
+    }
+}
+
+/// The W3C `traceparent` of what the task at hand is receiving.
+pub(crate) fn receiving_in() -> Option<String> {
+    receiving().map(|receiving| written(&receiving.own))
+}
+
+fn written(context: &SpanContext) -> String {
+    let flags = context.trace_flags().to_u8();
+    format!(
+        "00-{}-{}-{flags:02x}",
+        context.trace_id(),
+        context.span_id()
+    )
+}
+
+/// What the task at hand is receiving.
+fn receiving() -> Option<Receiving> {
+    RECEIVING.try_with(Receiving::clone).ok()
+}
+
+/// Reads a `traceparent`; what is none belongs to no trace.
+fn context_of(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
+    let mut parts = traceparent.split('-').skip(1);
+    let trace_id = TraceId::from_hex(parts.next()?).ok()?;
+    let span_id = SpanId::from_hex(parts.next()?).ok()?;
+    let flags = u8::from_str_radix(parts.next()?, 16).ok()?;
+    let state = tracestate.and_then(|state| state.parse::<TraceState>().ok());
+    let context = SpanContext::new(
+        trace_id,
+        span_id,
+        TraceFlags::new(flags) & TraceFlags::SAMPLED,
+        true,
+        state.unwrap_or_default(),
+    );
+    context.is_valid().then_some(context)
+}
+
+/// Where an event stands in its trace.
+fn context_of_event(event: &Event) -> Option<SpanContext> {
+    context_of(event.traceparent.as_deref()?, event.tracestate.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        for flags in ["00", "01"] {
+            let text = format!("{TRACE}-{flags}");
+            let context = context_of(&text, Some("a=b")).unwrap();
+            assert_eq!(written(&context), text);
+            assert_eq!(context.is_sampled(), flags == "01");
+            assert_eq!(context.trace_state().get("a"), Some("b"));
+        }
+        let later = format!("cc-{}-09-what-follows", &TRACE[3..]);
+        assert!(context_of(&later, None).unwrap().is_sampled());
+    }
+
+    #[test]
+    fn what_is_no_context_belongs_to_no_trace() {
+        let none = format!("00-{}-{}-01", "0".repeat(32), "0".repeat(16));
+        for bad in ["", "nonsense", TRACE, none.as_str()] {
+            assert_eq!(context_of(bad, None), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_collector_there_is_nothing() {
+        let tracer = Tracer::new(&Config::default()).unwrap();
+        let event = Event::new("a.b", "c", nexus_plugin_api::RawJson::from_checked("{}"));
+        let span = tracer.send(&event);
+        assert!(!tracer.is_on() && span.0.is_none());
+        assert_eq!(
+            (span.traceparent(), tracer.counts()),
+            (None, SpanCounts::default())
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! Every span there is: what it is called, what it belongs to and what it tells.
+
+use nexus_plugin_api::Event;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, SpanKind};
+
+use super::{Receiving, Span, Tracer, context_of, context_of_event, receiving};
+
+/// How a span begins.
+pub(super) struct Begin {
+    pub(super) name: String,
+    pub(super) kind: SpanKind,
+    pub(super) parent: Option<SpanContext>,
+    pub(super) links: Vec<SpanContext>,
+    pub(super) attributes: Vec<KeyValue>,
+}
+
+impl Tracer {
+    /// A request over HTTP, or a message over WebSocket.
+    pub(crate) fn receive_http(
+        &self,
+        method: &str,
+        route: &'static str,
+        parent: Option<&str>,
+    ) -> Span {
+        self.begin(|| Begin {
+            name: format!("{method} {route}"),
+            kind: SpanKind::Server,
+            parent: parent.and_then(|parent| context_of(parent, None)),
+            links: Vec::new(),
+            attributes: vec![
+                KeyValue::new("http.request.method", method.to_owned()),
+                KeyValue::new("http.route", route),
+            ],
+        })
+    }
+
+    /// A call of gRPC.
+    pub(crate) fn receive_grpc(&self, method: &'static str, parent: Option<&str>) -> Span {
+        const SERVICE: &str = "nexus.v1.Hub";
+        self.begin(|| Begin {
+            name: format!("{SERVICE}/{method}"),
+            kind: SpanKind::Server,
+            parent: parent.and_then(|parent| context_of(parent, None)),
+            links: Vec::new(),
+            attributes: vec![
+                KeyValue::new("rpc.system", "grpc"),
+                KeyValue::new("rpc.service", SERVICE),
+                KeyValue::new("rpc.method", method),
+            ],
+        })
+    }
+
+    /// An event goes into the queue. It belongs to what is being received, unless it names a trace of its own: then
+    /// it is linked to that.
+    pub(crate) fn send(&self, event: &Event) -> Span {
+        self.begin(|| {
+            let received = receiving();
+            let own = context_of_event(event);
+            let (parent, links) = match received {
+                Some(received) if names_no_other(event, &received) => {
+                    (Some(received.own), Vec::new())
+                }
+                Some(received) if own.as_ref() == Some(&received.own) => (own, Vec::new()),
+                Some(received) => (own, vec![received.own]),
+                None => (own, Vec::new()),
+            };
+            Begin {
+                name: format!("send {}", event.event_type),
+                kind: SpanKind::Producer,
+                parent,
+                links,
+                attributes: messaging(event, "send"),
+            }
+        })
+    }
+
+    /// A processor decides about an event that has waited: part of the event's trace, and linked across the wait.
+    pub(crate) fn process(&self, event: &Event, processor: &str, attempt: u32) -> Span {
+        self.begin(|| {
+            let sent = context_of_event(event);
+            let mut attributes = messaging(event, "process");
+            let group = KeyValue::new("messaging.consumer.group.name", processor.to_owned());
+            attributes.extend([group, KeyValue::new("nexus.attempt", i64::from(attempt))]);
+            Begin {
+                name: format!("process {}", event.event_type),
+                kind: SpanKind::Consumer,
+                links: sent.iter().cloned().collect(),
+                parent: sent,
+                attributes,
+            }
+        })
+    }
+
+    /// An effect is performed, for the call that `decided` names, or for the event itself.
+    pub(crate) fn perform(
+        &self,
+        event: &Event,
+        decided: Option<&str>,
+        by: &str,
+        number: u32,
+        attempt: u32,
+    ) -> Span {
+        self.begin(|| Begin {
+            name: format!("perform {by}"),
+            kind: SpanKind::Client,
+            parent: decided
+                .and_then(|decided| context_of(decided, event.tracestate.as_deref()))
+                .or_else(|| context_of_event(event)),
+            links: Vec::new(),
+            attributes: vec![
+                KeyValue::new("nexus.integration", by.to_owned()),
+                KeyValue::new("nexus.effect", i64::from(number)),
+                KeyValue::new("nexus.attempt", i64::from(attempt)),
+                KeyValue::new("messaging.message.id", event.event_id.to_string()),
+            ],
+        })
+    }
+}
+
+/// Whether an event belongs to the trace of the request that it came with.
+fn names_no_other(event: &Event, received: &Receiving) -> bool {
+    event.traceparent.is_none() || event.traceparent == received.parent
+}
+
+fn messaging(event: &Event, operation: &'static str) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new("messaging.system", "nexus"),
+        KeyValue::new("messaging.operation.name", operation),
+        KeyValue::new("messaging.operation.type", operation),
+        KeyValue::new("messaging.destination.name", event.event_type.clone()),
+        KeyValue::new("messaging.message.id", event.event_id.to_string()),
+    ];
+    if let Some(conversation) = &event.correlation_id {
+        let key = "messaging.message.conversation_id";
+        attributes.push(KeyValue::new(key, conversation.clone()));
+    }
+    attributes
+}

@@ -1,0 +1,342 @@
+//! Traces, as a collector of another make takes them and as other systems are told of them.
+
+use std::fs::File;
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use nexus_tests::collector::{Collector, Span};
+use nexus_tests::foreign::python_with;
+use nexus_tests::hub::{Hub, HubBuilder, eventually};
+use nexus_tests::langgraph::free_port;
+use nexus_tests::skip::or_skip;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+const PRODUCER: &str = "00f067aa0ba902b7";
+
+const CANARY: &str = "canary-77ab";
+
+/// Systems that refuse everything, and say to which trace it belongs. Killed when dropped.
+struct OtherSystems {
+    child: Child,
+    folder: TempDir,
+    grpc: u16,
+    http: u16,
+}
+
+impl OtherSystems {
+    async fn start() -> Result<Self, String> {
+        let python = tokio::task::spawn_blocking(|| python_with("grpcio==1.85.3")).await;
+        let python = python.unwrap()?;
+        let folder = tempfile::tempdir().unwrap();
+        let (grpc, http) = (free_port(), free_port());
+        let child = Command::new(python)
+            .args(["-c", include_str!("traces/other_systems.py")])
+            .args([grpc.to_string(), http.to_string()])
+            .stdin(Stdio::null())
+            .stdout(File::create(folder.path().join("out")).unwrap())
+            .spawn()
+            .unwrap();
+        eventually("both listen", || async {
+            let both = [grpc, http].map(|port| TcpStream::connect(("127.0.0.1", port)));
+            both.iter().all(Result::is_ok).then_some(())
+        })
+        .await;
+        Ok(Self {
+            child,
+            folder,
+            grpc,
+            http,
+        })
+    }
+
+    /// The trace contexts that came by one door.
+    fn told(&self, door: &str) -> Vec<String> {
+        let out = std::fs::read_to_string(self.folder.path().join("out")).unwrap();
+        let asked = out
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let by_door = asked.filter(|asked| asked["door"] == door);
+        by_door
+            .filter_map(|asked| asked["traceparent"].as_str().map(str::to_owned))
+            .collect()
+    }
+}
+
+impl Drop for OtherSystems {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn to(collector: &Collector, protocol: &str) -> String {
+    let endpoint = match protocol {
+        "grpc" => format!("http://127.0.0.1:{}", collector.grpc),
+        _ => format!("http://127.0.0.1:{}/v1/traces", collector.http),
+    };
+    format!(
+        "[observe.traces]\nendpoint = \"{endpoint}\"\nprotocol = \"{protocol}\"\ndelay = \"50ms\"\n\
+         headers = {{ authorization = {{ env = \"OTLP_TOKEN\" }} }}\n"
+    )
+}
+
+fn hub(traces: &str, isolation: &str) -> HubBuilder {
+    HubBuilder::new()
+        .config(traces)
+        .config(&format!(
+            "[retry]\nmax_retries = 1\ndelays = [\"20ms\"]\n[plugins.probe]\nisolation = \"{isolation}\""
+        ))
+        .env("OTLP_TOKEN", "token-of-the-collector")
+        .plugin("probe")
+}
+
+async fn send(hub: &Hub, parent: &str, event: &Value) -> Value {
+    let request = hub.request("POST", "/v1/events").json(event);
+    let (status, receipt) = hub.send(request.header("traceparent", parent)).await;
+    assert_eq!(status, 202, "{receipt}");
+    hub.finished(receipt["event_id"].as_str().unwrap()).await
+}
+
+fn command(payload: Value) -> Value {
+    json!({ "type": "probe.command", "source": "test", "correlation_id": "order-7", "payload": payload })
+}
+
+fn sampled() -> String {
+    format!("00-{TRACE}-{PRODUCER}-01")
+}
+
+fn context_of(span: &Span) -> String {
+    format!("00-{}-{}-01", span.trace, span.id)
+}
+
+async fn one_trace_goes_through(protocol: &str) {
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("one_trace_goes_through", started) else {
+        return;
+    };
+    let started = OtherSystems::start().await;
+    let Some(others) = or_skip("one_trace_goes_through", started) else {
+        return;
+    };
+    let (grpc, http) = (others.grpc, others.http);
+    let hub = hub(&to(&collector, protocol), "process")
+        .config(&format!(
+            "[plugins.toasty]\nisolation = \"process\"\n[plugins.toasty.config]\nendpoint = \"http://127.0.0.1:{grpc}\"\n\
+             [plugins.langgraph]\nisolation = \"process\"\n[plugins.langgraph.config]\nurl = \"http://127.0.0.1:{http}\"\n\
+             [[routes]]\nname = \"tell\"\ntypes = [\"probe.ping\"]\n\
+             [[routes.actions]]\nnotify = \"toasty\"\nrequest = {{ show = {{ title = \"{CANARY}\" }} }}\n\
+             [[routes.actions]]\nnotify = \"langgraph\"\nrequest = {{ run = {{ assistant = \"{CANARY}\" }} }}\n"
+        ))
+        .plugin("toasty")
+        .plugin("langgraph")
+        .start();
+
+    // The event that is sent is decided about in a process, and leads to another, of which others are told.
+    send(
+        &hub,
+        &sampled(),
+        &command(json!({ "action": "emit", "n": 7, "text": CANARY })),
+    )
+    .await;
+
+    let [received, sent, processed, emitted, toast, run] = collector
+        .wait_for(
+            TRACE,
+            [
+                "POST /v1/events",
+                "send probe.command",
+                "process probe.command",
+                "send probe.ping",
+                "perform toasty/toasty",
+                "perform langgraph/langgraph",
+            ],
+        )
+        .await;
+    let spans = collector.spans();
+    let is_route = |span: &&Span| {
+        span.attributes
+            .values()
+            .any(|value| value.contains("routes/tell"))
+    };
+    let routed = spans.iter().find(is_route).expect("the route's span");
+    let kinds = [&received, &sent, &processed, &emitted, routed, &toast, &run];
+    let kinds = kinds.map(|span| span.kind.as_str());
+    assert_eq!(
+        kinds,
+        [
+            "SERVER", "PRODUCER", "CONSUMER", "PRODUCER", "CONSUMER", "CLIENT", "CLIENT"
+        ]
+    );
+    assert_eq!(received.parent, PRODUCER);
+    assert_eq!(sent.parent, received.id);
+    assert_eq!(
+        (&processed.parent, &processed.links),
+        (&sent.id, &vec![sent.id.clone()])
+    );
+    assert_eq!(emitted.parent, processed.id);
+    assert_eq!(
+        (&routed.parent, &routed.links),
+        (&emitted.id, &vec![emitted.id.clone()])
+    );
+    assert_eq!(toast.parent, routed.id);
+    assert_eq!(run.parent, routed.id);
+    for (span, events) in [(&toast, 1), (&run, 1), (&processed, 0)] {
+        let dead = span
+            .events
+            .iter()
+            .filter(|name| *name == "nexus.dead_letter");
+        assert_eq!(dead.count(), events, "{span:?}");
+    }
+    for (door, span) in [("grpc", &toast), ("http", &run)] {
+        let told = others.told(door);
+        assert!(
+            told.contains(&context_of(span)),
+            "{door}: {told:?} of {span:?}"
+        );
+    }
+    let attributes = [
+        "messaging.message.conversation_id",
+        "messaging.destination.name",
+    ];
+    let told = attributes.map(|name| sent.attributes[name].as_str());
+    assert_eq!(told, ["Str(order-7)", "Str(probe.command)"]);
+    assert!(!collector.printed().contains(CANARY));
+}
+
+#[tokio::test]
+async fn one_trace_goes_through_and_to_a_collector_over_grpc() {
+    one_trace_goes_through("grpc").await;
+}
+
+#[tokio::test]
+async fn one_trace_goes_through_and_to_a_collector_over_http() {
+    one_trace_goes_through("http").await;
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_after_a_restart() {
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("a_trace_goes_on_after_a_restart", started) else {
+        return;
+    };
+    let traces = to(&collector, "grpc");
+    let queue = "[queue]\nbackend = \"sqlite\"";
+    let hub = hub(&traces, "inline").config(queue).start();
+    let schedule = command(json!({ "action": "schedule", "n": 1, "ms": 4000 }));
+    let request = hub.request("POST", "/v1/events").json(&schedule);
+    hub.send(request.header("traceparent", sampled())).await;
+    let [_, processed] = collector
+        .wait_for(TRACE, ["POST /v1/events", "process probe.command"])
+        .await;
+    // What waits is found again by the next process, and with it the call that decided it.
+    let _hub = hub.kill().start();
+    let [performed] = collector.wait_for(TRACE, ["perform probe/recorder"]).await;
+    assert_eq!(performed.parent, processed.id);
+}
+
+#[tokio::test]
+async fn every_attempt_is_a_span_of_its_own() {
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("every_attempt_is_a_span_of_its_own", started) else {
+        return;
+    };
+    let hub = hub(&to(&collector, "grpc"), "thread").start();
+    send(
+        &hub,
+        &sampled(),
+        &command(json!({ "action": "error_retryable" })),
+    )
+    .await;
+    let attempts = eventually("both attempts have come", || async {
+        let mut spans = collector.spans();
+        spans.retain(|span| span.name == "process probe.command");
+        (spans.len() == 2).then_some(spans)
+    })
+    .await;
+    let number = |span: &Span| span.attributes["nexus.attempt"].clone();
+    let mut numbers: Vec<_> = attempts.iter().map(number).collect();
+    numbers.sort();
+    assert_eq!(numbers, ["Int(1)", "Int(2)"]);
+    assert_eq!(attempts[0].parent, attempts[1].parent);
+    let dead = attempts.iter().flat_map(|span| &span.events);
+    assert_eq!(dead.collect::<Vec<_>>(), ["nexus.dead_letter"]);
+}
+
+#[tokio::test]
+async fn who_began_a_trace_decides_whether_it_is_kept() {
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("who_began_a_trace_decides_whether_it_is_kept", started) else {
+        return;
+    };
+    let traces = format!("{}sample = 0.0\n", to(&collector, "grpc"));
+    let hub = hub(&traces, "inline").start();
+    let skip = command(json!({ "action": "skip", "text": "no" }));
+    hub.process(&skip).await;
+    let other = "11111111111111111111111111111111";
+    send(&hub, &format!("00-{other}-{PRODUCER}-00"), &skip).await;
+    send(&hub, &sampled(), &skip).await;
+    // They go out in their order.
+    collector.wait_for(TRACE, ["process probe.command"]).await;
+    let spans = collector.spans();
+    assert!(spans.iter().all(|span| span.trace == TRACE), "{spans:?}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_holds_nobody_up_and_is_told_of_once() {
+    let traces = format!(
+        "[observe.traces]\nendpoint = \"http://127.0.0.1:{}\"\ndelay = \"10ms\"\n",
+        free_port()
+    );
+    let mut hub = hub(&traces, "inline").start();
+    let skip = command(json!({ "action": "skip", "text": "no" }));
+    let dropped = || async {
+        let answer = hub.request("GET", "/metrics").send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let line = "nexus_trace_spans_total{result=\"dropped\"} ";
+        let count = text.lines().find_map(|told| told.strip_prefix(line));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    for more in [1, 4] {
+        hub.process(&skip).await;
+        eventually("spans are dropped", || async {
+            (dropped().await >= more).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(hub.log().matches("does not take traces").count(), 1);
+    assert!(hub.stop(std::time::Duration::from_secs(8)).success());
+}
+
+#[tokio::test]
+async fn without_a_collector_a_trace_goes_through_as_it_came() {
+    let started = OtherSystems::start().await;
+    let Some(others) = or_skip(
+        "without_a_collector_a_trace_goes_through_as_it_came",
+        started,
+    ) else {
+        return;
+    };
+    let hub = hub("", "inline")
+        .config(&format!(
+            "[plugins.toasty.config]\nendpoint = \"http://127.0.0.1:{}\"\n[[routes]]\nname = \"tell\"\ntypes = [\"probe.ping\"]\n\
+             [[routes.actions]]\nnotify = \"toasty\"\nrequest = {{ show = {{ title = \"a\" }} }}\n",
+            others.grpc
+        ))
+        .plugin("toasty")
+        .start();
+    send(
+        &hub,
+        &sampled(),
+        &json!({ "type": "probe.ping", "source": "test", "payload": { "n": 1 } }),
+    )
+    .await;
+    assert!(
+        others.told("grpc").contains(&sampled()),
+        "{:?}",
+        others.told("grpc")
+    );
+}
