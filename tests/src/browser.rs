@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
+use thirtyfour::error::WebDriverResult;
 use thirtyfour::{
-    By, ChromeCapabilities, Key, LoggingPrefsLogLevel, WebDriver, WebDriverError, WebElement,
+    By, ChromeCapabilities, ChromiumLikeCapabilities, Key, LoggingPrefsLogLevel, WebDriver,
+    WebElement,
 };
 
 use crate::foreign::node_with;
-use crate::hub::eventually;
+use crate::hub::{client, eventually};
 
 /// The Debian packages of a browser for tests.
 pub const DEBIAN_PACKAGES: &[&str] = &["chromium", "chromium-driver"];
@@ -67,7 +68,10 @@ impl Browser {
         let port = port.ok_or_else(|| missing("chromedriver does not come up".to_owned()))?;
         let profile = tempfile::tempdir().map_err(|error| missing(error.to_string()))?;
         let wanted = capabilities(profile.path()).map_err(|error| missing(error.to_string()))?;
-        let page = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await;
+        let page = WebDriver::builder(format!("http://127.0.0.1:{port}"), wanted)
+            .client(client())
+            .connect()
+            .await;
         let browser = Self {
             page: page.map_err(|error| missing(error.to_string()))?,
             _driver: driver,
@@ -292,7 +296,7 @@ fn port_of(driver: &mut Child) -> Option<u16> {
     port
 }
 
-fn capabilities(profile: &Path) -> Result<ChromeCapabilities, WebDriverError> {
+fn capabilities(profile: &Path) -> WebDriverResult<ChromeCapabilities> {
     let mut wanted = ChromeCapabilities::new();
     let profile = format!("--user-data-dir={}", profile.display());
     for arg in [

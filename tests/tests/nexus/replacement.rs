@@ -58,7 +58,7 @@ async fn a_new_version_takes_new_events_while_the_old_one_finishes() {
         let sink = Receiver::start().await;
         sink.hold();
         let place = format!("[plugins.probe]\nisolation = \"{isolation}\"\n");
-        let hub = hub(&(place + &sink.config()));
+        let hub = hub(&(place + sink.config().as_str()));
         let order =
             json!({ "type": "probe.order", "source": "apart", "payload": { "parcels": [{}] } });
         let (_, slow) = hub.publish(&order).await;

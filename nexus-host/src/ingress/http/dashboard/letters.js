@@ -28,7 +28,7 @@ export function letters(section, { open }) {
     h("button", { type: "submit" }, "Filter"),
   );
   const { table: shown, body } = table("Dead letters, oldest first", [
-    ["Event"], ["Given up"], ["Why"], ["Attempts", "number"], ["", "number"],
+    ["Event"], ["Given up"], ["Why"], ["Attempts", "number"], ["Actions"],
   ]);
   const none = empty("No dead letters.");
   const error = h("p", { class: "error", role: "alert" });
@@ -122,7 +122,7 @@ function letter(one, { open, replay }) {
     h("summary", {}, "Details"),
     h("p", {}, `${what}, of the event `, h("code", {}, one.event.event_id)),
     errors.length ? h("ol", { class: "errors" }, errors) : h("p", { class: "soft" }, "Nothing was tried."),
-    h("pre", { tabindex: "0", "aria-label": "Payload" }, JSON.stringify(one.event.payload, null, 2)),
+    h("pre", { tabindex: "0", role: "group", "aria-label": "Payload" }, JSON.stringify(one.event.payload, null, 2)),
   );
   const since = h("td", {});
   return {
