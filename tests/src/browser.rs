@@ -2,6 +2,7 @@
 //! keeps nothing of its own between two tests, and ends with [`Browser`].
 
 use std::io::{BufRead, BufReader};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -40,7 +41,8 @@ struct Driver(Child);
 /// A browser that is up, with one page. Ended when dropped.
 #[derive(Debug)]
 pub struct Browser {
-    page: WebDriver,
+    /// Never dropped: it would wait for its driver on a thread that has the test to do.
+    page: ManuallyDrop<WebDriver>,
     /// Dropped before the profile, which nobody else has.
     _driver: Driver,
     _profile: tempfile::TempDir,
@@ -73,10 +75,12 @@ impl Browser {
             .connect()
             .await;
         let browser = Self {
-            page: page.map_err(|error| missing(error.to_string()))?,
+            page: ManuallyDrop::new(page.map_err(|error| missing(error.to_string()))?),
             _driver: driver,
             _profile: profile,
         };
+        // Nothing is on its way when it is clicked on.
+        browser.prefer(Scheme::Light).await;
         browser.size(WINDOW.0, WINDOW.1).await;
         Ok(browser)
     }
@@ -262,7 +266,10 @@ impl Browser {
     /// # Panics
     /// When it does not end.
     pub async fn end(self) {
-        self.page.clone().quit().await.expect("the browser ends");
+        WebDriver::clone(&self.page)
+            .quit()
+            .await
+            .expect("the browser ends");
     }
 
     /// The first element that is seen.

@@ -65,7 +65,7 @@ function alert({ id, rule, subject }, act) {
       say(severity, one.severity);
       mark(severity, "data-tone", TONES[one.severity] ?? "bad");
       say(summary, one.summary);
-      const parts = [`${one.rule} · ${one.subject}`, `since ${ago(one.since)}`];
+      const parts = [[one.rule, one.subject].filter(Boolean).join(" · "), `since ${ago(one.since)}`];
       if (one.acknowledged) parts.push(`${one.acknowledged.by} knows`);
       if (one.silenced_by) parts.push("silent");
       say(told, parts.join(" · "));

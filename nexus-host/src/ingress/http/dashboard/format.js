@@ -66,7 +66,8 @@ export function ago(at) {
 export function clock(at) {
   const time = new Date(at);
   if (Number.isNaN(time.getTime())) return "";
-  return time.toLocaleTimeString("en-GB", { hour12: false, fractionalSecondDigits: 3 });
+  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
+  return time.toLocaleTimeString("en-GB", parts);
 }
 
 /** A name of the interface in words. */
