@@ -1,7 +1,10 @@
 //! The hub's log: which event each line is about, what is never in it, and which lines there are while it runs.
 
+use nexus_proto::nexus::v1::PublishRequest;
+use nexus_proto::nexus::v1::hub_client::HubClient;
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, PATIENCE, eventually};
 use serde_json::{Value, json};
+use tonic::transport::Endpoint;
 
 const ID: &str = "0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a";
 
@@ -162,12 +165,23 @@ async fn nothing_secret_is_told(format: &str, isolation: &str) {
         &json!({ "type": "probe.ping", "source": "test", "payload": { "n": 1, "note": CANARY } }),
     )
     .await;
+    // The library for HTTP/2 tells of frames, if it is let.
+    let address = hub.grpc_address().await;
+    let to = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let mut grpc = HubClient::new(to.connect_lazy());
+    let mut request = tonic::Request::new(PublishRequest::default());
+    let key = format!("Bearer {CANARY}").parse().unwrap();
+    request.metadata_mut().insert("authorization", key);
+    assert!(grpc.publish(request).await.is_err());
     let log = hub.log();
     assert!(log.contains("a processor has answered"), "{log}");
     for secret in [CANARY, ADMIN_KEY] {
         let told = log.lines().find(|line| line.contains(secret));
         assert_eq!(told, None);
     }
+    let is_beyond = |line: &&str| line.contains("TRACE") || line.contains("DEBUG");
+    let of_library = |line: &&str| line.contains("h2::");
+    assert_eq!(log.lines().filter(is_beyond).find(of_library), None);
 }
 
 #[tokio::test]
