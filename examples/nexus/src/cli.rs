@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Send(Send),
     /// Show events as they are accepted, or with --stage what happens to them, until Ctrl-C
     Tail(Tail),
+    /// Show how the hub is, live: rates, times, the queue, what is called, what is not well
+    Top(Top),
     /// Tell what became of an event, step by step
     Explain(Explain),
     /// See and make plugins
@@ -346,6 +348,16 @@ pub(crate) struct Tail {
     pub(crate) stage: Vec<String>,
 
     /// End after so many
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) count: Option<NonZeroU64>,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// Print so many, a second apart, and end [default where there is no terminal: 1, with --json all]
     #[arg(long, value_name = "COUNT")]
     pub(crate) count: Option<NonZeroU64>,
 

@@ -22,6 +22,7 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::cli::{Common, Reach};
 use crate::configuration;
@@ -31,6 +32,10 @@ use trust::{Identity, Trust};
 
 /// Where the client's key is read from.
 pub(crate) const KEY_VARIABLE: &str = "NEXUS_KEY";
+
+/// Pauses between attempts to reach a hub that has gone.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A hub and the right to talk to it.
 #[derive(Debug)]
@@ -238,6 +243,27 @@ impl Hub {
     /// As [`Hub::get`].
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, Trouble> {
         self.ask("DELETE", path, None).await
+    }
+
+    /// As [`Hub::follow`], once a hub that has gone is back.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub(crate) async fn again(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Following, Trouble> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            match self.follow(path, query).await {
+                Err(Trouble::NoHub(_)) => {}
+                Err(Trouble::Refused { status, .. }) if status.is_server_error() => {}
+                other => return other,
+            }
+        }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<String>) -> Result<Value, Trouble> {

@@ -28,6 +28,7 @@ mod survey;
 mod table;
 mod tail;
 mod tone;
+mod top;
 mod write;
 
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ async fn command(arguments: &Arguments) -> Result<(), Failure> {
         Command::Log(options) => log::log(common, options).await,
         Command::Send(options) => send::send(common, options).await,
         Command::Tail(options) => tail::tail(common, options).await,
+        Command::Top(options) => top::top(common, options).await,
         Command::Explain(options) => explain::explain(common, options).await,
         Command::Plugin(PluginCommand::List(options)) => plugin::list::list(common, options).await,
         Command::Plugin(PluginCommand::Inspect(options)) => {

@@ -62,7 +62,8 @@ fn write_line(to: &mut dyn Write, text: &str) {
     let _ = writeln!(to, "{}", harmless(text)).and_then(|()| to.flush());
 }
 
-fn harmless(text: &str) -> Cow<'_, str> {
+/// A text whose control characters are written out.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     let strange = |c: char| c.is_control() && c != '\n';
     if !text.contains(strange) {
         return Cow::Borrowed(text);

@@ -1,22 +1,15 @@
 //! `nexus tail`: receives filters, prints accepted events as they come, or what happens to them, a line each, until it is
 //! stopped. A hub that goes away is waited for.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
-use tokio::time::sleep;
 
 use crate::cli::{Common, Tail};
 use crate::failure::Failure;
-use crate::hub::{Following, Hub, Trouble};
+use crate::hub::Hub;
 use crate::{explain, output};
 
 /// Names every stage.
 const ALL: &str = "all";
-
-/// Pauses between attempts to reach a hub that has gone.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Follows events.
 ///
@@ -24,7 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// When no hub answers at first, or it refuses.
 pub(crate) async fn tail(common: &Common, options: &Tail) -> Result<(), Failure> {
     let hub = Hub::find(common, &options.reach)?;
-    let mut following = begin(&hub, options).await?;
+    let (path, query) = wanted(options);
+    let mut following = hub.follow(path, &query).await?;
     let mut left = options.count.map(std::num::NonZeroU64::get);
     loop {
         while let Some(message) = following.next().await {
@@ -43,38 +37,25 @@ pub(crate) async fn tail(common: &Common, options: &Tail) -> Result<(), Failure>
             }
         }
         output::note("the hub has gone; what passes until it is back is not seen");
-        following = again(&hub, options).await?;
+        following = hub.again(path, &query).await?;
         output::note("the hub is back");
     }
 }
 
-async fn begin(hub: &Hub, options: &Tail) -> Result<Following, Trouble> {
+/// Where what is wanted is told.
+fn wanted(options: &Tail) -> (&'static str, Vec<(&'static str, String)>) {
     let filters = [("type", &options.event_type), ("source", &options.source)];
     let mut query: Vec<_> = filters
         .into_iter()
         .filter_map(|(name, filter)| Some((name, filter.as_ref()?.to_string())))
         .collect();
     if options.stage.is_empty() {
-        return hub.follow("/v1/events/stream", &query).await;
+        return ("/v1/events/stream", query);
     }
     if !options.stage.iter().any(|stage| stage == ALL) {
         query.push(("stage", options.stage.join(",")));
     }
-    hub.follow("/v1/admin/stages", &query).await
-}
-
-/// Waits until the hub answers again. It may refuse then.
-async fn again(hub: &Hub, options: &Tail) -> Result<Following, Trouble> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        match begin(hub, options).await {
-            Err(Trouble::NoHub(_)) => {}
-            Err(Trouble::Refused { status, .. }) if status.is_server_error() => {}
-            other => return other,
-        }
-    }
+    ("/v1/admin/stages", query)
 }
 
 fn show(common: &Common, options: &Tail, told: &Value) {

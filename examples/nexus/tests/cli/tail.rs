@@ -186,3 +186,20 @@ fn what_happens_to_events_is_shown_by_stage() {
         .exits(1)
         .complains("delivery_failed");
 }
+
+#[test]
+fn the_hub_is_shown_at_a_glance() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let url = hub.url.as_str();
+    send(&place, url, "door");
+    let shown = place.run_with_key(&["top", "--url", url]).exits(0);
+    shown.says("what is not well").says("of 1000 events");
+    let told = place.run_with_key(&["top", "--url", url, "--json", "--count", "1"]);
+    assert_eq!(
+        told.exits(0).json()["hub"]["version"],
+        env!("CARGO_PKG_VERSION")
+    );
+    let nobody = ["top", "--url", "http://127.0.0.1:9"];
+    place.run_with_key(&nobody).exits(1).complains("nexus run");
+}
