@@ -136,12 +136,17 @@ impl Browser {
             .await;
     }
 
-    /// Clicks on the first part of the page that is seen, as a mouse would.
+    /// Clicks on the first part of the page that is seen, as a mouse would, once it is in the middle of the window.
     ///
     /// # Panics
     /// When there is none, or something else is in front of it.
     pub async fn click(&self, css: &str) {
-        self.element(css).await.click().await.expect(css);
+        let element = self.element(css).await;
+        let middle = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
+        let argument = element.to_json().expect("an element");
+        let scrolled = self.page.execute(middle, vec![argument]).await;
+        scrolled.expect(css);
+        element.click().await.expect(css);
     }
 
     /// Puts a text into a field in the place of what is in it.

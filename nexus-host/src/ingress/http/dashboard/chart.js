@@ -41,14 +41,24 @@ export function chart({ title, lines, format, isLog = false }) {
   const figure = h("figure", {}, h("figcaption", {}, title), drawing, legend);
 
   let width = 0;
-  new ResizeObserver(([entry]) => (width = Math.round(entry.contentRect.width))).observe(drawing);
+  let seconds = [];
+  new ResizeObserver(([entry]) => {
+    width = Math.round(entry.contentRect.width);
+    paint();
+  }).observe(drawing);
 
-  function update(seconds) {
+  function update(latest) {
+    seconds = latest;
     const last = seconds.at(-1);
     lines.forEach((line, i) => say(values[i], last ? format(line.of(last) ?? null) : "–"));
     const told = lines.map((line, i) => `${line.name} ${values[i].textContent}`).join(", ");
     mark(drawing, "aria-label", `${title}: ${told}`);
-    if (width === 0) return;
+    paint();
+  }
+
+  function paint() {
+    // Too narrow to be read, as while it is not shown.
+    if (width <= EDGE.left + EDGE.right) return;
     mark(drawing, "viewBox", `0 0 ${width} ${HEIGHT}`);
     const end = now();
     const shown = seconds.filter((second) => second.time > end - REACH);
