@@ -1,26 +1,24 @@
 //! A real Chromium for tests, without a window: starts it by its WebDriver, loads pages, clicks, types and looks. It
 //! keeps nothing of its own between two tests, and ends with [`Browser`].
 
-use std::io::{BufRead, BufReader};
-use std::mem::ManuallyDrop;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+mod driver;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use thirtyfour::error::WebDriverResult;
-use thirtyfour::{
-    By, ChromeCapabilities, ChromiumLikeCapabilities, Key, LoggingPrefsLogLevel, WebDriver,
-    WebElement,
-};
 
 use crate::foreign::node_with;
-use crate::hub::{client, eventually};
+use crate::hub::eventually;
+use driver::{Driver, Element};
 
 /// The Debian packages of a browser for tests.
 pub const DEBIAN_PACKAGES: &[&str] = &["chromium", "chromium-driver"];
 
 /// The engine that judges whether everybody can use a page.
 const AXE: &str = "axe-core@4.11.0";
+
+/// The tabulator, as WebDriver names it.
+const TAB: &str = "\u{e004}";
 
 /// The size of the window, unless a test says otherwise.
 const WINDOW: (u32, u32) = (1440, 900);
@@ -34,17 +32,11 @@ pub enum Scheme {
     Dark,
 }
 
-/// What drives it. Ended when dropped.
-#[derive(Debug)]
-struct Driver(Child);
-
 /// A browser that is up, with one page. Ended when dropped.
 #[derive(Debug)]
 pub struct Browser {
-    /// Never dropped: it would wait for its driver on a thread that has the test to do.
-    page: ManuallyDrop<WebDriver>,
-    /// Dropped before the profile, which nobody else has.
-    _driver: Driver,
+    driver: Driver,
+    /// Dropped after the driver, whose browser has it.
     _profile: tempfile::TempDir,
 }
 
@@ -58,25 +50,9 @@ impl Browser {
             let packages = DEBIAN_PACKAGES.join(" ");
             format!("no browser for tests: {what}; on Debian: apt-get install {packages}")
         };
-        let driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| missing(format!("chromedriver: {error}")))?;
-        let mut driver = Driver(driver);
-        let port = port_of(&mut driver.0);
-        let port = port.ok_or_else(|| missing("chromedriver does not come up".to_owned()))?;
         let profile = tempfile::tempdir().map_err(|error| missing(error.to_string()))?;
-        let wanted = capabilities(profile.path()).map_err(|error| missing(error.to_string()))?;
-        let page = WebDriver::builder(format!("http://127.0.0.1:{port}"), wanted)
-            .client(client())
-            .connect()
-            .await;
         let browser = Self {
-            page: ManuallyDrop::new(page.map_err(|error| missing(error.to_string()))?),
-            _driver: driver,
+            driver: Driver::start(profile.path()).await.map_err(missing)?,
             _profile: profile,
         };
         // Nothing is on its way when it is clicked on.
@@ -90,7 +66,8 @@ impl Browser {
     /// # Panics
     /// When it cannot be loaded.
     pub async fn open(&self, url: &str) {
-        self.page.goto(url).await.expect("the page loads");
+        let loaded = self.driver.post("/url", json!({ "url": url })).await;
+        loaded.expect("the page loads");
     }
 
     /// Loads the page once more.
@@ -98,7 +75,8 @@ impl Browser {
     /// # Panics
     /// When it cannot be loaded.
     pub async fn reload(&self) {
-        self.page.refresh().await.expect("the page loads again");
+        let loaded = self.driver.post("/refresh", json!({})).await;
+        loaded.expect("the page loads again");
     }
 
     /// Runs a script in the page: what it returns.
@@ -106,9 +84,8 @@ impl Browser {
     /// # Panics
     /// When the script fails.
     pub async fn run(&self, script: &str) -> Value {
-        let ran = self.page.execute(script, Vec::new()).await;
-        let ran = ran.unwrap_or_else(|error| panic!("{script}: {error}"));
-        ran.json().clone()
+        let ran = self.driver.run("sync", script, json!([])).await;
+        ran.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Waits until a script returns something that counts as true.
@@ -143,10 +120,10 @@ impl Browser {
     pub async fn click(&self, css: &str) {
         let element = self.element(css).await;
         let middle = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
-        let argument = element.to_json().expect("an element");
-        let scrolled = self.page.execute(middle, vec![argument]).await;
+        let argument = json!([element.as_argument()]);
+        let scrolled = self.driver.run("sync", middle, argument).await;
         scrolled.expect(css);
-        element.click().await.expect(css);
+        self.tell(&element, "click", json!({})).await.expect(css);
     }
 
     /// Puts a text into a field in the place of what is in it.
@@ -155,8 +132,9 @@ impl Browser {
     /// When there is no such field.
     pub async fn fill(&self, css: &str, text: &str) {
         let field = self.element(css).await;
-        field.clear().await.expect(css);
-        field.send_keys(text).await.expect(css);
+        self.tell(&field, "clear", json!({})).await.expect(css);
+        let text = json!({ "text": text });
+        self.tell(&field, "value", text).await.expect(css);
     }
 
     /// Presses keys, wherever the focus is.
@@ -164,8 +142,16 @@ impl Browser {
     /// # Panics
     /// When the browser has gone.
     pub async fn press(&self, keys: impl AsRef<str>) {
-        let chain = self.page.action_chain().send_keys(keys.as_ref());
-        chain.perform().await.expect("keys can be pressed");
+        let press = |key: char| {
+            let of = |kind: &str| json!({ "type": kind, "value": key.to_string() });
+            [of("keyDown"), of("keyUp")]
+        };
+        let actions: Vec<Value> = keys.as_ref().chars().flat_map(press).collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        let pressed = self
+            .driver
+            .post("/actions", json!({ "actions": [keyboard] }));
+        pressed.await.expect("keys can be pressed");
     }
 
     /// Presses the tabulator.
@@ -173,8 +159,7 @@ impl Browser {
     /// # Panics
     /// When the browser has gone.
     pub async fn tab(&self) {
-        let tab: char = Key::Tab.into();
-        self.press(tab.to_string()).await;
+        self.press(TAB).await;
     }
 
     /// Gives the page so much room.
@@ -213,8 +198,12 @@ impl Browser {
     /// # Panics
     /// When there is no such part.
     pub async fn picture(&self, css: &str) -> Vec<u8> {
-        let picture = self.element(css).await.screenshot_as_png().await;
-        picture.expect("a picture")
+        let path = self.element(css).await.path("screenshot");
+        let picture = self.driver.get(&path).await.expect("a picture");
+        let picture = picture.as_str().expect("a picture as a text");
+        BASE64_STANDARD
+            .decode(picture)
+            .expect("a picture in base64")
     }
 
     /// What the page holds after everything is thrown away that nothing refers to: octets of its heap, and nodes.
@@ -251,8 +240,8 @@ impl Browser {
              (found) => done(found.violations.filter((v) => ['serious', 'critical'].includes(v.impact)) \
                .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')}: ${n.failureSummary}`))), \
              (error) => done([String(error)]));";
-        let found = self.page.execute_async(script, Vec::new()).await;
-        let found = found.expect("the engine runs").json().clone();
+        let found = self.driver.run("async", script, json!([])).await;
+        let found = found.expect("the engine runs");
         Ok(serde_json::from_value(found).expect("a list of texts"))
     }
 
@@ -262,8 +251,11 @@ impl Browser {
     /// # Panics
     /// When the browser has gone.
     pub async fn complaints(&self) -> Vec<String> {
-        let entries = self.page.browser_log().await.expect("the browser's log");
-        entries.into_iter().map(|entry| entry.message).collect()
+        let wanted = json!({ "type": "browser" });
+        let entries = self.driver.post("/se/log", wanted).await;
+        let entries = entries.expect("the browser's log");
+        let entries = entries.as_array().into_iter().flatten();
+        entries.map(|entry| entry["message"].to_string()).collect()
     }
 
     /// Ends it, with everything it has started.
@@ -271,17 +263,15 @@ impl Browser {
     /// # Panics
     /// When it does not end.
     pub async fn end(self) {
-        WebDriver::clone(&self.page)
-            .quit()
-            .await
-            .expect("the browser ends");
+        self.driver.quit().await.expect("the browser ends");
     }
 
     /// The first element that is seen.
-    async fn element(&self, css: &str) -> WebElement {
+    async fn element(&self, css: &str) -> Element {
         eventually(&format!("{css} is seen"), || async {
-            for element in self.page.find_all(By::Css(css)).await.ok()? {
-                if element.is_displayed().await.unwrap_or_default() {
+            for element in self.driver.find(css).await.ok()? {
+                let is_seen = self.driver.get(&element.path("displayed")).await;
+                if is_seen.is_ok_and(|seen| seen == true) {
                     return Some(element);
                 }
             }
@@ -290,48 +280,13 @@ impl Browser {
         .await
     }
 
+    async fn tell(&self, element: &Element, command: &str, with: Value) -> Result<Value, String> {
+        self.driver.post(&element.path(command), with).await
+    }
+
     async fn command(&self, name: &str, parameters: Value) -> Value {
-        let answer = self.page.cdp().send_raw(name, parameters).await;
+        let command = json!({ "cmd": name, "params": parameters });
+        let answer = self.driver.post("/goog/cdp/execute", command).await;
         answer.unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-}
-
-/// The driver says which port it has taken.
-fn port_of(driver: &mut Child) -> Option<u16> {
-    let mut lines = BufReader::new(driver.stdout.take()?).lines();
-    let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
-        let (_, port) = line.split_once("started successfully on port ")?;
-        port.trim_end_matches('.').parse().ok()
-    });
-    // Read on, so that it never waits for a reader.
-    std::thread::spawn(move || lines.for_each(drop));
-    port
-}
-
-fn capabilities(profile: &Path) -> WebDriverResult<ChromeCapabilities> {
-    let mut wanted = ChromeCapabilities::new();
-    let profile = format!("--user-data-dir={}", profile.display());
-    for arg in [
-        "--headless=new",
-        // Whoever tests in a container is root there, for whom it has no sandbox.
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--hide-scrollbars",
-        // It ends with the driver, whatever ends that.
-        "--remote-debugging-pipe",
-        &profile,
-    ] {
-        wanted.add_arg(arg)?;
-    }
-    wanted.set_browser_log_level(LoggingPrefsLogLevel::Warning)?;
-    Ok(wanted)
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // The browser ends with it.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

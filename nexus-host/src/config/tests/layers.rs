@@ -227,7 +227,7 @@ fn mistakes_in_variables_name_them() {
             "NEXUS_QUEUE__CAPACITY: queue.capacity: expected an integer, found a string (\"ten\")",
             "NEXUS_QUEUE__CAPCITY: queue.capcity: unknown key; did you mean `capacity`?",
             "NEXUS_RETRY__DELAYS__0: retry.delays.0: `retry.delays` has no keys; a list is set as a whole, as in '[\"a\", \"b\"]'",
-            "NEXUS_SERVER__: server.\"\": unknown key; known are `ack_timeout`, `body_timeout`, `grpc`, `header_timeout`, `http`, `idle_timeout`, `max_connections`, `max_connections_per_peer`, `tls`, `webhook_origins`, `websocket`",
+            "NEXUS_SERVER__: server.\"\": unknown key; known are `ack_timeout`, `body_timeout`, `dashboard`, `grpc`, `header_timeout`, `http`, `idle_timeout`, `max_connections`, `max_connections_per_peer`, `tls`, `webhook_origins`, `websocket`",
             "NEXUS_SERVER__HTTP__PORT: server.http.port: `server.http` has no keys; it holds one value",
             "NEXUS_SERVER__Http: server.http: is set by NEXUS_SERVER__HTTP as well; unset one of them",
         ]

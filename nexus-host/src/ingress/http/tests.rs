@@ -478,7 +478,8 @@ async fn a_stream_s_filter_must_be_one() {
 async fn other_paths_and_methods_are_refused_in_good_form() {
     let hub = Hub::start(|_| {}).await;
     for path in [
-        "/",
+        "/assets",
+        "/assets/no.js",
         "/v1",
         "/v1/event",
         "/v2/events",
