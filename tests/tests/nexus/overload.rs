@@ -18,10 +18,11 @@ use tokio::task::JoinSet;
 /// The key of a client that may publish ten events per second.
 const LIMITED_KEY: &str = "nxk_test_limited";
 
+/// One that says nothing of itself: its alerts are events, and here all are counted.
 fn hub(receiver: &Receiver, config: &str) -> Hub {
     HubBuilder::new()
         .config(&format!(
-            "[dispatch]\nconcurrency = 4\n{config}\n{}\n\
+            "[alerts]\nenabled = false\n[dispatch]\nconcurrency = 4\n{config}\n{}\n\
              [[clients]]\nid = \"limited\"\nkey_sha256 = \"{}\"\nsources = [\"*\"]\n\
              types = [\"*\"]\nrate = 10\nburst = 10",
             receiver.config(),
