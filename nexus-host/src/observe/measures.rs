@@ -2,7 +2,7 @@
 //! that comes to.
 //!
 //! Everything has a fixed number of places, but for components, which have one each, by their name: names come out
-//! of plugin files and the configuration, never out of events, and there are no more of them than [`MOST`].
+//! of plugin files and the configuration, never out of events, and there are no more of them than 4,096.
 //! Whoever does the work keeps the [`Meter`] of a component, so that nothing is looked up for an event and nobody waits.
 
 use std::collections::BTreeMap;
