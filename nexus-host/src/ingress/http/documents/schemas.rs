@@ -499,7 +499,7 @@ fn notice() -> Value {
         "type": "object",
         "additionalProperties": false,
         "properties": {
-            "note": { "type": "string", "maxLength": 1_000 },
+            "note": { "type": ["string", "null"], "maxLength": 1_000 },
             "whole_group": { "type": "boolean", "description": "every active alert of its group" },
         },
     })
@@ -534,7 +534,7 @@ fn new_silence() -> Value {
             "rule": pattern,
             "subject": pattern,
             "lasting": { "type": "string", "examples": ["2h"] },
-            "note": { "type": "string", "maxLength": 1_000 },
+            "note": { "type": ["string", "null"], "maxLength": 1_000 },
         },
     })
 }
