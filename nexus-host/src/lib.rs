@@ -93,6 +93,7 @@ mod processes;
 pub mod queue;
 pub mod routes;
 pub mod signals;
+mod space;
 mod subscriptions;
 
 pub use builder::{BuildError, HostBuilder, PreparedHost};

@@ -20,6 +20,7 @@ mod work;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::{Event, StateWrite};
@@ -247,4 +248,12 @@ pub struct QueueStats {
     pub lanes: usize,
     /// When the longest waiting event was accepted.
     pub oldest: Option<DateTime<Utc>>,
+}
+
+impl QueueStats {
+    /// For how long the longest waiting event has waited; not at all when the clock was put back since.
+    pub fn oldest_waits(&self) -> Option<Duration> {
+        let waits = Utc::now() - self.oldest?;
+        Some(waits.to_std().unwrap_or_default())
+    }
 }

@@ -1,7 +1,7 @@
 //! How much room is left where the durable queue is. Asking may take as long as a disk does, so nobody waits for the
 //! answer: what is told is what was found last.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::queue::config::{Backend, Config};
+use crate::space;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +48,7 @@ impl Disk {
         if !self.is_asking.swap(true, Ordering::AcqRel) {
             let (known, is_asking) = (self.known.clone(), self.is_asking.clone());
             let asking = spawn_blocking(move || {
-                let free = available(&folder);
+                let free = space::available(&folder);
                 *known.lock() = free;
                 is_asking.store(false, Ordering::Release);
             });
@@ -57,17 +58,4 @@ impl Disk {
         let free = *self.known.lock();
         free.map(|free| (name, free))
     }
-}
-
-/// What whoever is not the system's own may use.
-#[cfg(unix)]
-fn available(folder: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(folder).ok()?;
-    found.f_bavail.checked_mul(found.f_frsize)
-}
-
-/// Nobody is asked here yet: that it is full is known when a write fails.
-#[cfg(not(unix))]
-fn available(_: &Path) -> Option<u64> {
-    None
 }

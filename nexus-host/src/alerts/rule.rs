@@ -76,15 +76,22 @@ pub(super) struct BuiltIn {
     severity: Severity,
 }
 
-const fn usual(name: &'static str, signal: Signal, at_least: f64) -> BuiltIn {
+const fn watching(name: &'static str, signal: Signal, severity: Severity) -> BuiltIn {
     BuiltIn {
         name,
         signal,
         above: None,
         below: None,
         clear: None,
+        at_least: None,
+        severity,
+    }
+}
+
+const fn usual(name: &'static str, signal: Signal, at_least: f64) -> BuiltIn {
+    BuiltIn {
         at_least: Some(at_least),
-        severity: Severity::Warning,
+        ..watching(name, signal, Severity::Warning)
     }
 }
 
@@ -96,13 +103,9 @@ const fn above(
     severity: Severity,
 ) -> BuiltIn {
     BuiltIn {
-        name,
-        signal,
         above: Some(above),
-        below: None,
         clear: Some(clear),
-        at_least: None,
-        severity,
+        ..watching(name, signal, severity)
     }
 }
 
@@ -114,13 +117,9 @@ const fn below(
     severity: Severity,
 ) -> BuiltIn {
     BuiltIn {
-        name,
-        signal,
-        above: None,
         below: Some(below),
         clear: Some(clear),
-        at_least: None,
-        severity,
+        ..watching(name, signal, severity)
     }
 }
 

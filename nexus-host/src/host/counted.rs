@@ -96,9 +96,8 @@ impl Counted {
         sheet.one(&f::DELAYED, stats.delayed);
         sheet.one(&f::LANES, stats.lanes);
         sheet.one(&f::PAYLOAD, stats.bytes);
-        let oldest = stats.oldest.map(|accepted_at| Utc::now() - accepted_at);
-        let waits = oldest.and_then(|waits| waits.to_std().ok());
-        sheet.one(&f::OLDEST, waits.unwrap_or_default().as_secs_f64());
+        let waits = stats.oldest_waits().unwrap_or_default();
+        sheet.one(&f::OLDEST, waits.as_secs_f64());
         sheet.one(&f::ACCEPTED, stats.accepted);
         sheet.one(&f::FINISHED, stats.finished);
         sheet.family(&f::DEAD_LETTERS, |series| {

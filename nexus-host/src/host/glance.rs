@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::counted::Counted;
 use crate::alerts::Alerts;
 use crate::ingress::Readiness;
-use crate::observe::Durations;
 use crate::observe::measures::Meters;
 use crate::observe::overview::{Component, Figures, Listed, Look, Queue, Rooms, Standing, Waiting};
 use crate::plugins::PluginReport;
 use crate::processes::{self, Use};
+use crate::queue::QueueStats;
 
 /// Whom to ask.
 pub(super) struct Glance {
@@ -36,7 +36,6 @@ impl Rooms for Glance {
         let mut doors = Vec::new();
         intake.outcomes(|door, result, count| doors.push((door.as_str(), result, count)));
         let used = processes::of(std::process::id());
-        let lives = measures.lives();
         Look {
             at: Utc::now(),
             doors,
@@ -45,13 +44,13 @@ impl Rooms for Glance {
             waits: (measures.waits())
                 .map(|(priority, waits)| (priority.as_str(), waits))
                 .collect(),
-            lives: lives.fold(Durations::default(), |all, (_, one)| all.and(&one)),
+            lives: measures.all_lives(),
             processors: components(&measures.processors),
             integrations: components(&measures.integrations),
             cpu: used.as_ref().map(|used| used.cpu),
             standing: Standing {
                 hub: self.figures(used.as_ref()),
-                queue: self.queue(),
+                queue: self.queue(&stats),
                 plugins: Listed::of(self.counted.catalog.reports().iter().map(plugin)),
                 breakers: self.breakers(),
                 alerts: self.alerts(),
@@ -75,11 +74,8 @@ impl Glance {
         }
     }
 
-    fn queue(&self) -> Queue {
+    fn queue(&self, stats: &QueueStats) -> Queue {
         let queue = &self.counted.queue;
-        let stats = queue.stats();
-        let oldest = stats.oldest.map(|accepted_at| Utc::now() - accepted_at);
-        let oldest = oldest.map(|waits| waits.to_std().unwrap_or_default());
         let waiting = nexus_plugin_api::Priority::ALL.iter().zip(stats.waiting);
         let storage = queue.storage().map(|storage| {
             json!({
@@ -103,7 +99,7 @@ impl Glance {
             delayed: stats.delayed,
             lanes: stats.lanes,
             payload_bytes: stats.bytes,
-            oldest_seconds: oldest.map(|waits| waits.as_secs_f64()),
+            oldest_seconds: stats.oldest_waits().map(|waits| waits.as_secs_f64()),
             dead_letters: stats.dead_letters,
             trouble: queue.trouble().map(|trouble| trouble.to_string()),
             storage,

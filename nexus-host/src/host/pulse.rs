@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
-
 use crate::alerts::{PluginReading, Reading, Rooms};
 use crate::dispatch::{Breakers, Dispatcher};
 use crate::intake::Intake;
-use crate::observe::Durations;
 use crate::observe::measures::{Came, Meter};
 use crate::plugins::{Catalog, PluginState};
 
@@ -28,7 +25,6 @@ impl Rooms for Pulse {
             "duplicate" => {}
             _ => refused += count,
         });
-        let waiting = stats.oldest.map(|oldest| Utc::now() - oldest);
         let takes_room = stats.depth.saturating_sub(stats.parked);
         let breakers = self.breakers.snapshot().into_iter();
         let measures = self.dispatcher.measures();
@@ -48,13 +44,8 @@ impl Rooms for Pulse {
             attempts: attempts.saturating_sub(apart.attempts()),
             failed: failed.saturating_sub(apart.failed()),
             dead: stats.deaths.total().saturating_sub(apart.dead()),
-            latency: measures
-                .lives()
-                .fold(Durations::default(), |all, (_, one)| all.and(&one))
-                .since(&apart.lives()),
-            waiting: waiting
-                .and_then(|waiting| waiting.to_std().ok())
-                .unwrap_or_default(),
+            latency: measures.all_lives().since(&apart.lives()),
+            waiting: stats.oldest_waits().unwrap_or_default(),
             fill: takes_room as f64 / stats.capacity.max(1) as f64,
             breakers: breakers
                 // One that is held open by hand is as somebody wants it.

@@ -27,6 +27,7 @@ mod problem;
 mod query;
 mod rate;
 mod reload;
+mod sse;
 mod stages;
 mod stream;
 mod unproven;

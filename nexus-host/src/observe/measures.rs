@@ -93,6 +93,12 @@ impl Measures {
         let lives = self.lives.iter().map(Histogram::counted);
         End::ALL.into_iter().zip(lives)
     }
+
+    /// The same, however they have ended.
+    pub fn all_lives(&self) -> Durations {
+        let none = Durations::default();
+        self.lives().fold(none, |all, (_, one)| all.and(&one))
+    }
 }
 
 impl Meters {

@@ -45,6 +45,7 @@ use super::{
     PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Storage, Unavailable, Whose,
 };
 use crate::admission::Admitted;
+use crate::space;
 use attempting::Attempting;
 use checkpoint::Checkpointer;
 pub use clock::Clock;
@@ -441,7 +442,7 @@ impl Queue for SqliteQueue {
         Some(Storage {
             file: len(path),
             log: len(&schema::beside(path, "wal")),
-            available: available(path),
+            available: space::available(path),
         })
     }
 }
@@ -450,19 +451,6 @@ impl Drop for SqliteQueue {
     fn drop(&mut self) {
         self.shared.mailbox.close();
     }
-}
-
-/// Octets that are free on a file's disk, for whoever is not its administrator.
-#[cfg(unix)]
-fn available(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(path).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
-}
-
-/// This system is not asked.
-#[cfg(not(unix))]
-fn available(_: &Path) -> Option<u64> {
-    None
 }
 
 /// What is answered once the queue is closed.

@@ -17,6 +17,12 @@ use tokio::task::JoinHandle;
 
 const PATH: &str = "/v1/admin/alerts";
 
+/// A hub that can fail on request, and tell others of it by HTTP.
+fn told_by_http(config: &str) -> HubBuilder {
+    let builder = HubBuilder::new().config(config);
+    builder.plugin("probe").plugin("http_plugin")
+}
+
 /// What a failure may take from its beginning until it is raised.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -150,12 +156,7 @@ async fn breakers_that_open_are_told_once_and_so_is_that_they_are_closed() {
              [[routes.actions]]\nnotify = \"courier\"\ntarget = \"target-{number}\"\nrequest = {{}}\n"
         ));
     }
-    let hub = HubBuilder::new()
-        .config(&config)
-        .contract("mail.received")
-        .plugin("probe")
-        .plugin("http_plugin")
-        .start();
+    let hub = told_by_http(&config).contract("mail.received").start();
     let followed = Followed::of(&hub).await;
     let mail = json!({ "type": "mail.received", "source": "outlook", "payload": {} });
     let begun = Instant::now();
@@ -288,11 +289,7 @@ async fn who_takes_notice_and_what_is_silent_stops_what_is_told() {
         "{}[[alerts.escalation]]\nafter = \"3s\"\n[[alerts.escalation]]\nafter = \"6s\"\n",
         receiver(desk.address)
     );
-    let hub = HubBuilder::new()
-        .config(&config)
-        .plugin("probe")
-        .plugin("http_plugin")
-        .start();
+    let hub = told_by_http(&config).start();
     // Of what is silent nobody is told.
     let silence = json!({ "rule": "most_*", "lasting": "1h", "note": "known" });
     let request = hub.request("POST", &format!("{PATH}/silences"));
@@ -333,11 +330,7 @@ async fn a_receiver_that_is_down_raises_nothing_by_itself() {
         "{}[retry]\ndelays = [\"100ms\"]\n",
         receiver(Desk::nowhere().await)
     );
-    let hub = HubBuilder::new()
-        .config(&config)
-        .plugin("probe")
-        .plugin("http_plugin")
-        .start();
+    let hub = told_by_http(&config).start();
     let followed = Followed::of(&hub).await;
     command(&hub, "error_permanent", 1).await;
     followed.first("nexus.alert.raised").await;
@@ -373,11 +366,7 @@ async fn alerts_and_silences_outlast_a_killed_hub_and_are_not_told_anew() {
         "{}[queue]\nbackend = \"sqlite\"\n[[alerts.rules]]\nname = \"dead_letters\"\nclear_for = \"1h\"\n",
         receiver(desk.address)
     );
-    let hub = HubBuilder::new()
-        .config(&config)
-        .plugin("probe")
-        .plugin("http_plugin")
-        .start();
+    let hub = told_by_http(&config).start();
     let done = hub
         .nexus(&["alerts", "silence", "1h", "--rule", "latency"])
         .await;

@@ -9,9 +9,9 @@ use serde_json::json as value;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use super::query::{known, refused};
+use super::query::{known, named};
 use super::{State, auth, body, json};
-use crate::admission::{Code, Rejection, Violation, quoted};
+use crate::admission::Code;
 use crate::alerts::{AlertError, AlertStatus, Hush};
 use crate::config::HumanDuration;
 
@@ -59,7 +59,8 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     auth::admin(&shared, &head).await?;
     let [status] = known(uri.query(), ["status"])?;
-    let status = status.map(|name| state(&name)).transpose()?;
+    let status = status.map(|name| named("status", &name, AlertStatus::ALL, AlertStatus::as_str));
+    let status = status.transpose()?;
     let mut alerts = shared.ports.alerts.list();
     alerts.retain(|one| status.is_none_or(|status| one.alert.status == status));
     Ok(json(StatusCode::OK, &value!({ "alerts": alerts })))
@@ -83,9 +84,7 @@ pub(super) async fn acknowledge(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let sender = auth::admin_sender(&shared, &head).await?;
-    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let (client, body) = body::of_admin(&shared, request).await?;
     let id = known_id(&id, AlertError::Unknown)?;
     let notice: Notice = match body.is_empty() {
         true => Notice::default(),
@@ -116,9 +115,7 @@ pub(super) async fn silence(
     Extracted(shared): State,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let sender = auth::admin_sender(&shared, &head).await?;
-    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let (client, body) = body::of_admin(&shared, request).await?;
     let new: NewSilence = body::parse(&body)?;
     expect_note(new.note.as_deref())?;
     for (field, pattern) in [("/rule", &new.rule), ("/subject", &new.subject)] {
@@ -178,24 +175,7 @@ fn expect_note(note: Option<&str>) -> Result<(), Problem> {
 }
 
 fn unfit(field: &str, told: impl Into<String>) -> Problem {
-    let place = Violation::new(field, told.into());
-    let unfit = Rejection::new(
-        Code::ContractViolation,
-        "the request does not fit; see `errors`",
-    );
-    unfit.with_errors(vec![place]).into()
-}
-
-fn state(name: &str) -> Result<AlertStatus, Problem> {
-    let known = AlertStatus::ALL.into_iter();
-    let known = known.into_iter().find(|state| state.as_str() == name);
-    known.ok_or_else(|| {
-        let names = AlertStatus::ALL
-            .map(|state| format!("`{}`", state.as_str()))
-            .join(", ");
-        let name = quoted(name);
-        refused(format!("the status {name} is not known; known: {names}"))
-    })
+    Problem::unfit("the request", field, told)
 }
 
 fn known_id(text: &str, unknown: AlertError) -> Result<Uuid, AlertError> {

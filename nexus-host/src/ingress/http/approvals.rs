@@ -9,9 +9,9 @@ use serde_json::json as value;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use super::query::{known, refused};
+use super::query::{known, named};
 use super::{State, auth, body, json};
-use crate::admission::{Code, Rejection, Violation, quoted};
+use crate::admission::Code;
 use crate::approvals::{AnswerError, ApprovalStatus};
 
 /// Where a question may stand.
@@ -20,6 +20,9 @@ const STATES: [ApprovalStatus; 3] = [
     ApprovalStatus::Answered,
     ApprovalStatus::Expired,
 ];
+
+/// What may not fit.
+const ANSWER: &str = "the answer";
 
 /// What somebody answers.
 #[derive(Debug, Deserialize)]
@@ -39,7 +42,8 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     auth::admin(&shared, &head).await?;
     let [status] = known(uri.query(), ["status"])?;
-    let status = status.map(|name| state(&name)).transpose()?;
+    let status = status.map(|name| named("status", &name, STATES, ApprovalStatus::as_str));
+    let status = status.transpose()?;
     let mut approvals = shared.ports.admin.approvals();
     approvals.retain(|approval| status.is_none_or(|status| approval.status == status));
     let approvals: Vec<_> = approvals
@@ -67,9 +71,7 @@ pub(super) async fn answer(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let sender = auth::admin_sender(&shared, &head).await?;
-    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let (client, body) = body::of_admin(&shared, request).await?;
     let id = approval_id(&id)?;
     let Answer { choice, note } = body::parse(&body)?;
     let admin = &shared.ports.admin;
@@ -95,31 +97,11 @@ impl From<AnswerError> for Problem {
         match error {
             AnswerError::Unknown => Self::not_found(told),
             AnswerError::Ended(_) => Self::new(Code::Conflict, told),
-            AnswerError::Choice(_) => unfit("/choice", told),
-            AnswerError::Note | AnswerError::NoteMissing => unfit("/note", told),
+            AnswerError::Choice(_) => Self::unfit(ANSWER, "/choice", told),
+            AnswerError::Note | AnswerError::NoteMissing => Self::unfit(ANSWER, "/note", told),
             AnswerError::Unavailable(unavailable) => unavailable.into(),
         }
     }
-}
-
-fn unfit(field: &str, told: String) -> Problem {
-    let place = Violation::new(field, told);
-    let unfit = Rejection::new(
-        Code::ContractViolation,
-        "the answer does not fit; see `errors`",
-    );
-    unfit.with_errors(vec![place]).into()
-}
-
-fn state(name: &str) -> Result<ApprovalStatus, Problem> {
-    let known = STATES.into_iter().find(|state| state.as_str() == name);
-    known.ok_or_else(|| {
-        let names = STATES
-            .map(|state| format!("`{}`", state.as_str()))
-            .join(", ");
-        let name = quoted(name);
-        refused(format!("the status {name} is not known; known: {names}"))
-    })
 }
 
 fn approval_id(text: &str) -> Result<Uuid, Problem> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -58,6 +59,16 @@ pub(super) async fn receive_of_admin(
     auth::expect_admin(&client)?;
     let most = shared.admission().limits().max_body;
     Ok((client, encoding.undo(body, most).await?))
+}
+
+/// Whoever has sent a request, if they may administer, and the JSON that it holds.
+pub(super) async fn of_admin(
+    shared: &Shared,
+    request: Request,
+) -> Result<(Arc<ClientScope>, Bytes), Problem> {
+    let (head, body) = request.into_parts();
+    let sender = auth::admin_sender(shared, &head).await?;
+    receive_of_admin(shared, &head, sender, body).await
 }
 
 /// Reads what a body asks for.

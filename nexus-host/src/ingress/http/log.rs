@@ -30,9 +30,7 @@ pub(super) async fn change(
     Extracted(shared): State,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let sender = auth::admin_sender(&shared, &head).await?;
-    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let (client, body) = body::of_admin(&shared, request).await?;
     let Wanted { filter } = body::parse(&body)?;
     let changed = log()?.set(&filter).map_err(|error| {
         let detail = "this is no filter of the log; nothing has changed".to_owned();

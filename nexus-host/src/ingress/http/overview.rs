@@ -1,21 +1,17 @@
 //! `/v1/admin/overview`: the whole hub at a glance, for administrators: once, or once a second as server-sent events.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State as Extracted;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::unfold;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use tokio::time::timeout;
 
 use super::problem::Problem;
-use super::{Shared, State, auth, json_text};
+use super::{Shared, State, auth, json_text, sse};
 use crate::admission::ClientScope;
 use crate::observe::overview::Watcher;
 
@@ -27,7 +23,6 @@ struct Lines {
     shared: Arc<Shared>,
     client: Arc<ClientScope>,
     watcher: Watcher,
-    greeted: bool,
 }
 
 /// `GET /v1/admin/overview`. Rates need a second to be told.
@@ -43,31 +38,20 @@ pub(super) async fn show(Extracted(shared): State, head: Parts) -> Result<Respon
 /// `GET /v1/admin/overview/stream`.
 pub(super) async fn follow(Extracted(shared): State, head: Parts) -> Result<Response, Problem> {
     let client = auth::admin(&shared, &head).await?;
+    let watcher = shared.ports.overviews.watch();
+    let before = message("history", &watcher.before);
     let lines = Lines {
-        watcher: shared.ports.overviews.watch(),
+        watcher,
         client,
         shared,
-        greeted: false,
     };
-    let lines = unfold(lines, |mut lines| async move {
-        let line = lines.next().await?;
-        Some((Ok::<_, Infallible>(line), lines))
-    });
-    let mut response = Response::new(Body::from_stream(lines));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(sse::answer(before, lines))
 }
 
-impl Lines {
-    /// What to send next: first what was, then what is. `None` at the end: when the hub stops, or what the
-    /// administrator was let in with has expired.
+impl sse::Lines for Lines {
+    /// What is, after what was. `None` at the end: when the hub stops, or what the administrator was let in with has
+    /// expired.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(message("history", &self.watcher.before));
-        }
         let overview = tokio::select! {
             () = self.shared.stopped() => None,
             overview = self.watcher.next() => overview,

@@ -102,6 +102,14 @@ impl Problem {
         }
     }
 
+    /// What was asked for reads well, but one field of it does not fit. `what` was asked, such as "the request".
+    pub(super) fn unfit(what: &str, field: &str, told: impl Into<String>) -> Self {
+        let place = Violation::new(field, told.into());
+        let detail = format!("{what} does not fit; see `errors`");
+        let unfit = Rejection::new(Code::ContractViolation, detail);
+        unfit.with_errors(vec![place]).into()
+    }
+
     pub(super) fn internal(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::of_http(500, "internal", "Internal error", detail)
     }

@@ -32,6 +32,21 @@ pub(super) fn known<'q, const N: usize>(
     Ok(values)
 }
 
+/// The one of several that goes by a name, which a query has given for `what`.
+pub(super) fn named<T: Copy, const N: usize>(
+    what: &str,
+    name: &str,
+    all: [T; N],
+    called: impl Fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    let found = all.into_iter().find(|one| called(*one) == name);
+    found.ok_or_else(|| {
+        let names = all.map(|one| format!("`{}`", called(one))).join(", ");
+        let name = quoted(name);
+        refused(format!("the {what} {name} is not known; known: {names}"))
+    })
+}
+
 /// The refusal of a query.
 pub(super) fn refused(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(Code::MalformedEvent, detail)

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use super::problem::Problem;
-use super::{State, auth, body, json};
+use super::{State, body, json};
 use crate::admission::{Code, Violation};
 use crate::ingress::ports::NotReloaded;
 
@@ -29,9 +29,7 @@ pub(super) async fn reload(
     Extracted(shared): State,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let sender = auth::admin_sender(&shared, &head).await?;
-    let (client, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let (client, body) = body::of_admin(&shared, request).await?;
     if !body.is_empty() {
         let Nothing {} = body::parse(&body)?;
     }
@@ -42,9 +40,7 @@ pub(super) async fn reload(
 
 /// `POST /v1/admin/reload/plan`.
 pub(super) async fn plan(Extracted(shared): State, request: Request) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let sender = auth::admin_sender(&shared, &head).await?;
-    let (_, body) = body::receive_of_admin(&shared, &head, sender, body).await?;
+    let (_, body) = body::of_admin(&shared, request).await?;
     let asked: Asked = match body.is_empty() {
         true => Asked::default(),
         false => body::parse(&body)?,

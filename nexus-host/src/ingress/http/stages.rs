@@ -3,12 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{RawQuery, State as Extracted};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::unfold;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -16,11 +13,14 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 use super::query::{known, refused};
-use super::stream::SIGN_OF_LIFE;
-use super::{State, auth};
+use super::sse::{SIGN_OF_LIFE, STILL_HERE};
+use super::{State, auth, sse};
 use crate::admission::{ClientScope, quoted};
 use crate::ingress::follower::Wanted;
 use crate::observe::stages::{STAGES, Stage};
+
+/// Said at once.
+const WATCHING: Bytes = Bytes::from_static(b": watching\n\n");
 
 /// One client that watches.
 struct Lines {
@@ -30,7 +30,6 @@ struct Lines {
     stages: Vec<String>,
     passing: broadcast::Receiver<Arc<Stage>>,
     stopping: watch::Receiver<bool>,
-    greeted: bool,
 }
 
 /// `GET /v1/admin/stages`.
@@ -58,26 +57,12 @@ pub(super) async fn follow(
         stages,
         passing: shared.ports.stages.watch(),
         stopping: shared.stopping.clone(),
-        greeted: false,
     };
-    let lines = unfold(lines, |mut lines| async move {
-        let line = lines.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(line), lines))
-    });
-    let mut response = Response::new(Body::from_stream(lines));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(sse::answer(WATCHING, lines))
 }
 
-impl Lines {
-    /// What to send next; `None` at the end.
+impl sse::Lines for Lines {
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(Bytes::from_static(b": watching\n\n"));
-        }
         loop {
             let passed = tokio::select! {
                 biased;
@@ -88,7 +73,7 @@ impl Lines {
                 return None;
             }
             match passed {
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                Err(_) => return Some(STILL_HERE),
                 Ok(Err(RecvError::Closed)) => return None,
                 Ok(Err(RecvError::Lagged(missed))) => {
                     return Some(format!("event: missed\ndata: {missed}\n\n").into());
@@ -102,7 +87,9 @@ impl Lines {
             }
         }
     }
+}
 
+impl Lines {
     fn wants(&self, stage: &Stage) -> bool {
         let is_meant = self.stages.is_empty() || self.stages.contains(&stage.stage);
         is_meant

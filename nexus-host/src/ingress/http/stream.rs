@@ -4,26 +4,24 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{RawQuery, State as Extracted};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::unfold;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use nexus_plugin_api::Event;
 use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::query::{known, refused};
-use super::{State, auth};
+use super::sse::{SIGN_OF_LIFE, STILL_HERE};
+use super::{State, auth, sse};
 use crate::admission::quoted;
 use crate::ingress::cloudevents::write_structured;
 use crate::ingress::follower::{Follower, Next, Wanted};
 use crate::observe::Passed;
 
-/// After so long without an event, a sign of life, so that a dead connection is noticed.
-pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// Said at once.
+const FOLLOWING: Bytes = Bytes::from_static(b": following\n\n");
 
 /// A second, of which no more than so many events are sent if a client wants that.
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,7 +31,6 @@ struct Lines {
     follower: Follower,
     sample: Option<Sample>,
     as_cloudevents: bool,
-    greeted: bool,
 }
 
 /// For a client that wants to see some of many: so many a second at most.
@@ -69,26 +66,12 @@ pub(super) async fn follow(
         follower: Follower::new(&shared.ports.live, client, wanted, shared.stopping.clone()),
         sample,
         as_cloudevents,
-        greeted: false,
     };
-    let lines = unfold(lines, |mut lines| async move {
-        let line = lines.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(line), lines))
-    });
-    let mut response = Response::new(Body::from_stream(lines));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(sse::answer(FOLLOWING, lines))
 }
 
-impl Lines {
-    /// What to send next; `None` at the end.
+impl sse::Lines for Lines {
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(Bytes::from_static(b": following\n\n"));
-        }
         loop {
             if let Some(left_out) = self.sample.as_mut().and_then(Sample::told) {
                 return Some(format!(": left out {left_out} events\n\n").into());
@@ -100,7 +83,7 @@ impl Lines {
             let patience = if is_owed { SECOND } else { SIGN_OF_LIFE };
             match self.follower.next(patience).await {
                 Next::Quiet if is_owed => {}
-                Next::Quiet => return Some(Bytes::from_static(b": still here\n\n")),
+                Next::Quiet => return Some(STILL_HERE),
                 Next::End => return None,
                 Next::Missed(missed) => {
                     return Some(format!(": missed {missed} events\n\n").into());

@@ -137,14 +137,8 @@ fn request_body(body: Body) -> Value {
             });
             (true, content)
         }
-        Body::Selection => {
-            let content = json!({ "application/json": { "schema": reference("Selection") } });
-            (true, content)
-        }
-        Body::Candidate => {
-            let content = json!({ "application/json": { "schema": reference("Candidate") } });
-            (false, content)
-        }
+        Body::Selection => (true, as_json(reference("Selection"))),
+        Body::Candidate => (false, as_json(reference("Candidate"))),
         Body::LogFilter => {
             let filter = json!({
                 "type": "object",
@@ -152,28 +146,22 @@ fn request_body(body: Body) -> Value {
                 "additionalProperties": false,
                 "properties": { "filter": { "type": "string" } },
             });
-            (true, json!({ "application/json": { "schema": filter } }))
+            (true, as_json(filter))
         }
         Body::Nothing => {
             let empty = json!({ "type": "object", "additionalProperties": false });
-            let content = json!({ "application/json": { "schema": empty } });
-            (false, content)
+            (false, as_json(empty))
         }
-        Body::Answer => {
-            let content = json!({ "application/json": { "schema": reference("Answer") } });
-            (true, content)
-        }
-        Body::Notice => {
-            let content = json!({ "application/json": { "schema": reference("Notice") } });
-            (false, content)
-        }
-        Body::Silence => {
-            let content = json!({ "application/json": { "schema": reference("NewSilence") } });
-            (true, content)
-        }
+        Body::Answer => (true, as_json(reference("Answer"))),
+        Body::Notice => (false, as_json(reference("Notice"))),
+        Body::Silence => (true, as_json(reference("NewSilence"))),
         Body::Anything => (false, json!({ "*/*": {} })),
     };
     json!({ "required": required, "content": content })
+}
+
+fn as_json(schema: Value) -> Value {
+    json!({ "application/json": { "schema": schema } })
 }
 
 fn responses(one: &Operation) -> Value {
