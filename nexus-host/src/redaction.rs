@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn escapes_and_lines_hide_none() {
-        let secret = "a\"quote, a \\ and\nthe second line of the key\n";
+        let secret = "a\"quote, a \\ and \u{1}\nthe second line of the key\n";
         let redaction = Redaction::new([Secret::new(secret)]);
         let json = serde_json::json!({ "plain": secret, "printed": format!("{secret:?}") });
         let printed = format!("{secret:?}");

@@ -11,7 +11,7 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::unseen::is_unseen;
 
@@ -49,7 +49,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut told = Map::new();
-        for span in context.event_scope().into_iter().flatten() {
+        // What an inner span says goes before what an outer one does.
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
                 add(&mut told, fields);
             }
@@ -110,6 +111,11 @@ fn is_strange(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::pipe;
+    use std::sync::Arc;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
 
     fn escaped(text: &str) -> String {
@@ -137,5 +143,24 @@ mod tests {
         );
         let read: Value = serde_json::from_str(&format!("\"{written}\"")).unwrap();
         assert_eq!(read, text);
+    }
+
+    /// What is told about another event within one's way is about that other.
+    #[test]
+    fn an_inner_span_goes_before_an_outer_one() {
+        let (reader, writer) = pipe().unwrap();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(Arc::new(writer))
+            .fmt_fields(json_fields())
+            .event_format(Json);
+        let log = tracing_subscriber::registry().with(lines);
+        tracing::subscriber::with_default(log, || {
+            let _outer = tracing::error_span!("event", event_id = "outer", outer = 1).entered();
+            let _inner = tracing::error_span!("event", event_id = "inner").entered();
+            tracing::error!("a line");
+        });
+        let line: Value = serde_json::from_reader(reader).unwrap();
+        let told = ["event_id", "outer", "message"].map(|field| &line[field]);
+        assert_eq!(told, [&"inner".into(), &Value::from(1), &"a line".into()]);
     }
 }
