@@ -214,14 +214,19 @@ impl Approvals {
             announced: false,
         };
         let ended = approval.ended(ApprovalStatus::Answered, given);
-        tracing::info!(approval_id = %id, choice, by, "an approval was answered");
+        approval
+            .ids()
+            .span()
+            .in_scope(|| tracing::info!(approval_id = %id, choice, by, "an approval was answered"));
         Ok(self.end(ended).await?)
     }
 
     /// Nobody has answered in time.
     async fn expire(&self, approval: &Approval) -> Result<Arc<Approval>, Unavailable> {
         let given = approval.unanswered();
-        tracing::info!(approval_id = %approval.id, choice = %given.choice, "an approval has expired");
+        approval.ids().span().in_scope(
+            || tracing::info!(approval_id = %approval.id, choice = %given.choice, "an approval has expired"),
+        );
         self.end(approval.ended(ApprovalStatus::Expired, given))
             .await
     }

@@ -358,9 +358,6 @@ impl Dispatcher {
             Vec::new()
         };
         self.apart.note(&delivery.event, &settlement);
-        for grave in &settlement.dead {
-            tracing::warn!(reason = grave.reason, "work goes to the dead letters");
-        }
         match self.queue.settle(delivery.lease, settlement).await {
             Ok(settled) => {
                 let observed = catch_unwind(AssertUnwindSafe(|| {

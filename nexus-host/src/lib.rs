@@ -91,10 +91,12 @@ pub mod outgoing;
 pub mod plugins;
 mod processes;
 pub mod queue;
+mod redaction;
 pub mod routes;
 pub mod signals;
 mod space;
 mod subscriptions;
+mod unseen;
 
 pub use builder::{BuildError, HostBuilder, PreparedHost};
 pub use config::Config;

@@ -16,7 +16,8 @@ mod trail;
 
 pub use config::{Config, LogFormat};
 pub use histogram::{Durations, Histogram};
-pub use logging::{Log, LogFilter, LoggingError, SetBy, init_logging};
+pub(crate) use logging::drain as drain_log;
+pub use logging::{Lines, Log, LogFilter, LoggingError, SetBy, init_logging};
 pub use measures::Measures;
 pub use metrics::Metrics;
 pub use overview::Overviews;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::observe;
+
 /// Waits for the request to stop: SIGTERM or SIGINT, on Windows Ctrl-C, Ctrl-Break or the end of
 /// the session. From then on a second request ends the process within a second.
 ///
@@ -14,6 +16,7 @@ pub async fn stop_requested() -> io::Result<()> {
     tokio::spawn(async move {
         requests.next().await;
         tracing::warn!("asked to stop again: giving up what is under way");
+        observe::drain_log();
         std::process::exit(1);
     });
     Ok(())

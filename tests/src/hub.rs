@@ -335,6 +335,11 @@ impl Hub {
         self.process.log()
     }
 
+    /// Reads what it writes to standard error, as from the start; or does not, so that nothing more fits in there soon.
+    pub fn read_errors(&self, read: bool) {
+        self.process.read_errors(read);
+    }
+
     /// Waits until its log holds a text.
     ///
     /// # Panics

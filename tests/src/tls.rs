@@ -1,4 +1,4 @@
-//! TLS as the tests' clients speak it. The certificates are for tests only; nobody holds their root's key.
+//! TLS as the tests' clients and servers speak it. The certificates are for tests only; nobody holds their root's key.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// The folder with the certificates of servers and clients, and their root's.
 pub fn certificates() -> PathBuf {
@@ -71,5 +72,53 @@ pub async fn connect_as(
     match line.get_ref().1.alpn_protocol() {
         Some(agreed) if agreed == protocol.as_bytes() => Ok(line),
         other => Err(io::Error::other(format!("agreed on {other:?}"))),
+    }
+}
+
+/// TLS in front of a server of this machine that speaks none. It ends when dropped.
+#[derive(Debug)]
+pub struct Front {
+    /// Its port, at which it is `localhost`.
+    pub port: u16,
+    relaying: JoinHandle<()>,
+}
+
+impl Front {
+    /// Puts it in front of a port, where a protocol (its name in ALPN) is spoken.
+    ///
+    /// # Panics
+    /// When the test's certificates cannot be read, or there is no port for it.
+    pub async fn of(plain: u16, protocol: &str) -> Self {
+        let file = |name: &str| certificates().join(name);
+        let certificate = CertificateDer::from_pem_file(file("server.pem")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(file("server-key.pem")).expect("its key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a certificate with its key");
+        config.alpn_protocols = vec![protocol.into()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("a bound address").port();
+        let relaying = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut line = acceptor.accept(socket).await?;
+                    let mut to = TcpStream::connect(("127.0.0.1", plain)).await?;
+                    tokio::io::copy_bidirectional(&mut line, &mut to).await
+                });
+            }
+        });
+        Self { port, relaying }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.relaying.abort();
     }
 }

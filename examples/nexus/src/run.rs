@@ -27,7 +27,7 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
         BuildError::Config(errors) => errors.into(),
         other => Failure::usage(other.to_string()),
     })?;
-    observe::init_logging(&prepared.config().observe)
+    let _lines = observe::init_logging(&prepared.config().observe)
         .map_err(|error| Failure::usage(format!("the log cannot be set up: {error}")))?;
     let descriptors = descriptors::raise();
 

@@ -7,6 +7,7 @@ use semver::Version;
 use uuid::Uuid;
 
 use super::rejection::Violation;
+use crate::observe::traces::is_traceparent;
 
 /// Types below this belong to the hub.
 const RESERVED: &str = "nexus.";
@@ -68,32 +69,6 @@ pub(crate) fn priority(text: &str) -> Option<Priority> {
 
 pub(crate) fn version(text: &str) -> Option<Version> {
     Version::parse(text).ok()
-}
-
-/// By W3C's shape: `version-trace-parent-flags` in lower-case hexadecimal, ids not all zeros.
-/// A later version may go on after a further hyphen.
-pub(super) fn is_traceparent(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let hex = |range: std::ops::Range<usize>| {
-        let digit = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
-        bytes.get(range).is_some_and(|part| part.iter().all(digit))
-    };
-    let hyphen = |at: usize| bytes.get(at) == Some(&b'-');
-    let zeros = |range: std::ops::Range<usize>| bytes[range].iter().all(|b| *b == b'0');
-    let shape = hex(0..2)
-        && hyphen(2)
-        && hex(3..35)
-        && hyphen(35)
-        && hex(36..52)
-        && hyphen(52)
-        && hex(53..55);
-    let version = || &bytes[..2];
-    let end = || match version() {
-        b"ff" => false,
-        b"00" => bytes.len() == 55,
-        _ => bytes.len() == 55 || (bytes.len() <= 512 && hyphen(55)),
-    };
-    shape && end() && !zeros(3..35) && !zeros(36..52)
 }
 
 /// A tracestate is passed on unread, so only its size and characters matter.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::PluginError;
 use serde_json::Value;
+use tracing::Instrument;
 
 use super::record::News;
 use super::{Approval, ApprovalStatus, Approvals, Given, storage_failed};
@@ -77,7 +78,8 @@ impl Approvals {
         for approval in self.list() {
             let mut approval = approval;
             while let Some(news) = approval.news() {
-                approval = self.tell(&approval, news).await?;
+                let span = approval.ids().span();
+                approval = self.tell(&approval, news).instrument(span).await?;
             }
         }
         Ok(())

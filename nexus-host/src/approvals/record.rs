@@ -13,6 +13,8 @@ use uuid::Uuid;
 use super::config::LONGEST_WAIT;
 use crate::admission::HUB;
 use crate::dispatch::port::Asking;
+use crate::observe::Ids;
+use crate::unseen::is_unseen;
 
 /// What holds when nobody answers, unless the question says otherwise.
 const DENY: &str = "deny";
@@ -194,6 +196,14 @@ impl Approval {
         }
     }
 
+    /// By what lines about it name the event behind it.
+    pub(super) fn ids(&self) -> Ids<'_> {
+        Ids {
+            event_id: Some(self.event_id),
+            correlation_id: Some(&self.correlation_id),
+        }
+    }
+
     /// Whether it offers a choice.
     pub(super) fn offers(&self, choice: &str) -> bool {
         self.unanswered == choice || self.choices.iter().any(|offered| offered.id == choice)
@@ -328,12 +338,6 @@ fn readable(question: &Question) -> Question {
         }
     }
     question
-}
-
-fn is_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
-        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 fn choices(question: &Question) -> Vec<Choice> {

@@ -14,7 +14,7 @@ use crate::ingress::{Doors, Readiness, ReadyStatus};
 use crate::intake::Intake;
 use crate::observe::measures::{Came, End};
 use crate::observe::metrics::{Counts, Sheet, families as f};
-use crate::observe::{Measures, Tap, Tracer};
+use crate::observe::{Log, Measures, Tap, Tracer};
 use crate::plugins::{Catalog, Glance, PluginState};
 use crate::processes;
 use crate::queue::Queue;
@@ -226,6 +226,9 @@ impl Counted {
             series.add(["sent"], counts.sent);
             series.add(["dropped"], counts.dropped);
         });
+        if let Some(log) = Log::of_this_process() {
+            sheet.one(&f::LOG_LINES_LOST, log.lost());
+        }
         sheet.one(&f::APPROVALS, self.approvals.pending());
         sheet.family(&f::BUILD_INFO, |series| {
             series.add([env!("CARGO_PKG_VERSION")], 1_u64);

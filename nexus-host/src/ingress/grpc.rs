@@ -108,10 +108,15 @@ impl Hub for HubService {
             .intake
             .submit_event(intake::Door::Grpc, &client, event, false);
         let parent = trace.supplied().traceparent;
-        let span = self.ports.tracer.receive_grpc("Publish", parent);
+        let mut span = self.ports.tracer.receive_grpc("Publish", parent);
         let receipt = span.receive(parent, receipt).await;
-        let receipt = receipt.map_err(|refused| refusal::status(&refused))?;
-        Ok(tonic::Response::new(events::receipt(&receipt)))
+        let receipt = receipt.map_err(|refused| refusal::status(&refused));
+        span.answered_grpc(
+            receipt
+                .as_ref()
+                .map_or_else(Status::code, |_| tonic::Code::Ok),
+        );
+        Ok(tonic::Response::new(events::receipt(&receipt?)))
     }
 
     type PublishStreamStream = Answers<wire::PublishResult>;

@@ -55,7 +55,7 @@ use super::config::Config;
 use super::ports::Ports;
 use crate::admission::{Admission, ClientScope};
 use crate::intake::Door;
-use crate::observe::Tracer;
+use crate::observe::{Tracer, traces};
 use problem::Problem;
 
 pub(in crate::ingress) use events::Trace;
@@ -213,10 +213,8 @@ async fn traced(tracer: Tracer, router: Router, request: Request<Body>) -> Respo
     let Some(route) = route.filter(|_| tracer.is_on()) else {
         return answer(router, request).await;
     };
-    let parent = request.headers().get("traceparent");
-    let parent = parent
-        .and_then(|parent| parent.to_str().ok())
-        .map(str::to_owned);
+    let trace = Trace::of(request.headers());
+    let parent = trace.supplied().traceparent.map(str::to_owned);
     let parent = parent.as_deref();
     let mut span = tracer.receive_http(known_method(request.method()), route, parent);
     let response = span.receive(parent, answer(router, request)).await;
@@ -233,7 +231,7 @@ fn known_method(method: &Method) -> &str {
         | Method::DELETE
         | Method::HEAD
         | Method::OPTIONS => method.as_str(),
-        _ => "_OTHER",
+        _ => traces::OTHER,
     }
 }
 

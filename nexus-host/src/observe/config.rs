@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use super::{LogField, traces};
+use super::{LogField, traces, trail};
 use crate::config::{InvalidValue, Section, nearest};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -55,9 +55,16 @@ impl Config {
     }
 }
 
-/// Whether a text is a log filter. A lone word that is no level would name a module and silence all others, so
-/// it must look like one (`nexus_host`, `a::b`); any other ("warning") is taken for the slip it is.
+/// Whether a text is a log filter.
 pub(crate) fn check_filter(text: &str) -> Result<(), InvalidValue> {
+    filter(text).map(drop)
+}
+
+/// Reads a log filter. A lone word that is no level would name a module and silence all others, so
+/// it must look like one (`nexus_host`, `a::b`); any other ("warning") is taken for the slip it is.
+///
+/// Values of fields are texts, not patterns: what a pattern is turned into may take all memory there is.
+pub(super) fn filter(text: &str) -> Result<EnvFilter, InvalidValue> {
     const WRONG: InvalidValue = InvalidValue(
         "is not a log filter; write a level (off, error, warn, info, debug, trace) or a filter such as \"info,nexus_host=debug\"",
     );
@@ -67,11 +74,13 @@ pub(crate) fn check_filter(text: &str) -> Result<(), InvalidValue> {
         let is_near = nearest(&directive, LEVELS).is_some();
         !LEVELS.contains(&directive.as_str()) && (is_near || !is_module)
     };
-    let parsed = EnvFilter::builder().parse(text);
-    if parsed.is_err() || text.trim().is_empty() || text.split(',').any(slip) {
+    if text.trim().is_empty() || text.split(',').any(slip) {
         return Err(WRONG);
     }
-    Ok(())
+    // Whatever else is kept: a line that is kept says which event it is about.
+    let text = format!("{text},{}=error", trail::TARGET);
+    let parsed = EnvFilter::builder().with_regex(false).parse(text);
+    parsed.map_err(|_| WRONG)
 }
 
 #[cfg(test)]
@@ -86,6 +95,8 @@ mod tests {
             "info,nexus_host=debug",
             "nexus_host",
             "warn,h2=error",
+            "info,[event{event_id=0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b7a}]=trace",
+            "[event{correlation_id=((}]=trace",
         ] {
             assert_eq!(check_filter(good), Ok(()), "{good:?}");
         }

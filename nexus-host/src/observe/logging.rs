@@ -2,9 +2,13 @@
 //! lines those are. An embedding program that takes its log itself has none of this.
 
 mod line;
+mod outlet;
+mod standard;
 
 use std::io::{IsTerminal, stderr};
+use std::panic::{PanicHookInfo, set_hook};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -13,32 +17,41 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-use super::config::{Config, LogFormat, check_filter};
+use super::config::{self, Config, LogFormat};
+use outlet::Outlet;
+use standard::StandardError;
 
 /// What goes before the configuration.
 const VARIABLE: &str = "NEXUS_LOG";
 
+/// How long the last lines are waited for.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Sends log lines of this process to standard error, as configured. `NEXUS_LOG` overrides the
-/// level.
+/// Sends log lines of this process to standard error, as configured, and panics with them. `NEXUS_LOG` overrides the
+/// level. What is handed back is to be kept as long as the process has something to tell.
 ///
 /// Lines of other crates are kept down to `info`, whatever the level: what libraries tell beyond that may be a header or
 /// a body.
 ///
 /// # Errors
 /// [`LoggingError`], when the level does not parse or something else takes the log already.
-pub fn init_logging(config: &Config) -> Result<(), LoggingError> {
+pub fn init_logging(config: &Config) -> Result<Lines, LoggingError> {
     let (wanted, set_by) = match std::env::var(VARIABLE) {
         Ok(wanted) => (wanted, SetBy::Environment),
         Err(_) => (config.log_level.clone(), SetBy::Configuration),
     };
     let (filter, handle) = reload::Layer::new(parsed(&wanted)?);
+    let outlet =
+        Outlet::to(StandardError::of_this_process(), tell_lost).map_err(LoggingError::NoThread)?;
     let kept = Registry::default().with(filter).with(filter_fn(|line| {
         is_ours(line) || *line.level() <= Level::INFO
     }));
     // Where nobody reads lines any more they are lost, and nothing is said of it there either.
-    let lines = fmt::layer().with_writer(stderr).log_internal_errors(false);
+    let lines = fmt::layer()
+        .with_writer(outlet.clone())
+        .log_internal_errors(false);
     let subscriber: Box<dyn Subscriber + Send + Sync> = match config.log_format {
         LogFormat::Pretty => {
             let lines = lines.with_ansi(stderr().is_terminal());
@@ -54,8 +67,14 @@ pub fn init_logging(config: &Config) -> Result<(), LoggingError> {
         filter: wanted,
         set_by,
     });
-    LOG.set(Log { handle, filter })
-        .map_err(|_| LoggingError::Taken)
+    let log = Log {
+        handle,
+        filter,
+        outlet: outlet.clone(),
+    };
+    LOG.set(log).map_err(|_| LoggingError::Taken)?;
+    set_hook(Box::new(tell_panic));
+    Ok(Lines(outlet))
 }
 
 /// Whether a line is the hub's or a plugin's.
@@ -64,10 +83,45 @@ fn is_ours(line: &Metadata<'_>) -> bool {
 }
 
 fn parsed(wanted: &str) -> Result<EnvFilter, LoggingError> {
-    EnvFilter::try_new(wanted).map_err(|source| LoggingError::Level {
+    config::filter(wanted).map_err(|wrong| LoggingError::Level {
         wanted: wanted.to_owned(),
-        source: source.into(),
+        source: wrong.0.into(),
     })
+}
+
+/// Tells of a panic where everything else is told, and not as the language does: in lines of its own form, with whatever
+/// the panic says. Of that only a text that stands in the code is told; one that was made may hold anything.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(tracing::field::display);
+    let said = panic.payload().downcast_ref::<&str>();
+    tracing::error!(at, said, "a panic");
+    // It may be the last that this process says.
+    drain();
+}
+
+fn tell_lost(lines: u64) {
+    tracing::warn!(
+        lines,
+        "lines of the log were lost, since nobody has read them"
+    );
+}
+
+/// Waits for lines that nobody has read yet, for a while. For whoever is about to end the process.
+pub(crate) fn drain() {
+    if let Some(log) = LOG.get() {
+        log.outlet.drain(LAST_LINES);
+    }
+}
+
+/// The lines of this process, until they are dropped: then the last of them are waited for, for a while.
+#[must_use = "the last lines are waited for when it is dropped"]
+#[derive(Debug)]
+pub struct Lines(Outlet);
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.0.drain(LAST_LINES);
+    }
 }
 
 /// The log that [`init_logging`] has set up in this process.
@@ -75,6 +129,7 @@ fn parsed(wanted: &str) -> Result<EnvFilter, LoggingError> {
 pub struct Log {
     handle: reload::Handle<EnvFilter, Registry>,
     filter: Mutex<LogFilter>,
+    outlet: Outlet,
 }
 
 /// Which lines are written, and who says so.
@@ -109,6 +164,11 @@ impl Log {
         self.filter.lock().clone()
     }
 
+    /// How many lines were lost so far, since nobody has read them.
+    pub fn lost(&self) -> u64 {
+        self.outlet.lost()
+    }
+
     /// Has other lines written from now on, on behalf of an administrator.
     ///
     /// # Errors
@@ -127,10 +187,6 @@ impl Log {
     }
 
     fn become_that(&self, wanted: &str, set_by: SetBy) -> Result<LogFilter, LoggingError> {
-        check_filter(wanted).map_err(|wrong| LoggingError::Level {
-            wanted: wanted.to_owned(),
-            source: wrong.0.into(),
-        })?;
         let parsed = parsed(wanted)?;
         let mut filter = self.filter.lock();
         // It fails when the log is gone, and with it whoever would be told.
@@ -148,15 +204,16 @@ impl Log {
 #[non_exhaustive]
 pub enum LoggingError {
     /// The level does not parse.
-    #[error(
-        "the log level `{wanted}` does not parse: {source}; write one such as \"info\" or \"info,nexus_host=debug\""
-    )]
+    #[error("the log level `{wanted}` {source}")]
     Level {
         /// What was asked for.
         wanted: String,
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There can be no thread that writes lines.
+    #[error("no thread can be started to write lines: {0}")]
+    NoThread(#[source] std::io::Error),
     /// The program has a log already.
     #[error("this program's log is set up already")]
     Taken,

@@ -21,10 +21,13 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanLimits};
 use tokio::time::Instant;
+use tonic::Code;
 
 pub use config::Config;
 pub use outbox::SpanCounts;
+pub(crate) use spans::OTHER;
 
+use export::Exporter;
 use outbox::Outbox;
 
 /// Attributes of a span, events in it and links from it. No span needs more.
@@ -74,7 +77,7 @@ impl Tracer {
             .with_attribute(KeyValue::new("service.name", config.service_name.clone()))
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let exporter = export::exporter(endpoint, config, &resource)?;
+        let exporter = Exporter::new(endpoint, config, &resource)?;
         let (outbox, sender) = Outbox::open(config, exporter);
         let limits = SpanLimits {
             max_attributes_per_span: MOST,
@@ -181,6 +184,26 @@ impl Span {
         }
     }
 
+    /// The answer has this status of gRPC.
+    pub(crate) fn answered_grpc(&mut self, status: Code) {
+        if let Some(span) = &mut self.0 {
+            let number = i64::from(i32::from(status));
+            span.set_attribute(KeyValue::new("rpc.grpc.status_code", number));
+            let is_own = matches!(
+                status,
+                Code::Unknown
+                    | Code::DeadlineExceeded
+                    | Code::Unimplemented
+                    | Code::Internal
+                    | Code::Unavailable
+                    | Code::DataLoss
+            );
+            if is_own {
+                self.failed(&number.to_string());
+            }
+        }
+    }
+
     /// Receives by `work`, to which whatever is sent on meanwhile belongs.
     pub(crate) async fn receive<T>(
         &self,
@@ -217,8 +240,38 @@ fn receiving() -> Option<Receiving> {
     RECEIVING.try_with(Receiving::clone).ok()
 }
 
+/// By W3C's shape: `version-trace-parent-flags` in lower-case hexadecimal, ids not all zeros.
+/// A later version may go on after a further hyphen.
+pub(crate) fn is_traceparent(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let hex = |range: std::ops::Range<usize>| {
+        let digit = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+        bytes.get(range).is_some_and(|part| part.iter().all(digit))
+    };
+    let hyphen = |at: usize| bytes.get(at) == Some(&b'-');
+    let zeros = |range: std::ops::Range<usize>| bytes[range].iter().all(|b| *b == b'0');
+    let shape = hex(0..2)
+        && hyphen(2)
+        && hex(3..35)
+        && hyphen(35)
+        && hex(36..52)
+        && hyphen(52)
+        && hex(53..55);
+    let version = || &bytes[..2];
+    let end = || match version() {
+        b"ff" => false,
+        b"00" => bytes.len() == 55,
+        _ => bytes.len() == 55 || (bytes.len() <= 512 && hyphen(55)),
+    };
+    shape && end() && !zeros(3..35) && !zeros(36..52)
+}
+
 /// Reads a `traceparent`; what is none belongs to no trace.
 fn context_of(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
+    // The ids are read below as numbers, which may be written in other ways as well.
+    if !is_traceparent(traceparent) {
+        return None;
+    }
     let mut parts = traceparent.split('-').skip(1);
     let trace_id = TraceId::from_hex(parts.next()?).ok()?;
     let span_id = SpanId::from_hex(parts.next()?).ok()?;
@@ -261,7 +314,12 @@ mod tests {
     #[test]
     fn what_is_no_context_belongs_to_no_trace() {
         let none = format!("00-{}-{}-01", "0".repeat(32), "0".repeat(16));
-        for bad in ["", "nonsense", TRACE, none.as_str()] {
+        let signed = format!("00-+{}-{}-01", "1".repeat(31), "1".repeat(16));
+        let upper = format!("{}-01", TRACE.to_uppercase());
+        let never = format!("ff-{}-01", &TRACE[3..]);
+        for bad in [
+            "", "nonsense", TRACE, &none, "x-1-1-1", &signed, &upper, &never,
+        ] {
             assert_eq!(context_of(bad, None), None, "{bad:?}");
         }
     }

@@ -14,6 +14,9 @@ use uuid::Uuid;
 use crate::config::InvalidValue;
 use crate::current::Current;
 
+/// The target of the spans, which are kept whatever the log's filter says.
+pub(super) const TARGET: &str = "nexus_host::observe::trail";
+
 /// Characters of one field that are told.
 const LONGEST: usize = 256;
 
@@ -50,7 +53,7 @@ impl<'e> Ids<'e> {
     fn span_with(self, event: Option<String>) -> Span {
         let event_id = self.event_id.map(tracing::field::display);
         let correlation_id = self.correlation_id;
-        error_span!("event", event_id, correlation_id, event)
+        error_span!(target: TARGET, "event", event_id, correlation_id, event)
     }
 }
 

@@ -22,12 +22,12 @@ use tokio::time::{sleep, timeout};
 
 use super::correlations::Correlations;
 use super::extra::Extra;
-use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use super::worker::{First, Lives, Workers};
 use crate::admission::Migrator;
 use crate::dispatch::port::Call;
 use crate::observe::traces;
+use crate::redaction::Redaction;
 
 /// Attempts at building a component anew before the calls that wait for it fail.
 const REBUILDS: u32 = 3;

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::correlations::Correlations;
 use super::port::Upstream;
-use super::redaction::Redaction;
 use crate::config::Secret;
+use crate::redaction::Redaction;
 
 /// Filled in when the hub is wired; plugins are built before.
 pub(super) type Connection = Arc<OnceLock<Arc<dyn Upstream>>>;

@@ -11,11 +11,11 @@ use super::correlations::Correlations;
 use super::generations::Library;
 use super::instance::{Instance, Start, describe};
 use super::member::Running;
-use super::redaction::Redaction;
 use super::refusal::{Refusal, RefusalCode as Code};
 use super::service::{Connection, PluginService};
 use super::worker::{self, First, Keeper, Recipe};
 use crate::config::Config;
+use crate::redaction::Redaction;
 
 /// Starts plugins with one configuration.
 pub(super) struct Starter<'a> {

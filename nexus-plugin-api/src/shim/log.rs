@@ -1,10 +1,12 @@
-//! The log bridge: `tracing` events of a loaded library become records of the host.
+//! The log bridge: `tracing` events and panics of a loaded library become records of the host.
 //!
 //! A library links its own `tracing`, in which nobody listens. This module installs a listener
 //! that forwards, gated by the host's level, and tags each record with the event being worked on.
+//! It also has a standard library of its own, which would write panics to standard error as they are.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
+use std::panic::{PanicHookInfo, set_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -21,7 +23,7 @@ thread_local! {
     static EVENT_ID: Cell<[u8; 16]> = const { Cell::new([0; 16]) };
 }
 
-/// Sends this library's `tracing` events to `host` from now on.
+/// Sends this library's `tracing` events and panics to `host` from now on.
 pub(crate) fn forward_to(host: HostV1) {
     *HOST.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
     // An error means that a listener is there already: ours, from an earlier start of the same
@@ -29,6 +31,14 @@ pub(crate) fn forward_to(host: HostV1) {
     let _ = tracing::subscriber::set_global_default(Forward {
         spans: AtomicU64::new(1),
     });
+    set_hook(Box::new(tell_panic));
+}
+
+/// A panic is an error of the plugin, wherever it is caught.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(tracing::field::display);
+    let said = panic.payload_as_str().unwrap_or("what is no text");
+    tracing::error!(at, "a panic: {said}");
 }
 
 /// Tags what this thread logs with an event until the guard is dropped.

@@ -1,9 +1,9 @@
 //! A child process: its lines as they come, its signals, its end. It does not outlive its value.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
@@ -14,6 +14,14 @@ pub(super) struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
     lines: Receiver<String>,
+    errors: Arc<Gate>,
+}
+
+/// Whether something is read.
+#[derive(Debug)]
+struct Gate {
+    is_open: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Process {
@@ -24,8 +32,23 @@ impl Process {
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let lines = follow(&mut child, &log);
-        Self { child, log, lines }
+        let errors = Arc::new(Gate::open());
+        let (send, lines) = channel();
+        let output = child.stdout.take().expect("piped");
+        follow(output, Arc::new(Gate::open()), log.clone(), send.clone());
+        let error = child.stderr.take().expect("piped");
+        follow(error, errors.clone(), log.clone(), send);
+        Self {
+            child,
+            log,
+            lines,
+            errors,
+        }
+    }
+
+    /// Goes on with what it writes to standard error, or leaves that where it is.
+    pub(super) fn read_errors(&self, read: bool) {
+        self.errors.set(read);
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -70,6 +93,7 @@ impl Process {
             std::thread::sleep(Duration::from_millis(10));
         };
         // What it printed last is on its way through the pipe.
+        self.errors.set(true);
         let deadline = Instant::now() + PATIENCE;
         while self.line(deadline).is_ok() {}
         Some(status)
@@ -79,30 +103,52 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        self.errors.set(true);
         if std::thread::panicking() {
             eprintln!("--- the hub's output:\n{}", self.log());
         }
     }
 }
 
-/// Keeps a child's lines, and hands them on as they come.
-fn follow(child: &mut Child, log: &Arc<Mutex<String>>) -> Receiver<String> {
-    let (send, receive) = channel();
-    let streams: [Box<dyn std::io::Read + Send>; 2] = [
-        Box::new(child.stdout.take().expect("piped")),
-        Box::new(child.stderr.take().expect("piped")),
-    ];
-    for stream in streams {
-        let (log, send) = (log.clone(), send.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                let mut log = log.lock().expect("no panic");
-                log.push_str(&line);
-                log.push('\n');
-                drop(log);
-                let _ = send.send(line);
-            }
-        });
+impl Gate {
+    fn open() -> Self {
+        Self {
+            is_open: Mutex::new(true),
+            changed: Condvar::new(),
+        }
     }
-    receive
+
+    fn set(&self, is_open: bool) {
+        *self.is_open.lock().expect("no panic") = is_open;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let is_open = self.is_open.lock().expect("no panic");
+        let passed = self.changed.wait_while(is_open, |is_open| !*is_open);
+        drop(passed.expect("no panic"));
+    }
+}
+
+/// Keeps a child's lines while the gate is open, and hands them on as they come.
+fn follow(
+    stream: impl Read + Send + 'static,
+    gate: Arc<Gate>,
+    log: Arc<Mutex<String>>,
+    lines: Sender<String>,
+) {
+    std::thread::spawn(move || {
+        let mut read = BufReader::new(stream).lines();
+        loop {
+            gate.pass();
+            let Some(Ok(line)) = read.next() else {
+                return;
+            };
+            let mut log = log.lock().expect("no panic");
+            log.push_str(&line);
+            log.push('\n');
+            drop(log);
+            let _ = lines.send(line);
+        }
+    });
 }

@@ -18,10 +18,15 @@ fn hub(observe: &str, isolation: &str) -> Hub {
              [[webhooks]]\nname = \"shop\"\nscheme = \"github\"\ntype = \"probe.ping\"\n\
              secrets = [{{ env = \"SHOP_SECRET\" }}]\n"
         ))
-        .env("PROBE_TOKEN", &format!("token-{CANARY}"))
+        .env("PROBE_TOKEN", &token())
         .env("SHOP_SECRET", &format!("shop-{CANARY}"))
         .plugin("probe")
         .start()
+}
+
+/// The plugin's secret, which looks otherwise within JSON.
+fn token() -> String {
+    format!("to\"ken-{CANARY}")
 }
 
 fn command(payload: Value) -> Value {
@@ -113,6 +118,88 @@ async fn errors_name_their_event_at_the_quietest_level_too() {
     .await;
 }
 
+/// The standard library would tell of them in several lines of its own, with whatever they say.
+#[tokio::test]
+async fn a_plugin_that_panics_is_told_of_in_lines_like_others() {
+    for isolation in ["inline", "thread", "process"] {
+        let hub = hub("log_format = \"json\"", isolation);
+        hub.process(&command(json!({ "action": "panic_async" })))
+            .await;
+        let said = |line: &&Value| text(line, "message") == "a panic: panic_async, as told";
+        eventually("the panic is told", || async {
+            lines(&hub).iter().find(said).map(drop)
+        })
+        .await;
+        let told = lines(&hub);
+        let panic = told.iter().find(said).unwrap();
+        assert_eq!(
+            (text(panic, "event_id"), text(panic, "plugin")),
+            (ID, "probe"),
+            "{isolation}"
+        );
+        assert_eq!(text(panic, "correlation_id"), "order-7", "{isolation}");
+        assert!(
+            text(&panic["fields"], "at").contains("misbehave.rs"),
+            "{panic}"
+        );
+        let log = hub.log();
+        for raw in ["panicked at", "stack backtrace", "RUST_BACKTRACE"] {
+            assert!(!log.contains(raw), "{isolation}: {log}");
+        }
+    }
+}
+
+/// What is kept of a line does not depend on what else is.
+#[tokio::test]
+async fn lines_name_their_event_whatever_the_filter_leaves_out() {
+    for filter in ["nexus::plugin=info", "off,nexus::plugin=info"] {
+        let hub = hub(
+            &format!("log_format = \"json\"\nlog_level = \"{filter}\"\nlog_fields = [\"type\"]"),
+            "inline",
+        );
+        let log = json!({ "action": "log", "n": 1, "text": "here" });
+        hub.process(&command(log)).await;
+        hub.wait_for_log("probe logs progress").await;
+        for line in lines(&hub) {
+            let ids = (text(&line, "event_id"), text(&line, "correlation_id"));
+            assert_eq!(ids, (ID, "order-7"), "{line}");
+            assert_eq!(line["event"], json!({ "type": "probe.command" }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_goes_to_the_dead_letters_is_told_once_and_by_its_ids() {
+    for backend in ["memory", "sqlite"] {
+        let hub = HubBuilder::new()
+            .config(&format!(
+                "[observe]\nlog_format = \"json\"\n[queue]\nbackend = \"{backend}\"\ndead_letter_capacity = 1\n"
+            ))
+            .plugin("probe")
+            .start();
+        for number in 0..2 {
+            let mut dies = command(json!({ "action": "error_permanent" }));
+            dies["event_id"] = json!(format!("0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b{number:02}"));
+            dies["correlation_id"] = json!(format!("order-{number}"));
+            hub.process(&dies).await;
+        }
+        hub.wait_for_log("the oldest dead letter is discarded")
+            .await;
+        let told = lines(&hub);
+        let about = |what: &str| -> Vec<(&str, &str)> {
+            let lines = told
+                .iter()
+                .filter(|line| text(line, "message").contains(what));
+            let ids = lines.map(|line| (text(line, "event_id"), text(line, "correlation_id")));
+            ids.collect()
+        };
+        let first = ("0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b00", "order-0");
+        let second = ("0190a5f0-3c1e-7d2a-9c1b-2f3e4d5c6b01", "order-1");
+        assert_eq!(about("dead letters"), [first, second], "{backend}");
+        assert_eq!(about("is discarded"), [first], "{backend}");
+    }
+}
+
 #[tokio::test]
 async fn refusals_name_the_event_that_is_refused() {
     let hub = hub("log_level = \"debug\"\nlog_format = \"json\"", "inline");
@@ -139,6 +226,7 @@ async fn nothing_secret_is_told(format: &str, isolation: &str) {
     let url = format!("http://{}/{CANARY}?key={CANARY}", hub.address());
     for payload in [
         json!({ "action": "secret", "text": "token" }),
+        json!({ "action": "log", "n": 1, "text": token() }),
         json!({ "action": "reject", "text": "no" }),
         json!({ "action": "http_get", "text": url }),
         json!({ "action": "notify", "record": { "n": 1, "note": CANARY } }),
@@ -211,9 +299,11 @@ async fn no_control_character_reaches_whoever_reads() {
     for format in ["pretty", "json"] {
         for isolation in ["inline", "process"] {
             let hub = hub(&format!("log_format = \"{format}\""), isolation);
-            let text = "\u{1b}[2Jgone\r\n2027-01-01 ERROR forged\u{9b}31m\u{7f}";
-            hub.process(&command(json!({ "action": "log", "n": 1, "text": text })))
-                .await;
+            let text =
+                "\u{1b}[2Jgone\r\n2027-01-01 ERROR forged\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}";
+            let mut log = command(json!({ "action": "log", "n": 1, "text": text }));
+            log["correlation_id"] = json!("turned\u{202e}round");
+            hub.process(&log).await;
             hub.process(&command(json!({ "action": "reject", "text": text })))
                 .await;
             hub.wait_for_log("probe logs progress").await;
@@ -221,11 +311,14 @@ async fn no_control_character_reaches_whoever_reads() {
             assert!(log.contains("forged"), "{log}");
             let forged = log.lines().find(|line| line.starts_with("2027"));
             assert_eq!(forged, None);
-            let controls: String = log
-                .chars()
-                .filter(|c| c.is_control() && *c != '\n')
-                .collect();
-            assert_eq!(controls, "", "{format} {isolation}");
+            let is_strange = |c: &char| {
+                let turns =
+                    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}');
+                turns || (c.is_control() && *c != '\n')
+            };
+            let strange: String = log.chars().filter(is_strange).collect();
+            assert_eq!(strange, "", "{format} {isolation}");
+            assert!(log.contains("turned") && log.contains("round"), "{log}");
         }
     }
 }
@@ -305,4 +398,64 @@ async fn the_environment_goes_before_the_configuration() {
     let (_, now) = hub.get("/v1/admin/log").await;
     assert_eq!(now["filter"], "warn");
     hub.stop(PATIENCE);
+}
+
+#[test]
+fn a_filter_of_the_environment_that_is_none_is_refused() {
+    for wrong in ["inof", "warning", ""] {
+        let (status, told) = HubBuilder::new().env("NEXUS_LOG", wrong).run_to_end();
+        assert_eq!(status.code(), Some(2), "{told}");
+        assert!(told.contains("is not a log filter"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_hub_goes_on_while_nobody_reads_its_log_and_tells_what_was_lost() {
+    let mut hub = HubBuilder::new()
+        .config("[observe]\nlog_level = \"trace\"\nlog_format = \"json\"\n")
+        .plugin("probe")
+        .start();
+    hub.read_errors(false);
+    let log = |text: &str| {
+        json!({
+            "type": "probe.command", "source": "test",
+            "payload": { "action": "log", "n": 1, "text": text },
+        })
+    };
+    let much = log(&"x".repeat(10_000));
+    let lost = || async {
+        let answer = hub.request("GET", "/metrics").send().await.unwrap();
+        let told = answer.text().await.unwrap();
+        let line = "nexus_log_lines_lost_total ";
+        let count = told.lines().find_map(|told| told.strip_prefix(line));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    // A pipe has room for some, the hub for some more.
+    for _ in 0..100 {
+        hub.process(&much).await;
+        if lost().await > 0 {
+            break;
+        }
+    }
+    assert!(lost().await > 0);
+    hub.process(&much).await;
+
+    hub.read_errors(true);
+    hub.wait_for_log("lines of the log were lost").await;
+    let told = lines(&hub);
+    let line = told
+        .iter()
+        .find(|line| text(line, "message").contains("were lost"))
+        .unwrap();
+    assert!(line["lines"].as_u64() > Some(0), "{line}");
+    let before = hub.log().len();
+    hub.process(&log("again")).await;
+    hub.wait_for_log_after(before, "finished").await;
+
+    // Its end does not wait for whoever does not read either.
+    hub.read_errors(false);
+    for _ in 0..40 {
+        hub.process(&much).await;
+    }
+    assert!(hub.stop(PATIENCE).success());
 }

@@ -1,16 +1,27 @@
 //! Traces, as a collector of another make takes them and as other systems are told of them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use futures_util::{SinkExt, StreamExt};
+use nexus_proto::nexus::v1 as wire;
+use nexus_proto::nexus::v1::hub_client::HubClient;
 use nexus_tests::collector::{Collector, Span};
 use nexus_tests::foreign::python_with;
-use nexus_tests::hub::{Hub, HubBuilder, eventually};
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, eventually};
 use nexus_tests::langgraph::free_port;
 use nexus_tests::skip::or_skip;
+use nexus_tests::tls::{Front, certificates};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tonic::transport::Endpoint;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -215,6 +226,199 @@ async fn one_trace_goes_through_and_to_a_collector_over_grpc() {
 #[tokio::test]
 async fn one_trace_goes_through_and_to_a_collector_over_http() {
     one_trace_goes_through("http").await;
+}
+
+/// Which trace a request belongs to is said as each door has it.
+#[tokio::test]
+async fn every_door_is_part_of_the_trace() {
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("every_door_is_part_of_the_trace", started) else {
+        return;
+    };
+    let hub = hub(&to(&collector, "grpc"), "inline")
+        .config("[[webhooks]]\nname = \"shop\"\nscheme = \"none\"\ntype = \"door.rung\"")
+        .contract("door.rung")
+        .start();
+    let parent = |trace: &str| format!("00-{trace}-{PRODUCER}-01");
+    let [grpc_trace, socket_trace, hook_trace] = ["1", "2", "3"].map(|digit| digit.repeat(32));
+
+    let address = hub.grpc_address().await;
+    let to = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let mut grpc = HubClient::new(to.connect_lazy());
+    let event = wire::Event {
+        r#type: "door.rung".to_owned(),
+        source: "test".to_owned(),
+        payload: b"{}".to_vec().into(),
+        ..wire::Event::default()
+    };
+    let kind = Some(wire::publish_request::Kind::Event(event));
+    let mut request = tonic::Request::new(wire::PublishRequest { kind });
+    let key = format!("Bearer {ADMIN_KEY}").parse().unwrap();
+    request.metadata_mut().insert("authorization", key);
+    let trace = parent(&grpc_trace).parse().unwrap();
+    request.metadata_mut().insert("traceparent", trace);
+    grpc.publish(request).await.unwrap();
+
+    let url = format!("ws://{}/v1/ws", hub.address());
+    let mut request = url.into_client_request().unwrap();
+    let key = format!("Bearer {ADMIN_KEY}").parse().unwrap();
+    request.headers_mut().insert("authorization", key);
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let event = json!({
+        "type": "door.rung", "source": "test", "payload": {}, "traceparent": parent(&socket_trace),
+    });
+    let frame = json!({ "op": "publish", "event": event }).to_string();
+    socket.send(Message::text(frame)).await.unwrap();
+    socket.next().await.unwrap().unwrap();
+
+    let request = hub.request("POST", "/v1/hooks/shop").body("{}");
+    let (status, answer) = hub
+        .send(request.header("traceparent", parent(&hook_trace)))
+        .await;
+    assert_eq!(status, 202, "{answer}");
+
+    let names = ["nexus.v1.Hub/Publish", "send door.rung"];
+    let [received, sent] = collector.wait_for(&grpc_trace, names).await;
+    assert_eq!((&*received.kind, &*received.parent), ("SERVER", PRODUCER));
+    assert_eq!(received.attributes["rpc.grpc.status_code"], "Int(0)");
+    assert_eq!(sent.parent, received.id);
+
+    // The event says it, not the connection: what is received is beside the trace, and linked to.
+    let [sent] = collector.wait_for(&socket_trace, ["send door.rung"]).await;
+    assert_eq!(sent.parent, PRODUCER);
+    let linked = |span: &Span| span.name == "GET /v1/ws" && sent.links.contains(&span.id);
+    assert!(collector.spans().iter().any(linked), "{sent:?}");
+
+    let names = ["POST /v1/hooks/{source}", "send door.rung"];
+    let [received, sent] = collector.wait_for(&hook_trace, names).await;
+    assert_eq!((&*received.kind, &*received.parent), ("SERVER", PRODUCER));
+    assert_eq!(sent.parent, received.id);
+}
+
+async fn a_collector_is_reached_over_tls(protocol: &str, alpn: &str) {
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("a_collector_is_reached_over_tls", started) else {
+        return;
+    };
+    let (plain, path) = match protocol {
+        "grpc" => (collector.grpc, ""),
+        _ => (collector.http, "/v1/traces"),
+    };
+    let front = Front::of(plain, alpn).await;
+    let traces = |authority: &str| {
+        let authority = certificates().join(authority);
+        format!(
+            "[observe.traces]\nendpoint = \"https://localhost:{}{path}\"\nprotocol = \"{protocol}\"\n\
+             delay = \"10ms\"\nca_file = {:?}\n",
+            front.port,
+            authority.to_string_lossy()
+        )
+    };
+    let skip = command(json!({ "action": "skip", "text": "no" }));
+    {
+        let hub = hub(&traces("ca.pem"), "inline").start();
+        send(&hub, &sampled(), &skip).await;
+        collector.wait_for(TRACE, ["process probe.command"]).await;
+    }
+    // Another authority does not vouch for it.
+    let hub = hub(&traces("stranger.pem"), "inline").start();
+    send(&hub, &sampled(), &skip).await;
+    hub.wait_for_log("the collector does not take traces").await;
+}
+
+#[tokio::test]
+async fn a_collector_is_reached_over_tls_by_grpc() {
+    a_collector_is_reached_over_tls("grpc", "h2").await;
+}
+
+#[tokio::test]
+async fn a_collector_is_reached_over_tls_by_http() {
+    a_collector_is_reached_over_tls("http", "http/1.1").await;
+}
+
+#[tokio::test]
+async fn authorities_that_cannot_be_read_keep_a_hub_from_starting() {
+    for protocol in ["grpc", "http"] {
+        let traces = format!(
+            "[observe.traces]\nendpoint = \"https://localhost:1\"\nprotocol = \"{protocol}\"\nca_file = \"nexus.toml\"\n"
+        );
+        let (status, told) = hub(&traces, "inline").run_to_end();
+        assert_eq!(status.code(), Some(1), "{told}");
+        assert!(told.contains("there is no certificate in it"), "{told}");
+    }
+}
+
+/// What goes to the collector is what the configuration says, and no header of it gets into the log, even if the
+/// collector says it.
+#[tokio::test]
+async fn the_configuration_alone_decides_and_its_headers_are_not_told() {
+    let (heard, mut requests) = unbounded_channel();
+    let refuse = move |headers: HeaderMap| {
+        let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)));
+        let headers: BTreeMap<String, String> = headers.collect();
+        let said = format!("{headers:?} will not do");
+        heard.send(headers).unwrap();
+        async move { (StatusCode::UNAUTHORIZED, said) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = Router::new().fallback(refuse);
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let hub = hub(
+        &format!(
+            "[observe]\nlog_level = \"trace\"\n[observe.traces]\nendpoint = \"http://127.0.0.1:{port}/here\"\n\
+             protocol = \"http\"\ndelay = \"10ms\"\nheaders = {{ authorization = {{ env = \"OTLP_TOKEN\" }} }}\n"
+        ),
+        "inline",
+    )
+    .env("OTEL_EXPORTER_OTLP_HEADERS", "x-leak=1")
+    .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-leak=2")
+    .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/")
+    .env("OTEL_RESOURCE_ATTRIBUTES", "leak=1")
+    .env("OTEL_TRACES_SAMPLER", "always_off")
+    .env("OTEL_SDK_DISABLED", "true")
+    .start();
+    hub.process(&command(json!({ "action": "skip", "text": "no" })))
+        .await;
+    let headers = requests.recv().await.unwrap();
+    assert_eq!(headers["authorization"], "token-of-the-collector");
+    assert_eq!(headers["content-type"], "application/x-protobuf");
+    assert!(!headers.contains_key("x-leak"), "{headers:?}");
+    hub.wait_for_log("the collector does not take traces").await;
+    let log = hub.log();
+    assert!(log.contains("will not do"), "{log}");
+    assert!(!log.contains("token-of-the-collector"), "{log}");
+    server.abort();
+}
+
+/// One that is restarted takes what was sent meanwhile.
+#[tokio::test]
+async fn spans_are_sent_again_to_a_collector_that_is_away_for_a_moment() {
+    let (heard, mut requests) = unbounded_channel();
+    let answer = move || {
+        heard.send(()).unwrap();
+        async { StatusCode::OK }
+    };
+    let port = free_port();
+    let traces = format!(
+        "[observe.traces]\nendpoint = \"http://127.0.0.1:{port}/\"\nprotocol = \"http\"\ndelay = \"10ms\"\n"
+    );
+    let hub = hub(&traces, "inline").start();
+    hub.process(&command(json!({ "action": "skip", "text": "no" })))
+        .await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let router = Router::new().fallback(answer);
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    requests.recv().await.unwrap();
+    assert!(!hub.log().contains("does not take traces"), "{}", hub.log());
+    server.abort();
 }
 
 #[tokio::test]

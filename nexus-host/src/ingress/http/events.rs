@@ -140,7 +140,9 @@ impl<'h> Trace<'h> {
                 Some(Cow::Owned(format!("{list},{}", next.to_str().ok()?)))
             })
         });
-        let parent = headers.get("traceparent");
+        // Of several nobody knows which is meant.
+        let mut parents = headers.get_all("traceparent").iter();
+        let parent = parents.next().filter(|_| parents.next().is_none());
         Self {
             parent: parent.and_then(|parent| parent.to_str().ok()),
             state,

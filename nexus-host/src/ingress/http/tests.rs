@@ -340,6 +340,18 @@ async fn a_breaker_is_switched_by_name_and_by_administrators_only() {
     assert_eq!(read.problem(405), "method_not_allowed");
 }
 
+/// As where a program embeds the hub: these tests set up no log of the hub's own.
+#[tokio::test]
+async fn a_log_that_is_not_the_hub_s_own_is_neither_shown_nor_changed() {
+    let hub = Hub::start(|_| {}).await;
+    let shown = hub.get("root", "/v1/admin/log").await;
+    assert_eq!(shown.problem(409), "conflict");
+    let body = json!({ "filter": "debug" }).to_string();
+    let change = |key: &str| post(key, "/v1/admin/log", &body).replacen("POST", "PUT", 1);
+    assert_eq!(hub.send(&change("root")).await.problem(409), "conflict");
+    assert_eq!(hub.send(&change("any")).await.problem(403), "forbidden");
+}
+
 #[tokio::test]
 async fn health_is_told_to_anybody() {
     let statuses = [

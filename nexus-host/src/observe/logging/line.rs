@@ -1,5 +1,6 @@
 //! How a line looks: receives a record and the spans it is within, hands on one line of text. Nothing in it is a
-//! control character but its end, whoever has written what it tells: a line cannot pass for two, nor speak to a terminal.
+//! control character but its end, or changes how others look, whoever has written what it tells: a line cannot pass for
+//! two or for another, nor speak to a terminal.
 
 use std::fmt::{self, Debug, Write};
 
@@ -10,7 +11,9 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
+
+use crate::unseen::is_unseen;
 
 /// Fields whose text is an object of JSON.
 const OBJECTS: [&str; 2] = ["event", "fields"];
@@ -46,7 +49,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut told = Map::new();
-        for span in context.event_scope().into_iter().flatten() {
+        // What an inner span says goes before what an outer one does.
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
                 add(&mut told, fields);
             }
@@ -83,35 +87,80 @@ fn object(value: &Value) -> Option<Value> {
     Some(Value::Object(object))
 }
 
-/// Writes control characters as JSON writes them.
+/// Writes what is not to be written as it is the way that JSON has for it.
 struct Escaped<W>(W);
 
 impl<W: Write> Write for Escaped<W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some((at, control)) = rest.char_indices().find(|(_, c)| c.is_control()) {
+        while let Some((at, strange)) = rest.char_indices().find(|(_, c)| is_strange(*c)) {
             self.0.write_str(&rest[..at])?;
-            write!(self.0, "\\u{:04x}", u32::from(control))?;
-            rest = &rest[at + control.len_utf8()..];
+            for unit in strange.encode_utf16(&mut [0; 2]) {
+                write!(self.0, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + strange.len_utf8()..];
         }
         self.0.write_str(rest)
     }
 }
 
+/// Whether it is something else to whoever reads than a character of a line: also the two that end lines elsewhere.
+fn is_strange(c: char) -> bool {
+    c.is_control() || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::pipe;
+    use std::sync::Arc;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut written = String::new();
+        write!(Escaped(&mut written), "{text}").unwrap();
+        written
+    }
 
     #[test]
     fn no_control_character_is_left() {
-        let mut written = String::new();
         let every: String = (0..0x100).filter_map(char::from_u32).collect();
-        write!(Escaped(&mut written), "{every}").unwrap();
+        let written = escaped(&every);
         assert_eq!(written.find(char::is_control), None);
-        assert!(
-            written.contains("\\u001b")
-                && written.contains("\\u009b é".split(' ').next().unwrap_or_default())
-        );
+        assert!(written.contains("\\u001b") && written.contains("\\u009b"));
         assert!(written.ends_with("þÿ"));
+    }
+
+    #[test]
+    fn what_changes_how_others_look_is_written_as_json_has_it() {
+        let text = "a\u{202e}b\u{2066}c\u{2028}d\u{200b}e\u{feff}f\u{e0041}g é漢🦀";
+        let written = escaped(text);
+        assert_eq!(
+            written,
+            "a\\u202eb\\u2066c\\u2028d\\u200be\\ufefff\\udb40\\udc41g é漢🦀"
+        );
+        let read: Value = serde_json::from_str(&format!("\"{written}\"")).unwrap();
+        assert_eq!(read, text);
+    }
+
+    /// What is told about another event within one's way is about that other.
+    #[test]
+    fn an_inner_span_goes_before_an_outer_one() {
+        let (reader, writer) = pipe().unwrap();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(Arc::new(writer))
+            .fmt_fields(json_fields())
+            .event_format(Json);
+        let log = tracing_subscriber::registry().with(lines);
+        tracing::subscriber::with_default(log, || {
+            let _outer = tracing::error_span!("event", event_id = "outer", outer = 1).entered();
+            let _inner = tracing::error_span!("event", event_id = "inner").entered();
+            tracing::error!("a line");
+        });
+        let line: Value = serde_json::from_reader(reader).unwrap();
+        let told = ["event_id", "outer", "message"].map(|field| &line[field]);
+        assert_eq!(told, [&"inner".into(), &Value::from(1), &"a line".into()]);
     }
 }

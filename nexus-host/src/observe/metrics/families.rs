@@ -261,6 +261,8 @@ families! {
     "The hub" {
         SPANS: Counter "nexus_trace_spans_total" [SPAN_CAME]
             "Spans that have ended; none of them where there is no collector";
+        LOG_LINES_LOST: Counter "nexus_log_lines_lost_total" []
+            "Lines of the log that were lost, since nobody has read standard error; not there where the log is another program's";
         READY: Gauge "nexus_readiness" [READINESS]
             "1 for what `/readyz` says, 0 for the rest";
         APPROVALS: Gauge "nexus_approvals_pending" []

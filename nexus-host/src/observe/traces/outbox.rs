@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter as _, SpanProcessor};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -16,9 +15,17 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::config::Config;
+use super::export::{Exporter, Untaken};
 
 /// The most spans of one batch.
 const BATCH: usize = 512;
+
+/// After how long a batch that was not taken is sent again, each time.
+const AGAIN: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_millis(1_600),
+];
 
 /// What has become of spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,12 +42,6 @@ struct Counting {
     dropped: AtomicU64,
 }
 
-impl Counting {
-    fn add(count: &AtomicU64, spans: usize) {
-        count.fetch_add(u64::try_from(spans).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-}
-
 /// The hub's side of the outbox.
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -51,7 +52,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Begins to send, and hands back what takes spans in.
-    pub(super) fn open(config: &Config, exporter: SpanExporter) -> (Self, Entry) {
+    pub(super) fn open(config: &Config, exporter: Exporter) -> (Self, Entry) {
         let (spans, waiting) = channel(config.capacity);
         let counting = Arc::new(Counting::default());
         let closing = Arc::new(Notify::new());
@@ -111,7 +112,7 @@ impl SpanProcessor for Entry {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && self.spans.try_send(span).is_err() {
-            Counting::add(&self.counting.dropped, 1);
+            self.counting.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -126,7 +127,7 @@ impl SpanProcessor for Entry {
 
 /// What sends.
 struct Post {
-    exporter: SpanExporter,
+    exporter: Exporter,
     waiting: Receiver<SpanData>,
     counting: Arc<Counting>,
     closing: Arc<Notify>,
@@ -173,27 +174,43 @@ impl Post {
     }
 
     async fn send(&mut self, batch: Vec<SpanData>) {
-        let spans = batch.len();
-        let sent = timeout(self.timeout, self.exporter.export(batch)).await;
-        let sent = match sent {
-            Ok(sent) => sent.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {:?}", self.timeout)),
-        };
+        let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let sent = timeout(self.timeout, self.insist(batch)).await;
+        let sent = sent.unwrap_or_else(|_| Err(format!("no answer within {:?}", self.timeout)));
+        let rejected = *sent.as_ref().unwrap_or(&spans).min(&spans);
+        self.counting
+            .sent
+            .fetch_add(spans - rejected, Ordering::Relaxed);
+        self.counting.dropped.fetch_add(rejected, Ordering::Relaxed);
         match sent {
-            Ok(()) => {
-                Counting::add(&self.counting.sent, spans);
+            Ok(_) => {
                 if std::mem::take(&mut self.is_away) {
                     tracing::info!("the collector of traces takes them again");
                 }
             }
             Err(error) => {
-                Counting::add(&self.counting.dropped, spans);
                 if !std::mem::replace(&mut self.is_away, true) {
                     tracing::warn!(
                         error,
                         "the collector does not take traces; they are dropped until it does"
                     );
                 }
+            }
+        }
+    }
+
+    /// Sends a batch, again if that may help. Answers how many of it the collector did not want.
+    async fn insist(&self, batch: Vec<SpanData>) -> Result<u64, String> {
+        let spans = self.exporter.packed(batch);
+        let mut pauses = AGAIN.into_iter();
+        loop {
+            let Untaken { why, again } = match self.exporter.send(&spans).await {
+                Ok(rejected) => return Ok(rejected),
+                Err(untaken) => untaken,
+            };
+            match again.zip(pauses.next()) {
+                Some((wanted, pause)) => sleep(wanted.max(pause)).await,
+                None => return Err(why),
             }
         }
     }

@@ -6,6 +6,9 @@ use opentelemetry::trace::{SpanContext, SpanKind};
 
 use super::{Receiving, Span, Tracer, context_of, context_of_event, receiving};
 
+/// What conventions call a method of HTTP that somebody has made up.
+pub(crate) const OTHER: &str = "_OTHER";
+
 /// How a span begins.
 pub(super) struct Begin {
     pub(super) name: String,
@@ -23,8 +26,9 @@ impl Tracer {
         route: &'static str,
         parent: Option<&str>,
     ) -> Span {
+        let named = if method == OTHER { "HTTP" } else { method };
         self.begin(|| Begin {
-            name: format!("{method} {route}"),
+            name: format!("{named} {route}"),
             kind: SpanKind::Server,
             parent: parent.and_then(|parent| context_of(parent, None)),
             links: Vec::new(),

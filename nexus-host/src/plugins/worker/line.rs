@@ -25,13 +25,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use super::super::redaction::Redaction;
 use super::super::service::PluginService;
 use super::frame::{self, ToHub, ToWorker};
 use super::lives::Life;
 use super::usage::Usage;
 use super::wire::{self, Reader, Writer};
 use crate::processes;
+use crate::redaction::Redaction;
 
 /// Between two pings.
 const PING: Duration = Duration::from_millis(250);

@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use uuid::Uuid;
 
 use super::records::RecordKey;
+use crate::observe::Ids;
 use crate::queue::work::size;
 use crate::queue::{DeadLetter, Deaths, LetterFilter, Page};
 
@@ -41,12 +42,10 @@ impl Graves {
     /// Keeps a letter. The oldest make room for it.
     pub(super) fn push(&mut self, buried: Buried) {
         let letter = &buried.letter;
-        tracing::warn!(
-            event_id = %letter.event.event_id,
-            dead_letter = %letter.id,
-            reason = letter.reason,
-            "work on an event goes to the dead letters"
-        );
+        Ids::of(&letter.event).span().in_scope(|| {
+            let (dead_letter, reason) = (&letter.id, &letter.reason);
+            tracing::warn!(%dead_letter, reason, "work goes to the dead letters");
+        });
         self.deaths.add(&letter.reason);
         self.bytes += size(&letter.event);
         self.letters.push_back(buried);
@@ -57,13 +56,14 @@ impl Graves {
                 return;
             };
             self.bytes -= size(&oldest.event);
-            tracing::error!(
-                event_id = %oldest.event.event_id,
-                dead_letter = %oldest.id,
-                kept = self.letters.len(),
-                "the oldest dead letter is discarded: too many are kept; raise \
-                 queue.dead_letter_capacity or queue.max_bytes"
-            );
+            Ids::of(&oldest.event).span().in_scope(|| {
+                tracing::error!(
+                    dead_letter = %oldest.id,
+                    kept = self.letters.len(),
+                    "the oldest dead letter is discarded: too many are kept; raise \
+                     queue.dead_letter_capacity or queue.max_bytes"
+                );
+            });
         }
     }
 

@@ -5,10 +5,11 @@ use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
 use super::{Store, Trouble, blob, count};
+use crate::observe::Ids;
 use crate::queue::journal::{MAX_LINES, outstanding};
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::ready::{Row, Task, place_in_line};
-use crate::queue::sqlite::rows::{self, Beside, Damage, Key, Stored, WorkColumns};
+use crate::queue::sqlite::rows::{self, Beside, Damage, Key, Stored, Told, WorkColumns};
 use crate::queue::sqlite::sum;
 use crate::queue::sqlite::totals::Progress;
 use crate::queue::work::size;
@@ -100,12 +101,9 @@ impl Store {
         now: i64,
     ) -> Result<Uuid, Trouble> {
         let (id, event) = (Uuid::now_v7(), &row.event);
-        tracing::warn!(
-            event_id = %event.event_id,
-            dead_letter = %id,
-            reason = grave.reason,
-            "work on an event goes to the dead letters"
-        );
+        Ids::of(event).span().in_scope(|| {
+            tracing::warn!(dead_letter = %id, reason = grave.reason, "work goes to the dead letters");
+        });
         let columns = WorkColumns::of(&grave.work, &grave.errors)?;
         self.totals.letter += 1;
         let mut cells = vec![
@@ -133,26 +131,32 @@ impl Store {
             && (self.totals.letters.count > most
                 || self.totals.letters.bytes > self.config.max_bytes.bytes())
         {
-            let oldest: Option<(Vec<u8>, i64)> = self
+            let oldest: Option<(Vec<u8>, String, i64)> = self
                 .connection
                 .prepare_cached(
                     "DELETE FROM letter WHERE n = (SELECT min(n) FROM letter)
-                     RETURNING event_id, length(payload)",
+                     RETURNING event_id, head, length(payload)",
                 )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?;
-            let Some((event_id, bytes)) = oldest else {
+            let Some((event_id, head, bytes)) = oldest else {
                 return Ok(());
             };
             self.totals.letters.take(count(bytes));
-            tracing::error!(
-                event_id = Uuid::from_slice(&event_id)
-                    .map(tracing::field::display)
-                    .ok(),
-                kept = self.totals.letters.count,
-                "the oldest dead letter is discarded: too many are kept; raise \
-                 queue.dead_letter_capacity or queue.max_bytes"
-            );
+            let told: Option<Told> = serde_json::from_str(&head).ok();
+            let ids = Ids {
+                event_id: Uuid::from_slice(&event_id).ok(),
+                correlation_id: told
+                    .as_ref()
+                    .and_then(|told| told.correlation_id.as_deref()),
+            };
+            ids.span().in_scope(|| {
+                tracing::error!(
+                    kept = self.totals.letters.count,
+                    "the oldest dead letter is discarded: too many are kept; raise \
+                     queue.dead_letter_capacity or queue.max_bytes"
+                );
+            });
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::group::{Answer, Group, News, Then};
 use super::{PAUSE, Writer};
+use crate::observe::Ids;
 use crate::queue::sqlite::clock;
 use crate::queue::sqlite::mailbox::Request;
 use crate::queue::sqlite::ready::{Ready, Row, Wanted};
@@ -98,11 +99,9 @@ impl Writer {
         };
         if let Some((settle, damage)) = group.unfit.take() {
             // Tried again, it would keep everything else from being written.
-            tracing::error!(
-                event_id = %settle.held.task.row.event.event_id,
-                error = %trouble,
-                "what became of an event cannot be written"
-            );
+            Ids::of(&settle.held.task.row.event).span().in_scope(|| {
+                tracing::error!(error = %trouble, "what became of an event cannot be written");
+            });
             let held = settle.held.clone();
             self.todo.push_back(Request::PutAside { held, damage });
             self.shared
