@@ -35,6 +35,7 @@ use uuid::Uuid;
 use crate::admission::HUB;
 use crate::approvals::Announce;
 use crate::queue::{Queue, Unavailable};
+use crate::routes;
 
 pub use alert::{Alert, AlertStatus, Notice, Silence};
 pub use baseline::Baseline;
@@ -69,6 +70,13 @@ pub fn contracts() -> Vec<ContractInfo> {
 /// Whether a type is that of an event which tells of alerts: what such an event leads to is in no signal.
 pub(crate) fn tells_of_alerts(event_type: &str) -> bool {
     event_type.starts_with("nexus.alert.")
+}
+
+/// Whether what decides about an event, by its full name, is a receiver of alerts. Each has a breaker of its own: who
+/// is to know that a system cannot be reached is told although others wait for that system's breaker.
+pub(crate) fn is_receiver(processor: &str) -> bool {
+    let id = processor.split_once('/').map(|(id, _)| id);
+    id == Some(routes::RECEIVERS)
 }
 
 /// Who knows how the rooms stand.
