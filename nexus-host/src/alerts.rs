@@ -87,7 +87,6 @@ pub trait Rooms: Send + Sync + 'static {
 
 /// See the module.
 pub struct Alerts {
-    config: Config,
     rooms: Arc<dyn Rooms>,
     queue: Arc<dyn Queue>,
     announce: Arc<dyn Announce>,
@@ -95,9 +94,13 @@ pub struct Alerts {
     started: Instant,
     /// How many events were let in that tell of alerts.
     told: AtomicU64,
+    /// How often one was not.
+    refused: AtomicU64,
     lookout: Mutex<Lookout>,
     /// Rung when there is something to tell or to keep.
     changed: Notify,
+    /// Rung when there is another configuration.
+    reconfigured: Notify,
 }
 
 /// An alert as administrators see it.
@@ -130,7 +133,7 @@ impl Alerts {
     /// # Errors
     /// When the queue's storage does not work.
     pub(crate) async fn open(
-        config: Config,
+        config: &Config,
         disk: Disk,
         rooms: Arc<dyn Rooms>,
         queue: Arc<dyn Queue>,
@@ -151,16 +154,23 @@ impl Alerts {
             })
         });
         Ok(Self {
-            lookout: Mutex::new(Lookout::with(&config, learnt, book)),
-            config,
+            lookout: Mutex::new(Lookout::with(config, learnt, book)),
             rooms,
             queue,
             announce,
             disk,
             started: Instant::now(),
             told: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             changed: Notify::new(),
+            reconfigured: Notify::new(),
         })
+    }
+
+    /// Goes by another configuration from now on. Alerts, silences and what is usual stay.
+    pub(crate) fn become_those(&self, config: &Config) {
+        self.lookout.lock().become_that(config, self.now());
+        self.reconfigured.notify_one();
     }
 
     /// The alerts that are kept: what is active first, the worst and the newest first, then what is over, the last
@@ -203,7 +213,7 @@ impl Alerts {
             .iter()
             .map(rule::Rule::shown)
             .collect();
-        serde_json::json!({ "enabled": self.config.enabled, "rules": rules })
+        serde_json::json!({ "enabled": lookout.is_enabled, "rules": rules })
     }
 
     /// Takes notice of an alert for somebody, or of every active one of its group: it is not told with more emphasis
@@ -272,6 +282,17 @@ impl Alerts {
         Ok(ended)
     }
 
+    fn now(&self) -> Moment {
+        Moment {
+            wall: Utc::now(),
+            up: self.started.elapsed(),
+        }
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.lookout.lock().is_enabled
+    }
+
     async fn write(&self, key: &str, value: Vec<u8>) -> Result<(), Unavailable> {
         let write = StateWrite {
             key: key.to_owned(),
@@ -291,7 +312,7 @@ fn later(now: DateTime<Utc>, lasting: Duration) -> DateTime<Utc> {
 impl fmt::Debug for Alerts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alerts")
-            .field("config", &self.config)
+            .field("active", &self.lookout.lock().book.active().count())
             .finish_non_exhaustive()
     }
 }
