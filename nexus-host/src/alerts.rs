@@ -35,6 +35,7 @@ use uuid::Uuid;
 use crate::admission::HUB;
 use crate::approvals::Announce;
 use crate::queue::{Queue, Unavailable};
+use crate::routes;
 
 pub use alert::{Alert, AlertStatus, Notice, Silence};
 pub use baseline::Baseline;
@@ -71,6 +72,13 @@ pub(crate) fn tells_of_alerts(event_type: &str) -> bool {
     event_type.starts_with("nexus.alert.")
 }
 
+/// Whether what decides about an event, by its full name, is a receiver of alerts. Each has a breaker of its own: who
+/// is to know that a system cannot be reached is told although others wait for that system's breaker.
+pub(crate) fn is_receiver(processor: &str) -> bool {
+    let id = processor.split_once('/').map(|(id, _)| id);
+    id == Some(routes::RECEIVERS)
+}
+
 /// Who knows how the rooms stand.
 pub trait Rooms: Send + Sync + 'static {
     /// How they stand now. Asked once a second: it must cost little, and not wait.
@@ -79,7 +87,6 @@ pub trait Rooms: Send + Sync + 'static {
 
 /// See the module.
 pub struct Alerts {
-    config: Config,
     rooms: Arc<dyn Rooms>,
     queue: Arc<dyn Queue>,
     announce: Arc<dyn Announce>,
@@ -87,9 +94,13 @@ pub struct Alerts {
     started: Instant,
     /// How many events were let in that tell of alerts.
     told: AtomicU64,
+    /// How often one was not.
+    refused: AtomicU64,
     lookout: Mutex<Lookout>,
     /// Rung when there is something to tell or to keep.
     changed: Notify,
+    /// Rung when there is another configuration.
+    reconfigured: Notify,
 }
 
 /// An alert as administrators see it.
@@ -122,7 +133,7 @@ impl Alerts {
     /// # Errors
     /// When the queue's storage does not work.
     pub(crate) async fn open(
-        config: Config,
+        config: &Config,
         disk: Disk,
         rooms: Arc<dyn Rooms>,
         queue: Arc<dyn Queue>,
@@ -143,16 +154,23 @@ impl Alerts {
             })
         });
         Ok(Self {
-            lookout: Mutex::new(Lookout::with(&config, learnt, book)),
-            config,
+            lookout: Mutex::new(Lookout::with(config, learnt, book)),
             rooms,
             queue,
             announce,
             disk,
             started: Instant::now(),
             told: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             changed: Notify::new(),
+            reconfigured: Notify::new(),
         })
+    }
+
+    /// Goes by another configuration from now on. Alerts, silences and what is usual stay.
+    pub(crate) fn become_those(&self, config: &Config) {
+        self.lookout.lock().become_that(config, self.now());
+        self.reconfigured.notify_one();
     }
 
     /// The alerts that are kept: what is active first, the worst and the newest first, then what is over, the last
@@ -195,7 +213,7 @@ impl Alerts {
             .iter()
             .map(rule::Rule::shown)
             .collect();
-        serde_json::json!({ "enabled": self.config.enabled, "rules": rules })
+        serde_json::json!({ "enabled": lookout.is_enabled, "rules": rules })
     }
 
     /// Takes notice of an alert for somebody, or of every active one of its group: it is not told with more emphasis
@@ -264,6 +282,17 @@ impl Alerts {
         Ok(ended)
     }
 
+    fn now(&self) -> Moment {
+        Moment {
+            wall: Utc::now(),
+            up: self.started.elapsed(),
+        }
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.lookout.lock().is_enabled
+    }
+
     async fn write(&self, key: &str, value: Vec<u8>) -> Result<(), Unavailable> {
         let write = StateWrite {
             key: key.to_owned(),
@@ -283,7 +312,7 @@ fn later(now: DateTime<Utc>, lasting: Duration) -> DateTime<Utc> {
 impl fmt::Debug for Alerts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alerts")
-            .field("config", &self.config)
+            .field("active", &self.lookout.lock().book.active().count())
             .finish_non_exhaustive()
     }
 }

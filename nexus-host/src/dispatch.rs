@@ -20,12 +20,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use nexus_plugin_api::{Outcome, PluginError};
+use nexus_plugin_api::{Event, Outcome, PluginError};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use crate::observe::measures::End;
+use crate::observe::measures::{Came, End};
 use crate::observe::traces::Span;
 use crate::observe::{Measures, Tracer, Trail};
 use crate::queue::{
@@ -333,9 +333,8 @@ impl Dispatcher {
         );
         // One that is not there was not called.
         if !answer.as_ref().is_err_and(|error| error.code == ABSENT) {
-            component
-                .meter
-                .called(called.took, counting::of_processor(&answer));
+            let came = counting::of_processor(&answer);
+            self.count(component, &delivery.event, called.took, came);
         }
         let outcome = answer?;
         if outcome.effects.len() > MAX_EFFECTS as usize {
@@ -348,6 +347,12 @@ impl Dispatcher {
             ));
         }
         Ok(outcome)
+    }
+
+    /// Counts a call for an event, which has taken so long and come to that.
+    fn count(&self, component: &Component, event: &Event, took: Duration, came: Came) {
+        component.meter.called(took, came);
+        self.apart.called(event, came);
     }
 
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Vec<Delivery> {

@@ -254,6 +254,20 @@ impl Host {
         ));
         let measures = dispatcher.measures().clone();
         let workers = tokio::spawn(dispatcher.clone().run());
+        let pulse = Pulse {
+            intake: intake.clone(),
+            dispatcher: dispatcher.clone(),
+            breakers: breakers.clone(),
+            catalog: catalog.clone(),
+        };
+        let alerts = Alerts::open(
+            &config.alerts,
+            Disk::of(&config.queue),
+            Arc::new(pulse),
+            queue.clone(),
+            Arc::new(Own(intake.clone())),
+        );
+        let alerts = Arc::new(alerts.await?);
         let webhooks = Arc::new(ingress::webhooks::Webhooks::new(&config.webhooks));
         let current = Arc::new(Current::new(config.clone()));
         let reloader = Arc::new(Reloader {
@@ -265,6 +279,7 @@ impl Host {
             intake: intake.clone(),
             webhooks: webhooks.clone(),
             routes,
+            alerts: alerts.clone(),
             trail,
             alone: Mutex::default(),
         });
@@ -277,20 +292,6 @@ impl Host {
             reloader.clone(),
             approvals.clone(),
         ));
-        let pulse = Pulse {
-            intake: intake.clone(),
-            dispatcher: dispatcher.clone(),
-            breakers: breakers.clone(),
-            catalog: catalog.clone(),
-        };
-        let alerts = Alerts::open(
-            config.alerts.clone(),
-            Disk::of(&config.queue),
-            Arc::new(pulse),
-            queue.clone(),
-            Arc::new(Own(intake.clone())),
-        );
-        let alerts = Arc::new(alerts.await?);
         // Last, when everything that they may call is there: the sources and the server.
         supervisor.connect(Arc::new(Hub(intake.clone()))).await;
         let mut background = JoinSet::new();
@@ -581,8 +582,8 @@ impl Host {
         self.reloader.plan(candidate).await
     }
 
-    /// Applies another configuration, all of it or nothing: clients, issuers, limits, rules, routes, webhooks and
-    /// plugins.
+    /// Applies another configuration, all of it or nothing: clients, issuers, limits, rules, routes, alerts, webhooks
+    /// and plugins.
     /// Plugins whose sections differ are started beside themselves first; those before finish what they are at.
     /// Answers what has changed.
     ///

@@ -52,6 +52,7 @@ macro_rules! queue_conformance {
             ]
             bounds: [
                 a_full_queue_refuses
+                a_full_queue_takes_what_tells_of_alerts
                 a_producer_waits_for_room
                 a_producer_waits_no_longer_than_configured
                 producers_get_room_in_the_order_they_came

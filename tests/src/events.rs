@@ -13,13 +13,21 @@ pub const EVENT_TYPE: &str = "test.event";
 /// A type with two versions, 1.0.0 and 1.1.0; their contracts take any object.
 pub const VERSIONED_TYPE: &str = "test.versioned";
 
+/// A type of the hub's own that tells of alerts; its contract takes any object here.
+const ALERT_TYPE: &str = "nexus.alert.raised";
+
 static ADMISSION: LazyLock<Admission> = LazyLock::new(|| {
     let contracts = Contracts::default();
-    for (event_type, minor) in [(EVENT_TYPE, 0), (VERSIONED_TYPE, 0), (VERSIONED_TYPE, 1)] {
+    for (owner, event_type, minor) in [
+        ("tests", EVENT_TYPE, 0),
+        ("tests", VERSIONED_TYPE, 0),
+        ("tests", VERSIONED_TYPE, 1),
+        ("nexus", ALERT_TYPE, 0),
+    ] {
         let version = Version::new(1, minor, 0);
         let contract = ContractInfo::new(event_type, version, json!({"type": "object"}));
         contracts
-            .register("tests", contract)
+            .register(owner, contract)
             .expect("a usable contract");
     }
     Admission::new(&Limits::default(), &[], &[], Arc::new(contracts))
@@ -34,6 +42,14 @@ pub fn admission() -> &'static Admission {
 pub fn event(source: &str, n: u64) -> Event {
     let payload = RawJson::of(&json!({ "n": n })).expect("serialises");
     Event::new(EVENT_TYPE, source, payload)
+}
+
+/// The same, which tells of an alert.
+pub fn alert(n: u64) -> Event {
+    Event {
+        event_type: ALERT_TYPE.to_owned(),
+        ..event("nexus", n)
+    }
 }
 
 /// The `n` of an event made by [`event`].
@@ -54,6 +70,6 @@ pub fn heavy(source: &str, bytes: usize) -> Event {
 /// When admission refuses it.
 pub fn admitted(event: Event) -> Admitted {
     admission()
-        .admit_event(event, Origin::Host)
+        .admit_event(event, Origin::Hub)
         .expect("in order")
 }

@@ -95,15 +95,11 @@ impl Suspicion {
     }
 
     /// Looks through a payload, given as text and as the tree it was read into.
-    ///
-    /// # Errors
-    /// When it fits a pattern that is to be refused, with every such place.
-    pub(super) fn judge(&self, text: &[u8], payload: &Tree<'_>) -> Result<Vec<Flag>, Rejection> {
+    pub(super) fn look(&self, text: &[u8], payload: &Tree<'_>) -> Found {
         let mut search = Search {
             suspicion: self,
             known: self.look_for_known(text),
-            flags: Vec::new(),
-            refused: Vec::new(),
+            found: Found::default(),
         };
         if search.known != Where::Nowhere || self.own.is_some() {
             let root = Path {
@@ -112,15 +108,7 @@ impl Suspicion {
             };
             search.visit(payload, &root);
         }
-        if search.refused.is_empty() {
-            return Ok(search.flags);
-        }
-        let violations = search.refused.into_iter().map(|flag| {
-            let message = format!("fits the pattern `{}`", flag.pattern);
-            Violation::new(flag.pointer, message)
-        });
-        let message = "the payload holds what [limits] refuses; see `errors`";
-        Err(Rejection::new(Code::ContractViolation, message).with_errors(violations.collect()))
+        search.found
     }
 
     /// One look at the whole text, which nearly always settles it: what is written without escapes stands
@@ -138,6 +126,37 @@ impl Suspicion {
     }
 }
 
+/// Which places of a payload fit a pattern.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    flags: Vec<Flag>,
+    /// Those of patterns for which an event is refused.
+    refused: Vec<Flag>,
+}
+
+impl Found {
+    /// Every place, whatever is to be done about it.
+    pub(super) fn all(self) -> Vec<Flag> {
+        self.flags.into_iter().chain(self.refused).collect()
+    }
+
+    /// The places of an event that goes on.
+    ///
+    /// # Errors
+    /// When it fits a pattern that is to be refused, with every such place.
+    pub(super) fn judged(self) -> Result<Vec<Flag>, Rejection> {
+        if self.refused.is_empty() {
+            return Ok(self.flags);
+        }
+        let violations = self.refused.into_iter().map(|flag| {
+            let message = format!("fits the pattern `{}`", flag.pattern);
+            Violation::new(flag.pointer, message)
+        });
+        let message = "the payload holds what [limits] refuses; see `errors`";
+        Err(Rejection::new(Code::ContractViolation, message).with_errors(violations.collect()))
+    }
+}
+
 /// Which strings may fit a pattern of the hub.
 #[derive(Clone, Copy, PartialEq)]
 enum Where {
@@ -151,8 +170,7 @@ enum Where {
 struct Search<'s> {
     suspicion: &'s Suspicion,
     known: Where,
-    flags: Vec<Flag>,
-    refused: Vec<Flag>,
+    found: Found,
 }
 
 /// The way to a value, on the stack: it is written out only when something is found.
@@ -168,7 +186,7 @@ enum Step<'p> {
 
 impl Search<'_> {
     fn visit(&mut self, value: &Tree<'_>, path: &Path<'_>) {
-        if self.refused.len() == MAX_VIOLATIONS {
+        if self.found.refused.len() == MAX_VIOLATIONS {
             return;
         }
         match value {
@@ -218,8 +236,8 @@ impl Search<'_> {
 
     fn note(&mut self, pattern: &str, action: OnSuspicion, path: &Path<'_>) {
         let list = match action {
-            OnSuspicion::Flag => &mut self.flags,
-            OnSuspicion::Refuse => &mut self.refused,
+            OnSuspicion::Flag => &mut self.found.flags,
+            OnSuspicion::Refuse => &mut self.found.refused,
             OnSuspicion::Off => return,
         };
         if list.len() < MAX_VIOLATIONS {

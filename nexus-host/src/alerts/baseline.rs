@@ -76,6 +76,8 @@ pub(super) struct Distance {
     pub sensitivity: f64,
     /// And at least by so many times.
     pub factor: f64,
+    /// But so many times as much is unusual however it varies.
+    pub most: f64,
 }
 
 impl Default for Baseline {
@@ -187,7 +189,11 @@ impl Track {
             Side::Low => usual / distance.factor,
         };
         let by_factor = (measure.of(by_factor) - location).abs();
-        let far = by_spread.max(by_factor);
+        let by_most = match side {
+            Side::High => measure.of(usual * distance.most) - location,
+            Side::Low => f64::INFINITY,
+        };
+        let far = by_spread.min(by_most).max(by_factor);
         Reach {
             usual,
             threshold: measure.value(location + sign * far),
@@ -249,6 +255,7 @@ mod tests {
     const FAR: Distance = Distance {
         sensitivity: 8.0,
         factor: 2.0,
+        most: f64::INFINITY,
     };
 
     fn monday() -> DateTime<Utc> {
@@ -270,6 +277,22 @@ mod tests {
 
     fn wavering(at: usize) -> f64 {
         0.1 * (1.0 + 0.2 * (at as f64 * 0.7).sin())
+    }
+
+    #[test]
+    fn twenty_times_as_much_is_unusual_however_it_varies() {
+        let varying = (0..600).map(|at| [0.01, 0.05, 0.2][at % 3]);
+        let (baseline, now) = of(varying);
+        let reach = |most| {
+            let far = Distance { most, ..FAR };
+            baseline.reach(LOG, Side::High, far, 1.0, now).unwrap()
+        };
+        let (free, bound) = (reach(f64::INFINITY), reach(20.0));
+        assert!(free.threshold > 20.0 * free.usual, "{free:?}");
+        assert!(
+            (0.9..1.1).contains(&(bound.threshold / (20.0 * bound.usual))),
+            "{bound:?}"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::alert::{Alert, AlertStatus, Group, Notice, Silence};
 use super::config::{Config, Level};
 use super::engine::{Change, Key, Measured};
 use super::rule::Rule;
+use crate::routes::RECEIVERS;
 
 /// How many alerts may be active at once. One more is written to the log only.
 const MOST_ACTIVE: usize = 1_000;
@@ -71,8 +72,8 @@ pub(super) struct Manners {
     by_default: Vec<String>,
     /// Those that rules name.
     of_rules: BTreeMap<String, Vec<String>>,
-    /// Each receiver's least severity, and the integration that it uses.
-    receivers: BTreeMap<String, (Severity, String)>,
+    /// Each receiver's least severity.
+    receivers: BTreeMap<String, Severity>,
 }
 
 /// Why something that somebody asked for was not done.
@@ -108,13 +109,13 @@ impl Manners {
             by_default: config.default_receivers(),
             of_rules: of_rules.collect(),
             receivers: receivers
-                .map(|one| (one.name.clone(), (one.severity, one.notify.clone())))
+                .map(|one| (one.name.clone(), one.severity))
                 .collect(),
         }
     }
 
     /// Who is told of alerts: those of the rule and of the levels that were reached, as far as the severity concerns
-    /// them. Nobody is told by the very integration whose breaker it is about.
+    /// them. Nobody is told that it cannot be reached itself.
     fn receivers(&self, rule: &str, alerts: &[&Alert], severity: Severity) -> Vec<String> {
         let level = alerts.iter().map(|alert| alert.level).max().unwrap_or(0);
         let of_rule = self.of_rules.get(rule).unwrap_or(&self.by_default);
@@ -122,11 +123,9 @@ impl Manners {
         let of_levels = of_levels.flat_map(|level| &level.receivers);
         let mut all: Vec<String> = of_rule.iter().chain(of_levels).cloned().collect();
         all.retain(|name| {
-            self.receivers
-                .get(name)
-                .is_some_and(|(least, integration)| {
-                    *least <= severity && !alerts.iter().all(|alert| is_about(alert, integration))
-                })
+            let is_meant = |least: &Severity| *least <= severity;
+            self.receivers.get(name).is_some_and(is_meant)
+                && !alerts.iter().all(|alert| is_about(alert, name))
         });
         all.sort();
         all.dedup();
@@ -134,12 +133,11 @@ impl Manners {
     }
 }
 
-/// Whether an alert is about an integration itself, `plugin/name` or `name`.
-fn is_about(alert: &Alert, integration: &str) -> bool {
-    let subject: &str = &alert.key.subject;
-    let full = subject.split('@').next().unwrap_or(subject);
-    let short = full.rsplit('/').next().unwrap_or(full);
-    alert.signal == super::Signal::BreakerOpen && (full == integration || short == integration)
+/// Whether an alert is about a receiver's own breaker.
+fn is_about(alert: &Alert, receiver: &str) -> bool {
+    let target = alert.key.subject.split_once('@').map(|(_, target)| target);
+    let route = target.filter(|_| alert.signal == super::Signal::BreakerOpen);
+    route.and_then(|route| route.strip_prefix(RECEIVERS)?.strip_prefix('/')) == Some(receiver)
 }
 
 impl Book {

@@ -203,8 +203,12 @@ impl Config {
         routes::config::check_receivers(&receivers, &mut section.key("receivers"));
     }
 
-    /// The rules that are used: the built-in ones as they were changed, then the others.
+    /// The rules that are used: the built-in ones as they were changed, then the others; none if the hub does not
+    /// watch itself.
     pub(super) fn all_rules(&self) -> Vec<rule::Rule> {
+        if !self.enabled {
+            return Vec::new();
+        }
         let built_in = BUILT_IN.iter().map(|built_in| {
             let changed = self.rules.iter().find(|rule| rule.name == built_in.name);
             match changed {

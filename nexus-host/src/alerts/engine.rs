@@ -124,6 +124,27 @@ impl Engine {
         &self.rules
     }
 
+    /// Goes by other rules from now on. What is broken is judged anew by a rule that has changed, and over when that
+    /// watches something else now; what no rule watches any more is over with the next step.
+    pub(super) fn become_those(&mut self, rules: Vec<Rule>) -> Vec<Change> {
+        let before = std::mem::replace(&mut self.rules, rules);
+        let mut changes = Vec::new();
+        self.watches.retain(|key, watch| {
+            let of = |rules: &[Rule]| rules.iter().find(|rule| rule.name == key.rule).cloned();
+            let (Some(old), Some(new)) = (of(&before), of(&self.rules)) else {
+                return true;
+            };
+            if old.signal != new.signal && matches!(watch.phase, Phase::Firing { .. }) {
+                changes.push(Change::Over(key.clone()));
+            }
+            if old != new {
+                watch.is_judged_anew();
+            }
+            old.signal == new.signal
+        });
+        changes
+    }
+
     /// Takes up what an engine before has learnt.
     pub(super) fn remember(&mut self, kept: Learnt) {
         let whole = kept.into_iter().filter(|(_, _, one)| one.is_whole());
@@ -175,7 +196,7 @@ impl Engine {
                 continue;
             }
             for sample in samples.iter().filter(|sample| rule.judges(sample)) {
-                let name = (sample.signal, sample.subject.clone());
+                let name = sample.usual_of();
                 let baseline = self.baselines.get(&name);
                 let key = Key {
                     rule: rule.name.clone(),
@@ -233,7 +254,7 @@ impl Engine {
             let Some(measure) = sample.signal.measure() else {
                 continue;
             };
-            let name = (sample.signal, sample.subject.clone());
+            let name = sample.usual_of();
             let in_trouble = troubled.iter().find(|one| one.name == name);
             let known = self.baselines.len();
             let baseline = match self.baselines.entry(name) {
@@ -340,6 +361,14 @@ impl Watch {
         if let Phase::Firing { reach, quiet, .. } = &mut self.phase {
             *reach = None;
             quiet.get_or_insert(now.up);
+        }
+    }
+
+    /// Where trouble began by the rule as it was says nothing about the rule as it is.
+    fn is_judged_anew(&mut self) {
+        match &mut self.phase {
+            Phase::Firing { reach, quiet, .. } => (*reach, *quiet) = (None, None),
+            phase => *phase = Phase::Quiet,
         }
     }
 

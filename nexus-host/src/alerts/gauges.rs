@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use nexus_plugin_api::one_line;
 
+use super::rule::LEAST_WEIGHT;
 use super::signal::{Sample, Signal};
 use crate::admission::cut_to;
 use crate::observe::Durations;
 
-/// The stretch that shares and percentiles are of.
+/// The stretch that shares and percentiles are of where enough comes. Where less does they go as far back as it takes,
+/// so that a hub with little to do is looked after as well.
 const SHORT: Duration = Duration::from_secs(5);
 
 /// The stretch that a rate is of where enough comes.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// The stretch that everything else is of.
+/// The stretch that everything else is of, and the longest.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// So many events a second are enough for the shortest stretch: without any of 32, something is wrong.
@@ -26,7 +28,7 @@ const ENOUGH: f64 = 16.0;
 const STILL_ENOUGH: f64 = 12.0;
 
 /// In what time a change in pace is believed.
-const PACE: f64 = 600.0;
+const PACE: f64 = 60.0;
 
 /// A percentile is that of no fewer events than this: one that takes long is not everybody's trouble.
 const FEW: f64 = 5.0;
@@ -62,8 +64,10 @@ pub struct Reading {
     pub fill: f64,
     /// Every breaker, and whether it is open since its target fails.
     pub breakers: Vec<(String, bool)>,
-    /// Every plugin.
+    /// Every plugin, once.
     pub plugins: Vec<PluginReading>,
+    /// Plugins and plugin files that are not used, although nobody has asked for that.
+    pub refused_plugins: Vec<String>,
     /// Whether the queue's storage fails.
     pub storage_fails: bool,
     /// The folder of a durable queue, and the bytes that are free there.
@@ -185,7 +189,8 @@ impl Gauges {
             let rate = now.accepted.saturating_sub(then.accepted) as f64 / seconds.max(0.1);
             samples.push(Sample {
                 is_judged,
-                ..Sample::new(Signal::Throughput, name, rate).of(seconds)
+                stretch: name,
+                ..Sample::new(Signal::Throughput, "", rate).of(seconds)
             });
         }
         // Where a minute has not passed yet, those so far.
@@ -197,20 +202,35 @@ impl Gauges {
     }
 
     fn shares(&self, now: &Past, samples: &mut Vec<Sample>) {
-        let then = self.before(now.at, SHORT).or(self.past.front());
-        let Some(then) = then else {
-            return;
-        };
         let share = |signal, part: u64, of: u64| {
             (of > 0).then(|| Sample::new(signal, "", part as f64 / of as f64).of(of as f64))
         };
-        let failed = now.failed.saturating_sub(then.failed);
-        let attempts = now.attempts.saturating_sub(then.attempts);
-        samples.extend(share(Signal::ErrorRatio, failed.min(attempts), attempts));
-        let refused = now.refused.saturating_sub(then.refused);
-        let came = refused + now.accepted.saturating_sub(then.accepted);
-        samples.extend(share(Signal::RefusedRatio, refused, came));
-        samples.extend(slowest(&now.latency.since(&then.latency)));
+        if let Some(then) = self.enough_before(now, |past| past.attempts) {
+            let failed = now.failed.saturating_sub(then.failed);
+            let attempts = now.attempts.saturating_sub(then.attempts);
+            samples.extend(share(Signal::ErrorRatio, failed.min(attempts), attempts));
+        }
+        if let Some(then) = self.enough_before(now, |past| past.accepted + past.refused) {
+            let refused = now.refused.saturating_sub(then.refused);
+            let came = refused + now.accepted.saturating_sub(then.accepted);
+            samples.extend(share(Signal::RefusedRatio, refused, came));
+        }
+        if let Some(then) = self.enough_before(now, |past| past.latency.count()) {
+            samples.extend(slowest(&now.latency.since(&then.latency)));
+        }
+    }
+
+    /// How it was so long ago that enough was counted since to say something of it, a minute at most.
+    fn enough_before(&self, now: &Past, count: impl Fn(&Past) -> u64) -> Option<&Past> {
+        let is_enough =
+            |past: &&Past| count(now).saturating_sub(count(past)) as f64 >= LEAST_WEIGHT;
+        let stretches = SHORT..=MINUTE;
+        let past = self.past.iter().rev();
+        let past = past.filter(|past| stretches.contains(&now.at.saturating_sub(past.at)));
+        let found = past.clone().find(is_enough).or(past.last());
+        found
+            .or_else(|| self.before(now.at, SHORT))
+            .or(self.past.front())
     }
 
     /// How it was so long ago, or a little longer.
@@ -260,6 +280,9 @@ fn standing(reading: &Reading) -> Vec<Sample> {
             id,
             yes(plugin.is_degraded),
         ));
+    }
+    for name in &reading.refused_plugins {
+        samples.push(Sample::new(Signal::PluginRefused, readable(name), 1.0));
     }
     if let Some((folder, free)) = &reading.disk {
         samples.push(Sample::new(Signal::DiskFree, &**folder, *free as f64));
@@ -321,6 +344,47 @@ mod tests {
             None,
             "nothing was attempted"
         );
+    }
+
+    #[test]
+    fn where_little_comes_shares_go_as_far_back_as_it_takes() {
+        let mut gauges = Gauges::default();
+        let mut reading = Reading::default();
+        for at in 0..100 {
+            reading.attempts += 1;
+            gauges.read(second(at), &reading);
+        }
+        for at in 100..108 {
+            reading.attempts += 1;
+            reading.failed += 1;
+            gauges.read(second(at), &reading);
+        }
+        let samples = gauges.read(second(108), &reading);
+        let found = samples
+            .iter()
+            .find(|one| one.signal == Signal::ErrorRatio)
+            .unwrap();
+        assert_eq!((found.value, found.weight), (0.8, 10.0));
+        // But no further than a minute.
+        let later = gauges.read(second(160), &reading);
+        let found = later.iter().find(|one| one.signal == Signal::ErrorRatio);
+        assert_eq!(found.map(|one| one.weight), Some(7.0));
+    }
+
+    #[test]
+    fn after_a_long_rest_the_last_seconds_say_something_as_soon_as_enough_comes() {
+        let mut gauges = Gauges::default();
+        let mut reading = Reading::default();
+        let mut stretch = "";
+        for at in 0..640 {
+            reading.accepted += if at < 600 { 0 } else { 50 };
+            let samples = gauges.read(second(at), &reading);
+            let mut judged = samples.iter().filter(|one| one.is_judged);
+            let rate = judged.find(|one| one.signal == Signal::Throughput);
+            stretch = rate.map_or("", |rate| rate.stretch);
+            assert!(at != 599 || stretch == "the last minute");
+        }
+        assert_eq!(stretch, "the last seconds");
     }
 
     #[test]

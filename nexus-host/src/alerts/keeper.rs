@@ -2,16 +2,14 @@
 //! what is known is kept. Looking never waits for telling: a queue that is full or fails is what is to be seen.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::Utc;
 use nexus_plugin_api::alert::{AlertAcknowledged, AlertEscalated, AlertRaised, AlertResolved};
 use nexus_plugin_api::{Contract, Event, PluginError, Priority, RawJson};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::book::{Kind, News, Severity};
-use super::engine::Moment;
 use super::gauges::Reading;
 use super::{Alerts, LEARNT, STANDING};
 use crate::admission::HUB;
@@ -21,7 +19,7 @@ use crate::queue::Unavailable;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How often while nothing does: a failure is seen and told within 5 s all the same.
-const GLANCE: Duration = Duration::from_secs(3);
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// After so many looks at which nothing had changed, nothing goes on.
 const STILL: u32 = 10;
@@ -35,43 +33,40 @@ const KEEP: Duration = Duration::from_secs(5 * 60);
 impl Alerts {
     /// Looks after everything; never ends.
     pub async fn keep(self: Arc<Self>) {
-        if self.config.enabled {
-            tokio::join!(self.watch(), self.tell_all(), self.keep_learnt());
-        }
+        tokio::join!(self.watch(), self.tell_all(), self.keep_learnt());
     }
 
-    /// Looks at the rooms, again and again.
+    /// Looks at the rooms, again and again, as long as there is anything to look for.
     async fn watch(&self) {
         let mut last = Reading::default();
         let mut still = 0;
         loop {
             let mut reading = self.rooms.read();
             reading.disk = self.disk.free().await;
-            let told = self.told.load(Ordering::Relaxed);
-            reading.accepted = reading.accepted.saturating_sub(told);
+            let own = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            reading.accepted = reading.accepted.saturating_sub(own(&self.told));
+            reading.refused = reading.refused.saturating_sub(own(&self.refused));
             still = match reading.is_as_still_as(&last) {
                 true => still + 1,
                 false => 0,
             };
             let is_busy = self.look(&reading);
             last = reading;
-            let pause = if still < STILL || is_busy {
+            let pause = if is_busy || (still < STILL && self.is_enabled()) {
                 LOOK
-            } else {
+            } else if self.is_enabled() {
                 GLANCE
+            } else {
+                Duration::MAX
             };
-            sleep(pause).await;
+            let _ = timeout(pause, self.reconfigured.notified()).await;
         }
     }
 
     /// One look. Whether something is under way that wants the next one soon.
     fn look(&self, reading: &Reading) -> bool {
-        let now = Moment {
-            wall: Utc::now(),
-            up: self.started.elapsed(),
-        };
         let mut lookout = self.lookout.lock();
-        lookout.look(now, reading);
+        lookout.look(self.now(), reading);
         if lookout.book.is_changed() {
             self.changed.notify_one();
         }
@@ -119,14 +114,18 @@ impl Alerts {
     /// Publishes one piece of news.
     async fn tell(&self, news: &News) -> Result<(), PluginError> {
         let event = news.event()?;
-        match self.announce.announce(event).await {
+        let announced = self.announce.announce(event).await;
+        let count = match announced {
+            Ok(()) => &self.told,
+            Err(_) => &self.refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        match announced {
             Err(error) if error.retryable => return Err(error),
             Err(error) => {
                 tracing::error!(%error, title = news.payload.title, "an alert cannot be told");
             }
-            Ok(()) => {
-                self.told.fetch_add(1, Ordering::Relaxed);
-            }
+            Ok(()) => {}
         }
         self.lookout.lock().book.told(news.event_id);
         Ok(())
@@ -165,6 +164,7 @@ impl Reading {
             && self.fill == before.fill
             && self.breakers == before.breakers
             && self.plugins == before.plugins
+            && self.refused_plugins == before.refused_plugins
             && self.storage_fails == before.storage_fails
     }
 }

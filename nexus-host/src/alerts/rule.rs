@@ -19,13 +19,17 @@ const SENSITIVITY: f64 = 8.0;
 /// And by how many times it must differ.
 const FACTOR: f64 = 2.0;
 
+/// Percentiles come in steps, and vary by them where machines are shared. Events that take so many times as long as
+/// usual are trouble all the same.
+const MOST_TIMES: f64 = 20.0;
+
 const CLEAR_FOR: Duration = Duration::from_secs(15);
 
 /// How long what is unusual must last: two looks in a row.
 const UNUSUAL_FOR: Duration = Duration::from_secs(1);
 
 /// A share or percentile of fewer events than this says nothing.
-const LEAST_WEIGHT: f64 = 10.0;
+pub(super) const LEAST_WEIGHT: f64 = 10.0;
 
 /// A rule that is ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +130,7 @@ const fn below(
 const MIB: f64 = 1_048_576.0;
 
 /// The built-in rules.
-pub(super) const BUILT_IN: [BuiltIn; 16] = [
+pub(super) const BUILT_IN: [BuiltIn; 17] = [
     usual("latency", Signal::Latency, 0.25),
     usual("queue_wait", Signal::QueueWait, 1.0),
     usual("errors", Signal::ErrorRatio, 0.05),
@@ -171,6 +175,13 @@ pub(super) const BUILT_IN: [BuiltIn; 16] = [
     above(
         "plugin_degraded",
         Signal::PluginDegraded,
+        0.5,
+        0.5,
+        Severity::Warning,
+    ),
+    above(
+        "plugin_refused",
+        Signal::PluginRefused,
         0.5,
         0.5,
         Severity::Warning,
@@ -333,6 +344,10 @@ impl Rule {
         let distance = Distance {
             sensitivity,
             factor: FACTOR,
+            most: match self.signal {
+                Signal::Latency => MOST_TIMES,
+                _ => f64::INFINITY,
+            },
         };
         let measure = self.signal.measure()?;
         let mut reach = baseline?.reach(measure, self.side, distance, sample.weight, now)?;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Signal {
-    /// Seconds from acceptance until an event is finished, the 95th percentile of the last 5 s.
+    /// Seconds from acceptance until an event is finished, the 95th percentile of the last 5 s; where fewer than 10
+    /// events are finished in that time, of the last 10, a minute back at most. The same holds for the ratios.
     Latency,
     /// Seconds that events wait for their first routing: the longest that waits now.
     QueueWait,
@@ -38,6 +39,9 @@ pub enum Signal {
     DiskFree,
     /// Whether the queue's storage fails; 0 or 1.
     StorageFailing,
+    /// Whether a plugin or a plugin file is not used, although nobody has asked for that; 0 or 1.
+    // Last, since what is learnt is kept by the number of the signal.
+    PluginRefused,
 }
 
 /// On which side of what is usual trouble lies.
@@ -60,7 +64,7 @@ pub(super) enum Measure {
 
 impl Signal {
     /// Every one.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Latency,
         Self::QueueWait,
         Self::ErrorRatio,
@@ -74,6 +78,7 @@ impl Signal {
         Self::PluginRestarts,
         Self::DiskFree,
         Self::StorageFailing,
+        Self::PluginRefused,
     ];
 
     /// Its name.
@@ -92,6 +97,7 @@ impl Signal {
             Self::PluginRestarts => "plugin_restarts",
             Self::DiskFree => "disk_free",
             Self::StorageFailing => "storage_failing",
+            Self::PluginRefused => "plugin_refused",
         }
     }
 
@@ -130,6 +136,7 @@ impl Signal {
             Self::PluginRestarts => format!("the plugin {subject} had to be started again"),
             Self::DiskFree => format!("little space is left on the disk of {subject}"),
             Self::StorageFailing => "the queue's storage fails".to_owned(),
+            Self::PluginRefused => format!("the plugin {subject} is refused"),
         }
     }
 
@@ -146,7 +153,8 @@ impl Signal {
             Self::BreakerOpen
             | Self::PluginFailed
             | Self::PluginDegraded
-            | Self::StorageFailing => (if value > 0.5 { "yes" } else { "no" }).to_owned(),
+            | Self::StorageFailing
+            | Self::PluginRefused => (if value > 0.5 { "yes" } else { "no" }).to_owned(),
         }
     }
 }
@@ -156,8 +164,10 @@ impl Signal {
 pub(super) struct Sample {
     /// Which signal.
     pub signal: Signal,
-    /// What of: a breaker, a plugin, a stretch of time; empty for the hub as a whole.
+    /// What of: a breaker, a plugin; empty for the hub as a whole.
     pub subject: Arc<str>,
+    /// Which stretch of time, where a signal is of several; each has its own usual.
+    pub stretch: &'static str,
     /// How much.
     pub value: f64,
     /// How much is behind it: how many events a share or a percentile is of, how many seconds a rate is of.
@@ -172,9 +182,18 @@ impl Sample {
         Self {
             signal,
             subject: subject.into(),
+            stretch: "",
             value,
             weight: 1.0,
             is_judged: true,
+        }
+    }
+
+    /// Under which name what is usual is known.
+    pub(super) fn usual_of(&self) -> (Signal, Arc<str>) {
+        match self.stretch {
+            "" => (self.signal, self.subject.clone()),
+            stretch => (self.signal, stretch.into()),
         }
     }
 

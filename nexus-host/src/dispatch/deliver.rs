@@ -12,6 +12,7 @@ use super::port::{ABSENT, Asking, Call};
 use super::retry::{self, DEFERRED, RetryPolicy};
 use super::seats::Seat;
 use super::{Dispatcher, bury, caught, counting, host_panicked, is_suspected, millis};
+use crate::alerts;
 use crate::observe::measures::Meter;
 use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
 
@@ -283,7 +284,7 @@ impl Dispatcher {
                     integration,
                     target: target.as_deref(),
                     request,
-                    decided: by.traceparent,
+                    decided: by,
                 };
                 self.notify(delivery, &request, seat, &mut settlement).await;
             }
@@ -342,9 +343,8 @@ impl Dispatcher {
             .tracer
             .perform(event, by.traceparent, PEOPLE, number, attempt);
         let kept = caught(keep).await.and_then(|kept| kept);
-        people
-            .meter
-            .called(begun.elapsed(), counting::of_effect(&kept));
+        let came = counting::of_effect(&kept);
+        self.count(&people, event, begun.elapsed(), came);
         match kept {
             Ok(step) => settlement.steps.push(step),
             Err(error) => {
@@ -372,7 +372,9 @@ impl Dispatcher {
             }
         };
         let component = self.seats.integration(&integration);
-        let target = self.breakers.of(&integration, notify.target);
+        let processor = notify.decided.processor;
+        let receiver = alerts::is_receiver(processor).then_some(processor);
+        let target = self.breakers.of(&integration, receiver.or(notify.target));
         let permit = match target.acquire(delivery.attempt) {
             Ok(permit) => permit,
             Err(held) => {
@@ -394,11 +396,15 @@ impl Dispatcher {
         let limit = self.config.integration_timeout.get();
         let key = effect_key(delivery, notify.number);
         let (event, attempt) = (&delivery.event, delivery.attempt);
-        let mut span =
-            self.tracer
-                .perform(event, notify.decided, &integration, notify.number, attempt);
+        let mut span = self.tracer.perform(
+            event,
+            notify.decided.traceparent,
+            &integration,
+            notify.number,
+            attempt,
+        );
         let traceparent = span.traceparent();
-        let traceparent = traceparent.as_deref().or(notify.decided);
+        let traceparent = traceparent.as_deref().or(notify.decided.traceparent);
         let call = Call {
             event: &delivery.event,
             attempt: delivery.attempt,
@@ -435,9 +441,8 @@ impl Dispatcher {
             true => permit.succeeded(),
             false => permit.failed(),
         }
-        component
-            .meter
-            .called(called.took, counting::of_effect(&answer));
+        let came = counting::of_effect(&answer);
+        self.count(&component, event, called.took, came);
         match answer {
             Ok(reply) => {
                 let by = Deciding {
@@ -548,8 +553,7 @@ struct Notify<'a> {
     integration: &'a str,
     target: Option<&'a str>,
     request: &'a RawJson,
-    /// The trace of the call that decided it.
-    decided: Option<&'a str>,
+    decided: Deciding<'a>,
 }
 
 /// Identifies an effect across attempts: its event's id, when another source's event has that id what tells the

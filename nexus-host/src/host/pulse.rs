@@ -52,6 +52,7 @@ impl Rooms for Pulse {
                 .map(|breaker| (breaker.name, breaker.state != "closed" && !breaker.held))
                 .collect(),
             plugins: self.plugins(),
+            refused_plugins: self.catalog.refused(),
             storage_fails: queue.trouble().is_some(),
             ..Reading::default()
         }

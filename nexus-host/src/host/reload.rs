@@ -3,12 +3,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::StartError;
 use super::registry::Registry;
+use crate::alerts::Alerts;
 use crate::config::{Config, ConfigErrors, Loader};
 use crate::current::Current;
 use crate::ingress::webhooks::Webhooks;
@@ -20,6 +23,9 @@ use crate::routes::{Routes, Table};
 mod plan;
 
 pub use plan::{PluginChange, ReloadPlan};
+
+/// How long a reload waits for plugins that stop.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Why another configuration is not applied. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,7 @@ pub(super) struct Reloader {
     pub(super) intake: Arc<Intake>,
     pub(super) webhooks: Arc<Webhooks>,
     pub(super) routes: Arc<Routes>,
+    pub(super) alerts: Arc<Alerts>,
     pub(super) trail: Arc<Trail>,
     /// One at a time.
     pub(super) alone: Mutex<()>,
@@ -150,6 +157,7 @@ impl Reloader {
         self.intake.admit_by(admission);
         self.webhooks.become_those(&config.webhooks);
         self.routes.become_those(routes);
+        self.alerts.become_those(&config.alerts);
         self.trail.allow(&config.observe.log_fields);
         if let Some(log) = Log::of_this_process()
             && config.observe.log_level != before.observe.log_level
@@ -157,6 +165,10 @@ impl Reloader {
             log.configure(&config.observe.log_level);
         }
         self.config.set(config);
+        if plan.stops_any() {
+            // Events for what stops are taken until it has: whoever is told so finds it so, unless that takes long.
+            let _ = timeout(LEAVING, self.supervisor.have_left()).await;
+        }
         Ok(plan)
     }
 

@@ -278,8 +278,9 @@ impl Hub {
             Arc::default(),
             Tracer::default(),
         ));
+        let config = alerts::Config::default();
         let alerts = Alerts::open(
-            alerts::Config::default(),
+            &config,
             Disk::default(),
             plugins.clone(),
             queue.clone(),

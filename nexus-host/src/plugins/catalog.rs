@@ -142,14 +142,29 @@ impl Catalog {
         (glance::of(members), glance::refused(members))
     }
 
-    /// How each plugin stands by what is known, and how often it was started again. Nobody is asked for it.
+    /// How each plugin stands, and how often it was started again. Asks for it to be known as it is: what has failed
+    /// is to be raised within seconds, and not when it is doubted.
     pub(crate) fn standings(&self) -> Vec<(String, PluginState, u64)> {
+        self.is_asked();
         let lineup = self.lineup();
-        let members = lineup.members().iter().filter_map(|member| {
-            let id = member.id()?.to_owned();
-            Some((id, member.standing().state, member.restarted()))
+        let by_id = glance::by_id(lineup.members()).into_iter();
+        let stands = by_id.map(|(id, one)| (id.to_owned(), one.standing().state, one.restarted()));
+        stands.collect()
+    }
+
+    /// What is not used although nobody has asked for that, and no other file of the plugin is: the names of files,
+    /// and ids of linked plugins.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let lineup = self.lineup();
+        let refused = lineup.members().iter().filter_map(|member| {
+            let state = member.standing().state;
+            state.refusal().filter(|refusal| refusal.is_trouble())?;
+            match member.origin.path() {
+                Some(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
+                None => member.id().map(str::to_owned),
+            }
         });
-        members.collect()
+        refused.collect()
     }
 
     fn report(&self, member: &Arc<Member>) -> PluginReport {

@@ -34,8 +34,13 @@ pub struct WorkersGlance {
     pub deaths: u64,
 }
 
-/// One for each id: that of what runs, where other files of the same plugin do not.
+/// One for each id.
 pub(super) fn of(members: &[Arc<Member>]) -> Vec<Glance> {
+    by_id(members).into_values().filter_map(one).collect()
+}
+
+/// Who speaks for each id: what runs, where other files of the same plugin do not.
+pub(super) fn by_id(members: &[Arc<Member>]) -> BTreeMap<&str, &Arc<Member>> {
     let mut by_id: BTreeMap<&str, &Arc<Member>> = BTreeMap::new();
     for member in members {
         let Some(id) = member.id() else {
@@ -46,7 +51,7 @@ pub(super) fn of(members: &[Arc<Member>]) -> Vec<Glance> {
             *known = member;
         }
     }
-    by_id.into_values().filter_map(one).collect()
+    by_id
 }
 
 fn one(member: &Arc<Member>) -> Option<Glance> {

@@ -167,6 +167,11 @@ impl Refusal {
         self.code == RefusalCode::Disabled
     }
 
+    /// Whether it is for somebody to look at: it was not asked for, and is no file that lies beside another version.
+    pub(super) fn is_trouble(&self) -> bool {
+        !self.is_wanted() && self.code != RefusalCode::DuplicateId
+    }
+
     /// The manifest does not parse or contradicts itself.
     pub(super) fn bad_manifest(reason: impl fmt::Display) -> Self {
         Self::new(

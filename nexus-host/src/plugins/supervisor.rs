@@ -79,6 +79,8 @@ pub struct Supervisor {
     work: Arc<Mutex<Work>>,
     /// What plugins that leave are still at.
     leaving: parking_lot::Mutex<JoinSet<()>>,
+    /// Rung when one has left.
+    left: Notify,
     /// Whether what has failed is to be tried again at once, however often it has.
     again: AtomicBool,
     /// The folder is to be looked at.
@@ -137,6 +139,7 @@ impl Supervisor {
             linked: linked.into_iter().map(Plugin::into_parts).collect(),
             work: Arc::new(Mutex::new(work)),
             leaving: parking_lot::Mutex::default(),
+            left: Notify::new(),
             again: AtomicBool::new(false),
             rung: Arc::default(),
             is_closed: parking_lot::Mutex::default(),
@@ -301,6 +304,17 @@ impl Supervisor {
         self.rung.notify_one();
         work.seen = seen;
         self.hand_over(&before, &mut work);
+    }
+
+    /// Waits until what was replaced or removed has finished what it was at, and its contracts are gone.
+    pub async fn have_left(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.work.lock().await.leaving.is_empty() {
+                return;
+            }
+            left.await;
+        }
     }
 
     /// Gives up what was prepared. What runs goes on as it is.

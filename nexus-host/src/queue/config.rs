@@ -1,11 +1,23 @@
 //! `[queue]`: how many events wait, and what happens when no more can. It holds the settings only.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use nexus_plugin_api::Event;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::work::size;
+use crate::admission::Admitted;
+use crate::alerts;
 use crate::config::{ByteSize, HumanDuration, Section};
+
+/// For so many events that tell of alerts there is room when there is none for others: that the queue is full may be
+/// what they tell.
+const ALERTS_BEYOND: u64 = 64;
+
+/// How many bytes those may hold.
+const ALERT_BYTES_BEYOND: u64 = 4 << 20;
 
 /// How events wait.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +26,7 @@ pub struct Config {
     /// Where events wait: "memory", where they do not survive the process, or "sqlite", where they
     /// are on disk before a publisher is told that they are accepted. Default "memory".
     pub backend: Backend,
-    /// How many events may wait to be processed, 1 to 100,000,000. Default 1000.
+    /// How many events may wait to be processed, 1 to 100,000,000; 64 more that tell of alerts. Default 1000.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub capacity: usize,
     /// How many more may be parked for later (retries, open breakers), 0 to 100,000,000.
@@ -129,5 +141,25 @@ impl Config {
                 "write a size such as \"16MiB\"",
             );
         }
+    }
+
+    /// Whether there is room for an event beside so many, some of them parked, that hold so many bytes.
+    pub(super) fn has_room(&self, event: &Event, events: u64, parked: u64, bytes: u64) -> bool {
+        let (more, more_bytes) = match alerts::tells_of_alerts(&event.event_type) {
+            true => (ALERTS_BEYOND, ALERT_BYTES_BEYOND),
+            false => (0, 0),
+        };
+        let capacity = u64::try_from(self.capacity).unwrap_or(u64::MAX);
+        let max_bytes = self.max_bytes.bytes().saturating_add(more_bytes);
+        // Parked events have a bound of their own.
+        events.saturating_sub(parked) < capacity.saturating_add(more)
+            && (events == 0 || bytes + size(event) <= max_bytes)
+    }
+
+    /// How long whoever brings these events waits for room, and in line for it. What tells of alerts stands in no line.
+    pub(super) fn patience(&self, events: &[Admitted]) -> Option<Duration> {
+        let tells = |event: &Admitted| alerts::tells_of_alerts(&event.event().event_type);
+        let may_wait = self.when_full == WhenFull::Wait && !events.iter().all(tells);
+        may_wait.then(|| self.wait_timeout.get())
     }
 }

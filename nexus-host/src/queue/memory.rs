@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::config::{Config, WhenFull};
+use super::config::Config;
 use super::{
     BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
     PushReport, Pushed, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
@@ -40,7 +40,7 @@ pub struct MemoryQueue {
     /// Producers that wait for room stand in line here; the first one watches `room`.
     line: tokio::sync::Mutex<()>,
     room: Notify,
-    wait_for_room: Option<Duration>,
+    config: Config,
     rest: Notify,
 }
 
@@ -54,7 +54,7 @@ impl MemoryQueue {
             timekeeper: AtomicBool::new(false),
             line: tokio::sync::Mutex::default(),
             room: Notify::new(),
-            wait_for_room: (config.when_full == WhenFull::Wait).then(|| config.wait_timeout.get()),
+            config: config.clone(),
             rest: Notify::new(),
         }
     }
@@ -158,7 +158,7 @@ impl Drop for Timekeeper<'_> {
 
 impl Queue for MemoryQueue {
     fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, PushReport> {
-        if let Some(patience) = self.wait_for_room {
+        if let Some(patience) = self.config.patience(&events) {
             return Box::pin(async move {
                 PushReport {
                     answers: self.push_waiting(&events, patience).await,

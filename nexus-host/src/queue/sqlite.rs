@@ -39,7 +39,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::{Config, WhenFull};
+use super::config::Config;
 use super::{
     BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
     PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Storage, Unavailable, Whose,
@@ -256,11 +256,9 @@ impl SqliteQueue {
 impl Queue for SqliteQueue {
     fn push(&self, events: Vec<Admitted>) -> BoxFuture<'_, PushReport> {
         let count = events.len();
-        let waits = self.shared.config.when_full == WhenFull::Wait;
-        let patience = waits.then(|| {
-            let patience = clock::micros(self.shared.config.wait_timeout.get());
-            self.shared.clock.micros().saturating_add(patience)
-        });
+        let patience = self.shared.config.patience(&events);
+        let patience =
+            patience.map(|long| (self.shared.clock.micros()).saturating_add(clock::micros(long)));
         let closed = PushReport {
             answers: vec![Err(PushError::Closed); count],
             given_way: Vec::new(),

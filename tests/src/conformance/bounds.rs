@@ -6,7 +6,7 @@ use nexus_host::queue::{Config, EventStatus, PushError, Pushed, Step};
 use nexus_plugin_api::Priority::{Critical, High, Low};
 
 use super::{Backend, Rig, failure, nack, room_for};
-use crate::events::{admitted, event, heavy, number};
+use crate::events::{admitted, alert, event, heavy, number};
 
 fn full(capacity: usize) -> Result<Pushed, PushError> {
     Err(PushError::Full { capacity })
@@ -43,6 +43,29 @@ pub async fn a_full_queue_refuses(backend: &Backend) {
         "refused is not remembered"
     );
     assert_eq!(rig.queue.stats().dead_letters, 0);
+}
+
+/// Whatever is done when it is full: events that tell of alerts are taken, and nothing gives way for them. Not without
+/// end.
+pub async fn a_full_queue_takes_what_tells_of_alerts(backend: &Backend) {
+    for when_full in [
+        WhenFull::Reject,
+        WhenFull::Wait,
+        WhenFull::DropOldest,
+        WhenFull::DropLowest,
+    ] {
+        let config = Config {
+            when_full,
+            ..room_for(1)
+        };
+        let rig = backend.rig(config).await;
+        rig.put([event("a", 0)]).await;
+        rig.put((0..64).map(alert)).await;
+        assert_dropped(&rig, &[]).await;
+        if matches!(when_full, WhenFull::Reject | WhenFull::Wait) {
+            assert_eq!(rig.push(alert(64)).await, full(1));
+        }
+    }
 }
 
 fn waiting(backend: &Backend, capacity: usize) -> Config {

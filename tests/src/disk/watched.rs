@@ -65,12 +65,19 @@ impl Watched {
     /// A program that will be watched. Its record goes on where the last one ended.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        command.envs(self.env());
         command
-            .env("LD_PRELOAD", artifacts::library("disk"))
-            .env("DISK_FOLDER", &self.folder)
-            .env("DISK_FAULTS", self.faults())
-            .env("DISK_LOG", self.log());
-        command
+    }
+
+    /// What a program that is to be watched finds in its environment.
+    pub fn env(&self) -> [(&'static str, String); 4] {
+        let shown = |path: &Path| path.display().to_string();
+        [
+            ("LD_PRELOAD", shown(&artifacts::library("disk"))),
+            ("DISK_FOLDER", shown(&self.folder)),
+            ("DISK_FAULTS", shown(&self.faults())),
+            ("DISK_LOG", shown(&self.log())),
+        ]
     }
 
     /// What was done so far; nobody is doing anything now.

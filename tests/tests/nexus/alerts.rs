@@ -1,5 +1,9 @@
 //! Alerts from outside: each failure happens for real, and is raised, told and over as it should.
 
+mod finding;
+mod reloading;
+mod telling;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

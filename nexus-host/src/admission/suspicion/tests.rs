@@ -7,7 +7,9 @@ use super::*;
 
 fn judged(limits: &Limits, payload: &str) -> Result<Vec<Flag>, Rejection> {
     let tree = strict_json::parse(payload, Bounds::new(limits), 1).unwrap();
-    Suspicion::new(limits).judge(payload.as_bytes(), &tree)
+    Suspicion::new(limits)
+        .look(payload.as_bytes(), &tree)
+        .judged()
 }
 
 fn found(payload: &str) -> Vec<(String, String)> {

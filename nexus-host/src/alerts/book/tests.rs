@@ -16,7 +16,7 @@ struct Desk {
 fn receiver(name: &str, severity: Severity) -> Receiver {
     Receiver {
         name: name.to_owned(),
-        notify: format!("{name}/act"),
+        notify: "p/act".to_owned(),
         severity,
         ..Receiver::default()
     }
@@ -247,15 +247,20 @@ fn what_was_silent_from_begin_to_end_is_never_told() {
 }
 
 #[test]
-fn nobody_is_told_by_the_integration_that_it_is_about() {
+fn nobody_is_told_that_it_cannot_be_reached_itself_and_everybody_else_is() {
     let mut desk = Desk::new();
-    desk.begin("desk/act");
-    let told = desk.after(2);
-    assert_eq!(told[0].payload.receivers, [""; 0]);
-    desk.end("desk/act");
-    desk.after(1);
-    desk.begin("desk/act@there");
-    assert_eq!(desk.after(2)[0].payload.receivers, [""; 0]);
+    for (subject, receivers) in [
+        ("p/act@alerts/desk", [""; 0].as_slice()),
+        ("p/act", &["desk"]),
+        ("p/act@there", &["desk"]),
+        ("p/act@alerts/boss", &["desk"]),
+    ] {
+        desk.begin(subject);
+        let told = desk.after(2);
+        assert_eq!(told[0].payload.receivers, receivers, "{subject}");
+        desk.end(subject);
+        desk.after(1);
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ struct Inner {
 /// How a breaker stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BreakerStatus {
-    /// `plugin/integration`, followed by `@target` if there are several.
+    /// `plugin/integration`, followed by `@target` if there are several, or by `@alerts/NAME` for a receiver of alerts.
     pub name: String,
     /// `closed`, `open` or `half_open`.
     pub state: &'static str,

@@ -9,8 +9,8 @@ use crate::plugins::config::PluginConfig;
 use crate::plugins::{Catalog, PluginState};
 
 /// What a reload changes while the hub runs; everything else takes a restart.
-const RELOADED: [&str; 8] = [
-    "clients", "issuers", "limits", "plugins", "routes", "rules", "shutdown", "webhooks",
+const RELOADED: [&str; 9] = [
+    "alerts", "clients", "issuers", "limits", "plugins", "routes", "rules", "shutdown", "webhooks",
 ];
 
 /// Within these, what takes a restart all the same: connections that are open, and workers that run, were told
@@ -19,6 +19,8 @@ const FIXED: [&str; 2] = ["limits.max_body", "plugins.worker"];
 
 /// Beside these sections, what takes none.
 const FREE: [&str; 2] = ["observe.log_fields", "observe.log_level"];
+
+const STOPS: &str = "stops";
 
 /// How the entries of a list are told apart.
 const NAMES: [&str; 3] = ["id", "name", "issuer"];
@@ -59,6 +61,11 @@ impl ReloadPlan {
             plugins: plugins(old, new, catalog),
             changed,
         }
+    }
+
+    /// Whether a plugin stops, with nothing in its place.
+    pub(super) fn stops_any(&self) -> bool {
+        self.plugins.iter().any(|plugin| plugin.becomes == STOPS)
     }
 }
 
@@ -197,7 +204,7 @@ fn plugins(old: &Config, new: &Config, catalog: &Catalog) -> Vec<PluginChange> {
         let (before, after): (PluginConfig, PluginConfig) = (of(old), of(new));
         let becomes = match (report.state.refusal(), after.enabled) {
             _ if before == after => continue,
-            (None, false) => "stops",
+            (None, false) => STOPS,
             (None, true) => "starts_again",
             (Some(_), true) => "starts",
             (Some(_), false) => continue,

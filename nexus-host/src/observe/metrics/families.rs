@@ -73,7 +73,7 @@ const fn label(name: &'static str, values: &'static str) -> Label {
 const DOOR: Label = label(
     "door",
     "`http`, `websocket`, `grpc`, `webhook` (senders under `[[webhooks]]`), `plugin` (what plugins publish), \
-     `host` (the program that embeds the hub)",
+     `host` (the program that embeds the hub, and what the hub tells itself, such as alerts)",
 );
 const ANSWER: Label = label(
     "result",
@@ -198,7 +198,7 @@ families! {
         OLDEST: Gauge "nexus_queue_oldest_wait_seconds" []
             "How long the event has waited that waits longest to be taken up; 0 when none waits";
         ACCEPTED: Counter "nexus_queue_accepted_events_total" []
-            "Events that were accepted, those included that followed from others";
+            "Events that were accepted, with those that followed from others and what the hub tells itself, such as alerts";
         FINISHED: Counter "nexus_queue_finished_events_total" []
             "Events for which nothing more is done, dead ones included";
         DEAD_LETTERS: Counter "nexus_dead_letters_total" [DEATH]

@@ -53,6 +53,7 @@ impl Supervisor {
         register(work.leaving.iter().chain(running), &mut draft);
         self.put(draft);
         drop(work);
+        self.left.notify_waiters();
         let plugin = old.instance.manifest.id.clone();
         rest(old);
         tracing::info!(plugin, "what ran before has finished, and rests");

@@ -163,11 +163,11 @@ impl State {
 
     /// Whether there is room for an event, once so many events with so many bytes are gone.
     fn has_room(&self, event: &Event, fewer_events: usize, fewer_bytes: u64) -> bool {
-        let events = self.records.depth() - fewer_events;
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let events = count(self.records.depth() - fewer_events);
         let bytes = self.records.bytes() - fewer_bytes;
-        // Parked events have a bound of their own.
-        events - self.records.parked() < self.config.capacity
-            && (events == 0 || bytes + size(event) <= self.config.max_bytes.bytes())
+        self.config
+            .has_room(event, events, count(self.records.parked()), bytes)
     }
 
     fn drop_waiting(&mut self, place: Place, wake: &mut Wake) {

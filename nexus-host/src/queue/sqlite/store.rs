@@ -165,10 +165,7 @@ impl Store {
         let totals = &self.totals;
         let events = totals.depth.saturating_sub(fewer.0);
         let bytes = totals.bytes.saturating_sub(fewer.1);
-        let capacity = u64::try_from(self.config.capacity).unwrap_or(u64::MAX);
-        // Parked events have a bound of their own.
-        events.saturating_sub(totals.parked) < capacity
-            && (events == 0 || bytes + size(event) <= self.config.max_bytes.bytes())
+        self.config.has_room(event, events, totals.parked, bytes)
     }
 
     /// How many events, and bytes of theirs, wait for their first routing and are not above a
