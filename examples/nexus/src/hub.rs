@@ -76,6 +76,8 @@ pub(crate) enum Trouble {
         status: StatusCode,
         /// What to tell.
         message: String,
+        /// What the hub says, as it says it; null from what is no hub.
+        problem: Value,
         /// When to ask again, where that may help.
         retry_after: Option<Duration>,
     },
@@ -97,7 +99,13 @@ impl Following {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::NoHub(message) | Trouble::Refused { message, .. } => Self::failed(message),
+            Trouble::NoHub(message) => Self::failed(message),
+            Trouble::Refused {
+                message, problem, ..
+            } => match problem {
+                Value::Null => Self::failed(message),
+                problem => Self::refused(message, problem),
+            },
         }
     }
 }
@@ -276,6 +284,7 @@ impl Hub {
         serde_json::from_slice(&body).map_err(|_| Trouble::Refused {
             status,
             message: format!("what answers at {} is not a Nexus hub", self.address()),
+            problem: Value::Null,
             retry_after: None,
         })
     }
@@ -306,6 +315,7 @@ impl Hub {
             status,
             message: refusal(status, &problem, self.signs_in_with()),
             retry_after: retry_after(&problem),
+            problem,
         }
     }
 
@@ -449,15 +459,26 @@ pub(crate) fn retry_after(problem: &Value) -> Option<Duration> {
 }
 
 /// The entries of an answer: a plain list, or a list under a name.
-pub(crate) fn entries(answer: Value, name: &str) -> Option<Vec<Value>> {
-    match answer {
-        Value::Array(entries) => Some(entries),
-        Value::Object(mut object) => match object.remove(name)? {
-            Value::Array(entries) => Some(entries),
-            _ => None,
-        },
-        _ => None,
+///
+/// # Errors
+/// When there are none: the hub speaks otherwise.
+pub(crate) fn entries(answer: Value, name: &str) -> Result<Vec<Value>, Failure> {
+    let found = match answer {
+        Value::Object(mut object) => object.remove(name).unwrap_or_default(),
+        other => other,
+    };
+    match found {
+        Value::Array(entries) => Ok(entries),
+        _ => Err(strange(name)),
     }
+}
+
+/// The hub's answer does not hold what it should.
+pub(crate) fn strange(what: &str) -> Failure {
+    let what = what.replace('_', " ");
+    Failure::failed(format!(
+        "the hub's answer does not tell of {what}; is it of this version?"
+    ))
 }
 
 /// What to do when the hub does not know who asks.
