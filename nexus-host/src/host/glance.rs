@@ -17,6 +17,9 @@ use crate::plugins::PluginReport;
 use crate::processes::{self, Use};
 use crate::queue::QueueStats;
 
+/// Lanes that are told of by name.
+const MOST_LANES: usize = 10;
+
 /// Whom to ask.
 pub(super) struct Glance {
     pub(super) counted: Arc<Counted>,
@@ -98,6 +101,9 @@ impl Glance {
             leased: stats.leased,
             delayed: stats.delayed,
             lanes: stats.lanes,
+            fullest_lanes: (queue.fullest_lanes(MOST_LANES).iter())
+                .map(|lane| json!(lane))
+                .collect(),
             payload_bytes: stats.bytes,
             oldest_seconds: stats.oldest_waits().map(|waits| waits.as_secs_f64()),
             dead_letters: stats.dead_letters,

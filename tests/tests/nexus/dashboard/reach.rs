@@ -2,21 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use nexus_tests::browser::Scheme;
-use nexus_tests::hub::eventually;
+use nexus_tests::browser::{Browser, Scheme};
+use nexus_tests::hub::{Hub, eventually};
 use nexus_tests::skip::or_skip;
 use serde_json::json;
 
-use super::{browser_for, expect_quiet, failing, hub, mail, sign_in};
+use super::{expect_quiet, failing, hub, look_at, look_in, mail, sign_in};
 
 #[tokio::test]
 async fn nothing_bars_anybody_by_day_or_night_wide_or_narrow() {
     const TEST: &str = "whether everybody can use the dashboard";
-    let Some(browser) = browser_for(TEST).await else {
-        return;
-    };
-    let hub = hub().start();
-    browser.open(&hub.url()).await;
+    look_at(TEST, hub(), async |browser: &Browser, hub: Hub| {
     let Some(barriers) = or_skip(TEST, browser.barriers().await) else {
         return;
     };
@@ -26,7 +22,7 @@ async fn nothing_bars_anybody_by_day_or_night_wide_or_narrow() {
     for _ in 0..3 {
         hub.process(&failing(false)).await;
     }
-    sign_in(&browser, &hub).await;
+    sign_in(browser).await;
     browser.wait_for_text("#approvals", "Pay Invoice 17?").await;
     browser.wait_for_text("#letters", "probe.command").await;
     browser.wait_for_text("#alerts", "breaker_open").await;
@@ -50,19 +46,22 @@ async fn nothing_bars_anybody_by_day_or_night_wide_or_narrow() {
             assert_eq!(browser.run(over).await, 0, "{width} wide");
         }
     }
-    browser.end().await;
+    // What is old can be read as well.
+    drop(hub);
+    browser.wait_for_text("#connection", "Disconnected").await;
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        browser.prefer(scheme).await;
+        assert_eq!(browser.barriers().await.unwrap(), [""; 0], "{scheme:?}, of a hub that is gone");
+    }
+    }).await;
 }
 
 #[tokio::test]
 async fn it_can_be_used_by_keyboard_alone() {
-    let Some(browser) = browser_for("the dashboard by keyboard").await else {
-        return;
-    };
-    let hub = hub().start();
+    look_at("the dashboard by keyboard", hub(), async |browser: &Browser, hub: Hub| {
     hub.process(&failing(true)).await;
     let (_, told) = hub.get("/v1/admin/dead-letters").await;
     let letter = told["dead_letters"][0]["id"].clone();
-    browser.open(&hub.url()).await;
     browser
         .wait_for(
             "the key's field has the focus",
@@ -132,7 +131,22 @@ async fn it_can_be_used_by_keyboard_alone() {
         (*id != letter).then_some(())
     })
     .await;
-    browser.end().await;
+
+    // What is done with goes, and the focus stays near: nobody begins from the top again.
+    for subject in ["Invoice 17", "Invoice 18"] {
+        hub.process(&mail(subject)).await;
+    }
+    for left in [1, 0] {
+        let are_left = format!("document.querySelectorAll('#approvals .items > li').length === {}", left + 1);
+        browser.wait_for("the questions are there", &are_left).await;
+        browser.run("document.querySelector('#approvals .primary').focus()").await;
+        browser.press("\u{e007}").await;
+        let are_left = format!("document.querySelectorAll('#approvals .items > li').length === {left}");
+        browser.wait_for("it is answered", &are_left).await;
+        let section = browser.run("return document.activeElement.closest('section')?.id").await;
+        assert_eq!(section, "approvals");
+    }
+    }).await;
 }
 
 /// Whatever events hold is text: it runs nowhere, and looks like what it is.
@@ -140,11 +154,7 @@ async fn it_can_be_used_by_keyboard_alone() {
 async fn what_events_hold_is_shown_and_never_run() {
     const BAD: &str =
         "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script>\u{202e}";
-    let Some(browser) = browser_for("hostile events on the dashboard").await else {
-        return;
-    };
-    let hub = hub().start();
-    sign_in(&browser, &hub).await;
+    look_in("hostile events on the dashboard", hub(), async |browser: &Browser, hub: Hub| {
     hub.process(&mail(BAD)).await;
     browser
         .wait_for_text("#approvals h3", "<img src=x onerror=")
@@ -170,7 +180,7 @@ async fn what_events_hold_is_shown_and_never_run() {
         .await;
     let found = "return [window.hacked ?? null, document.querySelectorAll('main img, main script, main b[onmouseover]').length]";
     assert_eq!(browser.run(found).await, json!([null, 0]));
-    expect_quiet(&browser).await;
+    expect_quiet(browser).await;
 
     // Were the page fooled all the same, its policy stops it: this would be seen above.
     browser.run("const s = document.createElement('script'); s.textContent = 'window.hacked = 2'; document.body.append(s)").await;
@@ -183,5 +193,36 @@ async fn what_events_hold_is_shown_and_never_run() {
         complaints.contains("Content Security Policy"),
         "{complaints}"
     );
-    browser.end().await;
+    }).await;
+}
+
+/// However long it is, whichever way it is written, and whatever its numbers are.
+#[tokio::test]
+async fn what_events_hold_breaks_no_line_and_is_told_as_it_is() {
+    look_in("strange events on the dashboard", hub(), async |browser: &Browser, hub: Hub| {
+        let long = "x".repeat(20_000);
+        for subject in [&*long, "\u{202e}detrevni\u{200f}שלום", "\u{1}\u{7f}\u{9b}2J\u{feff}"] {
+            hub.process(&mail(subject)).await;
+        }
+        let mut event = failing(true);
+        event["correlation_id"] = json!("y".repeat(200));
+        event["payload"]["text"] = json!("z".repeat(2_000));
+        // No number of a script is this one.
+        event["payload"]["n"] = json!(9_007_199_254_740_993_i64);
+        let dead = hub.process(&event).await;
+        browser.wait_for_text("#letters tbody", "probe.command").await;
+        browser.click("#letters summary").await;
+        browser.wait_for_text("#letters pre", "9007199254740993").await;
+        let dead = dead["event_id"].as_str().unwrap();
+        browser.fill("#journey-id", dead).await;
+        browser.click("#journey form button").await;
+        browser.wait_for_text("#journey .timeline", "finished").await;
+        browser.wait_for("each asks", "document.querySelectorAll('#approvals .items > li').length === 3").await;
+        for width in [1440, 320] {
+            browser.size(width, 900).await;
+            let over = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(browser.run(over).await, 0, "{width} wide");
+        }
+    })
+    .await;
 }
