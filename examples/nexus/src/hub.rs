@@ -234,10 +234,15 @@ impl Hub {
         let begun = connection::open(&self.base, self.tls.as_ref(), request).await;
         let coming = begun.map_err(|broken| self.no_hub(broken))?;
         let status = coming.response.status();
+        let kind = coming.response.headers().get(CONTENT_TYPE);
+        let goes_on = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let body = coming.response.into_body();
         if !status.is_success() {
             let told = body.collect().await.map(|body| body.to_bytes());
             return Err(self.refused(status, &told.unwrap_or_default()));
+        }
+        if !goes_on {
+            return Err(self.no_hub_at_all(status));
         }
         Ok(Following {
             messages: SseStream::new(body),
@@ -281,12 +286,20 @@ impl Hub {
         if !status.is_success() {
             return Err(self.refused(status, &body));
         }
-        serde_json::from_slice(&body).map_err(|_| Trouble::Refused {
+        serde_json::from_slice(&body).map_err(|_| self.no_hub_at_all(status))
+    }
+
+    /// Somebody answers, in words that no hub speaks.
+    fn no_hub_at_all(&self, status: StatusCode) -> Trouble {
+        let address = self.address();
+        Trouble::Refused {
             status,
-            message: format!("what answers at {} is not a Nexus hub", self.address()),
+            message: format!(
+                "what answers at {address} is not a Nexus hub; name the address of its `[server] http` with --url"
+            ),
             problem: Value::Null,
             retry_after: None,
-        })
+        }
     }
 
     fn request(

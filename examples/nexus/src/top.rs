@@ -70,7 +70,9 @@ async fn print(
             return Ok(());
         }
     }
-    Err(Failure::failed("the hub has gone"))
+    Err(Failure::failed(
+        "the hub has gone: its log says why; `nexus run` starts it again",
+    ))
 }
 
 async fn draw(hub: &Hub, mut following: Following, mut shown: Shown) -> Result<(), Failure> {

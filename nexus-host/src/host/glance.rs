@@ -141,6 +141,7 @@ fn plugin(report: &PluginReport) -> Value {
         "description": manifest.map(|manifest| &manifest.description),
         "state": report.state.as_str(),
         "reason": report.state.reason(),
+        "help": report.state.refusal().map(|refusal| &refusal.help),
         "since": report.since,
         "isolation": report.isolation,
         "origin": report.origin,

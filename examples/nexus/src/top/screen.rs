@@ -2,6 +2,7 @@
 //! older one does not tell, changes nothing.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use ratatui::backend::TestBackend;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -60,11 +61,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {
         return;
     };
     let is_low = area.height < LOW;
-    let trouble = troubles(
-        overview,
-        usize::from(area.height / 4).clamp(1, MOST_TROUBLES),
-    );
-    let rows = u16::try_from(trouble.len()).unwrap_or(u16::MAX);
+    let trouble = troubles(overview);
+    let heading = match trouble.len() {
+        0 => "what is not well: nothing".to_owned(),
+        count => format!("what is not well: {count}"),
+    };
+    let rows = usize::from(area.height / 8).clamp(1, MOST_TROUBLES);
+    let rows = u16::try_from(rows.min(trouble.len())).unwrap_or(u16::MAX);
     let [head, charts, queue, calls, below, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(if is_low { 2 } else { 6 }),
@@ -84,10 +87,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {
     };
     frame.render_widget(lines, queue);
     frame.render_widget(components(overview, calls.width), calls);
-    frame.render_widget(
-        Paragraph::new(trouble).block(titled("what is not well")),
-        below,
-    );
+    frame.render_widget(Paragraph::new(trouble).block(titled(&heading)), below);
     frame.render_widget(Paragraph::new("q quits, p stands still".dim()), foot);
 }
 
@@ -276,8 +276,8 @@ fn failed_per_second(one: &Value) -> f64 {
     failed.map(|came| number(&came["per_second"])).sum()
 }
 
-/// What is not as it should be, the worst first; so many lines at most.
-fn troubles(overview: &Value, most: usize) -> Vec<Line<'static>> {
+/// What is not as it should be, the worst first.
+fn troubles(overview: &Value) -> Vec<Line<'static>> {
     let list = |key: &str| overview[key]["list"].as_array().into_iter().flatten();
     let alerts = list("alerts").map(|alert| {
         let (summary, rule) = (word(&alert["summary"]), word(&alert["rule"]));
@@ -295,39 +295,32 @@ fn troubles(overview: &Value, most: usize) -> Vec<Line<'static>> {
         .filter(|plugin| plugin["state"] != "ready")
         .map(|plugin| {
             let reason = plugin["reason"].as_str().unwrap_or_default();
-            let what = format!("plugin {} {reason}", word(&plugin["id"]));
+            let what = format!("plugin {}: {reason}", plugin_name(plugin));
             (word(&plugin["state"]), what)
         });
     let trouble = overview["queue"]["trouble"].as_str();
     let storage = trouble.map(|trouble| ("failed".to_owned(), format!("storage: {trouble}")));
-    let all: Vec<_> = storage
+    let all = storage
         .into_iter()
         .chain(alerts)
         .chain(breakers)
-        .chain(plugins)
-        .collect();
-    if all.is_empty() {
-        return vec![Line::from("nothing".dim())];
+        .chain(plugins);
+    all.map(|(state, what)| {
+        Line::from(vec![
+            toned(&format!("{state:<12}")),
+            Span::from(printable(&what)),
+        ])
+    })
+    .collect()
+}
+
+/// A file that could not be read has no name of its own.
+fn plugin_name(plugin: &Value) -> String {
+    let path = plugin["origin"]["path"].as_str().map(Path::new);
+    match (&plugin["id"], path.and_then(Path::file_name)) {
+        (Value::Null, Some(file)) => file.to_string_lossy().into_owned(),
+        (id, _) => word(id),
     }
-    // The last line is for how many there is no line for.
-    let told = if all.len() > most {
-        most - 1
-    } else {
-        all.len()
-    };
-    let mut lines: Vec<_> = all[..told]
-        .iter()
-        .map(|(state, what)| {
-            Line::from(vec![
-                toned(&format!("{state:<12}")),
-                Span::from(printable(what)),
-            ])
-        })
-        .collect();
-    if told < all.len() {
-        lines.push(Line::from(format!("and {} more", all.len() - told).dim()));
-    }
-    lines
 }
 
 fn toned(word: &str) -> Span<'static> {
@@ -423,7 +416,7 @@ mod tests {
             "toasty/toasty",
             "critical    alert breaker_open: the breaker of http/http is open",
             "open        breaker http/http",
-            "degraded    plugin evil\\u{1b}[2J x",
+            "degraded    plugin evil\\u{1b}[2J: x",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -461,11 +454,8 @@ mod tests {
                 );
             }
         }
-        let screen = at(40, 12, &shown());
-        assert!(
-            screen.iter().any(|line| line.contains("and 2 more")),
-            "{screen:#?}"
-        );
+        let screen = at(40, 12, &shown()).join("\n");
+        assert!(screen.contains("what is not well: 3"), "{screen}");
     }
 
     #[test]

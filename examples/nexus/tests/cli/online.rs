@@ -1,5 +1,8 @@
 //! The commands that ask a running hub.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use serde_json::Value;
 
 use crate::harness::Place;
@@ -151,6 +154,31 @@ fn refusals_tell_code_place_and_what_to_do() {
         said.contains("what `nexus key new` printed first"),
         "{said}"
     );
+}
+
+#[test]
+fn who_is_no_hub_is_called_so() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", stranger.local_addr().unwrap());
+    let lines = [&["tail"][..], &["top"], &["dlq", "list"]];
+    let answering = std::thread::spawn(move || {
+        for _ in lines {
+            let (mut stream, _) = stranger.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let answer =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let place = Place::new();
+    for line in lines {
+        let line = [line, &["--url", &url]].concat();
+        place
+            .run_with_key(&line)
+            .exits(1)
+            .complains("is not a Nexus hub");
+    }
+    answering.join().unwrap();
 }
 
 #[test]

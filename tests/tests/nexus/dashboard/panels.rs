@@ -115,7 +115,9 @@ async fn every_panel_shows_what_there_is_and_does_what_is_clicked() {
         letters(browser, &hub).await;
         breakers_and_alerts(browser, &hub).await;
         browser.wait_for_text("#plugins", "probe/recorder").await;
-        browser.wait_for_text("#plugins", "broken").await;
+        for text in ["broken", "remove it from the plugins folder"] {
+            browser.wait_for_text("#plugins", text).await;
+        }
         browser.wait_for_text("#pipeline", "probe/misbehave").await;
         browser
             .wait_for(

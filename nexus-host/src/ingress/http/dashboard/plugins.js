@@ -53,7 +53,7 @@ function plugin(one) {
     update(one) {
       say(state, words(one.state));
       mark(state, "data-tone", TONES[one.state] ?? "bad");
-      say(reason, one.reason ?? "");
+      say(reason, [one.reason, one.help].filter(Boolean).join("; "));
       say(runs, words(one.isolation));
       say(since, ago(one.since));
       say(restarts, count(one.restarts));
