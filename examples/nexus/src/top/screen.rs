@@ -108,7 +108,7 @@ fn header(shown: &Shown, overview: &Value) -> Vec<Line<'static>> {
         format!("   memory {:.0} MiB", bytes / 1_048_576.0)
     });
     let cpu = overview["second"]["cpu"].as_f64();
-    let cpu = cpu.map_or_else(String::new, |cpu| format!("   processors {cpu:.2}"));
+    let cpu = cpu.map_or_else(String::new, |cpu| format!("   cores {cpu:.2}"));
     let connections: u64 = hub["connections"]
         .as_object()
         .into_iter()

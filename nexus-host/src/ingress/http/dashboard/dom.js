@@ -72,9 +72,12 @@ function leaving(element, take) {
   const heading = element.closest("section")?.querySelector("h2");
   take();
   if (!hasFocus) return;
-  const buttons = next ? [next, ...next.querySelectorAll("button")] : [];
-  const button = buttons.find((one) => one.matches("button") && one.checkVisibility());
-  (button ?? heading)?.focus({ preventScroll: true });
+  // Once everything else is shown that is there instead.
+  queueMicrotask(() => {
+    const buttons = next ? [next, ...next.querySelectorAll("button")] : [];
+    const button = buttons.find((one) => one.matches("button") && one.checkVisibility());
+    (button ?? heading)?.focus({ preventScroll: true });
+  });
 }
 
 /** A table with these headings; `{ table, body }`. */
