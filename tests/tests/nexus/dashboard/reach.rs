@@ -214,6 +214,10 @@ async fn what_events_hold_is_shown_and_never_run() {
         browser
             .wait_for_text("#journey .error", "no such event")
             .await;
+        // Refusals repeat what they refuse.
+        browser.fill("#tail-type", "<img src=x onerror=1>").await;
+        browser.click("#tail form button[type=submit]").await;
+        browser.wait_for_text("#tail .error", "<img src=x").await;
         let found = "return [window.hacked ?? null, document.querySelectorAll('main img, main script, main b[onmouseover]').length]";
         assert_eq!(browser.run(found).await, json!([null, 0]));
         expect_quiet(browser).await;
