@@ -564,6 +564,12 @@ impl Host {
         self.supervisor.catalog().reports()
     }
 
+    /// Waits until every plugin was asked how it is, once since the start: before, [`Host::plugins`] takes those that
+    /// have started for ready.
+    pub async fn plugins_examined(&self) {
+        self.supervisor.examined().await;
+    }
+
     /// Every contract file that was looked at.
     pub fn contract_files(&self) -> Arc<Vec<FileReport>> {
         self.registry.reports()

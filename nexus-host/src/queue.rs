@@ -34,6 +34,7 @@ pub use config::Config;
 pub use deaths::Deaths;
 pub use letter::{DeadLetter, LetterFilter, Page};
 pub use memory::MemoryQueue;
+pub use schedule::LaneDepth;
 pub(crate) use schedule::Schedule;
 pub use sqlite::{Clock, Finding, OpenError, Quarantined, Rebuilt, Report, SqliteQueue, fsck};
 pub use work::{
@@ -130,6 +131,11 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 
     /// How full it is.
     fn stats(&self) -> QueueStats;
+
+    /// The lanes in which work waits that is at hand, so many at most, the fullest first.
+    fn fullest_lanes(&self, _most: usize) -> Vec<LaneDepth> {
+        Vec::new()
+    }
 
     /// Whether what it holds is there again after the process has ended.
     fn is_durable(&self) -> bool;

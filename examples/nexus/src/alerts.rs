@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 
 use crate::cli::{AckAlert, Common, EndSilence, ListAlerts, NewSilence, Reach};
 use crate::failure::Failure;
-use crate::hub::{Hub, entries};
+use crate::hub::{Hub, entries, strange};
+use crate::listing::{self, text};
 use crate::{output, table};
 
 const PATH: &str = "/v1/admin/alerts";
+
+/// What an answer calls them.
+const ALERTS: &str = "alerts";
 
 const HEADER: [&str; 6] = ["ID", "STATUS", "SEVERITY", "RULE", "SINCE", "WHAT"];
 
@@ -22,22 +26,15 @@ const RULES: [&str; 4] = ["RULE", "SIGNAL", "TROUBLE", "SEVERITY"];
 /// When the hub does not answer.
 pub(crate) async fn list(common: &Common, options: &ListAlerts) -> Result<(), Failure> {
     let hub = Hub::find(common, &options.reach)?;
-    let alerts = hub.get(PATH).await?;
-    let mut alerts = entries(alerts, "alerts").ok_or_else(strange)?;
+    let mut alerts = entries(hub.get(PATH).await?, ALERTS)?;
     if !options.all {
         alerts.retain(|alert| alert["status"] != "resolved");
     }
-    if common.json {
-        output::json(&alerts);
-    } else if alerts.is_empty() {
-        output::line(match options.all {
-            true => "no alerts",
-            false => "nothing is wrong",
-        });
-    } else {
-        let rows: Vec<_> = alerts.iter().map(row).collect();
-        output::line(&table::render(HEADER, &rows));
-    }
+    let none = match options.all {
+        true => "no alerts",
+        false => "nothing is wrong",
+    };
+    listing::tell(common, &alerts, none, HEADER, row);
     Ok(())
 }
 
@@ -52,7 +49,7 @@ pub(crate) async fn rules(common: &Common, reach: &Reach) -> Result<(), Failure>
         output::json(&rules);
         return Ok(());
     }
-    let rules = entries(rules, "rules").ok_or_else(strange)?;
+    let rules = entries(rules, "rules")?;
     let rows: Vec<_> = rules.iter().map(rule).collect();
     output::line(&table::render(RULES, &rows));
     Ok(())
@@ -67,14 +64,14 @@ pub(crate) async fn acknowledge(common: &Common, options: &AckAlert) -> Result<(
     let body = json!({ "note": options.note, "whole_group": options.group });
     let path = format!("{PATH}/{}/ack", options.id);
     let answer = hub.post(&path, body.to_string()).await?;
-    let alerts = entries(answer, "alerts").ok_or_else(strange)?;
+    let alerts = entries(answer, ALERTS)?;
     if common.json {
         output::json(&alerts);
         return Ok(());
     }
     for alert in &alerts {
-        let summary = alert["summary"].as_str().ok_or_else(strange)?;
-        output::line(&format!("acknowledged: {summary}"));
+        let summary = text(alert, "summary");
+        output::line(&output::one_line(&format!("acknowledged: {summary}")));
     }
     Ok(())
 }
@@ -96,7 +93,7 @@ pub(crate) async fn silence(common: &Common, options: &NewSilence) -> Result<(),
     if common.json {
         output::json(&silence);
     } else {
-        let text = |key: &str| silence[key].as_str().ok_or_else(strange);
+        let text = |key: &str| silence[key].as_str().ok_or_else(|| strange("silences"));
         output::line(&format!("{} until {}", text("id")?, text("until")?));
     }
     Ok(())
@@ -108,19 +105,9 @@ pub(crate) async fn silence(common: &Common, options: &NewSilence) -> Result<(),
 /// When the hub does not answer.
 pub(crate) async fn silences(common: &Common, reach: &Reach) -> Result<(), Failure> {
     let hub = Hub::find(common, reach)?;
-    let silences = hub.get(&format!("{PATH}/silences")).await?;
-    let silences = entries(silences, "silences").ok_or_else(strange)?;
-    if common.json {
-        output::json(&silences);
-    } else if silences.is_empty() {
-        output::line("nothing is silenced");
-    } else {
-        let rows: Vec<[String; 5]> = silences
-            .iter()
-            .map(|one| ["id", "rule", "subject", "until", "by"].map(|key| text(one, key)))
-            .collect();
-        output::line(&table::render(SILENCES, &rows));
-    }
+    let silences = entries(hub.get(&format!("{PATH}/silences")).await?, "silences")?;
+    let row = |one: &Value| ["id", "rule", "subject", "until", "by"].map(|key| text(one, key));
+    listing::tell(common, &silences, "nothing is silenced", SILENCES, row);
     Ok(())
 }
 
@@ -170,12 +157,4 @@ fn rule(rule: &Value) -> [String; 4] {
         trouble,
         text(rule, "severity"),
     ]
-}
-
-fn text(of: &Value, key: &str) -> String {
-    of[key].as_str().unwrap_or("?").to_owned()
-}
-
-fn strange() -> Failure {
-    Failure::failed("the hub's answer does not tell of alerts; is it of this version?")
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::{AnswerApproval, Common, ListApprovals, ShowApproval};
 use crate::failure::Failure;
 use crate::hub::{Hub, entries};
-use crate::{output, table};
+use crate::{listing, output};
 
 const PATH: &str = "/v1/admin/approvals";
 
@@ -22,19 +22,12 @@ pub(crate) async fn list(common: &Common, options: &ListApprovals) -> Result<(),
         true => Vec::new(),
         false => vec![("status", "pending".to_owned())],
     };
-    let answer = hub.get_with(PATH, &query).await?;
-    let approvals = entries(answer, "approvals").ok_or_else(strange)?;
-    if common.json {
-        output::json(&approvals);
-    } else if approvals.is_empty() {
-        output::line(match options.all {
-            true => "no approvals",
-            false => "no approval waits for an answer",
-        });
-    } else {
-        let rows: Vec<_> = approvals.iter().map(row).collect();
-        output::line(&table::render(HEADER, &rows));
-    }
+    let approvals = entries(hub.get_with(PATH, &query).await?, "approvals")?;
+    let none = match options.all {
+        true => "no approvals",
+        false => "no approval waits for an answer",
+    };
+    listing::tell(common, &approvals, none, HEADER, row);
     Ok(())
 }
 
@@ -62,14 +55,14 @@ pub(crate) async fn answer(common: &Common, options: &AnswerApproval) -> Result<
     if common.json {
         output::json(&approval);
     } else {
-        let title = approval["title"].as_str().ok_or_else(strange)?;
-        output::line(&format!("{title}: {}", options.choice));
+        let title = listing::text(&approval, "title");
+        output::line(&output::one_line(&format!("{title}: {}", options.choice)));
     }
     Ok(())
 }
 
 fn row(approval: &Value) -> [String; 6] {
-    let text = |key: &str| approval[key].as_str().unwrap_or("?").to_owned();
+    let text = |key: &str| listing::text(approval, key);
     let status = match approval["answer"]["choice"].as_str() {
         Some(choice) => format!("{}: {choice}", text("status")),
         None => text("status"),
@@ -84,8 +77,4 @@ fn row(approval: &Value) -> [String; 6] {
         text("title"),
         ids.join(", "),
     ]
-}
-
-fn strange() -> Failure {
-    Failure::failed("the hub's answer does not tell of approvals; is it of this version?")
 }

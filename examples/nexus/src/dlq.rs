@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::cli::{ChangeLetters, Common, Conditions, ListLetters, Show};
 use crate::failure::Failure;
-use crate::hub::{Hub, entries};
-use crate::{output, table};
+use crate::hub::{Hub, entries, strange};
+use crate::{listing, output};
 
 const PATH: &str = "/v1/admin/dead-letters";
+
+/// What an answer calls them.
+const LETTERS: &str = "dead_letters";
 
 /// The most that the hub lists in one answer.
 const MAX_PAGE: usize = 1_000;
@@ -22,14 +25,7 @@ pub(crate) async fn list(common: &Common, options: &ListLetters) -> Result<(), F
     let hub = Hub::find(common, &options.reach)?;
     let limit = options.limit.get();
     let (letters, more) = fetch(&hub, &given(&options.conditions), limit).await?;
-    if common.json {
-        output::json(&letters);
-    } else if letters.is_empty() {
-        output::line("no dead letters");
-    } else {
-        let rows: Vec<_> = letters.iter().map(row).collect();
-        output::line(&table::render(HEADER, &rows));
-    }
+    listing::tell(common, &letters, "no dead letters", HEADER, row);
     if more {
         output::note(&format!("there are more than {limit}; see --limit"));
     }
@@ -47,13 +43,13 @@ const HEADER: [&str; 7] = [
 ];
 
 fn row(letter: &Value) -> [String; 7] {
-    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let event = &letter["event"];
     [
-        text(&letter["id"]),
-        text(&letter["at"]),
-        text(&letter["event"]["type"]),
-        text(&letter["event"]["source"]),
-        text(&letter["reason"]),
+        listing::text(letter, "id"),
+        listing::text(letter, "at"),
+        listing::text(event, "type"),
+        listing::text(event, "source"),
+        listing::text(letter, "reason"),
         letter["attempts"].to_string(),
         last_error(letter).unwrap_or_default(),
     ]
@@ -125,7 +121,7 @@ async fn change(
     }
     let path = format!("{PATH}/{what}");
     let answer = hub.post(&path, body.to_string()).await?;
-    let letters = answer[done].as_array().ok_or_else(strange)?;
+    let letters = answer[done].as_array().ok_or_else(|| strange(LETTERS))?;
     if letters.is_empty() && !options.ids.is_empty() {
         return Err(Failure::failed(format!(
             "nothing to {what}: no dead letter of these ids is there (any more); `nexus explain \
@@ -188,13 +184,9 @@ async fn fetch(
         query.extend(after.map(|after| ("after", after)));
         let answer = hub.get_with(PATH, &query).await?;
         after = answer["next"].as_str().map(str::to_owned);
-        letters.extend(entries(answer, "dead_letters").ok_or_else(strange)?);
+        letters.extend(entries(answer, LETTERS)?);
         if after.is_none() || letters.len() >= limit {
             return Ok((letters, after.is_some()));
         }
     }
-}
-
-fn strange() -> Failure {
-    Failure::failed("the hub's answer does not tell of dead letters; is it of this version?")
 }

@@ -64,8 +64,12 @@ pub(crate) fn steps(journey: &Value) -> String {
     lines.join("\n")
 }
 
-/// What a step of this name says.
+/// What a step of this name says, on one line, whatever plugins and producers have written.
 pub(crate) fn sentence(name: &str, step: &Map<String, Value>) -> String {
+    output::one_line(&told(name, step)).into_owned()
+}
+
+fn told(name: &str, step: &Map<String, Value>) -> String {
     let text = |key: &str| match step.get(key) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use nexus_host::config::ConfigErrors;
+use serde_json::Value;
 
 use crate::output;
 
@@ -11,6 +12,8 @@ use crate::output;
 pub(crate) struct Failure {
     code: u8,
     message: Option<String>,
+    /// What the hub says of it, where that is who refuses.
+    problem: Option<Value>,
 }
 
 impl Failure {
@@ -19,6 +22,7 @@ impl Failure {
         Self {
             code: 1,
             message: Some(message.into()),
+            problem: None,
         }
     }
 
@@ -27,6 +31,7 @@ impl Failure {
         Self {
             code: 2,
             message: Some(message.into()),
+            problem: None,
         }
     }
 
@@ -35,6 +40,7 @@ impl Failure {
         Self {
             code: 1,
             message: None,
+            problem: None,
         }
     }
 
@@ -43,6 +49,15 @@ impl Failure {
         Self {
             code: 2,
             message: None,
+            problem: None,
+        }
+    }
+
+    /// As [`Failure::failed`], when the hub refuses with this problem document.
+    pub(crate) fn refused(message: impl Into<String>, problem: Value) -> Self {
+        Self {
+            problem: Some(problem),
+            ..Self::failed(message)
         }
     }
 
@@ -54,7 +69,7 @@ impl Failure {
     /// Tells it on standard error.
     pub(crate) fn tell(self) -> ExitCode {
         if let Some(message) = self.message {
-            output::error(&message);
+            output::failure(self.code, &message, self.problem.as_ref());
         }
         ExitCode::from(self.code)
     }

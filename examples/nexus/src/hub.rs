@@ -76,6 +76,8 @@ pub(crate) enum Trouble {
         status: StatusCode,
         /// What to tell.
         message: String,
+        /// What the hub says, as it says it; null from what is no hub.
+        problem: Value,
         /// When to ask again, where that may help.
         retry_after: Option<Duration>,
     },
@@ -97,7 +99,13 @@ impl Following {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::NoHub(message) | Trouble::Refused { message, .. } => Self::failed(message),
+            Trouble::NoHub(message) => Self::failed(message),
+            Trouble::Refused {
+                message, problem, ..
+            } => match problem {
+                Value::Null => Self::failed(message),
+                problem => Self::refused(message, problem),
+            },
         }
     }
 }
@@ -226,10 +234,15 @@ impl Hub {
         let begun = connection::open(&self.base, self.tls.as_ref(), request).await;
         let coming = begun.map_err(|broken| self.no_hub(broken))?;
         let status = coming.response.status();
+        let kind = coming.response.headers().get(CONTENT_TYPE);
+        let goes_on = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let body = coming.response.into_body();
         if !status.is_success() {
             let told = body.collect().await.map(|body| body.to_bytes());
             return Err(self.refused(status, &told.unwrap_or_default()));
+        }
+        if !goes_on {
+            return Err(self.no_hub_at_all(status));
         }
         Ok(Following {
             messages: SseStream::new(body),
@@ -273,11 +286,20 @@ impl Hub {
         if !status.is_success() {
             return Err(self.refused(status, &body));
         }
-        serde_json::from_slice(&body).map_err(|_| Trouble::Refused {
+        serde_json::from_slice(&body).map_err(|_| self.no_hub_at_all(status))
+    }
+
+    /// Somebody answers, in words that no hub speaks.
+    fn no_hub_at_all(&self, status: StatusCode) -> Trouble {
+        let address = self.address();
+        Trouble::Refused {
             status,
-            message: format!("what answers at {} is not a Nexus hub", self.address()),
+            message: format!(
+                "what answers at {address} is not a Nexus hub; name the address of its `[server] http` with --url"
+            ),
+            problem: Value::Null,
             retry_after: None,
-        })
+        }
     }
 
     fn request(
@@ -306,6 +328,7 @@ impl Hub {
             status,
             message: refusal(status, &problem, self.signs_in_with()),
             retry_after: retry_after(&problem),
+            problem,
         }
     }
 
@@ -449,15 +472,26 @@ pub(crate) fn retry_after(problem: &Value) -> Option<Duration> {
 }
 
 /// The entries of an answer: a plain list, or a list under a name.
-pub(crate) fn entries(answer: Value, name: &str) -> Option<Vec<Value>> {
-    match answer {
-        Value::Array(entries) => Some(entries),
-        Value::Object(mut object) => match object.remove(name)? {
-            Value::Array(entries) => Some(entries),
-            _ => None,
-        },
-        _ => None,
+///
+/// # Errors
+/// When there are none: the hub speaks otherwise.
+pub(crate) fn entries(answer: Value, name: &str) -> Result<Vec<Value>, Failure> {
+    let found = match answer {
+        Value::Object(mut object) => object.remove(name).unwrap_or_default(),
+        other => other,
+    };
+    match found {
+        Value::Array(entries) => Ok(entries),
+        _ => Err(strange(name)),
     }
+}
+
+/// The hub's answer does not hold what it should.
+pub(crate) fn strange(what: &str) -> Failure {
+    let what = what.replace('_', " ");
+    Failure::failed(format!(
+        "the hub's answer does not tell of {what}; is it of this version?"
+    ))
 }
 
 /// What to do when the hub does not know who asks.

@@ -16,6 +16,7 @@ mod fsck;
 mod hub;
 mod id;
 mod key;
+mod listing;
 mod log;
 mod manual;
 mod moment;
@@ -41,7 +42,13 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     nexus_host::worker::serve_if_asked();
-    let arguments = cli::parse();
+    let arguments = match cli::parse() {
+        Ok(arguments) => arguments,
+        Err(failure) => return failure.tell(),
+    };
+    if arguments.common.json {
+        output::for_programs();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

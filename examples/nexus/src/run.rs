@@ -6,7 +6,7 @@ use std::path::Path;
 use nexus_host::admission::FileReport;
 use nexus_host::config::Config;
 use nexus_host::host::Candidate;
-use nexus_host::plugins::{PluginReport, PluginState};
+use nexus_host::plugins::{PluginReport, PluginState, RefusalCode};
 use nexus_host::queue::config::Backend;
 use nexus_host::{BuildError, Host, descriptors, observe, signals};
 use serde_json::json;
@@ -45,9 +45,11 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
             started.map_err(|error| Failure::failed(format!("the hub does not start: {error}")))?
         }
     };
-    started(common, &origin, &host);
-    tell_few(descriptors, &host);
-    let reloading = async {
+    let serving = async {
+        // So that what is told of them is how they are, and not that nobody has asked yet.
+        host.plugins_examined().await;
+        started(common, &origin, &host);
+        tell_few(descriptors, &host);
         loop {
             reloads.requested().await;
             // The log tells what came of it.
@@ -57,7 +59,7 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     tokio::select! {
         biased;
         stopped = &mut stop => stopped.map_err(no_signals)?,
-        () = reloading => {}
+        () = serving => {}
     }
 
     let report = host
@@ -146,14 +148,34 @@ fn plugins(host: &Host) {
         ));
         return;
     }
-    let ready = |report: &&PluginReport| report.state == PluginState::Ready;
-    let ready = reports.iter().filter(ready).count();
-    output::line(&format!(
-        "plugins  {ready} ready, {} refused or disabled, from {folder}",
-        reports.len() - ready
-    ));
+    output::line(&format!("plugins  {}, from {folder}", counted(&reports)));
     for report in &reports {
         output::line(&format!("  {}", plugin_line(report)));
+    }
+}
+
+/// How many there are in each state, such as `2 ready, 1 refused`.
+fn counted(reports: &[PluginReport]) -> String {
+    let mut counts = vec![("ready", 0)];
+    for report in reports {
+        let word = word(&report.state);
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let counts: Vec<_> = counts
+        .into_iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    counts.join(", ")
+}
+
+/// A state in a word; what the configuration does not want is not called wrong.
+fn word(state: &PluginState) -> &'static str {
+    match state.refusal() {
+        Some(refusal) if refusal.code == RefusalCode::Disabled => "disabled",
+        _ => state.as_str(),
     }
 }
 
@@ -187,7 +209,7 @@ fn plugin_line(report: &PluginReport) -> String {
         Some(manifest) => format!("{} {} ({})", manifest.id, manifest.version, report.origin),
         None => report.origin.to_string(),
     };
-    let state = report.state.as_str();
+    let state = word(&report.state);
     match (report.state.refusal(), report.state.reason()) {
         (Some(refusal), _) => format!("{state:<8} {who}: {refusal}"),
         (None, Some(reason)) => format!("{state:<8} {who}: {reason}"),
@@ -202,6 +224,7 @@ fn plugin_json(report: &PluginReport) -> serde_json::Value {
         "version": manifest.map(|manifest| &manifest.version),
         "origin": report.origin.to_string(),
         "state": report.state,
+        "reason": report.state.reason(),
         "refusal": report.state.refusal(),
     })
 }

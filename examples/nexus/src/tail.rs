@@ -1,5 +1,5 @@
 //! `nexus tail`: receives filters, prints accepted events as they come, or what happens to them, a line each, until it is
-//! stopped. A hub that goes away is waited for.
+//! stopped or nobody reads them any more. A hub that goes away is waited for.
 
 use serde_json::{Map, Value};
 
@@ -16,6 +16,13 @@ const ALL: &str = "all";
 /// # Errors
 /// When no hub answers at first, or it refuses.
 pub(crate) async fn tail(common: &Common, options: &Tail) -> Result<(), Failure> {
+    tokio::select! {
+        followed = follow(common, options) => followed,
+        () = output::unheard() => Ok(()),
+    }
+}
+
+async fn follow(common: &Common, options: &Tail) -> Result<(), Failure> {
     let hub = Hub::find(common, &options.reach)?;
     let (path, query) = wanted(options);
     let mut following = hub.follow(path, &query).await?;

@@ -30,20 +30,31 @@ pub(crate) async fn top(common: &Common, options: &Top) -> Result<(), Failure> {
     let hub = Hub::find(common, &options.reach)?;
     let following = hub.follow(STREAM, &[]).await?;
     let is_drawn = !common.json && options.count.is_none() && stdout().is_terminal();
+    let shown = Shown {
+        address: hub.address(),
+        ..Shown::default()
+    };
     if is_drawn && stdin().is_terminal() {
-        return draw(&hub, following).await;
+        return draw(&hub, following, shown).await;
     }
-    print(common, options, following).await
+    tokio::select! {
+        printed = print(common, options, following, shown) => printed,
+        () = output::unheard() => Ok(()),
+    }
 }
 
 /// Prints a few, one unless told otherwise.
-async fn print(common: &Common, options: &Top, mut following: Following) -> Result<(), Failure> {
+async fn print(
+    common: &Common,
+    options: &Top,
+    mut following: Following,
+    mut shown: Shown,
+) -> Result<(), Failure> {
     let mut left = match (options.count, common.json) {
         (Some(count), _) => Some(count.get()),
         (None, true) => None,
         (None, false) => Some(1),
     };
-    let mut shown = Shown::default();
     while let Some(told) = next(&mut following).await {
         let Told::Overview(overview) = told else {
             continue;
@@ -59,16 +70,14 @@ async fn print(common: &Common, options: &Top, mut following: Following) -> Resu
             return Ok(());
         }
     }
-    Err(Failure::failed("the hub has gone"))
+    Err(Failure::failed(
+        "the hub has gone: its log says why; `nexus run` starts it again",
+    ))
 }
 
-async fn draw(hub: &Hub, mut following: Following) -> Result<(), Failure> {
+async fn draw(hub: &Hub, mut following: Following, mut shown: Shown) -> Result<(), Failure> {
     let trouble = |error| Failure::failed(format!("the terminal cannot be drawn on: {error}"));
     let mut terminal = Terminal::take().map_err(trouble)?;
-    let mut shown = Shown {
-        address: hub.address(),
-        ..Shown::default()
-    };
     let mut stop = std::pin::pin!(signals::stop_requested());
     loop {
         terminal.draw(&shown).map_err(trouble)?;

@@ -17,6 +17,9 @@ use crate::plugins::PluginReport;
 use crate::processes::{self, Use};
 use crate::queue::QueueStats;
 
+/// Lanes that are told of by name.
+const MOST_LANES: usize = 10;
+
 /// Whom to ask.
 pub(super) struct Glance {
     pub(super) counted: Arc<Counted>,
@@ -98,6 +101,9 @@ impl Glance {
             leased: stats.leased,
             delayed: stats.delayed,
             lanes: stats.lanes,
+            fullest_lanes: (queue.fullest_lanes(MOST_LANES).iter())
+                .map(|lane| json!(lane))
+                .collect(),
             payload_bytes: stats.bytes,
             oldest_seconds: stats.oldest_waits().map(|waits| waits.as_secs_f64()),
             dead_letters: stats.dead_letters,
@@ -135,6 +141,7 @@ fn plugin(report: &PluginReport) -> Value {
         "description": manifest.map(|manifest| &manifest.description),
         "state": report.state.as_str(),
         "reason": report.state.reason(),
+        "help": report.state.refusal().map(|refusal| &refusal.help),
         "since": report.since,
         "isolation": report.isolation,
         "origin": report.origin,

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use nexus_plugin_api::Plugin;
 use nexus_plugin_api::abi::{Manifest, RootV1_Ref};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch as channel};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::catalog::Catalog;
@@ -86,6 +86,8 @@ pub struct Supervisor {
     /// The folder is to be looked at.
     pub(super) rung: Arc<Notify>,
     is_closed: parking_lot::Mutex<bool>,
+    /// Whether every plugin was asked how it is since the start.
+    were_examined: channel::Sender<bool>,
     /// Why the folder could not be read when it was last tried.
     trouble: parking_lot::Mutex<Option<String>>,
 }
@@ -143,6 +145,7 @@ impl Supervisor {
             again: AtomicBool::new(false),
             rung: Arc::default(),
             is_closed: parking_lot::Mutex::default(),
+            were_examined: channel::Sender::new(false),
             trouble: parking_lot::Mutex::default(),
         });
         let change = supervisor
@@ -173,6 +176,12 @@ impl Supervisor {
     /// not work, and takes up what changes in the folder.
     pub async fn attend(self: Arc<Self>) {
         tokio::join!(watch::watch(self.clone()), recovery::supervise(self));
+    }
+
+    /// Waits until every plugin was asked once how it is, as [`Supervisor::attend`] does first of all.
+    pub async fn examined(&self) {
+        // It lives as long as this does.
+        let _ = self.were_examined.subscribe().wait_for(|were| *were).await;
     }
 
     /// Ends the background tasks of sources.

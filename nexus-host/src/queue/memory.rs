@@ -22,8 +22,9 @@ use uuid::Uuid;
 
 use super::config::Config;
 use super::{
-    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
-    PushReport, Pushed, Queue, QueueStats, SettleError, Settled, Settlement, Unavailable,
+    BoxFuture, DeadLetter, Delivery, Journey, LaneDepth, Lease, LetterFilter, Meant, Page,
+    PushError, PushReport, Pushed, Queue, QueueStats, SettleError, Settled, Settlement,
+    Unavailable,
 };
 use crate::admission::Admitted;
 use state::{Found, State, Wake};
@@ -273,6 +274,10 @@ impl Queue for MemoryQueue {
 
     fn stats(&self) -> QueueStats {
         self.state.lock().stats()
+    }
+
+    fn fullest_lanes(&self, most: usize) -> Vec<LaneDepth> {
+        self.state.lock().fullest_lanes(most)
     }
 }
 

@@ -7,16 +7,31 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use nexus_plugin_api::Priority;
+use serde::Serialize;
 
 /// How often each class, lowest first, is passed over while it has work before it is its turn.
 /// While all have work, low gets one turn of 15 (6.7 %), normal one of 8, high one of 4.
 const PATIENCE: [u32; 4] = [14, 7, 3, 0];
+
+/// So many lanes are looked at for the fullest, while everybody waits for that.
+const LOOKED_AT: usize = 10_000;
 
 /// A place in the order of arrival.
 pub(crate) type Place = u64;
 
 /// Names a lane.
 pub(crate) type LaneKey = Arc<str>;
+
+/// How much waits in a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaneDepth {
+    /// Its name: the events' partition key, or their source.
+    pub lane: Arc<str>,
+    /// Work that waits for its turn there.
+    pub waiting: usize,
+    /// Whether work of it is under way.
+    pub is_busy: bool,
+}
 
 /// Waiting work, ready to be taken in order.
 #[derive(Debug, Default)]
@@ -42,6 +57,10 @@ struct Lane {
 }
 
 impl Lane {
+    fn waiting(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
+
     fn is_idle_and_empty(&self) -> bool {
         !self.busy && self.waiting.iter().all(VecDeque::is_empty)
     }
@@ -90,6 +109,28 @@ impl Schedule {
     /// Lanes that are being worked on.
     pub(super) fn busy_lanes(&self) -> usize {
         self.busy
+    }
+
+    /// The lanes in which work waits, so many at most, the fullest first. Of very many lanes some are looked at.
+    pub(super) fn fullest(&self, most: usize) -> Vec<LaneDepth> {
+        let mut fullest: Vec<(usize, &LaneKey, &Lane)> = Vec::with_capacity(most + 1);
+        for (key, lane) in self.lanes.iter().take(LOOKED_AT) {
+            let waiting = lane.waiting();
+            let before = |other: &(usize, &LaneKey, &Lane)| {
+                other.0 > waiting || (other.0 == waiting && other.1 < key)
+            };
+            let at = fullest.partition_point(before);
+            if waiting > 0 && at < most {
+                fullest.insert(at, (waiting, key, lane));
+                fullest.truncate(most);
+            }
+        }
+        let depth = |(waiting, key, lane): (usize, &LaneKey, &Lane)| LaneDepth {
+            lane: key.clone(),
+            waiting,
+            is_busy: lane.busy,
+        };
+        fullest.into_iter().map(depth).collect()
     }
 
     /// Takes the next work; its lane, if it has one, is busy until [`Schedule::release`].
@@ -180,6 +221,27 @@ mod tests {
 
     fn lane(name: &str) -> Option<LaneKey> {
         Some(Arc::from(name))
+    }
+
+    #[test]
+    fn the_fullest_lanes_are_told_first() {
+        let mut schedule = Schedule::default();
+        for (place, name) in (1..).zip(["a", "b", "b", "c", "c", "c", "d", "d"]) {
+            let priority = if place % 2 == 0 { Low } else { Critical };
+            schedule.push(place, priority, lane(name));
+        }
+        let told = |schedule: &Schedule, most| -> Vec<_> {
+            let all = schedule.fullest(most).into_iter();
+            all.map(|one| (one.lane.to_string(), one.waiting, one.is_busy))
+                .collect()
+        };
+        let one = |name: &str, waiting, is_busy| (name.to_owned(), waiting, is_busy);
+        let three = [one("c", 3, false), one("b", 2, false), one("d", 2, false)];
+        assert_eq!(told(&schedule, 3), three);
+        assert_eq!(schedule.pop(), Some((1, lane("a"))));
+        assert_eq!(schedule.pop(), Some((3, lane("b"))));
+        let rest = [one("c", 3, false), one("d", 2, false), one("b", 1, true)];
+        assert_eq!(told(&schedule, 10), rest, "of `a` nothing waits");
     }
 
     #[test]

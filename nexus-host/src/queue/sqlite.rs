@@ -41,8 +41,9 @@ use uuid::Uuid;
 
 use super::config::Config;
 use super::{
-    BoxFuture, DeadLetter, Delivery, Journey, Lease, LetterFilter, Meant, Page, PushError,
-    PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Storage, Unavailable, Whose,
+    BoxFuture, DeadLetter, Delivery, Journey, LaneDepth, Lease, LetterFilter, Meant, Page,
+    PushError, PushReport, Queue, QueueStats, SettleError, Settled, Settlement, Storage,
+    Unavailable, Whose,
 };
 use crate::admission::Admitted;
 use crate::space;
@@ -424,6 +425,10 @@ impl Queue for SqliteQueue {
             lanes: ready.busy_lanes(),
             oldest: ready.oldest(),
         }
+    }
+
+    fn fullest_lanes(&self, most: usize) -> Vec<LaneDepth> {
+        self.shared.ready.lock().fullest_lanes(most)
     }
 
     fn is_durable(&self) -> bool {

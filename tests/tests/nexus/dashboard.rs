@@ -38,13 +38,29 @@ fn hub() -> HubBuilder {
         .file(no_plugin, &name)
 }
 
-/// A browser, or `None` when this machine cannot have one; the test is then skipped.
-async fn browser_for(test: &str) -> Option<Browser> {
-    or_skip(test, Browser::start().await)
+/// Has a browser look at a hub's dashboard, which is there when it begins, and is quiet when it ends. Skipped where this
+/// machine cannot have a browser.
+async fn look_at(test: &str, hub: HubBuilder, look: impl AsyncFnOnce(&Browser, Hub)) {
+    let Some(browser) = or_skip(test, Browser::start().await) else {
+        return;
+    };
+    let hub = hub.start();
+    browser.open(&hub.url()).await;
+    look(&browser, hub).await;
+    expect_quiet(&browser).await;
+    browser.end().await;
 }
 
-async fn sign_in(browser: &Browser, hub: &Hub) {
-    browser.open(&hub.url()).await;
+/// As [`look_at`], as an administrator.
+async fn look_in(test: &str, hub: HubBuilder, look: impl AsyncFnOnce(&Browser, Hub)) {
+    let signed_in = async |browser: &Browser, hub| {
+        sign_in(browser).await;
+        look(browser, hub).await;
+    };
+    look_at(test, hub, signed_in).await;
+}
+
+async fn sign_in(browser: &Browser) {
     browser.fill("#key", ADMIN_KEY).await;
     browser.click("#sign-in-form button").await;
     browser.wait_for_text("#connection", "Live").await;

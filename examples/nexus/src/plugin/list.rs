@@ -81,9 +81,7 @@ pub(crate) async fn list(common: &Common, options: &List) -> Result<(), Failure>
 const PATH: &str = "/v1/admin/plugins";
 
 fn online(common: &Common, hub: &Hub, answer: Value) -> Result<(), Failure> {
-    let plugins = entries(answer, "plugins").ok_or_else(|| {
-        Failure::failed("the hub's answer is not a list of plugins; is it of this version?")
-    })?;
+    let plugins = entries(answer, "plugins")?;
     let listing = Listing {
         from: "hub",
         place: hub.address().to_owned(),

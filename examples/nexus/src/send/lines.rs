@@ -4,11 +4,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::Path;
+use std::str;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -99,16 +102,17 @@ pub(super) async fn send(common: &Common, options: &Send, file: &Path) -> Result
     }
 }
 
-fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
+/// What is read, as much at once as a request holds.
+type Input = BufReader<Box<dyn Read>>;
+
+fn open(file: &Path) -> Result<(Input, Option<u64>), Failure> {
+    let buffered = |read: Box<dyn Read>| BufReader::with_capacity(BYTES, read);
     if file == Path::new("-") {
-        return Ok((Box::new(stdin().lock()), None));
+        return Ok((buffered(Box::new(stdin().lock())), None));
     }
     let opened = File::open(file).map_err(|error| unreadable(file, error))?;
     let size = opened.metadata().ok().filter(|found| found.is_file());
-    Ok((
-        Box::new(BufReader::new(opened)),
-        size.map(|found| found.len()),
-    ))
+    Ok((buffered(Box::new(opened)), size.map(|found| found.len())))
 }
 
 fn unreadable(file: &Path, error: impl std::fmt::Display) -> Failure {
@@ -121,21 +125,27 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Sending<'_> {
-    async fn all(&mut self, mut input: Box<dyn BufRead>, file: &Path) -> Result<(), Failure> {
+    async fn all(&mut self, mut input: Input, file: &Path) -> Result<(), Failure> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for number in 1.. {
-            let mut text = String::new();
+            // Whoever writes a line now and then has it sent at once: nothing waits for lines that may come.
+            if !batch.is_empty() && !input.buffer().contains(&b'\n') {
+                self.batch(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            let mut text = Vec::new();
             let mut bounded = (&mut input).take(LARGEST_BYTES);
-            let read = bounded.read_line(&mut text);
+            let read = bounded.read_until(b'\n', &mut text);
             let read = read.map_err(|error| unreadable(file, error))?;
             if read == 0 {
                 break;
             }
             self.bar.inc(read as u64);
-            if number <= self.options.skip || text.trim().is_empty() {
+            let text = text.trim_ascii();
+            if number <= self.options.skip || text.is_empty() {
                 continue;
             }
-            let line = match self.line(number, text.trim()) {
+            let line = match self.line(number, text) {
                 Ok(line) => line,
                 Err(error) => {
                     let told = format!("is not what can be sent: {error}");
@@ -161,7 +171,8 @@ impl Sending<'_> {
     }
 
     /// A line as it is sent: with an id, in any case.
-    fn line(&self, number: u64, text: &str) -> Result<Line, serde_json::Error> {
+    fn line(&self, number: u64, text: &[u8]) -> Result<Line, Box<dyn Error>> {
+        let text = str::from_utf8(text)?;
         let fresh = Uuid::now_v7();
         if self.options.event_type.is_some() {
             let payload: &RawValue = serde_json::from_str(text)?;
@@ -207,6 +218,21 @@ impl Sending<'_> {
                     retry_after: Some(after),
                     ..
                 }) => sleep(after).await,
+                // Too much at once; what is too much by itself is that line's own trouble.
+                Err(Trouble::Refused {
+                    status: StatusCode::PAYLOAD_TOO_LARGE,
+                    problem,
+                    ..
+                }) => match batch.as_slice() {
+                    [line] => {
+                        self.refuse(line.number, &line.event_id, &problem);
+                        batch.clear();
+                    }
+                    _ => {
+                        let rest = batch.split_off(batch.len() / 2);
+                        Box::pin(self.batch(std::mem::replace(&mut batch, rest))).await?;
+                    }
+                },
                 Err(trouble @ Trouble::NoHub(_)) => {
                     if away_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
                         return Err(trouble.into());

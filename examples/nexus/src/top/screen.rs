@@ -2,6 +2,7 @@
 //! older one does not tell, changes nothing.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use ratatui::backend::TestBackend;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -16,6 +17,15 @@ use crate::output;
 /// The screen where there is none.
 const WIDTH: u16 = 110;
 const HEIGHT: u16 = 36;
+
+/// Below this there is room for figures, and none for what they were.
+const LOW: u16 = 20;
+
+/// Below this, what else stands side by side is one below the other.
+const NARROW: u16 = 104;
+
+/// Lines of trouble at most.
+const MOST_TROUBLES: usize = 8;
 
 /// What is shown.
 #[derive(Default)]
@@ -36,41 +46,48 @@ pub(super) struct Shown {
 pub(super) fn text(shown: &Shown) -> String {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(WIDTH, HEIGHT));
     let Ok(_) = terminal.draw(|frame| draw(frame, shown));
-    let buffer = terminal.backend().buffer();
-    let cells = buffer.content().chunks(usize::from(WIDTH));
-    let lines = cells.map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>());
+    let cells = terminal.backend().buffer().content();
+    let lines = cells.chunks(usize::from(WIDTH));
+    let lines = lines.map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>());
     let lines: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n").trim_end().to_owned()
 }
 
 /// Draws the screen.
 pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {
+    let area = frame.area();
     let Some(overview) = &shown.overview else {
-        frame.render_widget(Paragraph::new("waiting for the hub"), frame.area());
+        frame.render_widget(Paragraph::new("waiting for the hub"), area);
         return;
     };
+    let is_low = area.height < LOW;
     let trouble = troubles(overview);
-    let rows = u16::try_from(trouble.len()).unwrap_or(u16::MAX).min(8);
+    let heading = match trouble.len() {
+        0 => "what is not well: nothing".to_owned(),
+        count => format!("what is not well: {count}"),
+    };
+    let rows = usize::from(area.height / 8).clamp(1, MOST_TROUBLES);
+    let rows = u16::try_from(rows.min(trouble.len())).unwrap_or(u16::MAX);
     let [head, charts, queue, calls, below, foot] = Layout::vertical([
         Constraint::Length(2),
-        Constraint::Length(6),
-        Constraint::Length(4),
-        Constraint::Min(4),
+        Constraint::Length(if is_low { 2 } else { 6 }),
+        Constraint::Length(if is_low { 2 } else { 3 }),
+        Constraint::Fill(1),
         Constraint::Length(rows + 1),
         Constraint::Length(1),
     ])
-    .areas(frame.area());
+    .areas(area);
     frame.render_widget(Paragraph::new(header(shown, overview)), head);
     draw_charts(frame, charts, shown, overview);
-    frame.render_widget(
-        Paragraph::new(queue_lines(overview)).block(titled("queue")),
-        queue,
-    );
-    frame.render_widget(components(overview), calls);
-    frame.render_widget(
-        Paragraph::new(trouble).block(titled("what is not well")),
-        below,
-    );
+    let lines = Paragraph::new(queue_lines(overview));
+    let lines = if is_low {
+        lines
+    } else {
+        lines.block(titled("queue"))
+    };
+    frame.render_widget(lines, queue);
+    frame.render_widget(components(overview, calls.width), calls);
+    frame.render_widget(Paragraph::new(trouble).block(titled(&heading)), below);
     frame.render_widget(Paragraph::new("q quits, p stands still".dim()), foot);
 }
 
@@ -78,6 +95,7 @@ fn titled(title: &str) -> Block<'_> {
     Block::new().borders(Borders::TOP).title(title.bold())
 }
 
+/// What matters most comes first: a terminal that is not wide cuts the rest.
 fn header(shown: &Shown, overview: &Value) -> Vec<Line<'static>> {
     let hub = &overview["hub"];
     let status = match (shown.is_gone, shown.is_paused) {
@@ -90,7 +108,7 @@ fn header(shown: &Shown, overview: &Value) -> Vec<Line<'static>> {
         format!("   memory {:.0} MiB", bytes / 1_048_576.0)
     });
     let cpu = overview["second"]["cpu"].as_f64();
-    let cpu = cpu.map_or_else(String::new, |cpu| format!("   processors {cpu:.2}"));
+    let cpu = cpu.map_or_else(String::new, |cpu| format!("   cores {cpu:.2}"));
     let connections: u64 = hub["connections"]
         .as_object()
         .into_iter()
@@ -100,144 +118,162 @@ fn header(shown: &Shown, overview: &Value) -> Vec<Line<'static>> {
     let uptime = uptime(hub["uptime_seconds"].as_u64().unwrap_or_default());
     vec![
         Line::from(vec![
+            toned(&status),
             Span::from(format!(
-                "nexus {} at {}   ",
+                "   nexus {} at {}",
                 word(&hub["version"]),
                 shown.address
             )),
-            toned(&status),
         ]),
         Line::from(format!(
-            "up {uptime}{cpu}{memory}   connections {connections}   followers {}   approvals waiting {}",
-            word(&hub["followers"]),
+            "up {uptime}   approvals {}{cpu}{memory}   connections {connections}   followers {}",
             word(&overview["approvals_pending"]),
+            word(&hub["followers"]),
         )),
     ]
 }
 
 fn draw_charts(frame: &mut Frame<'_>, area: Rect, shown: &Shown, overview: &Value) {
-    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)])
-        .spacing(2)
-        .areas(area);
-    let second = &overview["second"];
-    let newest = |of: &dyn Fn(&Value) -> f64, width: u16| -> Vec<u64> {
-        let skipped = shown.seconds.len().saturating_sub(usize::from(width));
-        let seconds = shown.seconds.iter().skip(skipped);
-        seconds.map(|second| of(second).round() as u64).collect()
+    let halves = [Constraint::Fill(1), Constraint::Fill(1)];
+    let [rates, times] = match area.width < NARROW {
+        true => Layout::vertical(halves).areas(area),
+        false => Layout::horizontal(halves).spacing(2).areas(area),
     };
-    let rates = newest(&|second| number(&second["accepted"]), left.width);
+    let second = &overview["second"];
     let title = format!(
         "events {:.0}/s in, {:.0}/s done, {:.0}/s refused",
         number(&second["accepted"]),
         number(&second["finished"]),
         number(&second["refused"]),
     );
-    frame.render_widget(
-        Sparkline::default()
-            .data(rates)
-            .style(Color::Cyan)
-            .block(titled(&title)),
-        left,
-    );
-    let micros = |second: &Value| number(&second["end_to_end"]["p99_seconds"]) * 1e6;
-    let times = newest(&micros, right.width);
+    let of = |second: &Value| number(&second["accepted"]);
+    draw_chart(frame, rates, shown, &title, Color::Cyan, of);
     let all = &second["end_to_end"];
     let title = format!(
-        "from end to end: p50 {}, p90 {}, p99 {}",
+        "end to end: p50 {}, p90 {}, p99 {}",
         time(&all["p50_seconds"]),
         time(&all["p90_seconds"]),
         time(&all["p99_seconds"]),
     );
-    frame.render_widget(
-        Sparkline::default()
-            .data(times)
-            .style(Color::Magenta)
-            .block(titled(&title)),
-        right,
-    );
+    let of = |second: &Value| number(&second["end_to_end"]["p99_seconds"]) * 1e6;
+    draw_chart(frame, times, shown, &title, Color::Magenta, of);
+}
+
+/// One value of each second, as many as there is room for.
+fn draw_chart(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    shown: &Shown,
+    title: &str,
+    colour: Color,
+    of: impl Fn(&Value) -> f64,
+) {
+    let skipped = shown.seconds.len().saturating_sub(usize::from(area.width));
+    let seconds = shown.seconds.iter().skip(skipped);
+    let values: Vec<u64> = seconds.map(|second| of(second).round() as u64).collect();
+    let chart = Sparkline::default().data(values).style(colour);
+    frame.render_widget(chart.block(titled(title)), area);
 }
 
 fn queue_lines(overview: &Value) -> Vec<Line<'static>> {
     let queue = &overview["queue"];
     let waiting = queue["waiting"].as_array().into_iter().flatten();
     let waiting: Vec<String> = waiting
+        .filter(|one| one["events"] != 0)
         .map(|one| format!("{} {}", word(&one["priority"]), word(&one["events"])))
         .collect();
+    let waiting = match waiting.as_slice() {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
     let oldest = match queue["oldest_seconds"].as_f64() {
         Some(_) => format!("   the oldest for {}", time(&queue["oldest_seconds"])),
         None => String::new(),
     };
     vec![
         Line::from(format!(
-            "{} of {} events   waiting: {}{oldest}",
+            "{} of {} events   waiting: {waiting}{oldest}",
             word(&queue["depth"]),
             word(&queue["capacity"]),
-            waiting.join(", "),
         )),
         Line::from(format!(
-            "under way {}   for later {}   lanes {}   dead letters {}",
+            "dead letters {}   under way {}   for later {}   lanes {}",
+            word(&queue["dead_letters"]),
             word(&queue["leased"]),
             word(&queue["delayed"]),
             word(&queue["lanes"]),
-            word(&queue["dead_letters"]),
         )),
     ]
 }
 
-fn components(overview: &Value) -> Table<'static> {
+/// A column of components: its heading, how wide it is, from which width on there is room for it, and what is in it.
+struct Column {
+    heading: &'static str,
+    width: Constraint,
+    room: u16,
+    cell: fn(&'static str, &Value) -> String,
+}
+
+const fn column(
+    heading: &'static str,
+    width: u16,
+    room: u16,
+    cell: fn(&'static str, &Value) -> String,
+) -> Column {
+    Column {
+        heading,
+        width: Constraint::Length(width),
+        room,
+        cell,
+    }
+}
+
+const COLUMNS: [Column; 8] = [
+    Column {
+        width: Constraint::Fill(1),
+        ..column("called", 0, 0, |_, one| printable(&word(&one["name"])))
+    },
+    column("", 11, 96, |kind, _| kind.to_owned()),
+    column("calls/s", 9, 0, |_, one| {
+        format!("{:.1}", number(&one["per_second"]))
+    }),
+    column("p50", 9, 60, |_, one| time(&one["p50_seconds"])),
+    column("p99", 9, 0, |_, one| time(&one["p99_seconds"])),
+    column("failed/s", 9, 60, |_, one| {
+        format!("{:.1}", failed_per_second(one))
+    }),
+    column("retried", 8, 80, |_, one| word(&one["retried"])),
+    column("held", 8, 80, |_, one| word(&one["held"])),
+];
+
+fn components(overview: &Value, width: u16) -> Table<'static> {
+    let columns: Vec<&Column> = COLUMNS.iter().filter(|one| one.room <= width).collect();
     let of = |key: &str, kind: &'static str| {
         let all = overview[key]["list"].as_array().into_iter().flatten();
-        all.map(move |one| component(kind, one)).collect::<Vec<_>>()
+        let row = |one: &Value| {
+            let row = Row::new(columns.iter().map(|column| (column.cell)(kind, one)));
+            match failed_per_second(one) > 0.0 {
+                true => row.fg(Color::Red),
+                false => row,
+            }
+        };
+        all.map(row).collect::<Vec<_>>()
     };
     let rows = [
         of("processors", "processor"),
         of("integrations", "integration"),
     ]
     .concat();
-    let widths = [
-        Constraint::Fill(1),
-        Constraint::Length(11),
-        Constraint::Length(9),
-        Constraint::Length(9),
-        Constraint::Length(9),
-        Constraint::Length(9),
-        Constraint::Length(8),
-        Constraint::Length(8),
-    ];
-    let header = [
-        "called", "", "calls/s", "p50", "p99", "failed/s", "retried", "held",
-    ];
-    Table::new(rows, widths)
-        .header(Row::new(header).dim())
+    let headings = columns.iter().map(|column| column.heading);
+    Table::new(rows, columns.iter().map(|column| column.width))
+        .header(Row::new(headings).dim())
         .block(titled("processors and integrations"))
 }
 
-fn component(kind: &'static str, one: &Value) -> Row<'static> {
+fn failed_per_second(one: &Value) -> f64 {
     let results = one["results"].as_array().into_iter().flatten();
-    let failed: f64 = results
-        .filter(|came| {
-            matches!(
-                came["result"].as_str(),
-                Some("failed" | "timed_out" | "panicked")
-            )
-        })
-        .map(|came| number(&came["per_second"]))
-        .sum();
-    let row = Row::new([
-        printable(&word(&one["name"])),
-        kind.to_owned(),
-        format!("{:.1}", number(&one["per_second"])),
-        time(&one["p50_seconds"]),
-        time(&one["p99_seconds"]),
-        format!("{failed:.1}"),
-        word(&one["retried"]),
-        word(&one["held"]),
-    ]);
-    if failed > 0.0 {
-        row.fg(Color::Red)
-    } else {
-        row
-    }
+    let failed = results.filter(|came| came["result"] == "failed");
+    failed.map(|came| number(&came["per_second"])).sum()
 }
 
 /// What is not as it should be, the worst first.
@@ -259,28 +295,32 @@ fn troubles(overview: &Value) -> Vec<Line<'static>> {
         .filter(|plugin| plugin["state"] != "ready")
         .map(|plugin| {
             let reason = plugin["reason"].as_str().unwrap_or_default();
-            let what = format!("plugin {} {reason}", word(&plugin["id"]));
+            let what = format!("plugin {}: {reason}", plugin_name(plugin));
             (word(&plugin["state"]), what)
         });
     let trouble = overview["queue"]["trouble"].as_str();
     let storage = trouble.map(|trouble| ("failed".to_owned(), format!("storage: {trouble}")));
-    let lines = storage
+    let all = storage
         .into_iter()
         .chain(alerts)
         .chain(breakers)
         .chain(plugins);
-    let lines: Vec<_> = lines
-        .map(|(state, what)| {
-            Line::from(vec![
-                toned(&format!("{state:<12}")),
-                Span::from(printable(&what)),
-            ])
-        })
-        .collect();
-    if lines.is_empty() {
-        return vec![Line::from("nothing".dim())];
+    all.map(|(state, what)| {
+        Line::from(vec![
+            toned(&format!("{state:<12}")),
+            Span::from(printable(&what)),
+        ])
+    })
+    .collect()
+}
+
+/// A file that could not be read has no name of its own.
+fn plugin_name(plugin: &Value) -> String {
+    let path = plugin["origin"]["path"].as_str().map(Path::new);
+    match (&plugin["id"], path.and_then(Path::file_name)) {
+        (Value::Null, Some(file)) => file.to_string_lossy().into_owned(),
+        (id, _) => word(id),
     }
-    lines
 }
 
 fn toned(word: &str) -> Span<'static> {
@@ -294,7 +334,7 @@ fn toned(word: &str) -> Span<'static> {
 
 /// What others wrote, without what a terminal would obey.
 fn printable(text: &str) -> String {
-    output::harmless(text).replace('\n', " ")
+    output::one_line(text).into_owned()
 }
 
 fn word(value: &Value) -> String {
@@ -367,34 +407,67 @@ mod tests {
     fn everything_is_on_the_screen_and_nothing_is_obeyed() {
         let text = text(&shown());
         for part in [
-            "nexus 0.1.0 at http://127.0.0.1:7070   degraded",
-            "up 1 d 1 h   memory 20 MiB   connections 4   followers 2   approvals waiting 1",
+            "degraded   nexus 0.1.0 at http://127.0.0.1:7070",
+            "up 1 d 1 h   approvals 1   memory 20 MiB   connections 4   followers 2",
             "events 120/s in, 119/s done, 2/s refused",
-            "p50 400 µs, p90 2.0 ms, p99 1.5 s",
+            "end to end: p50 400 µs, p90 2.0 ms, p99 1.5 s",
             "7 of 1000 events   waiting: critical 5   the oldest for 250.0 ms",
             "parrot/triage",
             "toasty/toasty",
             "critical    alert breaker_open: the breaker of http/http is open",
             "open        breaker http/http",
-            "degraded    plugin evil\\u{1b}[2J x",
+            "degraded    plugin evil\\u{1b}[2J: x",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
     }
 
+    /// The screen at a size.
+    fn at(width: u16, height: u16, shown: &Shown) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, shown)).unwrap();
+        let cells = terminal.backend().buffer().content();
+        let lines = cells.chunks(usize::from(width));
+        lines
+            .map(|line| line.iter().map(|cell| cell.symbol()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn what_matters_is_seen_on_small_terminals() {
+        for (width, height) in [(80, 24), (40, 12)] {
+            let screen = at(width, height, &shown()).join("\n");
+            for part in [
+                "degraded   nexus 0.1.0",
+                "approvals 1",
+                "events 120/s in, 119/s done, 2/s",
+                "p50 400 µs, p90 2.0 ms",
+                "7 of 1000 events   waiting: critical 5",
+                "dead letters 4",
+                "parrot/triage",
+                "alert breaker_open: the br",
+                "q quits",
+            ] {
+                assert!(
+                    screen.contains(part),
+                    "{part} at {width}x{height}\n{screen}"
+                );
+            }
+        }
+        let screen = at(40, 12, &shown()).join("\n");
+        assert!(screen.contains("what is not well: 3"), "{screen}");
+    }
+
     #[test]
     fn it_fits_where_there_is_little_room_and_little_is_told() {
         for (width, height) in [(1, 1), (20, 5), (80, 24), (300, 100)] {
-            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-            terminal.draw(|frame| draw(frame, &shown())).unwrap();
             let nothing = Shown {
                 overview: Some(json!({})),
                 ..Shown::default()
             };
-            terminal.draw(|frame| draw(frame, &nothing)).unwrap();
-            terminal
-                .draw(|frame| draw(frame, &Shown::default()))
-                .unwrap();
+            for shown in [shown(), nothing, Shown::default()] {
+                assert_eq!(at(width, height, &shown).len(), usize::from(height));
+            }
         }
     }
 }

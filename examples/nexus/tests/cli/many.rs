@@ -1,8 +1,11 @@
 //! `nexus send --lines`: many events from one file.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::harness::Place;
+use crate::harness::{KEY, Place};
 
 const ID: &str = "0190a6e0-0000-7000-8000-000000000001";
 
@@ -65,6 +68,59 @@ fn payloads_are_sent_on_from_standard_input_however_many_and_none_is_lost_to_a_f
         .run_with_input(&[&["send", "probe.ping"], &options[..]].concat(), &lines)
         .exits(0)
         .says("200 accepted, 0 duplicate, 0 refused");
+}
+
+/// Nothing waits for lines that may never come.
+#[test]
+fn a_line_that_comes_alone_is_sent_at_once() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let options = [
+        "--source", "cli", "--lines", "-", "--json", "--url", &hub.url,
+    ];
+    let mut command = place.command(&[&["send", "probe.ping"], &options[..]].concat());
+    command.env("NEXUS_KEY", KEY);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for number in 1..=2 {
+        writeln!(input, "{{\"n\": {number}}}").unwrap();
+        let mut told = String::new();
+        output.read_line(&mut told).unwrap();
+        assert_eq!(each(&told)[0]["line"], number, "{told}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_line_that_cannot_be_taken_keeps_no_other_from_being_sent() {
+    let place = Place::new().probe().hub("[limits]\nmax_body = \"4KiB\"\n");
+    let hub = place.start();
+    let ping = |note: &[u8]| [b"{\"n\": 1, \"note\": \"", note, b"\"}\n"].concat();
+    let long = [b'x'; 5_000];
+    // Together they are more than the hub takes at once.
+    let lines = [
+        vec![ping(&[b'y'; 500]); 12],
+        vec![ping(b"\xff"), ping(&long), ping(b"z")],
+    ];
+    std::fs::write(place.path().join("many"), lines.concat().concat()).unwrap();
+    place
+        .run_with_key(&[
+            "send",
+            "probe.ping",
+            "--source",
+            "cli",
+            "--lines",
+            "many",
+            "--url",
+            &hub.url,
+        ])
+        .exits(1)
+        .says("13 accepted, 0 duplicate, 2 refused")
+        .complains("line 13: is not what can be sent: invalid utf-8")
+        .complains("line 14: ");
 }
 
 #[test]

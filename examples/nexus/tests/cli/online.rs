@@ -1,5 +1,10 @@
 //! The commands that ask a running hub.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use serde_json::Value;
+
 use crate::harness::Place;
 
 const PING: [&str; 4] = ["send", "probe.ping", "--source", "cli"];
@@ -148,6 +153,86 @@ fn refusals_tell_code_place_and_what_to_do() {
     assert!(
         said.contains("what `nexus key new` printed first"),
         "{said}"
+    );
+}
+
+#[test]
+fn who_is_no_hub_is_called_so() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", stranger.local_addr().unwrap());
+    let lines = [&["tail"][..], &["top"], &["dlq", "list"]];
+    let answering = std::thread::spawn(move || {
+        for _ in lines {
+            let (mut stream, _) = stranger.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let answer =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let place = Place::new();
+    for line in lines {
+        let line = [line, &["--url", &url]].concat();
+        place
+            .run_with_key(&line)
+            .exits(1)
+            .complains("is not a Nexus hub");
+    }
+    answering.join().unwrap();
+}
+
+#[test]
+fn what_goes_wrong_is_told_to_programs_as_json() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let at = ["--json", "--url", &hub.url];
+    let error = |line: &[&str], code: i32| {
+        let ran = place.run_with_key(&[line, &at].concat()).exits(code);
+        assert_eq!(ran.stdout, "", "{ran:?}");
+        let mut told: Value = serde_json::from_str(&ran.stderr).unwrap();
+        let error = told["error"].take();
+        assert_eq!(error["exit_code"], code, "{error}");
+        error
+    };
+    let refused = error(&[&PING[..], &["--payload", r#"{"n": "x"}"#]].concat(), 1);
+    assert_eq!(refused["problem"]["code"], "contract_violation");
+    assert_eq!(refused["problem"]["errors"][0]["pointer"], "/payload/n");
+    let wrong = error(&["explain", "foo"], 2);
+    let wrong = wrong["message"].as_str().unwrap();
+    assert!(wrong.contains("an id is a UUID such as"), "{wrong}");
+    let unread = error(&[&PING[..], &["--file", "absent"]].concat(), 2);
+    let unread = unread["message"].as_str().unwrap();
+    assert!(unread.contains("absent cannot be read"), "{unread}");
+    place
+        .run(&["dlq", "list", "--json"])
+        .exits(2)
+        .complains(r#"{"error":{"exit_code":2,"message":"NEXUS_KEY is not set"#);
+}
+
+/// Data is JSON whatever producers write, and means what they wrote.
+#[test]
+fn control_characters_stay_what_they_are_in_json() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let ask = |line: &[&str]| place.run_with_key(&[line, &["--url", &hub.url]].concat());
+    let text = "a\u{7f}b\u{9b}2J\u{202e}c";
+    let command = serde_json::json!({ "action": "reject", "text": text }).to_string();
+    let line = [
+        "send",
+        "probe.command",
+        "--source",
+        "cli",
+        "--wait",
+        "--payload",
+        &command,
+    ];
+    ask(&line).exits(1);
+    let ran = ask(&["dlq", "list", "--json"]).exits(0);
+    assert_eq!(ran.json()[0]["event"]["payload"]["text"], text);
+    assert!(
+        !ran.stdout.contains(['\u{7f}', '\u{9b}', '\u{202e}']),
+        "{}",
+        ran.stdout
     );
 }
 

@@ -17,7 +17,7 @@ fn it_says_how_it_started_and_how_it_ended() {
         assert_eq!(code, Some(0), "{rest}");
         for expected in [
             "config   nexus.toml",
-            "plugins  1 ready, 1 refused or disabled, from plugins",
+            "plugins  1 ready, 1 refused, from plugins",
             "ready    probe ",
             "refused  plugins/libtext.so: not_a_library: ",
             "clients  cli",
@@ -27,6 +27,27 @@ fn it_says_how_it_started_and_how_it_ended() {
             assert!(rest.contains(expected), "{expected:?} is missing:\n{rest}");
         }
     }
+}
+
+/// A plugin that has started has not said yet that it is well.
+#[test]
+fn what_is_wrong_with_a_plugin_is_said_from_the_start() {
+    let unwell = "[plugins.probe.config]\ndegraded = \"no ink\"\n";
+    let (code, rest) = Place::new().probe().hub(unwell).start().end("TERM");
+    assert_eq!(code, Some(0), "{rest}");
+    for expected in [
+        "plugins  0 ready, 1 degraded, from plugins",
+        "degraded probe ",
+        ": no ink",
+    ] {
+        assert!(rest.contains(expected), "{expected:?} is missing:\n{rest}");
+    }
+    let unwanted = "[plugins.probe]\nenabled = false\n";
+    let (_, rest) = Place::new().probe().hub(unwanted).start().end("TERM");
+    assert!(
+        rest.contains("plugins  0 ready, 1 disabled, from plugins"),
+        "{rest}"
+    );
 }
 
 #[test]

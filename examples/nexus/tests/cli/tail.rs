@@ -87,6 +87,40 @@ fn events_are_shown_as_they_come_by_type_and_source() {
     place.run_with_key(&nobody).exits(1).complains("nexus run");
 }
 
+/// As with `| head -1`: no other event has to come first.
+#[cfg(unix)]
+#[test]
+fn whoever_reads_no_more_ends_what_goes_on() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    for line in [&["tail"][..], &["top", "--json"]] {
+        let mut command = place.command(&[line, &["--url", &hub.url]].concat());
+        command.env("NEXUS_KEY", KEY);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                while !place.path().join("read").exists() {
+                    send(&place, &hub.url, "door");
+                }
+            });
+            assert_ne!(out.read_line(&mut String::new()).unwrap(), 0, "{line:?}");
+            std::fs::write(place.path().join("read"), "").unwrap();
+            sending.join().unwrap();
+        });
+        std::fs::remove_file(place.path().join("read")).unwrap();
+        drop(out);
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(
+            (ended.status.code(), said.as_str()),
+            (Some(0), ""),
+            "{line:?}"
+        );
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_hub_that_goes_is_waited_for() {

@@ -104,8 +104,10 @@ pub struct Queue {
     pub leased: usize,
     /// Work that waits for its time.
     pub delayed: usize,
-    /// Lanes with work.
+    /// Lanes with work under way.
     pub lanes: usize,
+    /// Lanes in which work waits, the fullest first: what, how much, and whether work of it is under way.
+    pub fullest_lanes: Vec<Value>,
     /// Octets of payload.
     pub payload_bytes: u64,
     /// For how long the oldest waits.

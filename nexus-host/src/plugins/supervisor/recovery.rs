@@ -48,6 +48,7 @@ pub(super) async fn supervise(supervisor: Arc<Supervisor>) {
         let is_wanted = supervisor.catalog.was_asked();
         let asked = members.iter().map(|member| member.examine(is_wanted));
         let failed = futures_util::future::join_all(asked).await;
+        supervisor.were_examined.send_replace(true);
         let now = Instant::now();
         if supervisor.again.swap(false, Ordering::Relaxed) {
             recoveries.clear();

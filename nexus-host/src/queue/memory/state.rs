@@ -19,7 +19,7 @@ use super::seen::Seen;
 use crate::admission::Admitted;
 use crate::queue::config::{Config, WhenFull};
 use crate::queue::droppable::Droppable;
-use crate::queue::schedule::{LaneKey, Place, Schedule};
+use crate::queue::schedule::{LaneDepth, LaneKey, Place, Schedule};
 use crate::queue::work::{first_steps, lane_of, size};
 use crate::queue::{
     DeadLetter, Delivery, Failure, Grave, Journey, Lease, LetterFilter, Meant, Page, PushError,
@@ -375,5 +375,10 @@ impl State {
             lanes: self.schedule.busy_lanes(),
             oldest,
         }
+    }
+
+    /// As [`Schedule::fullest`].
+    pub(super) fn fullest_lanes(&self, most: usize) -> Vec<LaneDepth> {
+        self.schedule.fullest(most)
     }
 }

@@ -14,7 +14,7 @@ use nexus_plugin_api::Event;
 use super::attempting::{Attempting, Mark, Slot};
 use super::rows::{self, Key, TaskId};
 use crate::queue::droppable::Droppable;
-use crate::queue::schedule::{LaneKey, Place, Schedule};
+use crate::queue::schedule::{LaneDepth, LaneKey, Place, Schedule};
 use crate::queue::work::{lane_of, size};
 use crate::queue::{Delivery, Failure, Lease, SettleError, Work};
 use backlog::Backlog;
@@ -476,6 +476,11 @@ impl Ready {
     /// Lanes with work under way.
     pub(super) fn busy_lanes(&self) -> usize {
         self.schedule.busy_lanes()
+    }
+
+    /// As [`Schedule::fullest`], of the window.
+    pub(super) fn fullest_lanes(&self, most: usize) -> Vec<LaneDepth> {
+        self.schedule.fullest(most)
     }
 
     /// Events that are being routed.

@@ -4,109 +4,132 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use nexus_tests::browser::{Browser, Scheme};
-use nexus_tests::hub::{Hub, eventually};
-use serde_json::json;
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, eventually, key_hash};
+use serde_json::{Value, json};
 
-use super::{browser_for, expect_quiet, failing, hub, mail, sign_in};
+use super::{failing, hub, look_at, look_in, mail, sign_in};
 
 #[tokio::test]
 async fn only_administrators_are_let_in_and_a_key_is_kept_if_wanted() {
-    let Some(browser) = browser_for("the dashboard's sign-in").await else {
-        return;
+    let small = "[[clients]]\nid = \"small\"\nsources = [\"small\"]\ntypes = [\"*\"]\nkey_sha256 = \"SMALL\"\n"
+        .replace("SMALL", &key_hash("nxk_small"));
+    let let_in = async |browser: &Browser, hub: Hub| {
+        let tried = async |key: &str, why: &str| {
+            browser.fill("#key", key).await;
+            browser.click("#sign-in-form button").await;
+            browser.wait_for_text("#sign-in-error", why).await;
+            assert_eq!(is_signed_in(browser).await, json!([false, "", ""]));
+        };
+        tried("nxk_nobody", "not known").await;
+        tried("nxk_small", "admin").await;
+        tried("nxk_ключ", "This is no key").await;
+
+        sign_in(browser).await;
+        browser.reload().await;
+        is_out(browser).await;
+
+        browser.click("#keep").await;
+        sign_in(browser).await;
+        browser.reload().await;
+        browser.wait_for_text("#connection", "Live").await;
+        browser.click("#sign-out").await;
+        browser.reload().await;
+        is_out(browser).await;
+        let kept = browser.run("return document.cookie + Object.keys(localStorage) + Object.keys(sessionStorage) + location.search").await;
+        assert_eq!(kept, "");
+
+        drop(hub);
+        tried(ADMIN_KEY, "The hub does not answer").await;
+        let typed = browser
+            .run("return document.querySelector('#key').value")
+            .await;
+        assert_eq!(typed, ADMIN_KEY, "it may be right");
     };
-    let hub = hub().start();
-    browser.open(&hub.url()).await;
-    browser.fill("#key", "nxk_nobody").await;
-    browser.click("#sign-in-form button").await;
-    browser
-        .wait_for(
-            "it is said why",
-            "document.querySelector('#sign-in-error').textContent",
-        )
-        .await;
-    browser
-        .wait_for(
-            "the panels are hidden",
-            "document.querySelector('#panels').hidden",
-        )
-        .await;
+    look_at("the dashboard's sign-in", hub().config(&small), let_in).await;
+}
 
-    sign_in(&browser, &hub).await;
-    browser.reload().await;
-    browser
-        .wait_for(
-            "it is forgotten",
-            "!document.querySelector('#sign-in').hidden",
-        )
-        .await;
+/// Whether the panels are shown, and what they and the tab's storage hold.
+async fn is_signed_in(browser: &Browser) -> Value {
+    let told = "const panels = document.querySelector('#panels'); \
+                const held = [...panels.querySelectorAll('section > :not(h2)')]; \
+                return [!panels.hidden, held.map(one => one.textContent).join(), Object.keys(sessionStorage).join()]";
+    browser.run(told).await
+}
 
-    browser.click("#keep").await;
-    browser.fill("#key", nexus_tests::hub::ADMIN_KEY).await;
-    browser.click("#sign-in-form button").await;
-    browser.wait_for_text("#connection", "Live").await;
-    browser.reload().await;
-    browser.wait_for_text("#connection", "Live").await;
-    browser.click("#sign-out").await;
-    browser.reload().await;
-    browser
-        .wait_for(
-            "it is forgotten",
-            "!document.querySelector('#sign-in').hidden",
-        )
-        .await;
-    let kept = browser.run("return document.cookie + Object.keys(localStorage) + Object.keys(sessionStorage) + location.search").await;
-    assert_eq!(kept, "");
-    expect_quiet(&browser).await;
-    browser.end().await;
+async fn is_out(browser: &Browser) {
+    let is_out = "!document.querySelector('#sign-in').hidden";
+    browser.wait_for("somebody is to sign in", is_out).await;
+}
+
+/// Whoever looks is asked for a key again, and sees nothing of what was there, nor what was about to be done.
+#[tokio::test]
+async fn a_key_that_is_taken_back_ends_what_it_has_opened() {
+    let taken_back = async |browser: &Browser, hub: Hub| {
+        browser.click("#keep").await;
+        sign_in(browser).await;
+        hub.process(&mail("Invoice 17")).await;
+        hub.process(&failing(true)).await;
+        browser.wait_for_text("#approvals", "Pay Invoice 17?").await;
+        browser.wait_for_text("#letters", "probe.command").await;
+        browser.click("#letters tbody button").await;
+        browser.wait_for_text("dialog", "Replay this").await;
+        let file = hub.folder().join("nexus.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let other = config.replace(&key_hash(ADMIN_KEY), &key_hash("nxk_another"));
+        std::fs::write(&file, other).unwrap();
+        let (status, told) = hub.send(hub.request("POST", "/v1/admin/reload")).await;
+        assert_eq!(status, 200, "{told}");
+        browser.wait_for_text("#sign-in-error", "not known").await;
+        assert_eq!(is_signed_in(browser).await, json!([false, "", ""]));
+        assert_eq!(
+            browser.run("return document.querySelector('dialog')").await,
+            json!(null)
+        );
+    };
+    look_at("a key that is taken back", hub(), taken_back).await;
 }
 
 #[tokio::test]
 async fn a_hub_without_anything_says_so() {
-    let Some(browser) = browser_for("the dashboard of an empty hub").await else {
-        return;
+    let empty = async |browser: &Browser, _: Hub| {
+        for (panel, text) in [
+            ("#alerts", "no alert is active"),
+            ("#approvals", "Nothing waits"),
+            ("#letters", "No dead letters"),
+            ("#plugins", "No plugins"),
+            ("#breakers", "No breakers"),
+            ("#tail", "No event has come"),
+            ("#journey", "Choose an event"),
+            ("#queue", "0 of"),
+        ] {
+            browser.wait_for_text(panel, text).await;
+        }
     };
-    let hub = nexus_tests::hub::HubBuilder::new().start();
-    sign_in(&browser, &hub).await;
-    for (panel, text) in [
-        ("#alerts", "no alert is active"),
-        ("#approvals", "Nothing waits"),
-        ("#letters", "No dead letters"),
-        ("#plugins", "No plugins"),
-        ("#breakers", "No breakers"),
-        ("#tail", "No event has come"),
-        ("#journey", "Choose an event"),
-        ("#queue", "0 of"),
-    ] {
-        browser.wait_for_text(panel, text).await;
-    }
-    expect_quiet(&browser).await;
-    browser.end().await;
+    look_in("the dashboard of an empty hub", HubBuilder::new(), empty).await;
 }
 
 #[tokio::test]
 async fn every_panel_shows_what_there_is_and_does_what_is_clicked() {
-    let Some(browser) = browser_for("the dashboard's panels").await else {
-        return;
+    let clicked = async |browser: &Browser, hub: Hub| {
+        let approval = approvals(browser, &hub).await;
+        letters(browser, &hub).await;
+        breakers_and_alerts(browser, &hub).await;
+        browser.wait_for_text("#plugins", "probe/recorder").await;
+        for text in ["broken", "remove it from the plugins folder"] {
+            browser.wait_for_text("#plugins", text).await;
+        }
+        browser.wait_for_text("#pipeline", "probe/misbehave").await;
+        browser
+            .wait_for(
+                "times are drawn",
+                "document.querySelector('#latency .line.first[d^=M]')",
+            )
+            .await;
+        queue(browser, &hub).await;
+        tail_and_journey(browser, &hub).await;
+        pictures(browser, &hub, &approval).await;
     };
-    let hub = hub().start();
-    sign_in(&browser, &hub).await;
-    let approval = approvals(&browser, &hub).await;
-    letters(&browser, &hub).await;
-    breakers_and_alerts(&browser, &hub).await;
-    browser.wait_for_text("#plugins", "probe/recorder").await;
-    browser.wait_for_text("#plugins", "broken").await;
-    browser.wait_for_text("#pipeline", "probe/misbehave").await;
-    browser
-        .wait_for(
-            "times are drawn",
-            "document.querySelector('#latency .line.first[d^=M]')",
-        )
-        .await;
-    browser.wait_for_text("#queue", "places taken").await;
-    tail_and_journey(&browser, &hub).await;
-    pictures(&browser, &hub, &approval).await;
-    expect_quiet(&browser).await;
-    browser.end().await;
+    look_in("the dashboard's panels", hub(), clicked).await;
 }
 
 /// A question is answered, with a note.
@@ -165,6 +188,13 @@ async fn letters(browser: &Browser, hub: &Hub) {
         (now.intersection(&before).count() == 1).then_some(now)
     })
     .await;
+    // As many as before, and yet others: the list shows those.
+    browser
+        .wait_for(
+            "the list tells of both",
+            "document.querySelectorAll('#letters tbody tr').length === 2",
+        )
+        .await;
     browser.click("#letters > .buttons button:last-child").await;
     browser
         .wait_for_text("dialog", "Replay 2 dead letters?")
@@ -210,6 +240,28 @@ async fn breakers_and_alerts(browser: &Browser, hub: &Hub) {
     browser.wait_for_text("#breakers .state", "closed").await;
 }
 
+/// What waits behind one that takes its time is told, by priority and lane.
+async fn queue(browser: &Browser, hub: &Hub) {
+    let mut slow = json!({
+        "type": "probe.command", "source": "probe.tests", "partition_key": "slow lane", "priority": "high",
+        "payload": { "action": "sleep_ms", "ms": 4_000 },
+    });
+    hub.publish(&slow).await;
+    slow["payload"]["ms"] = json!(1);
+    for _ in 0..3 {
+        hub.publish(&slow).await;
+    }
+    for text in ["places taken", "slow lane", "under way"] {
+        browser.wait_for_text("#queue", text).await;
+    }
+    let high =
+        "[...document.querySelectorAll('#queue tr')].some(e => e.innerText.startsWith('high\t3'))";
+    browser.wait_for("three of them wait", high).await;
+    browser
+        .wait_for_text("#queue", "Nothing waits in a lane")
+        .await;
+}
+
 /// The tail follows what is wanted, pauses, and leads to a journey.
 async fn tail_and_journey(browser: &Browser, hub: &Hub) {
     browser.fill("#tail-type", "order.*").await;
@@ -230,7 +282,7 @@ async fn tail_and_journey(browser: &Browser, hub: &Hub) {
     let types = types.as_array().unwrap();
     assert!(types.iter().all(|one| one == "order.placed"), "{types:?}");
 
-    browser.click("#tail [aria-pressed]").await;
+    browser.click("#tail-pause").await;
     browser.wait_for_text("#tail", "Paused").await;
     browser.click("#tail tbody button").await;
     browser.wait_for_text("#journey", "order.placed").await;
@@ -239,6 +291,28 @@ async fn tail_and_journey(browser: &Browser, hub: &Hub) {
         .await;
     let focus = browser.run("return document.activeElement.id").await;
     assert_eq!(focus, "journey-title");
+
+    // Whichever answer comes last, what was chosen last is shown.
+    browser
+        .run("const ask = fetch; window.fetch = (path, request) => path.includes('/v1/events/first') \
+               ? new Promise(done => (window.release = () => done(new Response('{}', { status: 404 })))) \
+               : ask(path, request)")
+        .await;
+    let chosen = browser
+        .run("return document.querySelector('#journey-id').value")
+        .await;
+    for id in ["first", chosen.as_str().unwrap()] {
+        browser.fill("#journey-id", id).await;
+        browser.click("#journey form button").await;
+    }
+    browser
+        .wait_for_text("#journey .timeline", "finished")
+        .await;
+    browser.run("window.release()").await;
+    browser.press("\u{e004}").await;
+    browser
+        .wait_for_text("#journey .timeline", "finished")
+        .await;
 
     browser.fill("#journey-id", "no-id").await;
     browser.click("#journey form button").await;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nexus_tests::hub::{ADMIN_KEY, Hub, client};
+use nexus_tests::browser::Browser;
+use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, client};
 use serde_json::{Value, json};
 
-use super::{browser_for, expect_quiet, hub, sign_in};
+use super::{hub, look_in};
 
 /// Events in one request.
 const BATCH: usize = 500;
@@ -53,58 +54,57 @@ fn batch() -> Value {
 
 #[tokio::test]
 async fn ten_thousand_events_a_second_do_not_make_it_grow() {
-    let Some(browser) = browser_for("the dashboard of a busy hub").await else {
-        return;
+    let busy = hub().config("[queue]\ncapacity = 1000000\n");
+    let flooded = async |browser: &Browser, hub: Hub| {
+        let ends = Arc::new(AtomicBool::new(false));
+        let begun = Instant::now();
+        let flood = flood(&hub, ends.clone());
+        browser.wait_for_text("#tail", "events were left out").await;
+        tokio::time::sleep(WATCHED).await;
+        let (heap, nodes) = browser.held().await;
+        tokio::time::sleep(WATCHED).await;
+        let (heap_later, nodes_later) = browser.held().await;
+        let rows = browser
+            .run("return document.querySelectorAll('#tail tbody tr').length")
+            .await;
+        assert_eq!(rows, 200);
+        ends.store(true, Ordering::Relaxed);
+        let taken = flood.await.unwrap();
+        let rate = taken as f64 / begun.elapsed().as_secs_f64();
+        println!(
+            "{rate:.0} events a second: heap {heap} to {heap_later}, nodes {nodes} to {nodes_later}"
+        );
+        assert!(
+            rate > 1_000.0,
+            "the machine is too busy: {rate:.0} a second"
+        );
+        assert!(
+            heap_later < heap + 2 * 1024 * 1024,
+            "{heap} to {heap_later} octets"
+        );
+        assert!(nodes_later < nodes + 500, "{nodes} to {nodes_later} nodes");
+        browser.wait_for_text("#connection", "Live").await;
     };
-    let hub = hub().config("[queue]\ncapacity = 1000000\n").start();
-    sign_in(&browser, &hub).await;
-    let ends = Arc::new(AtomicBool::new(false));
-    let begun = Instant::now();
-    let flood = flood(&hub, ends.clone());
-    browser.wait_for_text("#tail", "events were left out").await;
-    tokio::time::sleep(WATCHED).await;
-    let (heap, nodes) = browser.held().await;
-    tokio::time::sleep(WATCHED).await;
-    let (heap_later, nodes_later) = browser.held().await;
-    let rows = browser
-        .run("return document.querySelectorAll('#tail tbody tr').length")
-        .await;
-    assert_eq!(rows, 200);
-    ends.store(true, Ordering::Relaxed);
-    let taken = flood.await.unwrap();
-    let rate = taken as f64 / begun.elapsed().as_secs_f64();
-    println!(
-        "{rate:.0} events a second: heap {heap} to {heap_later}, nodes {nodes} to {nodes_later}"
-    );
-    assert!(
-        rate > 1_000.0,
-        "the machine is too busy: {rate:.0} a second"
-    );
-    assert!(
-        heap_later < heap + 2 * 1024 * 1024,
-        "{heap} to {heap_later} octets"
-    );
-    assert!(nodes_later < nodes + 500, "{nodes} to {nodes_later} nodes");
-    browser.wait_for_text("#connection", "Live").await;
-    expect_quiet(&browser).await;
-    browser.end().await;
+    look_in("the dashboard of a busy hub", busy, flooded).await;
 }
 
 #[tokio::test]
 async fn a_hub_that_was_gone_is_followed_again() {
-    let Some(browser) = browser_for("the dashboard over a restart").await else {
-        return;
-    };
     // The same port before and after, or the page would ask a hub that is not there any more.
     let port = nexus_tests::langgraph::free_port();
     let config = format!("[server]\nhttp = \"127.0.0.1:{port}\"\ngrpc = \"off\"\n");
-    let hub = nexus_tests::hub::HubBuilder::new().config(&config).start();
-    sign_in(&browser, &hub).await;
-    let home = hub.kill();
-    browser.wait_for_text("#connection", "Disconnected").await;
-    let hub = home.start();
-    browser.wait_for_text("#connection", "Live").await;
-    browser.wait_for_text("#tail", "Following").await;
-    drop(hub);
-    browser.end().await;
+    let gone = async |browser: &Browser, hub: Hub| {
+        let home = hub.kill();
+        browser.wait_for_text("#connection", "Disconnected").await;
+        let hub = home.start();
+        browser.wait_for_text("#connection", "Live").await;
+        browser.wait_for_text("#tail", "Following").await;
+        drop(hub);
+    };
+    look_in(
+        "the dashboard over a restart",
+        HubBuilder::new().config(&config),
+        gone,
+    )
+    .await;
 }

@@ -1,7 +1,7 @@
 // Alerts: what is wrong, who knows, and what is silent.
 
-import { announce, button, confirm, either, empty, h, keyed, mark, say } from "./dom.js";
-import { ago, count, words } from "./format.js";
+import { announce, button, confirm, either, empty, h, keyed, mark, say, show } from "./dom.js";
+import { ago, others, words } from "./format.js";
 import { ask } from "./hub.js";
 
 const TONES = { critical: "bad", error: "bad", warning: "warn", info: "" };
@@ -14,9 +14,10 @@ export function alerts(section) {
   const list = h("ul", { class: "items" });
   const none = empty("All is well: no alert is active.");
   const silenced = h("ul", { class: "items" });
+  const more = h("p", { class: "soft" });
   const quiet = h("div", { hidden: true }, h("h3", {}, "Silences"), silenced);
   const error = h("p", { class: "error", role: "alert" });
-  section.append(list, none, quiet, error);
+  section.append(list, none, more, quiet, error);
   let looked = -Infinity;
 
   const act = async (path, request, told) => {
@@ -38,6 +39,7 @@ export function alerts(section) {
     update({ alerts }) {
       either(list, none, alerts.list.length > 0);
       keyed(list, alerts.list, (one) => one.id, (one) => alert(one, act));
+      say(more, others(alerts.left_out));
       if (performance.now() - looked > OFTEN) {
         looked = performance.now();
         silences().catch(() => {});
@@ -69,8 +71,8 @@ function alert({ id, rule, subject }, act) {
       if (one.acknowledged) parts.push(`${one.acknowledged.by} knows`);
       if (one.silenced_by) parts.push("silent");
       say(told, parts.join(" · "));
-      acknowledge.hidden = one.status !== "firing";
-      hush.hidden = Boolean(one.silenced_by);
+      show(hush, !one.silenced_by);
+      show(acknowledge, one.status === "firing");
     },
   };
 }

@@ -1,28 +1,36 @@
 // Questions that wait for a person, and the answers to them.
 
 import { announce, button, either, empty, h, keyed, say } from "./dom.js";
-import { ago } from "./format.js";
+import { ago, others } from "./format.js";
 import { ask } from "./hub.js";
 
-/** Between two looks while something waits, in milliseconds; when their number changes it is looked at once. */
+/** Between two looks while something waits, in milliseconds, and where their number is not what was seen. */
 const OFTEN = 5_000;
+const SOON = 1_000;
+
+/** Questions that are shown. */
+const MOST = 200;
 
 const TONES = { good: "primary", bad: "danger" };
 
 export function approvals(section, { open }) {
   const list = h("ul", { class: "items" });
   const none = empty("Nothing waits for an answer.");
+  const more = h("p", { class: "soft" });
   const error = h("p", { class: "error", role: "alert" });
-  section.append(list, none, error);
+  section.append(list, none, more, error);
   let [looked, known, isLooking] = [-Infinity, -1, false];
 
   const look = async () => {
     isLooking = true;
     looked = performance.now();
+    known = -1;
     try {
       const { approvals } = await ask("/v1/admin/approvals?status=pending");
       either(list, none, approvals.length > 0);
-      keyed(list, approvals, (one) => one.id, (one) => approval(one, { open, look }));
+      say(more, others(Math.max(0, approvals.length - MOST)));
+      keyed(list, approvals.slice(0, MOST), (one) => one.id, (one) => approval(one, { open, look }));
+      known = approvals.length;
       say(error, "");
     } catch (refused) {
       say(error, refused.message);
@@ -31,11 +39,8 @@ export function approvals(section, { open }) {
   };
   return {
     update({ approvals_pending: pending }) {
-      if (isLooking) return;
-      if (pending !== known || (pending > 0 && performance.now() - looked > OFTEN)) {
-        known = pending;
-        look();
-      }
+      if (isLooking || (pending === 0 && known === 0)) return;
+      if (performance.now() - looked > (pending === known ? OFTEN : SOON)) look();
     },
   };
 }

@@ -1,7 +1,7 @@
 // Breakers: which systems are left alone for a while, and a hand on each.
 
-import { announce, button, confirm, either, empty, h, keyed, mark, say } from "./dom.js";
-import { ago, count, duration, words } from "./format.js";
+import { announce, button, confirm, either, empty, h, keyed, mark, say, show } from "./dom.js";
+import { ago, count, duration, others, words } from "./format.js";
 import { ask } from "./hub.js";
 
 const TONES = { closed: "good", half_open: "warn", open: "bad" };
@@ -14,7 +14,7 @@ export function breakers(section) {
   return {
     update({ breakers }) {
       either(list, none, breakers.list.length > 0);
-      say(more, breakers.left_out ? `And ${count(breakers.left_out)} more, which are closed.` : "");
+      say(more, others(breakers.left_out));
       keyed(list, breakers.list, (one) => one.name, breaker);
     },
   };
@@ -45,8 +45,8 @@ function breaker({ name }) {
       if (one.failures) parts.push(`${count(one.failures)} failures lately`);
       if (one.probe_in_ms !== undefined) parts.push(`tried again in ${duration(one.probe_in_ms / 1000)}`);
       say(told, parts.join(" · "));
-      hold.hidden = one.held;
-      close.hidden = one.state === "closed";
+      show(close, one.state !== "closed");
+      show(hold, !one.held);
     },
   };
 }

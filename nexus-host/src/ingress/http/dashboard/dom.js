@@ -54,9 +54,30 @@ export function keyed(parent, items, keyOf, make) {
   }
   for (const [key, one] of known) {
     if (wanted.has(key)) continue;
-    one.node.remove();
+    leaving(one.node, () => one.node.remove());
     known.delete(key);
   }
+}
+
+/** Shows something, or does not. */
+export function show(element, isShown) {
+  if (isShown) element.hidden = false;
+  else leaving(element, () => (element.hidden = true));
+}
+
+/** Takes something away. If the focus is there it goes to what is next, so that nobody has to begin from the top. */
+function leaving(element, take) {
+  const hasFocus = element.contains(document.activeElement);
+  const next = element.nextElementSibling ?? element.previousElementSibling;
+  const heading = element.closest("section")?.querySelector("h2");
+  take();
+  if (!hasFocus) return;
+  // Once everything else is shown that is there instead.
+  queueMicrotask(() => {
+    const buttons = next ? [next, ...next.querySelectorAll("button")] : [];
+    const button = buttons.find((one) => one.matches("button") && one.checkVisibility());
+    (button ?? heading)?.focus({ preventScroll: true });
+  });
 }
 
 /** A table with these headings; `{ table, body }`. */

@@ -25,6 +25,11 @@ export function count(value) {
   return value < 100_000 ? COUNT.format(value) : SHORT.format(value);
 }
 
+/** How many entries a list leaves out, where it does. */
+export function others(leftOut, which = "") {
+  return leftOut ? `And ${count(leftOut)} more${which}.` : "";
+}
+
 /** So many in a second. */
 export function rate(value) {
   if (!value) return "0";

@@ -7,7 +7,7 @@ import { messages } from "./sse.js";
 const PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
 
-/** After so long without a word a stream is taken for dead: the hub speaks every second, or every fifteen. */
+/** After so long without a word a hub is taken for dead: in streams it speaks every second, or every fifteen. */
 const SILENCE = 40_000;
 
 /** Why the hub has not done what it was asked for. */
@@ -23,12 +23,13 @@ export class Refused extends Error {
   }
 }
 
-/** Asks for something; the answer's JSON. */
-export async function ask(path, { method = "GET", body } = {}) {
+/** Asks for something; the answer's JSON, of which `revive` may make something else. */
+export async function ask(path, { method = "GET", body, revive } = {}) {
   const headers = { ...credentials() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await open(path, { method, headers, body: body && JSON.stringify(body) });
-  return answer.json();
+  const signal = AbortSignal.timeout(SILENCE);
+  const answer = await open(path, { method, headers, body: body && JSON.stringify(body), signal });
+  return JSON.parse(await answer.text(), revive);
 }
 
 async function open(path, request) {

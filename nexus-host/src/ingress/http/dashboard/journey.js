@@ -29,33 +29,55 @@ export function journey(section) {
   const shown = h("div", { class: "journey" }, h("p", { class: "empty" },
     "Choose an event of the live tail, a dead letter or an approval; or enter its id."));
   section.append(form, error, shown);
-  let timer;
+  let [timer, turn, drawnAs] = [0, 0, ""];
 
-  async function look(id, source, looks) {
-    clearTimeout(timer);
+  async function look(id, source, looks, mine) {
+    const again = () => {
+      if (looks < LOOKS) timer = setTimeout(() => look(id, source, looks + 1, mine), OFTEN);
+    };
     try {
       const query = source ? `?${new URLSearchParams({ source })}` : "";
       const told = await ask(`/v1/events/${encodeURIComponent(id)}${query}`);
+      // Another event was chosen since.
+      if (mine !== turn) return null;
       say(error, "");
-      shown.replaceChildren(...drawn(told, (id) => open(id)));
-      const isOver = told.status === "processed" || told.status === "dead";
-      if (!isOver && looks < LOOKS) timer = setTimeout(() => look(id, source, looks + 1), OFTEN);
+      paint(told);
+      if (told.status !== "processed" && told.status !== "dead") again();
       return told;
     } catch (refused) {
-      shown.replaceChildren();
+      if (mine !== turn) return null;
       say(error, refused.message);
+      // What is known of it stays there while the hub is away.
+      if (refused.status === 0 && drawnAs.includes(id)) again();
+      else clear();
       return null;
     }
   }
 
+  /** Draws it, unless it looks like that already: whoever reads it, or is on one of its buttons, stays there. */
+  function paint(told) {
+    const text = JSON.stringify(told);
+    if (text === drawnAs) return;
+    drawnAs = text;
+    shown.replaceChildren(...drawn(told, (id) => open(id)));
+  }
+
+  function clear() {
+    drawnAs = "";
+    shown.replaceChildren();
+  }
+
   async function open(id, source) {
     input.value = id;
-    const told = await look(id, source, 0);
+    clearTimeout(timer);
+    const mine = ++turn;
+    const told = await look(id, source, 0, mine);
+    if (mine !== turn) return;
     section.scrollIntoView({ block: "start" });
     section.querySelector("h2").focus({ preventScroll: true });
     if (told) announce(`Journey of ${told.type}: ${told.status}.`);
   }
-  return { update: () => {}, open, stop: () => clearTimeout(timer) };
+  return { update: () => {}, open, stop: () => (clearTimeout(timer), (turn += 1)) };
 }
 
 function drawn(told, open) {

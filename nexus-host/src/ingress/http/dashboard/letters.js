@@ -1,6 +1,6 @@
 // Dead letters: what was given up, why, and once more.
 
-import { announce, button, confirm, either, empty, h, keyed, say, table } from "./dom.js";
+import { announce, button, confirm, either, empty, h, keyed, say, show, table } from "./dom.js";
 import { ago, clock, count, words } from "./format.js";
 import { ask } from "./hub.js";
 
@@ -32,13 +32,14 @@ export function letters(section, { open }) {
   ]);
   const none = empty("No dead letters.");
   const error = h("p", { class: "error", role: "alert" });
+  const left = h("p", { class: "soft" });
   const more = button("Show more", () => look(false));
   const all = button("Replay all that match…", replayAll);
-  section.append(form, error, shown, none, h("div", { class: "buttons" }, more, all));
+  section.append(form, error, shown, none, left, h("div", { class: "buttons" }, more, all));
 
   let list = [];
   let next = null;
-  let [looked, known, isLooking] = [-Infinity, -1, false];
+  let [looked, known, turn, isLooking] = [-Infinity, -1, 0, false];
 
   function conditions() {
     const filled = CONDITIONS.map(([name], i) => [name, inputs[i].value.trim()]).filter(([, value]) => value);
@@ -46,17 +47,22 @@ export function letters(section, { open }) {
   }
 
   async function look(fromTheBeginning) {
+    const mine = ++turn;
     isLooking = true;
     looked = performance.now();
     try {
       const query = new URLSearchParams({ ...conditions(), limit: fromTheBeginning ? Math.max(PART, list.length) : PART });
       if (!fromTheBeginning && next) query.set("after", next);
-      const part = await ask(`/v1/admin/dead-letters?${query}`);
+      const part = await ask(`/v1/admin/dead-letters?${query}`, { revive: exact });
+      // What was asked for since is what counts.
+      if (mine !== turn) return;
       list = (fromTheBeginning ? [] : list).concat(part.dead_letters).slice(0, MOST);
       next = part.next ?? null;
       paint();
       say(error, "");
     } catch (refused) {
+      if (mine !== turn) return;
+      known = -1;
       say(error, refused.message);
     }
     isLooking = false;
@@ -66,13 +72,16 @@ export function letters(section, { open }) {
     keyed(body, list, (one) => one.id, (one) => letter(one, { open, replay }));
     either(shown, none, list.length > 0);
     say(none, Object.keys(conditions()).length ? "No dead letter matches." : "No dead letters.");
-    more.hidden = next === null || list.length >= MOST;
-    all.hidden = list.length === 0;
+    show(more, next !== null && list.length < MOST);
+    show(all, list.length > 0);
+    say(left, next !== null && list.length >= MOST ? `These are the first ${MOST}: a filter finds others.` : "");
   }
 
   async function change(body) {
     try {
       const changed = await ask("/v1/admin/dead-letters/replay", { method: "POST", body });
+      // What dies once more leaves as many as there were.
+      known = -1;
       say(error, "");
       return changed;
     } catch (refused) {
@@ -104,12 +113,19 @@ export function letters(section, { open }) {
   }
 
   return {
-    update({ queue }) {
+    update({ queue, second }) {
+      if (second.died > 0) known = -1;
       if (isLooking || queue.dead_letters === known || performance.now() - looked < OFTEN) return;
       known = queue.dead_letters;
       look(true);
     },
   };
+}
+
+/** A number as it was written: a payload is shown as it is, also where this page's numbers are not that exact. */
+function exact(_, value, context) {
+  const isInexact = typeof value === "number" && context?.source !== undefined && String(value) !== context.source;
+  return isInexact && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
 }
 
 function letter(one, { open, replay }) {

@@ -22,38 +22,51 @@ const SECONDS = 300;
 
 const at = (id) => document.getElementById(id);
 
-const way = journey(at("journey"));
-const live = tail(at("tail"), way);
-const panels = [
-  summary(at("summary")),
-  pipeline(at("pipeline")),
-  latency(at("latency")),
-  queue(at("queue")),
-  alerts(at("alerts")),
-  approvals(at("approvals"), way),
-  letters(at("letters"), way),
-  plugins(at("plugins")),
-  breakers(at("breakers")),
-];
-
+let panels = [];
 let seconds = [];
 let overview = null;
 let isDue = false;
 let end = null;
 
-function begin() {
+/** Every panel, as somebody finds it who has just signed in. */
+function fresh() {
+  const way = journey(at("journey"));
+  return [
+    summary(at("summary")),
+    pipeline(at("pipeline")),
+    latency(at("latency")),
+    queue(at("queue")),
+    alerts(at("alerts")),
+    approvals(at("approvals"), way),
+    letters(at("letters"), way),
+    plugins(at("plugins")),
+    breakers(at("breakers")),
+    tail(at("tail"), way),
+    way,
+  ];
+}
+
+/** Nothing of what was seen stays in the page for whoever looks at it next. */
+function clear() {
   end?.();
+  for (const panel of panels) panel.stop?.();
+  [end, panels, seconds, overview] = [null, [], [], null];
+  for (const part of document.querySelectorAll("#panels > section > :not(h2), dialog")) part.remove();
+  for (const id of ["version", "announcer"]) say(at(id), "");
+  mark(at("panels"), "aria-busy", "true");
+}
+
+function begin() {
+  clear();
+  panels = fresh();
   end = follow("/v1/admin/overview/stream", { message, state });
-  live.start();
+  for (const panel of panels) panel.start?.();
   for (const id of ["panels", "contents", "sign-out"]) at(id).hidden = false;
   at("sign-in").hidden = true;
 }
 
 function leave(why) {
-  end?.();
-  end = null;
-  live.stop();
-  way.stop();
+  clear();
   signOut();
   for (const id of ["panels", "contents", "sign-out"]) at(id).hidden = true;
   at("sign-in").hidden = false;
@@ -88,6 +101,8 @@ function paintSoon() {
   isDue = true;
   requestAnimationFrame(() => {
     isDue = false;
+    // Somebody has signed out meanwhile.
+    if (!overview) return;
     for (const panel of panels) panel.update(overview, seconds);
     mark(at("panels"), "aria-busy", "false");
   });
@@ -115,11 +130,19 @@ function connection(state, words) {
 at("sign-in-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   say(at("sign-in-error"), "");
-  signIn(at("key").value.trim(), at("keep").checked);
+  const key = at("key").value.trim();
+  // Anything else no header can hold.
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    leave("This is no key: there is a space in it, or what no key holds.");
+    return;
+  }
+  signIn(key, at("keep").checked);
   try {
     await ask("/v1/admin/queue");
   } catch (refused) {
     leave(refused.message);
+    // It may be the right one; the hub has not said.
+    if (refused.status === 0) at("key").value = key;
     return;
   }
   at("key").value = "";

@@ -1,7 +1,7 @@
 // Plugins and files, how they stand, and how their parts are called.
 
 import { either, empty, h, keyed, mark, say, table } from "./dom.js";
-import { ago, count, duration, rate, words } from "./format.js";
+import { ago, count, duration, others, rate, words } from "./format.js";
 
 const TONES = { ready: "good", starting: "warn", degraded: "warn", stopped: "", stopping: "" };
 
@@ -15,15 +15,18 @@ export function plugins(section) {
   ]);
   const none = empty("No plugins. Put one into the plugins folder, and it is found.");
   const uncalled = empty("Nothing was called yet.");
-  section.append(plugins.table, none, h("h3", {}, "How they are called"), parts.table, uncalled);
+  const [more, moreParts] = [h("p", { class: "soft" }), h("p", { class: "soft" })];
+  section.append(plugins.table, none, more, h("h3", {}, "How they are called"), parts.table, uncalled, moreParts);
   return {
     update(overview) {
       either(plugins.table, none, overview.plugins.list.length > 0);
       keyed(plugins.body, overview.plugins.list, identity, plugin);
+      say(more, others(overview.plugins.left_out));
       const kinds = [["processor", overview.processors], ["integration", overview.integrations]];
       const called = kinds.flatMap(([kind, listed]) => listed.list.map((one) => ({ ...one, kind })));
       either(parts.table, uncalled, called.length > 0);
       keyed(parts.body, called, (one) => `${one.kind} ${one.name}`, part);
+      say(moreParts, others(overview.processors.left_out + overview.integrations.left_out));
     },
   };
 }
@@ -50,7 +53,7 @@ function plugin(one) {
     update(one) {
       say(state, words(one.state));
       mark(state, "data-tone", TONES[one.state] ?? "bad");
-      say(reason, one.reason ?? "");
+      say(reason, [one.reason, one.help].filter(Boolean).join("; "));
       say(runs, words(one.isolation));
       say(since, ago(one.since));
       say(restarts, count(one.restarts));

@@ -1,11 +1,11 @@
 // The queue: how full it is, who waits, and for how long.
 
-import { h, keyed, mark, say, table } from "./dom.js";
+import { either, empty, h, keyed, mark, say, table } from "./dom.js";
 import { bytes, count, duration, rate } from "./format.js";
 
 const FIGURES = [
   ["Under way", (q) => count(q.leased)],
-  ["Lanes with work", (q) => count(q.lanes)],
+  ["Lanes under way", (q) => count(q.lanes)],
   ["For a later time", (q) => count(q.delayed)],
   ["Oldest", (q) => duration(q.oldest_seconds)],
   ["Payloads", (q) => bytes(q.payload_bytes)],
@@ -19,9 +19,13 @@ export function queue(section) {
   const { table: waiting, body } = table("Events that wait, by priority", [
     ["Priority"], ["Waiting", "number"], ["Taken up", "number"], ["Median", "number"], ["p99", "number"],
   ]);
+  const { table: lanes, body: fullest } = table("Lanes in which most waits", [
+    ["Lane"], ["Waiting", "number"], ["Now"],
+  ]);
+  const none = empty("Nothing waits in a lane.");
   const values = FIGURES.map(() => h("dd", {}));
   const figures = h("dl", { class: "figures" }, FIGURES.map(([name], i) => h("div", {}, h("dt", {}, name), values[i])));
-  section.append(trouble, fill, meter, waiting, figures);
+  section.append(trouble, fill, meter, waiting, figures, h("h3", {}, "Lanes in which most waits"), lanes, none);
 
   return {
     update({ queue, waits }) {
@@ -36,6 +40,19 @@ export function queue(section) {
         ...one, ...waits.find((wait) => wait.priority === one.priority), most: queue.depth,
       }));
       keyed(body, rows, (one) => one.priority, row);
+      either(lanes, none, queue.fullest_lanes.length > 0);
+      keyed(fullest, queue.fullest_lanes, (one) => one.lane, lane);
+    },
+  };
+}
+
+function lane({ lane }) {
+  const [waiting, now] = [h("td", { class: "number" }), h("td", {})];
+  return {
+    node: h("tr", {}, h("th", { scope: "row" }, lane), waiting, now),
+    update(one) {
+      say(waiting, count(one.waiting));
+      say(now, one.is_busy ? "under way" : "its turn comes");
     },
   };
 }

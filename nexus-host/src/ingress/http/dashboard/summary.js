@@ -11,7 +11,7 @@ const FIGURES = [
   ["Alerts", "#alerts", (o) => [count(total(o.alerts)), "active", total(o.alerts) ? "bad" : ""]],
   ["Approvals", "#approvals", (o) => [count(o.approvals_pending), "to answer", o.approvals_pending ? "warn" : ""]],
   ["Dead letters", "#letters", (o) => [count(o.queue.dead_letters), "kept", o.queue.dead_letters ? "warn" : ""]],
-  ["Processors busy", "#pipeline", (o) => [o.second.cpu === undefined ? "–" : o.second.cpu.toFixed(2), memory(o)]],
+  ["Cores busy", "#pipeline", (o) => [o.second.cpu === undefined ? "–" : o.second.cpu.toFixed(2), memory(o)]],
 ];
 
 const total = (listed) => listed.list.length + listed.left_out;

@@ -13,7 +13,7 @@ const MOST = 20;
 export function tail(section, { open }) {
   const type = h("input", { id: "tail-type", type: "text", placeholder: "mail.*", autocomplete: "off", spellcheck: "false" });
   const source = h("input", { id: "tail-source", type: "text", placeholder: "outlook.*", autocomplete: "off", spellcheck: "false" });
-  const pause = button("Pause", () => (end ? stop("Paused.") : start()), { "aria-pressed": "false" });
+  const pause = button("Pause", () => (end ? stop("Paused.") : start()), { id: "tail-pause" });
   const clear = button("Clear", () => (rows.splice(0), (leftOut = 0), paint()), { class: "quiet" });
   const form = h(
     "form",
@@ -43,7 +43,6 @@ export function tail(section, { open }) {
     if (source.value.trim()) query.set("source", source.value.trim());
     end = follow(`/v1/events/stream?${query}`, { message, state: changed });
     say(pause, "Pause");
-    pause.setAttribute("aria-pressed", "false");
     say(error, "");
   }
 
@@ -51,7 +50,6 @@ export function tail(section, { open }) {
     end?.();
     end = null;
     say(pause, "Go on");
-    pause.setAttribute("aria-pressed", "true");
     state = told;
     paint();
   }
