@@ -226,9 +226,10 @@ impl Gauges {
             |past: &&Past| count(now).saturating_sub(count(past)) as f64 >= LEAST_WEIGHT;
         let stretches = SHORT..=MINUTE;
         let past = self.past.iter().rev();
-        let past = past.filter(|past| stretches.contains(&now.at.saturating_sub(past.at)));
-        let found = past.clone().find(is_enough).or(past.last());
+        let mut past = past.filter(|past| stretches.contains(&now.at.saturating_sub(past.at)));
+        let found = past.clone().find(is_enough);
         found
+            .or_else(|| past.next_back())
             .or_else(|| self.before(now.at, SHORT))
             .or(self.past.front())
     }

@@ -111,7 +111,7 @@ fn is_strange(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::pipe;
+    use std::io::{BufRead, BufReader, pipe};
     use std::sync::Arc;
 
     use tracing_subscriber::layer::SubscriberExt;
@@ -159,7 +159,9 @@ mod tests {
             let _inner = tracing::error_span!("event", event_id = "inner").entered();
             tracing::error!("a line");
         });
-        let line: Value = serde_json::from_reader(reader).unwrap();
+        let mut line = String::new();
+        BufReader::new(reader).read_line(&mut line).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
         let told = ["event_id", "outer", "message"].map(|field| &line[field]);
         assert_eq!(told, [&"inner".into(), &Value::from(1), &"a line".into()]);
     }

@@ -248,9 +248,10 @@ mod tests {
     }
 
     fn outlet() -> (Outlet, PipeReader, Receiver<u64>) {
-        let (reader, writer) = pipe().unwrap();
+        let (reader, writer) = pipe().expect("a pipe");
         let (tell, told) = channel();
-        let outlet = Outlet::to(writer, move |lost| tell.send(lost).unwrap()).unwrap();
+        let tell = move |lost| tell.send(lost).expect("the test listens");
+        let outlet = Outlet::to(writer, tell).expect("a thread");
         (outlet, reader, told)
     }
 
