@@ -95,7 +95,7 @@ mod redaction;
 pub mod routes;
 pub mod signals;
 mod space;
-mod subscriptions;
+pub mod subscriptions;
 mod unseen;
 
 pub use builder::{BuildError, HostBuilder, PreparedHost};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Subscriptions, looked up by type.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions {
+pub struct Subscriptions {
     exact: HashMap<String, Vec<Subscriber>>,
     /// By what precedes `.*`; the empty text stands for every type.
     below: HashMap<String, Vec<Subscriber>>,
@@ -20,7 +20,7 @@ struct Subscriber {
 
 impl Subscriptions {
     /// Adds a subscription as a manifest writes it: `type` or `type@source`.
-    pub(crate) fn add(&mut self, subscription: &str, processor: &Arc<str>) {
+    pub fn add(&mut self, subscription: &str, processor: &Arc<str>) {
         let (event_type, source) = match subscription.split_once('@') {
             Some((event_type, source)) => (event_type, Some(source.to_owned())),
             None => (subscription, None),
@@ -38,7 +38,7 @@ impl Subscriptions {
     }
 
     /// The subscribers of an event, sorted, each once.
-    pub(crate) fn of(&self, event_type: &str, source: &str) -> Vec<Arc<str>> {
+    pub fn of(&self, event_type: &str, source: &str) -> Vec<Arc<str>> {
         let mut found = Vec::new();
         let mut take = |subscribers: Option<&Vec<Subscriber>>| {
             for subscriber in subscribers.into_iter().flatten() {

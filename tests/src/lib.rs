@@ -19,6 +19,7 @@ pub mod h2;
 pub mod hub;
 pub mod interface;
 pub mod kill;
+pub mod isolated;
 pub mod langgraph;
 pub mod ledger;
 pub mod model;

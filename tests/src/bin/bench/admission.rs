@@ -14,14 +14,12 @@ use nexus_plugin_api::ContractInfo;
 use semver::Version;
 use serde_json::json;
 
-use crate::crowd::{self, Crowd, event_type, key};
-use crate::http::{Server, noted, noted_as};
+use crate::crowd::{self, Crowd, MANY, event_type, key};
+use crate::ingest::{noted, noted_as};
 use crate::load::{closed_loop_of, request_as};
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
+use crate::server::Server;
 use crate::{serve, system};
-
-/// How many there are where there are many.
-const MANY: usize = 1_000;
 
 /// Events that one variant is given before it is the next one's turn.
 const TURN: usize = 2_000;
@@ -237,7 +235,7 @@ async fn growth(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Erro
     }
     let names = ["1,000 clients", "1,000 contracts", "1,000 of both"];
     for (name, [one, all]) in names.into_iter().zip(ratios) {
-        let goal = Some("<= 1.1");
+        let goal = Some(Goal::AtMost(1.1));
         report.add(&format!("admission: {name}, one comes"), "ratio", one, goal);
         report.add(&format!("admission: {name}, all come"), "ratio", all, goal);
     }
@@ -266,7 +264,7 @@ async fn growth_of_hubs(effort: &Effort, report: &mut Report) -> Result<(), Box<
             all.push(all_of_many / few);
         }
     }
-    let goal = Some("<= 1.1");
+    let goal = Some(Goal::AtMost(1.1));
     report.add("whole hub: 1,000 of both, one comes", "ratio", one, goal);
     report.add("whole hub: 1,000 of both, all come", "ratio", all, goal);
     alone.stop()?;
@@ -274,17 +272,15 @@ async fn growth_of_hubs(effort: &Effort, report: &mut Report) -> Result<(), Box<
 }
 
 /// Microseconds of processor time that a hub takes for a request while it has as many as it can take.
-async fn hub_micros(
+pub(crate) async fn hub_micros(
     hub: &mut Server,
     length: Duration,
     requests: Vec<Vec<u8>>,
 ) -> Result<f64, Box<dyn Error>> {
     let before = hub.processor_time()?;
-    let begun = Instant::now();
-    let rate = closed_loop_of(hub.address, 64, length, requests).await?;
-    let answered = rate * begun.elapsed().as_secs_f64();
+    let answered = closed_loop_of(hub.address, 64, length, requests).await?;
     let taken = hub.processor_time()? - before;
-    Ok(taken.as_secs_f64() * 1e6 / answered)
+    Ok(taken.as_secs_f64() * 1e6 / answered.events as f64)
 }
 
 /// How long this takes of a processor; of the clock on the wall where the system tells no more.

@@ -5,7 +5,7 @@ use std::error::Error;
 use chrono::TimeDelta;
 use nexus_tests::simulated::{BUSY, Failure, KINDS, Simulated};
 
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
 
 /// Measures it.
 pub(crate) fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
@@ -16,7 +16,7 @@ pub(crate) fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dy
             let raised = Simulated::new(kind, 1_000 + seed).pass(TimeDelta::days(days));
             raised.len() as f64 / days as f64
         });
-        report.add(&name, "", rounds.collect(), Some("<= 1"));
+        report.add(&name, "", rounds.collect(), Some(Goal::AtMost(1.0)));
     }
     for failure in Failure::ALL {
         let name = format!("alerts: until {failure:?} is raised");
@@ -28,7 +28,7 @@ pub(crate) fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dy
             let (found, _) = hub.fail(failure, 60, 0);
             took.push(found.map_or(f64::INFINITY, f64::from));
         }
-        report.add(&name, "s", took, Some("<= 5"));
+        report.add(&name, "s", took, Some(Goal::AtMost(5.0)));
     }
     Ok(())
 }

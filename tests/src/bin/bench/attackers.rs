@@ -9,10 +9,11 @@ use nexus_tests::attack::Attack;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::http::{RATE, Server, percentile, sent};
+use crate::ingest::{RATE, percentile, sent};
 use crate::load::open_loop;
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
 use crate::serve::KEY;
+use crate::server::Server;
 
 /// Attackers of each kind at once.
 const OF_EACH: usize = 20;
@@ -62,7 +63,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
             _ => "all of these",
         };
         let name = format!("p99 over alone, beside {OF_EACH}: {who}");
-        report.add(&name, "ratio", ratios, Some("<= 2"));
+        report.add(&name, "ratio", ratios, Some(Goal::AtMost(2.0)));
     }
     closings(hub.address, report).await?;
     hub.stop()
@@ -104,7 +105,12 @@ async fn closings(hub: SocketAddr, report: &mut Report) -> Result<(), Box<dyn Er
         let (attack, closed) = ended?;
         let name = format!("closed by default after: {}", attack.name());
         match closed {
-            Ok(after) => report.add(&name, "s", vec![after?.as_secs_f64()], Some("<= 10")),
+            Ok(after) => report.add(
+                &name,
+                "s",
+                vec![after?.as_secs_f64()],
+                Some(Goal::AtMost(10.0)),
+            ),
             Err(_) => println!("{name}: not within {LONGEST:?}"),
         }
     }

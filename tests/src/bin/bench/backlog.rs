@@ -13,7 +13,7 @@ use nexus_tests::events::{admitted, heavy};
 use tokio::task::JoinSet;
 
 use crate::durable::{BYTES, PRODUCERS, config};
-use crate::report::{Effort, Report, target_folder};
+use crate::report::{Effort, Goal, Report, target_folder};
 use crate::{serve, system};
 
 /// Events leased and settled by a process before its memory is looked at.
@@ -34,7 +34,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
                 took.push(restarted(folder.path()).await?);
             }
             let name = format!("restart until the first lease, {pending} pending");
-            report.add(&name, "s", took, Some("<= 5"));
+            report.add(&name, "s", took, Some(Goal::AtMost(5.0)));
         }
         if let Some(mib) = resident(folder.path())? {
             let name = format!("resident memory, {pending} pending");
@@ -44,7 +44,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     }
     if let [few, .., many] = memory.as_slice() {
         let name = "resident memory: most pending over fewest";
-        report.add(name, "ratio", vec![many / few], Some("<= 1.1"));
+        report.add(name, "ratio", vec![many / few], Some(Goal::AtMost(1.1)));
     }
     Ok(())
 }

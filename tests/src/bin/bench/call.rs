@@ -14,7 +14,7 @@ use nexus_plugin_api::prelude::*;
 use nexus_plugin_api::testing::Bench;
 use nexus_plugin_api::wire::{Init, Isolation};
 
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
 use crate::serve::noop;
 
 /// Calls at once, where several are.
@@ -54,10 +54,16 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     bare.shutdown_background();
     for ((name, goal), figures) in [
         ("call: direct", None),
-        ("call: added by inline", Some("< 250")),
-        ("call: added by thread, one at a time", Some("< 10000")),
+        ("call: added by inline", Some(Goal::AtMost(250.0))),
+        (
+            "call: added by thread, one at a time",
+            Some(Goal::AtMost(10000.0)),
+        ),
         ("call: of it a task on another runtime", None),
-        ("call: added by thread, 64 at once", Some("< 10000")),
+        (
+            "call: added by thread, 64 at once",
+            Some(Goal::AtMost(10000.0)),
+        ),
         ("call: of it a task on another runtime, 64 at once", None),
     ]
     .into_iter()

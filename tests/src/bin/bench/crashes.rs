@@ -12,11 +12,12 @@ use nexus_tests::artifacts::{executable, library};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::http::{Server, percentile, sent};
-use crate::isolation::noop_event;
+use crate::ingest::{percentile, sent};
+use nexus_tests::isolated::noop_event;
 use crate::load::open_loop;
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
 use crate::serve::{self, answer_until_the_end, noop};
+use crate::server::Server;
 
 /// Events per second of somebody else.
 const RATE: u32 = 1_000;
@@ -37,8 +38,8 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     let mut hub = Server::start_with("serve-crashes", &[&folder.path().display().to_string()])?;
     let (mut happened, mut survived) = (0, 0);
     for (group, kinds, goal) in [
-        ("a crash", &CRASHES[..], Some("<= 250")),
-        ("a hang", &HANGS[..], Some("<= 2000")),
+        ("a crash", &CRASHES[..], Some(Goal::AtMost(250.0))),
+        ("a hang", &HANGS[..], Some(Goal::AtMost(2000.0))),
     ] {
         let (mut all, mut ratios) = (Vec::new(), Vec::new());
         for kind in kinds {
@@ -67,10 +68,15 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
         let name = format!("recovery after {group}: p99");
         report.add(&name, "ms", vec![percentile(&all, 99) / 1e3], goal);
         let name = format!("somebody else's p99 beside {group} over quiet");
-        report.add(&name, "ratio", ratios, Some("<= 1.5"));
+        report.add(&name, "ratio", ratios, Some(Goal::AtMost(1.5)));
     }
     let up = 100.0 * f64::from(survived as u32) / f64::from(happened.max(1) as u32);
-    report.add("crashes that the hub survived", "%", vec![up], Some("100"));
+    report.add(
+        "crashes that the hub survived",
+        "%",
+        vec![up],
+        Some(Goal::AtLeast(100.0)),
+    );
     hub.stop()
 }
 

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::serve::noop::Noted;
 
+/// As many as must not make an event dearer.
+pub(crate) const MANY: usize = 1_000;
+
 /// Before the number of each.
 const MARK: &str = "crowd.";
 
@@ -57,6 +60,20 @@ impl Crowd {
         }
         Ok(())
     }
+}
+
+/// So many `[[routes]]`, of which each takes the type of one contract, judges the event and skips it.
+pub(crate) fn routes(many: usize) -> String {
+    let mut sections = String::new();
+    for route in 0..many {
+        let _ = write!(
+            sections,
+            "[[routes]]\nname = \"crowd-{route}\"\ntypes = [\"{}\"]\nwhen = 'payload.count > 1000'\n\
+             actions = [{{ emit = {{ type = \"bench.noted\", payload = {{}} }} }}]\n",
+            event_type(route)
+        );
+    }
+    sections
 }
 
 /// The key of a client.

@@ -12,10 +12,11 @@ use nexus_host::queue::{Config, MemoryQueue, Pushed, Queue, Settlement, SqliteQu
 use nexus_tests::events::{admitted, heavy};
 use tokio::task::JoinSet;
 
-use crate::http::{RATE, Server, noted, percentile, sent};
+use crate::ingest::{RATE, noted, percentile, sent};
 use crate::load::{closed_loop, open_loop, request};
 use crate::logged::{Log, Logged};
-use crate::report::{Effort, Report, target_folder};
+use crate::report::{Effort, Goal, Report, target_folder};
+use crate::server::Server;
 
 /// Producers side by side, each waiting for its answer before it goes on.
 pub(crate) const PRODUCERS: usize = 64;
@@ -94,10 +95,10 @@ pub(crate) async fn measure_hubs(
         let s = closed_loop(sqlite.address, PRODUCERS, effort.round, noted.clone()).await?;
         let l = closed_loop(logged.address, PRODUCERS, effort.round, noted).await?;
         if round > 0 {
-            with_log.push(l / m);
-            memory_rate.push(m);
-            sqlite_rate.push(s);
-            ratio.push(s / m);
+            with_log.push(l.rate() / m.rate());
+            memory_rate.push(m.rate());
+            sqlite_rate.push(s.rate());
+            ratio.push(s.rate() / m.rate());
         }
     }
     let rate = "events/s";
@@ -117,7 +118,7 @@ pub(crate) async fn measure_hubs(
         "ingest: on disk over in memory",
         "ratio",
         ratio,
-        Some(">= 0.7"),
+        Some(Goal::AtLeast(0.7)),
     );
     report.add(
         "ingest: log prototype over in memory",
@@ -147,7 +148,7 @@ pub(crate) async fn measure_hubs(
     report.add("2,000/s open loop: on disk, p99", "ms", on_disk, None);
     report.add("2,000/s open loop: log prototype, p99", "ms", in_log, None);
     report.add("two syncs of 4 KiB appended, p99", "ms", two_syncs, None);
-    let goal = Some("<= 1");
+    let goal = Some(Goal::AtMost(1.0));
     report.add(
         "2,000/s: on disk over in memory plus two syncs",
         "ratio",

@@ -7,22 +7,13 @@ use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use nexus_host::Host;
-use nexus_host::config::Config;
-use nexus_plugin_api::{Event, RawJson};
-use nexus_tests::artifacts::{executable, library};
-use serde_json::json;
+use nexus_tests::isolated::{NOOP, PLACES, folder_with, process, start};
 
 use crate::call;
-use crate::report::{Effort, Report};
-
-/// Where a plugin may run, the cheapest first.
-const PLACES: [&str; 3] = ["inline", "thread", "process"];
+use crate::report::{Effort, Goal, Report};
 
 /// Events at once, of as many lanes.
 const AT_ONCE: usize = 64;
-
-/// A processor that does nothing, in a library.
-const NOOP: &str = "crasher";
 
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     call::measure(effort, report).await?;
@@ -60,8 +51,8 @@ async fn events(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Erro
         None,
     );
     for (place, goal, times) in [
-        ("thread", Some("< 10"), &others[0]),
-        ("process", Some("< 40"), &others[1]),
+        ("thread", Some(Goal::AtMost(10.0)), &others[0]),
+        ("process", Some(Goal::AtMost(40.0)), &others[1]),
     ] {
         let added = times.iter().zip(inline).map(|(one, inline)| one - inline);
         let name = format!("one event after the other: added by {place}");
@@ -91,32 +82,10 @@ async fn starts(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Erro
                 took.push(timed_start(folder.path(), plugin, place).await? - without);
             }
             let name = format!("start of {plugin}: {place}");
-            report.add(&name, "ms", took, Some("< 5"));
+            report.add(&name, "ms", took, Some(Goal::AtMost(5.0)));
         }
     }
     Ok(())
-}
-
-/// A folder of plugin files.
-fn folder_with(plugins: &[&str]) -> Result<tempfile::TempDir, Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    for plugin in plugins {
-        let file = library(plugin);
-        let name = file.file_name().ok_or("a library has a name")?;
-        std::fs::copy(&file, folder.path().join(name))?;
-    }
-    Ok(folder)
-}
-
-async fn start(folder: &Path, plugin: &str, place: &str) -> Result<Host, Box<dyn Error>> {
-    let worker = json!(executable("nexus-plugin-worker"));
-    let config = Config::from_toml_str(&format!(
-        "plugins.worker = {worker}\nplugins.{plugin}.isolation = \"{place}\"\n\
-         plugins.{plugin}.required = {}\n",
-        folder.read_dir()?.next().is_some()
-    ))?;
-    let host = Host::builder().config(config).plugins_dir(folder);
-    Ok(host.without_server().build()?.start().await?)
 }
 
 /// Milliseconds.
@@ -126,21 +95,6 @@ async fn timed_start(folder: &Path, plugin: &str, place: &str) -> Result<f64, Bo
     let took = begun.elapsed().as_secs_f64() * 1e3;
     host.shutdown().await?;
     Ok(took)
-}
-
-/// An event for the no-op, of a lane.
-pub(crate) fn noop_event(lane: usize) -> Event {
-    let payload = RawJson::from_checked(r#"{"how":"not_at_all"}"#);
-    Event::new("crasher.told", format!("bench.{lane}"), payload)
-}
-
-/// Publishes an event and waits until it is processed.
-async fn process(host: &Host, lane: usize) -> Result<(), String> {
-    let published = host.publish(noop_event(lane)).await;
-    let published = published.map_err(|error| error.to_string())?;
-    let journey = host.wait_processed(published.event_id).await;
-    journey.map_err(|error| error.to_string())?;
-    Ok(())
 }
 
 /// Microseconds for each.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::crowd::{Crowd, event_type, key};
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
 use crate::{serve, system};
 
 /// Events per second that the source has which was there before, and how many at once.
@@ -51,17 +51,22 @@ pub(crate) fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dy
         let name = format!("{names} names, {which}");
         let mib = |kib: u64| vec![kib as f64 / 1_024.0];
         if let Some(kib) = flood.resident_kib {
-            report.add(&format!("{name}: memory"), "MiB", mib(kib), Some("<= 64"));
+            report.add(
+                &format!("{name}: memory"),
+                "MiB",
+                mib(kib),
+                Some(Goal::AtMost(64.0)),
+            );
         }
         if let Some(kib) = flood.peak_kib {
             report.add(
                 &format!("{name}: at the most"),
                 "MiB",
                 mib(kib),
-                Some("<= 64"),
+                Some(Goal::AtMost(64.0)),
             );
         }
-        let goal = Some("0.99 to 1.01");
+        let goal = Some(Goal::Within(0.99, 1.01));
         report.add(
             &format!("{name}: who goes on, over due"),
             "ratio",

@@ -69,13 +69,27 @@ pub(crate) fn request_as(key: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// As fast as the answers come: answers per second.
+/// What was answered as it should be, and how long that took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) events: u64,
+    pub(crate) took: Duration,
+}
+
+impl Answered {
+    /// Events per second.
+    pub(crate) fn rate(self) -> f64 {
+        self.events as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// As fast as the answers come.
 pub(crate) async fn closed_loop(
     to: SocketAddr,
     connections: usize,
     length: Duration,
     request: Vec<u8>,
-) -> io::Result<f64> {
+) -> io::Result<Answered> {
     closed_loop_of(to, connections, length, vec![request]).await
 }
 
@@ -85,7 +99,7 @@ pub(crate) async fn closed_loop_of(
     connections: usize,
     length: Duration,
     requests: Vec<Vec<u8>>,
-) -> io::Result<f64> {
+) -> io::Result<Answered> {
     let started = Instant::now();
     let requests: Arc<[Vec<u8>]> = requests.into();
     let mut tasks = JoinSet::new();
@@ -104,11 +118,26 @@ pub(crate) async fn closed_loop_of(
             Ok::<u64, io::Error>(done)
         });
     }
-    let mut total = 0;
+    let mut events = 0;
     while let Some(done) = tasks.join_next().await {
-        total += done.map_err(io::Error::other)??;
+        events += done.map_err(io::Error::other)??;
     }
-    Ok(total as f64 / started.elapsed().as_secs_f64())
+    Ok(Answered {
+        events,
+        took: started.elapsed(),
+    })
+}
+
+/// Sends so many events, one after the other on one connection, for a profiler to look at who takes them.
+pub(crate) async fn drive(to: &str, events: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut connection = Connection::open(to.parse()?).await?;
+    let request = request(&crate::ingest::noted());
+    for _ in 0..events.parse::<u64>()? {
+        if !connection.exchange(&request).await? {
+            return Err(String::from_utf8_lossy(&connection.buffer).into());
+        }
+    }
+    Ok(())
 }
 
 /// The same request again and again, on one connection, with a pause after each, for as long as `goes_on` says after so

@@ -1,15 +1,18 @@
 //! What was measured: medians of interleaved rounds, with their spread.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::system;
 
 /// How long to measure.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Effort {
+    /// What it is called.
+    pub(crate) name: &'static str,
     /// Rounds of each pair.
     pub(crate) rounds: usize,
     /// Length of one round of load.
@@ -31,20 +34,22 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// A look, about two minutes.
+    /// A look.
     pub(crate) const QUICK: Self = Self {
+        name: "quick",
         rounds: 3,
-        round: Duration::from_secs(2),
-        calls: 200_000,
+        round: Duration::from_millis(500),
+        calls: 100_000,
         backlog: 20_000,
         websockets: 2_000,
         names: 1_000_000,
-        crashes: 5,
-        polling: Duration::from_secs(60),
-        days: 7,
+        crashes: 1,
+        polling: Duration::from_secs(15),
+        days: 2,
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
+        name: "full",
         rounds: 7,
         round: Duration::from_secs(5),
         calls: 1_000_000,
@@ -57,75 +62,116 @@ impl Effort {
     };
 }
 
-/// One figure.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Figure {
-    median: f64,
-    min: f64,
-    max: f64,
-    unit: &'static str,
-    /// The goal, if there is one, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    goal: Option<&'static str>,
+/// What a figure is to be.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+    Within(f64, f64),
 }
 
-/// All figures of a run.
-#[derive(Debug, Serialize)]
+impl Goal {
+    pub(crate) fn is_reached_by(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+            Self::Within(least, most) => (least..=most).contains(&value),
+        }
+    }
+}
+
+impl std::fmt::Display for Goal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::AtLeast(least) => write!(f, ">= {least}"),
+            Self::Within(least, most) => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+/// One figure, out of the values of all rounds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) goal: Option<Goal>,
+}
+
+impl Figure {
+    /// Whether its goal is reached, if it has one.
+    pub(crate) fn is_reached(&self) -> Option<bool> {
+        Some(self.goal?.is_reached_by(self.median))
+    }
+}
+
+/// What one part has measured, and under which conditions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
-    conditions: BTreeMap<&'static str, String>,
-    figures: BTreeMap<String, Figure>,
+    pub(crate) part: String,
+    pub(crate) effort: String,
+    pub(crate) rounds: usize,
+    pub(crate) round_seconds: f64,
+    pub(crate) cores: usize,
+    /// Whether the load came from a core on which no server was.
+    pub(crate) apart: bool,
+    pub(crate) target: String,
+    /// Of the hub.
+    pub(crate) version: String,
+    /// Of the compiler.
+    pub(crate) compiler: String,
+    pub(crate) figures: Vec<Figure>,
 }
 
 impl Report {
-    pub(crate) fn new(effort: &Effort) -> Self {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    pub(crate) fn new(part: &str, effort: &Effort, apart: bool) -> Self {
         Self {
-            conditions: BTreeMap::from([
-                ("cores", cores.to_string()),
-                ("target", nexus_plugin_api::abi::TARGET.to_owned()),
-                ("version", env!("CARGO_PKG_VERSION").to_owned()),
-                ("rounds", effort.rounds.to_string()),
-                ("round", format!("{:?}", effort.round)),
-            ]),
-            figures: BTreeMap::new(),
+            part: part.to_owned(),
+            effort: effort.name.to_owned(),
+            rounds: effort.rounds,
+            round_seconds: effort.round.as_secs_f64(),
+            cores: system::cores(),
+            apart,
+            target: nexus_plugin_api::abi::TARGET.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            compiler: nexus_tests::foreign::run(Command::new("rustc").arg("--version"))
+                .map_or_else(|_| "unknown".to_owned(), |told| told.trim().to_owned()),
+            figures: Vec::new(),
         }
     }
 
-    /// Keeps and prints one figure, out of the values of all rounds.
-    pub(crate) fn add(
-        &mut self,
-        name: &str,
-        unit: &'static str,
-        mut values: Vec<f64>,
-        goal: Option<&'static str>,
-    ) {
+    /// Keeps and prints one figure.
+    pub(crate) fn add(&mut self, name: &str, unit: &str, mut values: Vec<f64>, goal: Option<Goal>) {
         values.sort_by(f64::total_cmp);
         let Some((min, max)) = values.first().zip(values.last()) else {
             return;
         };
         let figure = Figure {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
             median: values[values.len() / 2],
             min: *min,
             max: *max,
-            unit,
             goal,
         };
         println!(
-            "{name:<58} {:>12.3} {unit:<9} ({:.3} to {:.3}){}",
+            "{name:<58} {:>12.3} {unit:<9} ({min:.3} to {max:.3}){}",
             figure.median,
-            figure.min,
-            figure.max,
-            goal.map_or_else(String::new, |goal| format!("  goal: {goal}")),
+            goal.map_or_else(String::new, |goal| {
+                let reached = if figure.is_reached() == Some(true) {
+                    ""
+                } else {
+                    ", NOT reached"
+                };
+                format!("  goal: {goal}{reached}")
+            }),
         );
-        self.figures.insert(name.to_owned(), figure);
-    }
-
-    /// Writes them into the build's target folder.
-    pub(crate) fn finish(&self, name: &str) -> Result<(), Box<dyn Error>> {
-        let file = target_folder()?.join(name);
-        std::fs::write(&file, serde_json::to_string_pretty(self)?)?;
-        println!("written to {}", file.display());
-        Ok(())
+        self.figures.push(figure);
     }
 }
 

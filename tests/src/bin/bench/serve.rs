@@ -1,4 +1,4 @@
-//! The two servers that are compared: a bare one that only parses, and the hub with everything on.
+//! The servers that are compared: bare ones, which show what there is to do at the least, and the hub.
 //! Each runs in a process of its own, says its address in its first line and stops when its
 //! standard input ends. A line `latencies` is answered with those gathered since the last one, a line
 //! `processor-time` with the nanoseconds that the process has taken so far.
@@ -15,9 +15,11 @@ use axum::routing::post;
 use nexus_host::Host;
 use nexus_host::config::Config;
 use nexus_host::queue::Queue;
+use nexus_plugin_api::ContractInfo;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, MANY, routes};
 use crate::logged::Logged;
 use crate::report::target_folder;
 use crate::system;
@@ -121,18 +123,51 @@ pub(crate) mod noop {
     }
 }
 
-/// An axum server that parses the body and answers 202.
-pub(crate) fn bare() -> Result<(), Box<dyn Error>> {
-    async fn parse(body: Bytes) -> (StatusCode, &'static str) {
-        match serde_json::from_slice::<serde_json::Value>(&body) {
-            Ok(value) if value.is_object() => (StatusCode::ACCEPTED, "{\"status\":\"accepted\"}"),
-            _ => (StatusCode::BAD_REQUEST, "{}"),
+/// What an axum server with one route does with a body before it answers 202.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// Nothing.
+    Answers,
+    /// It is JSON.
+    Parses,
+    /// And it fits the schema that the hub holds it to as well.
+    Validates,
+}
+
+impl Floor {
+    pub(crate) const ALL: [Self; 3] = [Self::Answers, Self::Parses, Self::Validates];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::Parses => "parses",
+            Self::Validates => "validates",
         }
     }
+}
+
+/// An axum server that does no more than this.
+pub(crate) fn floor(which: &str) -> Result<(), Box<dyn Error>> {
+    let floor = Floor::ALL.into_iter().find(|floor| floor.name() == which);
+    let floor = floor.ok_or_else(|| format!("no floor `{which}`"))?;
+    let schema: Value = serde_json::to_value(ContractInfo::of::<noop::Noted>().schema)?;
+    let schema = Arc::new(jsonschema::validator_for(&schema)?);
+    let judge = move |body: Bytes| {
+        let is_fine = floor == Floor::Answers
+            || serde_json::from_slice::<Value>(&body).is_ok_and(|event| {
+                event.is_object() && (floor == Floor::Parses || schema.is_valid(&event["payload"]))
+            });
+        let answer = if is_fine {
+            (StatusCode::ACCEPTED, "{\"status\":\"accepted\"}")
+        } else {
+            (StatusCode::BAD_REQUEST, "{}")
+        };
+        std::future::ready(answer)
+    };
     runtime()?.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let app = Router::new().route("/v1/events", post(parse));
+        let app = Router::new().route("/v1/events", post(judge));
         tokio::spawn(async move { axum::serve(listener, app).await });
         answer_until_the_end(address, |_| None).await
     })
@@ -173,6 +208,33 @@ fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>>
     })
 }
 
+/// The same with everything that can be seen of it: lines, a trace of each event to a collector, alerts.
+pub(crate) fn watched_hub(collector: &str) -> Result<(), Box<dyn Error>> {
+    let more = format!(
+        "observe.log_format = \"json\"\n\
+         observe.traces.endpoint = \"{collector}\"\nobserve.traces.protocol = \"http\""
+    );
+    nexus_host::observe::init_logging(&config(&more)?.observe)?;
+    hub(&more)
+}
+
+/// The same with nothing of that.
+pub(crate) fn unwatched_hub() -> Result<(), Box<dyn Error>> {
+    hub("alerts.enabled = false")
+}
+
+/// Takes whatever it is told over OTLP, and forgets it.
+pub(crate) fn collector() -> Result<(), Box<dyn Error>> {
+    runtime()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        // A body is read to its end; an answer without bytes says that all was taken.
+        let app = Router::new().fallback(async |_: Bytes| StatusCode::OK);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        answer_until_the_end(address, |_| None).await
+    })
+}
+
 /// The same, on disk, in a folder of its own.
 pub(crate) fn durable_hub() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir_in(target_folder()?)?;
@@ -195,6 +257,19 @@ pub(crate) fn crowded_hub(clients: &str, contracts: &str) -> Result<(), Box<dyn 
     ))
 }
 
+/// The same, with one client, many contracts and so many routes.
+pub(crate) fn routed_hub(many: &str) -> Result<(), Box<dyn Error>> {
+    let crowd = Crowd::of(1, MANY);
+    let folder = tempfile::tempdir()?;
+    crowd.write_contracts(folder.path())?;
+    hub(&format!(
+        "plugins.contracts_dir = '{}'\n{}{}",
+        folder.path().display(),
+        crowd.sections(),
+        routes(many.parse()?)
+    ))
+}
+
 /// The same, in memory, for more connections than anybody should have, which may be silent for as long as
 /// it takes to open them all.
 pub(crate) fn websocket_hub() -> Result<(), Box<dyn Error>> {
@@ -210,7 +285,6 @@ pub(crate) fn logged_hub() -> Result<(), Box<dyn Error>> {
 
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
         .enable_all()
         .build()
 }

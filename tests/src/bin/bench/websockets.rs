@@ -9,9 +9,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use nexus_host::descriptors;
 use nexus_tests::websocket::WebSocket;
 
-use crate::http::Server;
-use crate::report::{Effort, Report};
+use crate::report::{Effort, Goal, Report};
 use crate::serve::KEY;
+use crate::server::Server;
 use crate::system;
 
 /// How many come from one address: fewer than there are ports for it.
@@ -73,7 +73,12 @@ async fn each_kib(
         Some(vec![more as f64 / many as f64])
     };
     if let Some(resident) = each(before.0, after.0) {
-        report.add(&format!("{name}: each"), "KiB", resident, Some("<= 16"));
+        report.add(
+            &format!("{name}: each"),
+            "KiB",
+            resident,
+            Some(Goal::AtMost(16.0)),
+        );
     }
     if let Some(peak) = each(before.1, after.1) {
         report.add(&format!("{name}: each, at the most"), "KiB", peak, None);
