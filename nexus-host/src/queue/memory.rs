@@ -9,13 +9,14 @@ mod records;
 mod seen;
 mod state;
 
-use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::future::ready;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nexus_plugin_api::StateWrite;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
@@ -28,6 +29,9 @@ use super::{
 };
 use crate::admission::Admitted;
 use state::{Found, State, Wake};
+
+/// A map by numbers that the queue gives out itself. Nobody chooses them, so they may be hashed the fast way.
+type Numbered<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// See the module.
 #[derive(Debug)]

@@ -56,9 +56,6 @@ const HEADER_LIST: u32 = 32 * 1024;
 const FORGET: Duration = Duration::from_secs(1);
 const FORGET_BYTES: u64 = 64 * 1024;
 
-/// Headers of one request.
-const HEADERS: usize = 100;
-
 /// How long a connection of HTTP/2 may answer no sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
@@ -209,7 +206,8 @@ fn builder() -> Builder<TokioExecutor> {
         .http1()
         // The deadlines below tell a slow header from a resting connection; hyper's does not.
         .header_read_timeout(None)
-        .max_headers(HEADERS)
+        // A request may have 100 headers. That is hyper's own bound, for which it has room on the stack; any bound of
+        // ours, this one too, costs two vectors for each request.
         .max_buf_size(READ_BUFFER);
     builder
         .http2()

@@ -51,7 +51,7 @@ impl Format {
             is(BATCH_TYPE).then_some(Self::Batch)
         } else if begins("application/cloudevents") {
             is(STRUCTURED_TYPE).then_some(Self::Structured)
-        } else if SIGNS.iter().any(|sign| headers.contains_key(*sign)) {
+        } else if headers.keys().any(|name| SIGNS.contains(&name.as_str())) {
             return Ok(Self::Binary(attributes(headers, &media_type)));
         } else {
             return body::expect_json(headers).map(|()| Self::Native);

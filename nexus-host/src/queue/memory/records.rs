@@ -3,13 +3,14 @@
 //! Keeps count of what each event still has to come. A finished event keeps its journey only: the
 //! payload goes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nexus_plugin_api::Event;
 use uuid::Uuid;
 
+use super::Numbered;
 use crate::queue::by_id::ById;
 use crate::queue::journal::{MAX_LINES, is_parked_again, outstanding};
 use crate::queue::schedule::LaneKey;
@@ -63,12 +64,9 @@ impl Record {
         }
     }
 
-    pub(super) fn note(&mut self, step: Step) {
+    pub(super) fn note(&mut self, step: Step, at: DateTime<Utc>) {
         self.started |= matches!(step, Step::Leased);
-        let line = JournalLine {
-            at: Utc::now(),
-            step,
-        };
+        let line = JournalLine { at, step };
         if let Some(last) = self.lines.last_mut()
             && is_parked_again(&last.step, &line.step)
         {
@@ -110,11 +108,11 @@ impl Record {
 /// Every record, with its bounds.
 #[derive(Debug)]
 pub(super) struct Records {
-    open: HashMap<RecordKey, Record>,
+    open: Numbered<RecordKey, Record>,
     open_bytes: u64,
     parked: usize,
     /// Each with a number that tells when it finished.
-    finished: HashMap<RecordKey, (u64, Journey)>,
+    finished: Numbered<RecordKey, (u64, Journey)>,
     by_age: VecDeque<(u64, RecordKey)>,
     finishes: u64,
     keep_finished: usize,
@@ -126,10 +124,10 @@ impl Records {
     /// No records yet. Of the finished ones, the last `keep_finished` journeys are kept.
     pub(super) fn new(keep_finished: usize) -> Self {
         Self {
-            open: HashMap::new(),
+            open: Numbered::default(),
             open_bytes: 0,
             parked: 0,
-            finished: HashMap::new(),
+            finished: Numbered::default(),
             by_age: VecDeque::new(),
             finishes: 0,
             keep_finished,
@@ -145,7 +143,8 @@ impl Records {
         steps: impl Iterator<Item = Step>,
     ) -> RecordKey {
         record.lines.reserve_exact(4);
-        steps.for_each(|step| record.note(step));
+        let at = record.accepted_at;
+        steps.for_each(|step| record.note(step, at));
         self.next += 1;
         self.insert(self.next, record);
         self.next
@@ -164,7 +163,7 @@ impl Records {
         self.add_work(key);
         if let Some(record) = self.open.get_mut(&key) {
             record.dead = record.dead.saturating_sub(1);
-            record.note(step);
+            record.note(step, Utc::now());
             return;
         }
         let before = self.recall(key);
@@ -179,7 +178,7 @@ impl Records {
             lines,
             ..anew
         };
-        record.note(step);
+        record.note(step, Utc::now());
         self.insert(key, record);
     }
 
@@ -229,10 +228,11 @@ impl Records {
         }
         let mut record = self.open.remove(&key)?;
         let status = record.status();
-        record.note(Step::Finished { status });
+        let at = Utc::now();
+        record.note(Step::Finished { status }, at);
         self.open_bytes -= size(&record.event);
         let journey = Journey {
-            finished_at: Some(Utc::now()),
+            finished_at: Some(at),
             steps: std::mem::take(&mut record.lines),
             ..record.journey()
         };

@@ -4,7 +4,7 @@
 
 mod settle;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -12,6 +12,7 @@ use nexus_plugin_api::{Event, Priority};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::Numbered;
 use super::graves::{Buried, Graves};
 use super::plugin_state::PluginState;
 use super::records::{Record, RecordKey, Records};
@@ -52,7 +53,7 @@ pub(super) struct State {
     waiting: BTreeMap<Place, Task>,
     droppable: Droppable,
     delayed: BTreeMap<(Instant, Place), Task>,
-    leased: HashMap<Lease, Leased>,
+    leased: Numbered<Lease, Leased>,
     records: Records,
     seen: Seen,
     graves: Graves,
@@ -103,7 +104,7 @@ impl State {
             waiting: BTreeMap::new(),
             droppable: Droppable::default(),
             delayed: BTreeMap::new(),
-            leased: HashMap::new(),
+            leased: Numbered::default(),
             plugins: PluginState::default(),
             accepted: 0,
             finished: 0,
@@ -302,7 +303,7 @@ impl State {
         if task.work == Work::Route
             && let Some(record) = self.records.get_mut(task.record)
         {
-            record.note(Step::Leased);
+            record.note(Step::Leased, Utc::now());
             let event = &record.event;
             self.droppable.remove(place, event.priority, size(event));
         }

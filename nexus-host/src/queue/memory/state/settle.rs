@@ -39,7 +39,8 @@ impl State {
             }
         }
         if let Some(record) = self.records.get_mut(key) {
-            with.steps.into_iter().for_each(|step| record.note(step));
+            let at = Utc::now();
+            with.steps.into_iter().for_each(|step| record.note(step, at));
         }
         for grave in with.dead {
             self.bury(key, grave);
@@ -124,15 +125,16 @@ impl State {
         let Some(record) = self.records.get_mut(key) else {
             return;
         };
-        let id = Uuid::now_v7();
+        let (id, at) = (Uuid::now_v7(), Utc::now());
         record.dead += 1;
-        record.note(Step::Dead {
+        let step = Step::Dead {
             dead_letter: id,
             reason: grave.reason.clone(),
-        });
+        };
+        record.note(step, at);
         let letter = DeadLetter {
             id,
-            at: Utc::now(),
+            at,
             event: record.event.clone(),
             accepted_at: record.accepted_at,
             work: grave.work,
