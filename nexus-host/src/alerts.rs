@@ -46,6 +46,7 @@ pub(crate) use disk::Disk;
 pub use engine::{Key, Moment};
 pub use gauges::{PluginReading, Reading};
 pub use lookout::{Learnt, Lookout};
+pub(crate) use rule::is_pattern;
 pub use signal::Signal;
 
 /// The types of the events that tell of alerts.

@@ -61,9 +61,13 @@ fn main() -> ExitCode {
     let result = runtime.block_on(command(&arguments));
     // A plugin that blocks must not hold up the end.
     runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(),
+    match (result, output::unwritten()) {
+        (Ok(()), None) => ExitCode::SUCCESS,
+        (Ok(()), Some(error)) => {
+            let told = format!("standard output has not taken all that was to be printed: {error}");
+            Failure::failed(told).tell()
+        }
+        (Err(failure), _) => failure.tell(),
     }
 }
 

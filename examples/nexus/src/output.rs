@@ -2,15 +2,17 @@
 //!
 //! Control characters in what others wrote (a manifest, a hub's answer) are escaped, so that they
 //! cannot play with the terminal. Colours are for terminals, and for nobody who set `NO_COLOR`. A closed output is
-//! nobody listening any more, not an error.
+//! nobody listening any more, not an error; one that takes no more, such as a full disk, is one.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::AutoStream;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 #[cfg(unix)]
 use tokio::{io::Interest, net::unix::pipe::Sender};
 
@@ -18,6 +20,12 @@ use crate::tone;
 
 /// Whether a program reads what is printed.
 static IS_FOR_PROGRAMS: AtomicBool = AtomicBool::new(false);
+
+/// Why standard output has not taken all that it was to.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Tells when that comes to be.
+static HAS_FAILED: Notify = Notify::const_new();
 
 /// From now on what is said on standard error is JSON as well: an object a line.
 pub(crate) fn for_programs() {
@@ -30,42 +38,58 @@ fn is_for_programs() -> bool {
 
 /// A line, or several, for whoever asked: standard output.
 pub(crate) fn line(text: &str) {
-    write_painted(AutoStream::auto(io::stdout()), text);
+    kept(write_painted(AutoStream::auto(io::stdout()), text));
 }
 
 /// A remark beside the data: standard error.
 pub(crate) fn note(text: &str) {
-    match is_for_programs() {
+    // There is nobody left to tell when this fails.
+    let _ = match is_for_programs() {
         true => write_json(&mut io::stderr().lock(), &json!({ "note": text }), false),
         false => write_painted(AutoStream::auto(io::stderr()), text),
-    }
+    };
 }
 
 /// What went wrong, with the exit code and what the hub says of it: standard error.
 pub(crate) fn failure(code: u8, text: &str, problem: Option<&Value>) {
     let mut errors = io::stderr().lock();
-    if !is_for_programs() {
-        return write(&mut errors, &harmless(&format!("nexus: {text}")));
-    }
-    let mut told = json!({ "exit_code": code, "message": text });
-    if let Some(problem) = problem {
-        told["problem"] = problem.clone();
-    }
-    write_json(&mut errors, &json!({ "error": told }), false);
+    // There is nobody left to tell when this fails.
+    let _ = if is_for_programs() {
+        let mut told = json!({ "exit_code": code, "message": text });
+        if let Some(problem) = problem {
+            told["problem"] = problem.clone();
+        }
+        write_json(&mut errors, &json!({ "error": told }), false)
+    } else {
+        write(&mut errors, &harmless(&format!("nexus: {text}")))
+    };
 }
 
 /// Data for programs, readable for people: standard output.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) {
-    write_json(&mut io::stdout().lock(), value, true);
+    kept(write_json(&mut io::stdout().lock(), value, true));
 }
 
 /// Data for programs, one line each, for commands that go on: standard output.
 pub(crate) fn json_line<T: Serialize + ?Sized>(value: &T) {
-    write_json(&mut io::stdout().lock(), value, false);
+    kept(write_json(&mut io::stdout().lock(), value, false));
 }
 
-/// Waits until nobody reads standard output any more: for ever where that cannot be told, as of a file.
+/// Why what was printed is not all there.
+pub(crate) fn unwritten() -> Option<&'static io::Error> {
+    UNWRITTEN.get()
+}
+
+/// Waits until nobody reads standard output any more, as far as that can be told, or it takes no more.
 pub(crate) async fn unheard() {
+    tokio::select! {
+        () = hung_up() => {}
+        () = HAS_FAILED.notified() => {}
+    }
+}
+
+/// Waits until a pipe is closed; for ever on anything else.
+async fn hung_up() {
     #[cfg(unix)]
     if let Some(pipe) = outgoing_pipe() {
         while (pipe.ready(Interest::ERROR).await).is_ok_and(|ready| !ready.is_error()) {}
@@ -84,31 +108,40 @@ fn outgoing_pipe() -> Option<Sender> {
 
 /// A whole document that this program has made: standard output, as it is.
 pub(crate) fn document(bytes: &[u8]) {
-    // There is nobody left to tell when this fails.
     let mut output = io::stdout().lock();
-    let _ = output.write_all(bytes).and_then(|()| output.flush());
+    kept(output.write_all(bytes).and_then(|()| output.flush()));
 }
 
-fn write_painted(mut to: impl Write, text: &str) {
+/// Remembers that standard output did not take something, unless that is since nobody listens.
+fn kept(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && UNWRITTEN.set(error).is_ok()
+    {
+        HAS_FAILED.notify_one();
+    }
+}
+
+fn write_painted(mut to: impl Write, text: &str) -> io::Result<()> {
     let text = harmless(text);
     let lines: Vec<_> = text.split('\n').map(tone::painted).collect();
-    write(&mut to, &lines.join("\n"));
+    write(&mut to, &lines.join("\n"))
 }
 
-fn write_json<T: Serialize + ?Sized>(to: &mut dyn Write, value: &T, is_wide: bool) {
+fn write_json<T: Serialize + ?Sized>(
+    to: &mut dyn Write,
+    value: &T,
+    is_wide: bool,
+) -> io::Result<()> {
     let text = match is_wide {
         true => serde_json::to_string_pretty(value),
         false => serde_json::to_string(value),
     };
-    match text {
-        Ok(text) => write(to, &harmless_json(&text)),
-        Err(problem) => note(&format!("the data cannot be shown as JSON: {problem}")),
-    }
+    write(to, &harmless_json(&text?))
 }
 
-fn write(to: &mut dyn Write, text: &str) {
-    // There is nobody left to tell when this fails.
-    let _ = writeln!(to, "{text}").and_then(|()| to.flush());
+fn write(to: &mut dyn Write, text: &str) -> io::Result<()> {
+    writeln!(to, "{text}").and_then(|()| to.flush())
 }
 
 /// A text whose control characters are written out, but for the ends of its lines.

@@ -160,6 +160,9 @@ impl Alert {
 
     /// In a line.
     pub(super) fn line(&self) -> String {
+        if self.signal.is_state() {
+            return self.summary.clone();
+        }
         let value = self.signal.shown(self.value);
         match self.baseline {
             Some(usual) => format!(

@@ -266,6 +266,13 @@ impl Rule {
                 "write a name such as \"slow-mail\"",
             );
         }
+        if self.subjects.iter().any(|one| !rule::is_pattern(one)) {
+            here.refuse(
+                "subjects",
+                "may have `*` only at the end of each",
+                "write exact names, or what they begin with",
+            );
+        }
         let Some(signal) = whole.signal else {
             here.refuse("signal", "is missing", "say what the rule watches");
             return;

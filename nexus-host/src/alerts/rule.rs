@@ -384,6 +384,11 @@ fn at_least(signal: Signal) -> f64 {
     rules.find_map(|rule| rule.at_least).unwrap_or_default()
 }
 
+/// Whether a text means names: exactly, or by what they begin with.
+pub(crate) fn is_pattern(text: &str) -> bool {
+    !text.trim_end_matches('*').contains('*') && !text.ends_with("**")
+}
+
 /// Whether a name is meant: exactly, or by what it begins with.
 pub(super) fn covers(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {

@@ -157,6 +157,18 @@ impl Signal {
             | Self::PluginRefused => (if value > 0.5 { "yes" } else { "no" }).to_owned(),
         }
     }
+
+    /// Whether it is something that is so or not, which takes no number to tell.
+    pub(super) fn is_state(self) -> bool {
+        matches!(
+            self,
+            Self::BreakerOpen
+                | Self::PluginFailed
+                | Self::PluginDegraded
+                | Self::StorageFailing
+                | Self::PluginRefused
+        )
+    }
 }
 
 /// What a signal was at one time.

@@ -460,6 +460,12 @@ async fn what_does_not_fit_is_refused() {
             json!({ "lasting": "1h", "rule": "" }),
             422,
         ),
+        (
+            "POST",
+            "/silences",
+            json!({ "lasting": "1h", "subject": "ht*p/http" }),
+            422,
+        ),
         ("DELETE", &format!("/silences/{unknown}"), Value::Null, 404),
     ] {
         let mut request = hub.request(method, &format!("{PATH}{path}"));

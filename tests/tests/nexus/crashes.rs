@@ -295,7 +295,8 @@ async fn one_killer_among(events: u32) {
     let hub = HubBuilder::new()
         .config(
             "[plugins.crasher]\nisolation = \"process\"\nworkers = 2\n\
-             [retry]\nmax_retries = 5\ndelays = [\"50ms\"]\n[queue]\ncapacity = 20_000\n",
+             [retry]\nmax_retries = 5\ndelays = [\"50ms\"]\n[queue]\ncapacity = 20_000\n\
+             [alerts]\nenabled = false\n",
         )
         .plugin("crasher")
         .start();

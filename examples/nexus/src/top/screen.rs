@@ -273,7 +273,8 @@ fn components(overview: &Value, width: u16) -> Table<'static> {
 fn failed_per_second(one: &Value) -> f64 {
     let results = one["results"].as_array().into_iter().flatten();
     let failed = results.filter(|came| came["result"] == "failed");
-    failed.map(|came| number(&came["per_second"])).sum()
+    // A sum of nothing is less than nothing: -0.0.
+    failed.map(|came| number(&came["per_second"])).sum::<f64>() + 0.0
 }
 
 /// What is not as it should be, the worst first.

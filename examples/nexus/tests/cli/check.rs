@@ -293,3 +293,24 @@ fn what_no_plugin_has_and_a_route_names_is_pointed_out() {
         assert!(!told.contains("warning: route"), "{told}");
     }
 }
+
+#[test]
+fn a_header_that_no_collector_can_be_sent_is_found() {
+    for header in [
+        "\"a b\" = { env = \"OTLP\" }",
+        "authorization = { env = \"OTLP\" }",
+    ] {
+        let place = Place::new().file(
+            "nexus.toml",
+            &format!(
+                "[observe.traces]\nendpoint = \"http://127.0.0.1:4317\"\nheaders = {{ {header} }}\n"
+            ),
+        );
+        let mut command = place.command(&["check"]);
+        let ended = command.env("OTLP", "two\nlines").output().unwrap();
+        let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("is no header that can be sent"), "{said}");
+        assert!(!said.contains("two"), "{said}");
+    }
+}

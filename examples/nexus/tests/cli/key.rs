@@ -88,3 +88,22 @@ fn a_name_that_cannot_be_a_source_is_what_is_blamed() {
     let line = [&line[..], &["--sources", "foo", "--types", "foo.*"]].concat();
     Place::new().run(&line).exits(0).says("id = \"foo bar\"");
 }
+
+/// A key is shown once: it must not seem to be made when nobody has it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_a_failure() {
+    let full = || std::fs::File::create("/dev/full").unwrap();
+    for line in [
+        &["key", "new", "--id", "parrot"][..],
+        &["key", "new", "--json"],
+        &["completions", "bash"],
+        &["check"],
+    ] {
+        let mut command = Place::new().file("nexus.toml", "").command(line);
+        let ended = command.stdout(full()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{line:?}: {said}");
+        assert!(said.contains("standard output has not taken"), "{said}");
+    }
+}

@@ -121,6 +121,21 @@ fn whoever_reads_no_more_ends_what_goes_on() {
     }
 }
 
+/// A full disk is no reader that has gone.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_takes_no_more_ends_it_with_an_error() {
+    let place = Place::new().probe().hub("");
+    let hub = place.start();
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut command = place.command(&["top", "--json", "--url", &hub.url]);
+    command.env("NEXUS_KEY", KEY);
+    let ended = command.stdout(full).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard output has not taken"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_hub_that_goes_is_waited_for() {

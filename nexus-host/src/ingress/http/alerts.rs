@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::query::{known, named};
 use super::{State, auth, body, json};
 use crate::admission::Code;
-use crate::alerts::{AlertError, AlertStatus, Hush};
+use crate::alerts::{AlertError, AlertStatus, Hush, is_pattern};
 use crate::config::HumanDuration;
 
 /// How long a note may be, in characters.
@@ -125,6 +125,9 @@ pub(super) async fn silence(
                 "has {length} characters; 1 to {LONGEST_PATTERN} without control characters fit"
             );
             return Err(unfit(field, told));
+        }
+        if !is_pattern(pattern) {
+            return Err(unfit(field, "may have `*` only at its end"));
         }
     }
     if new.lasting.get().is_zero() {

@@ -70,6 +70,17 @@ impl Config {
     pub(crate) fn check(&self, section: &mut Section<'_, '_>) {
         section.positive("timeout", self.timeout.get());
         section.positive("delay", self.delay.get());
+        for (name, value) in &self.headers {
+            let is_sendable = name.parse::<http::HeaderName>().is_ok()
+                && value.expose().parse::<http::HeaderValue>().is_ok();
+            if !is_sendable {
+                section.key("headers").refuse(
+                    name,
+                    "is no header that can be sent",
+                    "names are of letters, digits and `-`; values are one line",
+                );
+            }
+        }
         let Some(endpoint) = &self.endpoint else {
             return;
         };
