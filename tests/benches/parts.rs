@@ -62,7 +62,9 @@ fn contract(criterion: &mut Criterion) {
     });
     let contracts = Contracts::default();
     let info = ContractInfo::new("bench.noted", Version::new(1, 0, 0), schema);
-    contracts.register("bench", info).expect("a usable contract");
+    contracts
+        .register("bench", info)
+        .expect("a usable contract");
     let admission = Admission::new(&Limits::default(), &[], &[], Arc::new(contracts));
     let payload = json!({ "note": "x".repeat(880), "tags": ["one", "two"], "count": 42 });
     let payload = RawJson::of(&payload).expect("JSON");
@@ -100,9 +102,15 @@ fn modes(criterion: &mut Criterion) {
     let folder = folder_with(&[NOOP]).expect("the plugin is there");
     let mut group = criterion.benchmark_group("event to a plugin");
     for place in PLACES {
-        let host = runtime.block_on(start(folder.path(), NOOP, place)).expect("it starts");
+        let host = runtime
+            .block_on(start(folder.path(), NOOP, place))
+            .expect("it starts");
         group.bench_function(place, |bencher| {
-            bencher.iter(|| runtime.block_on(process(&host, 0)).expect("it is processed"));
+            bencher.iter(|| {
+                runtime
+                    .block_on(process(&host, 0))
+                    .expect("it is processed")
+            });
         });
         runtime.block_on(host.shutdown()).expect("it ends");
     }
@@ -123,21 +131,24 @@ fn disk(criterion: &mut Criterion) {
     let queue = SqliteQueue::open(&config, true).expect("it opens");
     let mut group = criterion.benchmark_group("queue on disk");
     group.throughput(Throughput::Elements(TOGETHER as u64));
-    group.bench_function(format!("{TOGETHER} producers push one event each"), |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let mut taken = Duration::ZERO;
-                for _ in 0..times {
-                    let event = |lane| admitted(heavy(&format!("s{lane}"), BYTES));
-                    let events: Vec<_> = (0..TOGETHER).map(event).collect();
-                    let begun = Instant::now();
-                    join_all(events.into_iter().map(|event| queue.push(vec![event]))).await;
-                    taken += begun.elapsed();
-                }
-                taken
-            })
-        });
-    });
+    group.bench_function(
+        format!("{TOGETHER} producers push one event each"),
+        |bencher| {
+            bencher.iter_custom(|times| {
+                runtime.block_on(async {
+                    let mut taken = Duration::ZERO;
+                    for _ in 0..times {
+                        let event = |lane| admitted(heavy(&format!("s{lane}"), BYTES));
+                        let events: Vec<_> = (0..TOGETHER).map(event).collect();
+                        let begun = Instant::now();
+                        join_all(events.into_iter().map(|event| queue.push(vec![event]))).await;
+                        taken += begun.elapsed();
+                    }
+                    taken
+                })
+            });
+        },
+    );
     group.finish();
     runtime.block_on(async {
         queue.close_leasing();

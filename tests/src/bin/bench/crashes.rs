@@ -13,11 +13,11 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::ingest::{percentile, sent};
-use nexus_tests::isolated::noop_event;
 use crate::load::open_loop;
 use crate::report::{Effort, Goal, Report};
 use crate::serve::{self, answer_until_the_end, noop};
 use crate::server::Server;
+use nexus_tests::isolated::noop_event;
 
 /// Events per second of somebody else.
 const RATE: u32 = 1_000;

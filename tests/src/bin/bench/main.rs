@@ -57,9 +57,9 @@ fn main() -> ExitCode {
         ["serve-crashes", folder] => crashes::serve(folder),
         ["work-off", folder, events] => backlog::work_off_and_tell(folder, events),
         ["admit", clients, contracts, turns] => admission::admit(clients, contracts, turns),
-        ["drive", address, events] => {
-            runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(load::drive(address, events)))
-        }
+        ["drive", address, events] => runtime()
+            .map_err(Into::into)
+            .and_then(|runtime| runtime.block_on(load::drive(address, events))),
         ["flood-limiter", names] => limiter::flood_and_tell(names),
         [part @ .., "--quick"] => measure(part, &Effort::QUICK),
         part => measure(part, &Effort::FULL),

@@ -40,7 +40,9 @@ impl State {
         }
         if let Some(record) = self.records.get_mut(key) {
             let at = Utc::now();
-            with.steps.into_iter().for_each(|step| record.note(step, at));
+            with.steps
+                .into_iter()
+                .for_each(|step| record.note(step, at));
         }
         for grave in with.dead {
             self.bury(key, grave);
