@@ -214,7 +214,7 @@ pub(crate) fn watched_hub(collector: &str) -> Result<(), Box<dyn Error>> {
         "observe.log_format = \"json\"\n\
          observe.traces.endpoint = \"{collector}\"\nobserve.traces.protocol = \"http\""
     );
-    nexus_host::observe::init_logging(&config(&more)?.observe)?;
+    let _lines = nexus_host::observe::init_logging(&config(&more)?.observe)?;
     hub(&more)
 }
 
