@@ -100,7 +100,8 @@ fn what_cannot_be_written_is_a_failure() {
         &["completions", "bash"],
         &["check"],
     ] {
-        let mut command = Place::new().file("nexus.toml", "").command(line);
+        let place = Place::new().file("nexus.toml", "");
+        let mut command = place.command(line);
         let ended = command.stdout(full()).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(1), "{line:?}: {said}");
