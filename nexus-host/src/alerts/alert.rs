@@ -160,16 +160,11 @@ impl Alert {
 
     /// In a line.
     pub(super) fn line(&self) -> String {
-        if self.signal.is_state() {
+        let Some(value) = self.signal.shown(self.value) else {
             return self.summary.clone();
-        }
-        let value = self.signal.shown(self.value);
-        match self.baseline {
-            Some(usual) => format!(
-                "{}: {value}, usual is {}",
-                self.summary,
-                self.signal.shown(usual)
-            ),
+        };
+        match self.baseline.and_then(|usual| self.signal.shown(usual)) {
+            Some(usual) => format!("{}: {value}, usual is {usual}", self.summary),
             None => format!("{}: {value}", self.summary),
         }
     }

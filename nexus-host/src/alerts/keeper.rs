@@ -114,18 +114,17 @@ impl Alerts {
     /// Publishes one piece of news.
     async fn tell(&self, news: &News) -> Result<(), PluginError> {
         let event = news.event()?;
-        let announced = self.announce.announce(event).await;
-        let count = match announced {
-            Ok(()) => &self.told,
-            Err(_) => &self.refused,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        match announced {
-            Err(error) if error.retryable => return Err(error),
+        match self.announce.announce(event).await {
+            Ok(()) => {
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                if error.retryable {
+                    return Err(error);
+                }
                 tracing::error!(%error, title = news.payload.title, "an alert cannot be told");
             }
-            Ok(()) => {}
         }
         self.lookout.lock().book.told(news.event_id);
         Ok(())

@@ -140,9 +140,9 @@ impl Signal {
         }
     }
 
-    /// A value of it, with its unit.
-    pub(super) fn shown(self, value: f64) -> String {
-        match self {
+    /// A value of it, with its unit; `None` where it is something that is so or not, which takes no number to tell.
+    pub(super) fn shown(self, value: f64) -> Option<String> {
+        Some(match self {
             Self::Latency | Self::QueueWait => format!("{value:.3} s"),
             Self::ErrorRatio | Self::RefusedRatio | Self::QueueFill => {
                 format!("{:.1} %", value * 100.0)
@@ -154,20 +154,8 @@ impl Signal {
             | Self::PluginFailed
             | Self::PluginDegraded
             | Self::StorageFailing
-            | Self::PluginRefused => (if value > 0.5 { "yes" } else { "no" }).to_owned(),
-        }
-    }
-
-    /// Whether it is something that is so or not, which takes no number to tell.
-    pub(super) fn is_state(self) -> bool {
-        matches!(
-            self,
-            Self::BreakerOpen
-                | Self::PluginFailed
-                | Self::PluginDegraded
-                | Self::StorageFailing
-                | Self::PluginRefused
-        )
+            | Self::PluginRefused => return None,
+        })
     }
 }
 

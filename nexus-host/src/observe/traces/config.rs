@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,9 +72,7 @@ impl Config {
         section.positive("timeout", self.timeout.get());
         section.positive("delay", self.delay.get());
         for (name, value) in &self.headers {
-            let is_sendable = name.parse::<http::HeaderName>().is_ok()
-                && value.expose().parse::<http::HeaderValue>().is_ok();
-            if !is_sendable {
+            if header(name, value).is_none() {
                 section.key("headers").refuse(
                     name,
                     "is no header that can be sent",
@@ -96,4 +95,11 @@ impl Config {
             );
         }
     }
+}
+
+/// A header as it is sent, its value in no debug print; `None` if it cannot be.
+pub(super) fn header(name: &str, value: &Secret) -> Option<(HeaderName, HeaderValue)> {
+    let mut value: HeaderValue = value.expose().parse().ok()?;
+    value.set_sensitive(true);
+    Some((name.parse().ok()?, value))
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, header};
 use nexus_plugin_api::PluginError;
 use nexus_plugin_api::outgoing::{Access, Client, Method};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -23,7 +23,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Extensions, Request, Status};
 use tonic_types::StatusExt as _;
 
-use super::config::{Config, Protocol};
+use super::config::{self, Config, Protocol};
 use crate::ordinary;
 use crate::redaction::Redaction;
 
@@ -211,10 +211,8 @@ fn headers(config: &Config) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in &config.headers {
         let wrong = || format!("headers.{name} is no header that can be sent");
-        let key: HeaderName = name.parse().map_err(|_| wrong())?;
-        let mut value: HeaderValue = value.expose().parse().map_err(|_| wrong())?;
-        value.set_sensitive(true);
-        headers.insert(key, value);
+        let (name, value) = config::header(name, value).ok_or_else(wrong)?;
+        headers.insert(name, value);
     }
     Ok(headers)
 }

@@ -15,8 +15,9 @@ use semver::Version;
 use serde_json::json;
 
 use crate::crowd::{self, Crowd, MANY, event_type, key};
+use crate::growth::{self, hub_micros};
 use crate::ingest::{noted, noted_as};
-use crate::load::{closed_loop_of, request_as};
+use crate::load::request_as;
 use crate::report::{Effort, Goal, Report};
 use crate::server::Server;
 use crate::{serve, system};
@@ -27,9 +28,6 @@ const TURN: usize = 2_000;
 /// The same where there are many: each of them comes so often that it does not count what others had in the
 /// caches before.
 const LONG_TURN: usize = 20 * MANY;
-
-/// How often hubs take turns in a round.
-const TURNS_OF_HUBS: u32 = 10;
 
 /// Rates that cover every event and that none reaches.
 const RATES: &str = "rate = 1_000_000_000\n[[limits.rates]]\nsource = \"*\"\nrate = 1_000_000_000\n\
@@ -244,43 +242,15 @@ async fn growth(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Erro
 
 /// The same of whole hubs, over HTTP.
 async fn growth_of_hubs(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let mut alone = Server::start_with("serve-crowd", &["1", "1"])?;
     let many = MANY.to_string();
-    let mut crowded = Server::start_with("serve-crowd", &[&many, &many])?;
-    let (mut one, mut all) = (vec![], vec![]);
-    let of_one = |n: usize| vec![request_as(&key(n), &noted_as(&event_type(n)))];
-    let each: Vec<_> = (0..MANY).flat_map(of_one).collect();
-    let turn = effort.round / TURNS_OF_HUBS;
-    for round in 0..=effort.rounds {
-        let mut taken = [0.0; 3];
-        for _ in 0..TURNS_OF_HUBS {
-            taken[0] += hub_micros(&mut alone, turn, of_one(0)).await?;
-            taken[1] += hub_micros(&mut crowded, turn, of_one(MANY / 2)).await?;
-            taken[2] += hub_micros(&mut crowded, turn, each.clone()).await?;
-        }
-        let [few, one_of_many, all_of_many] = taken;
-        if round > 0 {
-            one.push(one_of_many / few);
-            all.push(all_of_many / few);
-        }
-    }
+    let alone = Server::start_with("serve-crowd", &["1", "1"])?;
+    let crowded = Server::start_with("serve-crowd", &[&many, &many])?;
+    let of_one = |n: usize| request_as(&key(n), &noted_as(&event_type(n)));
+    let [one, all] = growth::of_hubs(effort, alone, crowded, of_one).await?;
     let goal = Some(Goal::AtMost(1.1));
     report.add("whole hub: 1,000 of both, one comes", "ratio", one, goal);
     report.add("whole hub: 1,000 of both, all come", "ratio", all, goal);
-    alone.stop()?;
-    crowded.stop()
-}
-
-/// Microseconds of processor time that a hub takes for a request while it has as many as it can take.
-pub(crate) async fn hub_micros(
-    hub: &mut Server,
-    length: Duration,
-    requests: Vec<Vec<u8>>,
-) -> Result<f64, Box<dyn Error>> {
-    let before = hub.processor_time()?;
-    let answered = closed_loop_of(hub.address, 64, length, requests).await?;
-    let taken = hub.processor_time()? - before;
-    Ok(taken.as_secs_f64() * 1e6 / answered.events as f64)
+    Ok(())
 }
 
 /// How long this takes of a processor; of the clock on the wall where the system tells no more.

@@ -9,14 +9,16 @@ use nexus_host::queue::{Config, MemoryQueue, Pushed, Queue, Settlement};
 use nexus_plugin_api::Event;
 use nexus_tests::events::{admitted, heavy};
 
-use crate::admission::hub_micros;
 use crate::crowd::{MANY, event_type, key};
 use crate::ingest::noted_as;
-use crate::load::request_as;
+use crate::load::{closed_loop_of, request_as};
 use crate::report::{Effort, Goal, Report};
 use crate::server::Server;
 
 const FLAT: Option<Goal> = Some(Goal::AtMost(1.1));
+
+/// How often hubs take turns in a round, so that what else the machine does meets all of them alike.
+const TURNS: u32 = 10;
 
 /// Lanes that a backlog lies in.
 const LANES: u32 = 1_000;
@@ -31,29 +33,54 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
 
 /// Hubs with one route and with many, of which an event meets one.
 async fn routes(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let mut alone = Server::start_with("serve-routes", &["1"])?;
-    let mut many = Server::start_with("serve-routes", &[&MANY.to_string()])?;
+    let alone = Server::start_with("serve-routes", &["1"])?;
+    let many = Server::start_with("serve-routes", &[&MANY.to_string()])?;
     let of = |route: usize| request_as(&key(0), &noted_as(&event_type(route)));
-    let each: Vec<_> = (0..MANY).map(of).collect();
-    let (mut one, mut all) = (vec![], vec![]);
-    // In short turns, so that what else the machine does meets all of them alike.
-    let turn = effort.round / 10;
+    let [one, all] = of_hubs(effort, alone, many, of).await?;
+    report.add("whole hub: 1,000 routes, one is met", "ratio", one, FLAT);
+    report.add("whole hub: 1,000 routes, all are met", "ratio", all, None);
+    Ok(())
+}
+
+/// What a request costs a hub with [`MANY`] of something, over what it costs one with a single one: when one of them is
+/// asked for, and when each is in turn. `of` makes the request for one.
+pub(crate) async fn of_hubs(
+    effort: &Effort,
+    mut alone: Server,
+    mut many: Server,
+    of: impl Fn(usize) -> Vec<u8>,
+) -> Result<[Vec<f64>; 2], Box<dyn Error>> {
+    let each: Vec<_> = (0..MANY).map(&of).collect();
+    let [mut one, mut all] = [(); 2].map(|()| Vec::new());
+    let turn = effort.round / TURNS;
     for round in 0..=effort.rounds {
         let mut taken = [0.0; 3];
-        for _ in 0..10 {
+        for _ in 0..TURNS {
             taken[0] += hub_micros(&mut alone, turn, vec![of(0)]).await?;
             taken[1] += hub_micros(&mut many, turn, vec![of(MANY / 2)]).await?;
             taken[2] += hub_micros(&mut many, turn, each.clone()).await?;
         }
+        let [few, one_of_many, all_of_many] = taken;
         if round > 0 {
-            one.push(taken[1] / taken[0]);
-            all.push(taken[2] / taken[0]);
+            one.push(one_of_many / few);
+            all.push(all_of_many / few);
         }
     }
-    report.add("whole hub: 1,000 routes, one is met", "ratio", one, FLAT);
-    report.add("whole hub: 1,000 routes, all are met", "ratio", all, None);
     alone.stop()?;
-    many.stop()
+    many.stop()?;
+    Ok([one, all])
+}
+
+/// Microseconds of processor time that a hub takes for a request while it has as many as it can take.
+pub(crate) async fn hub_micros(
+    hub: &mut Server,
+    length: Duration,
+    requests: Vec<Vec<u8>>,
+) -> Result<f64, Box<dyn Error>> {
+    let before = hub.processor_time()?;
+    let answered = closed_loop_of(hub.address, 64, length, requests).await?;
+    let taken = hub.processor_time()? - before;
+    Ok(taken.as_secs_f64() * 1e6 / answered.events as f64)
 }
 
 /// One event after the other through a queue in memory, on top of what waits there.
