@@ -6,9 +6,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Packages whose binaries and libraries tests use as a user would.
-const PACKAGES: [&str; 16] = [
+const PACKAGES: [&str; 17] = [
     "nexus-host",
     "nexus",
+    "dropbox",
     "http-plugin",
     "toasty-server",
     "embed",
@@ -41,9 +42,13 @@ pub fn build_dir() -> &'static PathBuf {
         };
         let mut cargo = cargo();
         cargo.arg("build").arg("--quiet");
-        cargo.args(PACKAGES.iter().flat_map(|package| ["--package", *package]));
         if dir.ends_with("release") {
             cargo.arg("--release");
+            // What is measured has the features that a user's build has.
+            cargo.args(PACKAGES.iter().flat_map(|package| ["--package", *package]));
+        } else {
+            // With the features of the tests: everything is there already.
+            cargo.arg("--workspace");
         }
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.env("CARGO_TARGET_DIR", dir.parent().expect("the target folder"));

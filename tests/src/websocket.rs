@@ -55,6 +55,16 @@ impl WebSocket {
         }
     }
 
+    /// Publishes an event, and waits for what the hub says of it.
+    ///
+    /// # Errors
+    /// When the connection breaks, or nothing is said.
+    pub async fn publish(&mut self, event: &str) -> io::Result<String> {
+        let message = format!(r#"{{"op":"publish","id":1,"event":{event}}}"#);
+        self.send(op::TEXT, message.as_bytes()).await?;
+        self.text().await
+    }
+
     /// The text of the next frame.
     ///
     /// # Errors

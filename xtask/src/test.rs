@@ -10,6 +10,7 @@ mod tally;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::console::{heading, say};
 use crate::demo;
@@ -28,8 +29,8 @@ struct Run<'a> {
     workspace: &'a Workspace,
     stop: Stop,
     tally: Tally,
-    /// How each part went, in order.
-    parts: Vec<(&'static str, Outcome)>,
+    /// How each part went, and how long it took, in order.
+    parts: Vec<(&'static str, Outcome, Duration)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl Run<'_> {
     ) -> Result<()> {
         self.check_stop()?;
         heading(name);
+        let begun = Instant::now();
         let outcome = perform(self)?;
         match outcome {
             Outcome::Passed => self.tally.passed += 1,
@@ -90,7 +92,7 @@ impl Run<'_> {
             // Counted when its line is printed.
             Outcome::Skipped => {}
         }
-        self.parts.push((name, outcome));
+        self.parts.push((name, outcome, begun.elapsed()));
         Ok(())
     }
 
@@ -148,6 +150,7 @@ impl Run<'_> {
     fn tests(&mut self) -> Result<()> {
         self.check_stop()?;
         heading("test");
+        let begun = Instant::now();
         let mut cargo = self.workspace.cargo();
         cargo.args(["test", "--workspace", "--no-fail-fast", "--"]);
         // What a passing test prints is where it says that it was skipped.
@@ -173,7 +176,7 @@ impl Run<'_> {
         } else {
             Outcome::Failed
         };
-        self.parts.push(("test", outcome));
+        self.parts.push(("test", outcome, begun.elapsed()));
         Ok(())
     }
 
@@ -181,6 +184,7 @@ impl Run<'_> {
     fn demo(&mut self) -> Result<()> {
         self.check_stop()?;
         heading("demo --once");
+        let begun = Instant::now();
         let verdict = stage::stage(self.workspace)
             .and_then(|stage| demo::perform(self.workspace, &stage, &self.stop, true));
         let failed = match verdict {
@@ -199,15 +203,16 @@ impl Run<'_> {
         } else {
             Outcome::Failed
         };
-        self.parts.push(("demo", outcome));
+        self.parts.push(("demo", outcome, begun.elapsed()));
         Ok(())
     }
 
     /// Prints how it all went; whether it went well.
     fn close(&self, strict: bool) -> bool {
         heading("summary");
-        for (name, outcome) in &self.parts {
-            say!("  {name:<7} {}", format!("{outcome:?}").to_lowercase());
+        for (name, outcome, took) in &self.parts {
+            let outcome = format!("{outcome:?}").to_lowercase();
+            say!("  {name:<7} {outcome:<8} {:>5} s", took.as_secs());
         }
         for skipped in &self.tally.skipped {
             say!("  {skipped}");

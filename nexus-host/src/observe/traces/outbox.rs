@@ -1,6 +1,7 @@
 //! Spans that wait for the collector: receives them as they end, hands them on in batches. Whoever ends one never waits:
 //! where too many wait it is dropped, and counted. Without spans it sleeps, and a collector that is away is told of once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -46,31 +46,28 @@ struct Counting {
 #[derive(Debug)]
 pub(super) struct Outbox {
     counting: Arc<Counting>,
-    closing: Arc<Notify>,
+    waiting: Arc<Waiting>,
     sending: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Outbox {
     /// Begins to send, and hands back what takes spans in.
     pub(super) fn open(config: &Config, exporter: Exporter) -> (Self, Entry) {
-        let (spans, waiting) = channel(config.capacity);
+        let waiting = Arc::new(Waiting::new(config));
         let counting = Arc::new(Counting::default());
-        let closing = Arc::new(Notify::new());
         let post = Post {
             exporter,
-            waiting,
+            waiting: waiting.clone(),
             counting: counting.clone(),
-            closing: closing.clone(),
-            delay: config.delay.get(),
             timeout: config.timeout.get(),
             is_away: false,
         };
         let outbox = Self {
             counting: counting.clone(),
-            closing,
+            waiting: waiting.clone(),
             sending: Mutex::new(Some(tokio::spawn(post.work()))),
         };
-        (outbox, Entry { spans, counting })
+        (outbox, Entry { waiting, counting })
     }
 
     pub(super) fn counts(&self) -> SpanCounts {
@@ -82,7 +79,7 @@ impl Outbox {
 
     /// Sends what waits, until the deadline.
     pub(super) async fn close(&self, deadline: Instant) {
-        self.closing.notify_one();
+        self.waiting.close();
         let sending = self.sending.lock().take();
         if let Some(mut sending) = sending
             && timeout_at(deadline, &mut sending).await.is_err()
@@ -103,7 +100,7 @@ impl Drop for Outbox {
 /// Where spans come in.
 #[derive(Debug)]
 pub(super) struct Entry {
-    spans: Sender<SpanData>,
+    waiting: Arc<Waiting>,
     counting: Arc<Counting>,
 }
 
@@ -111,7 +108,7 @@ impl SpanProcessor for Entry {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() && self.spans.try_send(span).is_err() {
+        if span.span_context.is_sampled() && !self.waiting.put(span) {
             self.counting.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -125,13 +122,90 @@ impl SpanProcessor for Entry {
     }
 }
 
+/// Spans until they are sent. Who sends them is woken by the first one and by the last of a batch, not by each.
+#[derive(Debug)]
+struct Waiting {
+    spans: Mutex<Spans>,
+    /// That there is a first one, a whole batch, or that no more will come.
+    changed: Notify,
+    /// How many are sent at once.
+    batch: usize,
+    capacity: usize,
+    /// The longest that the first one waits for more to go with it.
+    delay: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Spans {
+    queue: VecDeque<SpanData>,
+    is_closed: bool,
+}
+
+impl Waiting {
+    fn new(config: &Config) -> Self {
+        Self {
+            spans: Mutex::default(),
+            changed: Notify::new(),
+            // With room for those that come while one is sent.
+            batch: BATCH.min(config.capacity / 2),
+            capacity: config.capacity,
+            delay: config.delay.get(),
+        }
+    }
+
+    /// Whether there was room for it.
+    fn put(&self, span: SpanData) -> bool {
+        let mut spans = self.spans.lock();
+        if spans.is_closed || spans.queue.len() >= self.capacity {
+            return false;
+        }
+        spans.queue.push_back(span);
+        let waiting = spans.queue.len();
+        drop(spans);
+        if waiting == 1 || waiting == self.batch {
+            self.changed.notify_one();
+        }
+        true
+    }
+
+    /// No more are taken in.
+    fn close(&self) {
+        self.spans.lock().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    /// The next batch, once it is whole, its first one has waited long enough, or no more will come; none when none
+    /// will.
+    async fn batch(&self) -> Option<Vec<SpanData>> {
+        let mut end = None;
+        loop {
+            {
+                let mut spans = self.spans.lock();
+                let waiting = spans.queue.len();
+                let is_due = end.is_some_and(|end| end <= Instant::now());
+                if spans.is_closed && waiting == 0 {
+                    return None;
+                }
+                if spans.is_closed || waiting >= self.batch || (is_due && waiting > 0) {
+                    return Some(spans.queue.drain(..waiting.min(self.batch)).collect());
+                }
+                if waiting > 0 && end.is_none() {
+                    end = Some(Instant::now() + self.delay);
+                }
+            }
+            match end {
+                Some(end) => drop(timeout_at(end, self.changed.notified()).await),
+                None => self.changed.notified().await,
+            }
+        }
+    }
+}
+
 /// What sends.
 struct Post {
     exporter: Exporter,
-    waiting: Receiver<SpanData>,
+    waiting: Arc<Waiting>,
     counting: Arc<Counting>,
-    closing: Arc<Notify>,
-    delay: Duration,
     timeout: Duration,
     /// Whether the collector did not take the last batch.
     is_away: bool,
@@ -139,37 +213,8 @@ struct Post {
 
 impl Post {
     async fn work(mut self) {
-        let mut batch = Vec::new();
-        loop {
-            let closing = self.closing.clone();
-            tokio::select! {
-                taken = self.waiting.recv_many(&mut batch, BATCH) => if taken == 0 {
-                    return;
-                },
-                () = closing.notified() => self.waiting.close(),
-            }
-            if !self.waiting.is_closed() {
-                self.gather(&mut batch).await;
-            }
-            if !batch.is_empty() {
-                self.send(std::mem::take(&mut batch)).await;
-            }
-        }
-    }
-
-    /// Waits for more to go with the first.
-    async fn gather(&mut self, batch: &mut Vec<SpanData>) {
-        let closing = self.closing.clone();
-        let mut over = std::pin::pin!(sleep(self.delay));
-        while batch.len() < BATCH {
-            let room = BATCH - batch.len();
-            tokio::select! {
-                taken = self.waiting.recv_many(batch, room) => if taken == 0 {
-                    return;
-                },
-                () = &mut over => return,
-                () = closing.notified() => return self.waiting.close(),
-            }
+        while let Some(batch) = self.waiting.batch().await {
+            self.send(batch).await;
         }
     }
 

@@ -10,8 +10,8 @@ use nexus_plugin_api::Event;
 use nexus_tests::events::{admitted, heavy};
 
 use crate::crowd::{MANY, event_type, key};
-use crate::ingest::noted_as;
-use crate::load::{closed_loop_of, request_as};
+use crate::ingest::{noted, noted_as};
+use crate::load::{closed_loop_of, request, request_as};
 use crate::report::{Effort, Goal, Report};
 use crate::server::Server;
 
@@ -83,30 +83,36 @@ pub(crate) async fn hub_micros(
     Ok(taken.as_secs_f64() * 1e6 / answered.events as f64)
 }
 
-/// One event after the other through a queue in memory, on top of what waits there.
+/// One event after the other through a queue in memory, on top of what waits there; and what it comes to beside all that a
+/// hub does for an event.
 async fn backlog(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let empty = queue();
+    let mut hub = Server::start("serve-hub")?;
     let mut costs = Vec::new();
     for backlog in [1_000, effort.backlog / 10, effort.backlog] {
         let queue = queue();
         for number in 0..backlog {
             put(&queue, number).await?;
         }
-        let (mut cost, mut ratio) = (vec![], vec![]);
+        let (mut cost, mut ratio, mut of_hub) = (vec![], vec![], vec![]);
         for _ in 0..effort.rounds {
             let base = micros(&empty).await?;
             let on_top = micros(&queue).await?;
+            let whole = hub_micros(&mut hub, effort.round / TURNS, vec![request(&noted())]).await?;
             costs.push(base);
             cost.push(on_top);
             ratio.push(on_top / base);
+            of_hub.push((whole + on_top - base) / whole);
         }
         let name = format!("queue in memory, {backlog} wait: an event");
         report.add(&name, "us", cost, None);
         let name = format!("queue in memory: {backlog} wait over none");
         report.add(&name, "ratio", ratio, FLAT);
+        let name = format!("whole hub, by what its queue adds: {backlog} wait over none");
+        report.add(&name, "ratio", of_hub, FLAT);
     }
     report.add("queue in memory, none wait: an event", "us", costs, None);
-    Ok(())
+    hub.stop()
 }
 
 fn queue() -> Arc<dyn Queue> {

@@ -25,16 +25,16 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
 
     let hub = polling::described(&sources)
         .config(&format!(
-            "plugins.toasty.config.endpoint = \"{}\"\n\
-             plugins.langgraph.config.url = \"{url}\"\n\
-             plugins.triage.config.assistant = \"triage\"",
+            "[plugins.toasty.config]\nendpoint = \"{}\"\n\
+             [plugins.langgraph.config]\nurl = \"{url}\"\n\
+             [plugins.triage.config]\nassistant = \"triage\"\n",
             toasty.endpoint()
         ))
         .plugin("parrot")
         .plugin("toasty")
         .plugin("langgraph")
         .plugin("triage")
-        .plugin("http")
+        .plugin("http_plugin")
         .start();
     eventually("mail is subscribed to", || async {
         (sources.graph.subscriptions().len() == 1).then_some(())

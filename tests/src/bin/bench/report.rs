@@ -23,6 +23,8 @@ pub(crate) struct Effort {
     pub(crate) backlog: u32,
     /// WebSockets that are open at once.
     pub(crate) websockets: usize,
+    /// WebSockets that all publish at once.
+    pub(crate) producers: usize,
     /// Names that the rate limiter is flooded with.
     pub(crate) names: u32,
     /// Crashes of each kind.
@@ -42,6 +44,7 @@ impl Effort {
         calls: 100_000,
         backlog: 20_000,
         websockets: 2_000,
+        producers: 1_000,
         names: 1_000_000,
         crashes: 1,
         polling: Duration::from_secs(15),
@@ -55,6 +58,7 @@ impl Effort {
         calls: 1_000_000,
         backlog: 1_000_000,
         websockets: 20_000,
+        producers: 10_000,
         names: 10_000_000,
         crashes: 100,
         polling: Duration::from_secs(600),

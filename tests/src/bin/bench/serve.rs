@@ -273,7 +273,10 @@ pub(crate) fn routed_hub(many: &str) -> Result<(), Box<dyn Error>> {
 /// The same, in memory, for more connections than anybody should have, which may be silent for as long as
 /// it takes to open them all.
 pub(crate) fn websocket_hub() -> Result<(), Box<dyn Error>> {
-    hub("server.max_connections = 1_000_000\nserver.websocket.idle_timeout = \"1h\"")
+    hub(
+        "server.max_connections = 1_000_000\nserver.websocket.idle_timeout = \"1h\"\n\
+         queue.capacity = 20_000",
+    )
 }
 
 /// The same, in memory and in a log that is synced.

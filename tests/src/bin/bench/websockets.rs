@@ -1,14 +1,17 @@
-//! What WebSockets that say nothing cost the hub: many are opened and left alone, and the memory of the
-//! hub's process is looked at before and after.
+//! What many WebSockets cost the hub: those that say nothing, in memory of its process before and after; and those that
+//! all publish at the same time, in what it takes of few and of many in turn.
 
 use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
 
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use nexus_host::descriptors;
 use nexus_tests::websocket::WebSocket;
 
+use crate::ingest;
 use crate::report::{Effort, Goal, Report};
 use crate::serve::KEY;
 use crate::server::Server;
@@ -43,7 +46,69 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
         )
         .await?;
     }
-    Ok(())
+    producers(effort, room, report).await
+}
+
+/// Many that all publish at the same time, each waiting for its answer, and few, in turn.
+async fn producers(
+    effort: &Effort,
+    room: usize,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let many = effort.producers.min(room);
+    let hub = Server::start("serve-websockets")?;
+    let mut few = open(hub.address, TOGETHER, Opening::Silent).await?;
+    let mut all = open(hub.address, many, Opening::Silent).await?;
+    let (mut rates, mut ratios) = ((Vec::new(), Vec::new()), Vec::new());
+    for round in 0..=effort.rounds {
+        let (of_few, of_all) = (
+            rate_of(&mut few, effort).await?,
+            rate_of(&mut all, effort).await?,
+        );
+        if round == 0 {
+            continue;
+        }
+        rates.0.push(of_few);
+        rates.1.push(of_all);
+        ratios.push(of_all / of_few);
+    }
+    report.add(
+        &format!("{TOGETHER} WebSockets that publish"),
+        "events/s",
+        rates.0,
+        None,
+    );
+    report.add(
+        &format!("{many} WebSockets that publish"),
+        "events/s",
+        rates.1,
+        None,
+    );
+    report.add(
+        &format!("{many} WebSockets that publish over {TOGETHER}"),
+        "ratio",
+        ratios,
+        Some(Goal::AtLeast(0.9)),
+    );
+    hub.stop()
+}
+
+/// Events a second that these publish for a round, each of which was accepted.
+async fn rate_of(sockets: &mut [WebSocket], effort: &Effort) -> io::Result<f64> {
+    let begun = Instant::now();
+    let done = try_join_all(sockets.iter_mut().map(|socket| async move {
+        let mut done = 0_u32;
+        while done == 0 || begun.elapsed() < effort.round {
+            let answer = socket.publish(&ingest::noted()).await?;
+            if !answer.contains(r#""accepted""#) {
+                return Err(io::Error::other(answer));
+            }
+            done += 1;
+        }
+        Ok(done)
+    }));
+    let done: u32 = done.await?.iter().sum();
+    Ok(f64::from(done) / begun.elapsed().as_secs_f64())
 }
 
 /// What a client does before it falls silent.

@@ -46,11 +46,12 @@ fn start() -> Vec<Case> {
             refused,
         ),
         raw("HEADERS before SETTINGS", 0, begin(&get(1)), refused),
+        // Not closed without a word: that is how what has said GOAWAY is closed in good order.
         raw(
             "GOAWAY before SETTINGS",
-            0,
-            begin(&frame(kind::GOAWAY, 0, 0, [0; 8])),
-            &[Goaway(code::PROTOCOL), Closed],
+            1,
+            begin(&[frame(kind::GOAWAY, 0, 0, [0; 8]), get(1)].concat()),
+            &[Goaway(code::PROTOCOL)],
         ),
         raw(
             "WINDOW_UPDATE before SETTINGS",
