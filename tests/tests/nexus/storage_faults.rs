@@ -15,6 +15,7 @@ use nexus_tests::disk::{
     Cases, Fault, Image, Kind, Outcome, Promises, Record, Recording, Scratch, Syncs, Watched,
     crashes, missing_events, missing_rows,
 };
+use uuid::Uuid;
 
 /// How many operations of each kind fail in turn, where nobody asks for more.
 const POINTS: usize = 6;
@@ -50,19 +51,27 @@ struct Subject {
     how: &'static [&'static str],
     /// Which of its promises are broken in a folder.
     look: fn(&Path, &Promises) -> Vec<String>,
+    /// By which bytes what a mark promises is known among what is written; by none where nothing else is written before
+    /// the mark.
+    sign: fn(&str) -> Vec<u8>,
 }
 
 const DATABASE: Subject = Subject {
     kind: "sqlite",
     how: &["full"],
     look: missing_rows,
+    sign: |_| Vec::new(),
 };
 
-/// One producer and nobody else: what it is promised last is what was written last.
+/// One producer and nobody else. Between the sync and the mark the queue may write something else already.
 const QUEUE: Subject = Subject {
     kind: "queue",
     how: &["1", "0"],
     look: missing_events,
+    sign: |mark| {
+        let (_, id) = mark.trim_end().split_once(' ').unwrap();
+        id.parse::<Uuid>().unwrap().into_bytes().into()
+    },
 };
 
 #[test]
@@ -160,7 +169,8 @@ fn examine(subject: Subject, watched: &Watched, status: ExitStatus) {
     let promises = recording.promises();
     let expected = if status.success() { ROWS } else { 0 };
     assert_eq!(promises.accepted.len(), expected, "{status}");
-    assert_eq!(too_early(&recording), None, "promised after a failed sync");
+    let early = too_early(&recording, subject.sign);
+    assert_eq!(early, None, "promised after a failed sync");
 
     let scratch = Scratch::holding(&watched.image());
     assert_eq!((subject.look)(scratch.path(), &promises), [""; 0]);
@@ -174,30 +184,88 @@ fn examine(subject: Subject, watched: &Watched, status: ExitStatus) {
 
 /// The first promise that was made after a sync of what was written for it failed, and before one
 /// worked.
-fn too_early(recording: &Recording) -> Option<&str> {
+fn too_early(recording: &Recording, sign: fn(&str) -> Vec<u8>) -> Option<&str> {
     let mut names = HashMap::new();
-    let mut is_written = false;
-    let mut is_in_doubt = false;
+    // What was done to the log since the last promise.
+    let mut since = Vec::new();
     for record in &recording.0 {
-        let is_commit = |fd| {
-            names
-                .get(fd)
-                .is_some_and(|name: &&str| name.ends_with(COMMIT))
-        };
         match record {
-            Record::Opened { fd, name, .. } => {
-                names.insert(fd, name.as_str());
+            Record::Opened { fd, name, .. } => drop(names.insert(fd, name.as_str())),
+            Record::Mark(mark) if is_in_doubt(&since, &sign(mark)) => return Some(mark),
+            Record::Mark(_) => since.clear(),
+            Record::Written { fd, .. } | Record::Synced { fd } | Record::Failed { fd, .. } => {
+                let name = names.get(fd);
+                if name.is_some_and(|name| name.ends_with(COMMIT)) {
+                    since.push(record);
+                }
             }
-            Record::Written { fd, .. } if is_commit(fd) => is_written = true,
-            Record::Synced { fd } if is_commit(fd) => (is_written, is_in_doubt) = (false, false),
-            Record::Failed { fd, kind } if kind == Kind::Sync.name() && is_commit(fd) => {
-                is_in_doubt |= is_written;
-            }
-            Record::Mark(mark) if is_in_doubt => return Some(mark),
             _ => {}
         }
     }
     None
+}
+
+/// Whether a sync of what bears this sign has failed, and none has worked.
+fn is_in_doubt(records: &[&Record], sign: &[u8]) -> bool {
+    let bears =
+        |bytes: &[u8]| sign.is_empty() || bytes.windows(sign.len()).any(|part| part == sign);
+    let (mut is_written, mut is_in_doubt) = (false, false);
+    for record in records {
+        match record {
+            Record::Written { bytes, .. } => is_written |= bears(bytes),
+            // Whatever becomes of what is written later.
+            Record::Synced { .. } if is_written => return false,
+            Record::Failed { kind, .. } if kind == Kind::Sync.name() => is_in_doubt |= is_written,
+            _ => {}
+        }
+    }
+    assert!(is_written || sign.is_empty(), "promised, and never written");
+    is_in_doubt
+}
+
+#[test]
+fn a_promise_is_in_doubt_by_its_own_sync_alone() {
+    let written = |bytes: &[u8]| Record::Written {
+        fd: 3,
+        offset: 0,
+        bytes: bytes.to_vec(),
+    };
+    let synced = || Record::Synced { fd: 3 };
+    let failed = || Record::Failed {
+        fd: 3,
+        kind: Kind::Sync.name().to_owned(),
+    };
+    let is_early = |records: Vec<Record>| {
+        let opened = Record::Opened {
+            fd: 3,
+            name: "queue.db-wal".to_owned(),
+            is_new: true,
+            is_emptied: false,
+        };
+        let mark = Record::Mark("accepted own".to_owned());
+        let all = [vec![opened], records, vec![mark]].concat();
+        too_early(&Recording(all), |_| b"own".to_vec()).is_some()
+    };
+    assert!(!is_early(vec![written(b"<own>"), synced()]));
+    assert!(is_early(vec![written(b"<own>"), failed()]));
+    assert!(is_early(vec![
+        written(b"other"),
+        synced(),
+        written(b"<own>"),
+        failed()
+    ]));
+    assert!(!is_early(vec![
+        written(b"<own>"),
+        failed(),
+        written(b"<own>"),
+        synced()
+    ]));
+    assert!(!is_early(vec![
+        written(b"<own>"),
+        synced(),
+        written(b"other"),
+        failed()
+    ]));
 }
 
 /// Which operations of a kind fail in turn, spread over all that there are.
