@@ -69,8 +69,8 @@ pub(crate) fn test(workspace: &Workspace) -> Result<bool> {
     run.part("deny", Run::deny)?;
     // What tests load and start must be there, and be of this source.
     run.part("build", |run| run.cargo(&["build", "--workspace"], &[]))?;
-    run.tests()?;
-    run.demo()?;
+    run.timed("test", "test", Run::tests)?;
+    run.timed("demo", "demo --once", Run::demo)?;
 
     Ok(run.close(is_ci()))
 }
@@ -82,18 +82,28 @@ impl Run<'_> {
         name: &'static str,
         perform: impl FnOnce(&mut Self) -> Result<Outcome>,
     ) -> Result<()> {
-        self.check_stop()?;
-        heading(name);
-        let begun = Instant::now();
-        let outcome = perform(self)?;
-        match outcome {
+        match self.timed(name, name, perform)? {
             Outcome::Passed => self.tally.passed += 1,
             Outcome::Failed => self.tally.failed += 1,
             // Counted when its line is printed.
             Outcome::Skipped => {}
         }
-        self.parts.push((name, outcome, begun.elapsed()));
         Ok(())
+    }
+
+    /// Runs one part, which counts what it consists of.
+    fn timed(
+        &mut self,
+        name: &'static str,
+        title: &str,
+        perform: impl FnOnce(&mut Self) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        self.check_stop()?;
+        heading(title);
+        let begun = Instant::now();
+        let outcome = perform(self)?;
+        self.parts.push((name, outcome, begun.elapsed()));
+        Ok(outcome)
     }
 
     fn check_stop(&self) -> Result<()> {
@@ -147,10 +157,7 @@ impl Run<'_> {
     }
 
     /// Unit, integration and documentation tests.
-    fn tests(&mut self) -> Result<()> {
-        self.check_stop()?;
-        heading("test");
-        let begun = Instant::now();
+    fn tests(&mut self) -> Result<Outcome> {
         let mut cargo = self.workspace.cargo();
         cargo.args(["test", "--workspace", "--no-fail-fast", "--"]);
         // What a passing test prints is where it says that it was skipped.
@@ -171,20 +178,11 @@ impl Run<'_> {
             // It did not come to running them, or one took its whole process down.
             self.tally.failed += 1;
         }
-        let outcome = if passed {
-            Outcome::Passed
-        } else {
-            Outcome::Failed
-        };
-        self.parts.push(("test", outcome, begun.elapsed()));
-        Ok(())
+        Ok(outcome(passed))
     }
 
     /// The demonstration, which is the product's own acceptance test.
-    fn demo(&mut self) -> Result<()> {
-        self.check_stop()?;
-        heading("demo --once");
-        let begun = Instant::now();
+    fn demo(&mut self) -> Result<Outcome> {
         let verdict = stage::stage(self.workspace)
             .and_then(|stage| demo::perform(self.workspace, &stage, &self.stop, true));
         let failed = match verdict {
@@ -198,13 +196,7 @@ impl Run<'_> {
             }
         };
         self.tally.failed += failed;
-        let outcome = if failed == 0 {
-            Outcome::Passed
-        } else {
-            Outcome::Failed
-        };
-        self.parts.push(("demo", outcome, begun.elapsed()));
-        Ok(())
+        Ok(outcome(failed == 0))
     }
 
     /// Prints how it all went; whether it went well.
@@ -237,11 +229,15 @@ impl Run<'_> {
 fn succeeds(command: &mut Command) -> Result<Outcome> {
     let shown = command.get_program().display().to_string();
     let status = command.status().tried(format_args!("run {shown}"))?;
-    Ok(if status.success() {
+    Ok(outcome(status.success()))
+}
+
+fn outcome(has_passed: bool) -> Outcome {
+    if has_passed {
         Outcome::Passed
     } else {
         Outcome::Failed
-    })
+    }
 }
 
 fn is_ci() -> bool {

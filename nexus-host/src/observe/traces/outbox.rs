@@ -177,26 +177,24 @@ impl Waiting {
     /// The next batch, once it is whole, its first one has waited long enough, or no more will come; none when none
     /// will.
     async fn batch(&self) -> Option<Vec<SpanData>> {
-        let mut end = None;
+        self.until(1).await;
+        // Or as many as there are by then.
+        let _ = timeout(self.delay, self.until(self.batch)).await;
+        let mut spans = self.spans.lock();
+        let many = spans.queue.len().min(self.batch);
+        (many > 0).then(|| spans.queue.drain(..many).collect())
+    }
+
+    /// Waits until so many wait, or no more will come.
+    async fn until(&self, many: usize) {
         loop {
             {
-                let mut spans = self.spans.lock();
-                let waiting = spans.queue.len();
-                let is_due = end.is_some_and(|end| end <= Instant::now());
-                if spans.is_closed && waiting == 0 {
-                    return None;
-                }
-                if spans.is_closed || waiting >= self.batch || (is_due && waiting > 0) {
-                    return Some(spans.queue.drain(..waiting.min(self.batch)).collect());
-                }
-                if waiting > 0 && end.is_none() {
-                    end = Some(Instant::now() + self.delay);
+                let spans = self.spans.lock();
+                if spans.is_closed || spans.queue.len() >= many {
+                    return;
                 }
             }
-            match end {
-                Some(end) => drop(timeout_at(end, self.changed.notified()).await),
-                None => self.changed.notified().await,
-            }
+            self.changed.notified().await;
         }
     }
 }

@@ -79,8 +79,7 @@ pub(crate) async fn hub_micros(
 ) -> Result<f64, Box<dyn Error>> {
     let before = hub.processor_time()?;
     let answered = closed_loop_of(hub.address, 64, length, requests).await?;
-    let taken = hub.processor_time()? - before;
-    Ok(taken.as_secs_f64() * 1e6 / answered.events as f64)
+    Ok(answered.micros_each(hub.processor_time()? - before))
 }
 
 /// One event after the other through a queue in memory, on top of what waits there; and what it comes to beside all that a
@@ -94,7 +93,7 @@ async fn backlog(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Err
         for number in 0..backlog {
             put(&queue, number).await?;
         }
-        let (mut cost, mut ratio, mut of_hub) = (vec![], vec![], vec![]);
+        let (mut cost, mut ratio, mut whole_hub) = (vec![], vec![], vec![]);
         for _ in 0..effort.rounds {
             let base = micros(&empty).await?;
             let on_top = micros(&queue).await?;
@@ -102,14 +101,14 @@ async fn backlog(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Err
             costs.push(base);
             cost.push(on_top);
             ratio.push(on_top / base);
-            of_hub.push((whole + on_top - base) / whole);
+            whole_hub.push((whole + on_top - base) / whole);
         }
         let name = format!("queue in memory, {backlog} wait: an event");
         report.add(&name, "us", cost, None);
         let name = format!("queue in memory: {backlog} wait over none");
         report.add(&name, "ratio", ratio, FLAT);
         let name = format!("whole hub, by what its queue adds: {backlog} wait over none");
-        report.add(&name, "ratio", of_hub, FLAT);
+        report.add(&name, "ratio", whole_hub, FLAT);
     }
     report.add("queue in memory, none wait: an event", "us", costs, None);
     hub.stop()

@@ -81,6 +81,11 @@ impl Answered {
     pub(crate) fn rate(self) -> f64 {
         self.events as f64 / self.took.as_secs_f64()
     }
+
+    /// Microseconds of what was taken for all, for each event.
+    pub(crate) fn micros_each(self, taken: Duration) -> f64 {
+        taken.as_secs_f64() * 1e6 / self.events as f64
+    }
 }
 
 /// As fast as the answers come.

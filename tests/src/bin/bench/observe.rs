@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use crate::ingest::{noted, percentile};
-use crate::load::{Answered, closed_loop, request, timed};
+use crate::load::{closed_loop, request, timed};
 use crate::report::{Effort, Goal, Report};
 use crate::serve::KEY;
 use crate::server::Server;
@@ -74,8 +74,8 @@ async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn 
             load(watched.address),
             timed(watched.address, &scrape, OFTEN, |_| Instant::now() < end),
         )?;
-        let unwatched_took = unwatched.processor_time()? - before.0;
-        let watched_took = watched.processor_time()? - before.1;
+        let of_unwatched = nobody_looks.micros_each(unwatched.processor_time()? - before.0);
+        let of_watched = looked_at.micros_each(watched.processor_time()? - before.1);
         let without = load(unwatched.address).await?.rate();
         let end = Instant::now() + effort.round;
         let (with, overviews, sample) = tokio::try_join!(
@@ -88,9 +88,7 @@ async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn 
         }
         if round > 0 {
             all.push(looked_at.rate() / nobody_looks.rate());
-            let each =
-                |took: Duration, answered: Answered| took.as_secs_f64() / answered.events as f64;
-            own.push(each(watched_took, looked_at) / each(unwatched_took, nobody_looks));
+            own.push(of_watched / of_unwatched);
             open.push(with.rate() / without);
         }
     }

@@ -59,47 +59,34 @@ async fn producers(
     let hub = Server::start("serve-websockets")?;
     let mut few = open(hub.address, TOGETHER, Opening::Silent).await?;
     let mut all = open(hub.address, many, Opening::Silent).await?;
-    let (mut rates, mut ratios) = ((Vec::new(), Vec::new()), Vec::new());
+    let (mut of_few, mut of_all, mut ratios) = (vec![], vec![], vec![]);
     for round in 0..=effort.rounds {
-        let (of_few, of_all) = (
-            rate_of(&mut few, effort).await?,
-            rate_of(&mut all, effort).await?,
-        );
-        if round == 0 {
-            continue;
+        let few = rate_of(&mut few, effort).await?;
+        let all = rate_of(&mut all, effort).await?;
+        // The first round warms up.
+        if round > 0 {
+            of_few.push(few);
+            of_all.push(all);
+            ratios.push(all / few);
         }
-        rates.0.push(of_few);
-        rates.1.push(of_all);
-        ratios.push(of_all / of_few);
     }
-    report.add(
-        &format!("{TOGETHER} WebSockets that publish"),
-        "events/s",
-        rates.0,
-        None,
-    );
-    report.add(
-        &format!("{many} WebSockets that publish"),
-        "events/s",
-        rates.1,
-        None,
-    );
-    report.add(
-        &format!("{many} WebSockets that publish over {TOGETHER}"),
-        "ratio",
-        ratios,
-        Some(Goal::AtLeast(0.9)),
-    );
+    let name = "WebSockets that publish";
+    report.add(&format!("{TOGETHER} {name}"), "events/s", of_few, None);
+    report.add(&format!("{many} {name}"), "events/s", of_all, None);
+    let goal = Some(Goal::AtLeast(0.9));
+    let name = format!("{many} {name} over {TOGETHER}");
+    report.add(&name, "ratio", ratios, goal);
     hub.stop()
 }
 
 /// Events a second that these publish for a round, each of which was accepted.
 async fn rate_of(sockets: &mut [WebSocket], effort: &Effort) -> io::Result<f64> {
+    let event = &ingest::noted();
     let begun = Instant::now();
     let done = try_join_all(sockets.iter_mut().map(|socket| async move {
         let mut done = 0_u32;
         while done == 0 || begun.elapsed() < effort.round {
-            let answer = socket.publish(&ingest::noted()).await?;
+            let answer = socket.publish(event).await?;
             if !answer.contains(r#""accepted""#) {
                 return Err(io::Error::other(answer));
             }

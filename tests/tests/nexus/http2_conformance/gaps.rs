@@ -5,6 +5,8 @@ use nexus_tests::h2::code;
 
 use super::Way::{self, Alive, Goaway, Status};
 
+const LATE_SETTINGS: &str = "SETTINGS need not come first; until they come, the defaults hold";
+
 /// Cases by their names, with what is seen and why that is borne.
 pub(super) const GAPS: &[(&[&str], Way, &str)] = &[
     (
@@ -17,13 +19,9 @@ pub(super) const GAPS: &[(&[&str], Way, &str)] = &[
             "an unknown frame before SETTINGS",
         ],
         Alive,
-        "SETTINGS need not come first; until they come, the defaults hold",
+        LATE_SETTINGS,
     ),
-    (
-        &["GOAWAY before SETTINGS"],
-        Status(200),
-        "SETTINGS need not come first; until they come, the defaults hold",
-    ),
+    (&["GOAWAY before SETTINGS"], Status(200), LATE_SETTINGS),
     (
         &[
             "PRIORITY of 4 octets",
