@@ -43,7 +43,6 @@ pub use contract::{
     Offer, Rule,
 };
 pub use emitted::Origin;
-pub use rate_limit::Standing;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
 pub use suspicion::Flag;
 
@@ -51,7 +50,7 @@ pub(crate) use auth::end_of_certificate;
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;
 pub(crate) use network::network;
-pub(crate) use rate_limit::{Bucket, Lines, Quota};
+pub(crate) use rate_limit::Lines;
 pub(crate) use rejection::{cut_to, quoted, shortened};
 pub(crate) use strict_json::{Tree, reread};
 

@@ -91,6 +91,7 @@ pub mod outgoing;
 pub mod plugins;
 mod processes;
 pub mod queue;
+mod quota;
 mod redaction;
 pub mod routes;
 pub mod signals;

@@ -18,7 +18,7 @@ use crate::failure::{Failure, Result, Tried as _};
 use crate::stage;
 use crate::stop::Stop;
 use crate::tool;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, is_ci};
 use tally::Tally;
 
 /// How the line of a test ends that may be skipped on CI as well.
@@ -238,8 +238,4 @@ fn outcome(has_passed: bool) -> Outcome {
     } else {
         Outcome::Failed
     }
-}
-
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }

@@ -110,6 +110,11 @@ impl Package {
     }
 }
 
+/// Whether nobody is there to read a line about what was skipped.
+pub(crate) fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
 /// Cargo without what the cargo that runs this has set for this package alone.
 fn cargo_in(root: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -121,6 +126,11 @@ fn cargo_in(root: &Path) -> Command {
         if ours {
             cargo.env_remove(name);
         }
+    }
+    if is_ci() && cfg!(unix) {
+        // Nothing is built twice there, and what would make that fast takes more room than all the rest. On Windows
+        // this would have the program that runs here built again, in its own place.
+        cargo.env("CARGO_INCREMENTAL", "0");
     }
     cargo
 }

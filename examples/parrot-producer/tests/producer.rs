@@ -131,7 +131,7 @@ fn id(n: usize) -> String {
 fn builder() -> HubBuilder {
     HubBuilder::new()
         .config(
-            "[queue]\nbackend = \"sqlite\"\n[plugins.parrot.config]\nmin_priority = \"critical\"",
+            "alerts.enabled = false\n[queue]\nbackend = \"sqlite\"\n[plugins.parrot.config]\nmin_priority = \"critical\"",
         )
         .plugin("parrot")
 }

@@ -5,7 +5,6 @@
 
 mod keyed;
 mod lines;
-mod quota;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +13,9 @@ use super::config::{Limits, Rate};
 use super::rejection::{Code, Rejection};
 use crate::config::Selector;
 use crate::observe::Tally;
+use crate::quota::{Bucket, Quota, Standing, now};
 pub(super) use keyed::Keyed;
 pub(crate) use lines::Lines;
-pub use quota::Standing;
-pub(super) use quota::now;
-pub(crate) use quota::{Bucket, Quota};
 
 /// The rates that hold for all clients: those of sources and types, and the one of the whole hub.
 pub(super) struct Rates {

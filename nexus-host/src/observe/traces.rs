@@ -7,6 +7,7 @@
 pub mod config;
 mod export;
 mod outbox;
+mod sampler;
 mod spans;
 
 use std::future::Future;
@@ -29,6 +30,8 @@ pub(crate) use spans::OTHER;
 
 use export::Exporter;
 use outbox::Outbox;
+use sampler::Begun;
+use spans::Told;
 
 /// Attributes of a span, events in it and links from it. No span needs more.
 const MOST: u32 = 32;
@@ -86,7 +89,7 @@ impl Tracer {
             max_events_per_span: MOST,
             max_links_per_span: MOST,
         };
-        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample)));
+        let sampler = Sampler::ParentBased(Box::new(Begun::new(config)));
         let provider = SdkTracerProvider::builder()
             .with_sampler(sampler)
             .with_span_limits(limits)
@@ -118,29 +121,33 @@ impl Tracer {
         }
     }
 
-    fn begin(&self, begin: impl FnOnce() -> spans::Begin) -> Span {
+    fn begin<T: FnOnce() -> Told>(&self, begin: impl FnOnce() -> spans::Begin<T>) -> Span {
         let Some(inner) = &self.0 else {
             return Span(None);
         };
         let spans::Begin {
-            name,
             kind,
             parent,
             links,
-            attributes,
+            told,
         } = begin();
         let parent = match parent {
             Some(parent) => Context::new().with_remote_span_context(parent),
             None => Context::new(),
         };
         let links = links.into_iter().map(Link::with_context).collect();
-        let span = inner
+        let mut span = inner
             .tracer
-            .span_builder(name)
+            .span_builder("")
             .with_kind(kind)
             .with_links(links)
-            .with_attributes(attributes)
             .start_with_context(&inner.tracer, &parent);
+        // Nobody will read what is told of a span that is not kept.
+        if span.is_recording() {
+            let (name, attributes) = told();
+            span.update_name(name);
+            span.set_attributes(attributes);
+        }
         Span(Some(Box::new(span)))
     }
 }

@@ -315,9 +315,9 @@ async fn is_taken(hub: &Hub, id: Uuid) -> bool {
     hub.get(&format!("/v1/events/{id}")).await.0 != 404
 }
 
-/// A hub with a type for these events, and short deadlines for what is never finished.
+/// A hub with a type for these events and none of its own, and short deadlines for what is never finished.
 fn hub() -> Hub {
-    let config = "server.header_timeout = \"3s\"\nserver.body_timeout = \"3s\"\n\
+    let config = "alerts.enabled = false\nserver.header_timeout = \"3s\"\nserver.body_timeout = \"3s\"\n\
                   [queue]\ncapacity = 10_000\n";
     HubBuilder::new()
         .config(config)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -488,6 +489,49 @@ async fn who_began_a_trace_decides_whether_it_is_kept() {
     collector.wait_for(TRACE, ["process probe.command"]).await;
     let spans = collector.spans();
     assert!(spans.iter().all(|span| span.trace == TRACE), "{spans:?}");
+}
+
+#[tokio::test]
+async fn of_a_flood_some_traces_are_kept_whole() {
+    const FLOOD: usize = 200;
+    let started = Collector::start().await;
+    let Some(collector) = or_skip("of_a_flood_some_traces_are_kept_whole", started) else {
+        return;
+    };
+    let traces = format!("{}per_second = 3\n", to(&collector, "http"));
+    let hub = hub(&traces, "inline").start();
+    let skip = command(json!({ "action": "skip", "text": "no" }));
+    let begun = Instant::now();
+    let mut last = None;
+    for _ in 0..FLOOD {
+        let (status, receipt) = hub.publish(&skip).await;
+        assert_eq!(status, 202, "{receipt}");
+        last = Some(receipt);
+    }
+    let last = last.unwrap();
+    // Three at once, and one in each third of a second since.
+    let most = 3 + 3 * usize::try_from(begun.elapsed().as_secs()).unwrap() + 3;
+    assert!(most < FLOOD, "no flood: {:?}", begun.elapsed());
+    hub.finished(last["event_id"].as_str().unwrap()).await;
+    // Spans go out in their order, and whoever began this one elsewhere has decided for it.
+    send(&hub, &sampled(), &skip).await;
+    collector.wait_for(TRACE, ["process probe.command"]).await;
+
+    let mut kept: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for span in collector.spans() {
+        kept.entry(span.trace).or_default().push(span.name);
+    }
+    kept.remove(TRACE);
+    assert!((3..=most).contains(&kept.len()), "at most {most}: {kept:?}");
+    for names in kept.values_mut() {
+        names.sort();
+        let whole = [
+            "POST /v1/events",
+            "process probe.command",
+            "send probe.command",
+        ];
+        assert_eq!(*names, whole);
+    }
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::network;
-use super::super::rate_limit::{Bucket, Keyed, Quota, now};
+use super::super::rate_limit::Keyed;
 use super::super::rejection::{Code, Rejection};
 use crate::observe::Tally;
+use crate::quota::{Bucket, Quota, now};
 use lines::{LeftOut, Lines};
 
 /// So many failures at once, and so many a minute, are answered with what is wrong; enough for

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 
 use super::super::config::{Client, Transport};
-use super::super::rate_limit::{Lines, RateLimit, Standing};
+use super::super::rate_limit::{Lines, RateLimit};
 use super::super::rejection::{Code, Rejection};
 use crate::config::Selector;
+use crate::quota::Standing;
 
 /// What one client may do. Nothing is granted that is not configured.
 #[derive(Clone)]

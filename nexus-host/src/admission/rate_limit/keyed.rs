@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::quota::{Bucket, Quota};
+use crate::quota::{Bucket, Quota};
 
 /// How many names a table holds at most: 16 parts of 114,688, which is what a hash map of 131,072
 /// places takes before it grows; 36 MiB at 17 bytes a place.

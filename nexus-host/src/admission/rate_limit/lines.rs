@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::quota::{Bucket, Quota, now};
+use crate::quota::{Bucket, Quota, now};
 
 /// So many at once, and so many a minute.
 const PER_MINUTE: u32 = 20;

@@ -28,6 +28,9 @@ pub struct Config {
     /// for it. Default 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
+    /// How many of these are kept in a second, and at once; of more, none is kept in part. 1 to 100,000; default 500.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub per_second: u32,
     /// What the hub is called in traces. Default "nexus".
     #[schemars(length(min = 1, max = 128))]
     pub service_name: String,
@@ -59,6 +62,7 @@ impl Default for Config {
             headers: BTreeMap::new(),
             ca_file: None,
             sample: 1.0,
+            per_second: 500,
             service_name: "nexus".to_owned(),
             timeout: HumanDuration::from_secs(10),
             delay: HumanDuration::from_secs(1),

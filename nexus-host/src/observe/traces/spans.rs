@@ -9,13 +9,16 @@ use super::{Receiving, Span, Tracer, context_of, context_of_event, receiving};
 /// What conventions call a method of HTTP that somebody has made up.
 pub(crate) const OTHER: &str = "_OTHER";
 
+/// What is told of a span: its name and its attributes.
+pub(super) type Told = (String, Vec<KeyValue>);
+
 /// How a span begins.
-pub(super) struct Begin {
-    pub(super) name: String,
+pub(super) struct Begin<T: FnOnce() -> Told> {
     pub(super) kind: SpanKind,
     pub(super) parent: Option<SpanContext>,
     pub(super) links: Vec<SpanContext>,
-    pub(super) attributes: Vec<KeyValue>,
+    /// Made only of a span that is kept.
+    pub(super) told: T,
 }
 
 impl Tracer {
@@ -26,16 +29,18 @@ impl Tracer {
         route: &'static str,
         parent: Option<&str>,
     ) -> Span {
-        let named = if method == OTHER { "HTTP" } else { method };
         self.begin(|| Begin {
-            name: format!("{named} {route}"),
             kind: SpanKind::Server,
             parent: parent.and_then(|parent| context_of(parent, None)),
             links: Vec::new(),
-            attributes: vec![
-                KeyValue::new("http.request.method", method.to_owned()),
-                KeyValue::new("http.route", route),
-            ],
+            told: || {
+                let named = if method == OTHER { "HTTP" } else { method };
+                let attributes = vec![
+                    KeyValue::new("http.request.method", method.to_owned()),
+                    KeyValue::new("http.route", route),
+                ];
+                (format!("{named} {route}"), attributes)
+            },
         })
     }
 
@@ -43,15 +48,17 @@ impl Tracer {
     pub(crate) fn receive_grpc(&self, method: &'static str, parent: Option<&str>) -> Span {
         const SERVICE: &str = "nexus.v1.Hub";
         self.begin(|| Begin {
-            name: format!("{SERVICE}/{method}"),
             kind: SpanKind::Server,
             parent: parent.and_then(|parent| context_of(parent, None)),
             links: Vec::new(),
-            attributes: vec![
-                KeyValue::new("rpc.system", "grpc"),
-                KeyValue::new("rpc.service", SERVICE),
-                KeyValue::new("rpc.method", method),
-            ],
+            told: || {
+                let attributes = vec![
+                    KeyValue::new("rpc.system", "grpc"),
+                    KeyValue::new("rpc.service", SERVICE),
+                    KeyValue::new("rpc.method", method),
+                ];
+                (format!("{SERVICE}/{method}"), attributes)
+            },
         })
     }
 
@@ -70,11 +77,10 @@ impl Tracer {
                 None => (own, Vec::new()),
             };
             Begin {
-                name: format!("send {}", event.event_type),
                 kind: SpanKind::Producer,
                 parent,
                 links,
-                attributes: messaging(event, "send"),
+                told: || messaging(event, "send"),
             }
         })
     }
@@ -83,15 +89,17 @@ impl Tracer {
     pub(crate) fn process(&self, event: &Event, processor: &str, attempt: u32) -> Span {
         self.begin(|| {
             let sent = context_of_event(event);
-            let mut attributes = messaging(event, "process");
-            let group = KeyValue::new("messaging.consumer.group.name", processor.to_owned());
-            attributes.extend([group, KeyValue::new("nexus.attempt", i64::from(attempt))]);
             Begin {
-                name: format!("process {}", event.event_type),
                 kind: SpanKind::Consumer,
                 links: sent.iter().cloned().collect(),
                 parent: sent,
-                attributes,
+                told: || {
+                    let (name, mut attributes) = messaging(event, "process");
+                    let group =
+                        KeyValue::new("messaging.consumer.group.name", processor.to_owned());
+                    attributes.extend([group, KeyValue::new("nexus.attempt", i64::from(attempt))]);
+                    (name, attributes)
+                },
             }
         })
     }
@@ -106,18 +114,20 @@ impl Tracer {
         attempt: u32,
     ) -> Span {
         self.begin(|| Begin {
-            name: format!("perform {by}"),
             kind: SpanKind::Client,
             parent: decided
                 .and_then(|decided| context_of(decided, event.tracestate.as_deref()))
                 .or_else(|| context_of_event(event)),
             links: Vec::new(),
-            attributes: vec![
-                KeyValue::new("nexus.integration", by.to_owned()),
-                KeyValue::new("nexus.effect", i64::from(number)),
-                KeyValue::new("nexus.attempt", i64::from(attempt)),
-                KeyValue::new("messaging.message.id", event.event_id.to_string()),
-            ],
+            told: || {
+                let attributes = vec![
+                    KeyValue::new("nexus.integration", by.to_owned()),
+                    KeyValue::new("nexus.effect", i64::from(number)),
+                    KeyValue::new("nexus.attempt", i64::from(attempt)),
+                    KeyValue::new("messaging.message.id", event.event_id.to_string()),
+                ];
+                (format!("perform {by}"), attributes)
+            },
         })
     }
 }
@@ -127,7 +137,8 @@ fn names_no_other(event: &Event, received: &Receiving) -> bool {
     event.traceparent.is_none() || event.traceparent == received.parent
 }
 
-fn messaging(event: &Event, operation: &'static str) -> Vec<KeyValue> {
+/// What is told of a span in which an event is the message.
+fn messaging(event: &Event, operation: &'static str) -> Told {
     let mut attributes = vec![
         KeyValue::new("messaging.system", "nexus"),
         KeyValue::new("messaging.operation.name", operation),
@@ -139,5 +150,5 @@ fn messaging(event: &Event, operation: &'static str) -> Vec<KeyValue> {
         let key = "messaging.message.conversation_id";
         attributes.push(KeyValue::new(key, conversation.clone()));
     }
-    attributes
+    (format!("{operation} {}", event.event_type), attributes)
 }

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["serve-floor", floor] => serve::floor(floor),
         ["serve-hub"] => serve::hub(""),
-        ["serve-watched-hub", collector] => serve::watched_hub(collector),
+        ["serve-watched-hub", collector, traces] => serve::watched_hub(collector, traces),
         ["serve-unwatched-hub"] => serve::unwatched_hub(),
         ["serve-collector"] => serve::collector(),
         ["serve-durable-hub"] => serve::durable_hub(),

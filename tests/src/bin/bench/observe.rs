@@ -56,16 +56,21 @@ async fn scrapes(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Err
     hub.stop()
 }
 
-/// A hub with all that can be turned on, and one with all that can be turned off.
+/// Traces that are kept in a second: as it is shipped, and of every event.
+const SHIPPED: &str = "500";
+const EVERY: &str = "100000";
+
+/// Hubs with all that can be turned on, and one with all that can be turned off.
 async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let collector = Server::start("serve-collector")?;
     let endpoint = format!("http://{}/v1/traces", collector.address);
-    let mut watched = Server::start_with("serve-watched-hub", &[&endpoint])?;
+    let mut watched = Server::start_with("serve-watched-hub", &[&endpoint, SHIPPED])?;
+    let traced = Server::start_with("serve-watched-hub", &[&endpoint, EVERY])?;
     let mut unwatched = Server::start("serve-unwatched-hub")?;
     let scrape = scrape();
     let event = request(&noted());
     let load = |hub: SocketAddr| closed_loop(hub, 64, effort.round, event.clone());
-    let (mut all, mut own, mut open) = (vec![], vec![], vec![]);
+    let (mut all, mut own, mut every, mut open) = (vec![], vec![], vec![], vec![]);
     for round in 0..=effort.rounds {
         let before = (unwatched.processor_time()?, watched.processor_time()?);
         let nobody_looks = load(unwatched.address).await?;
@@ -76,6 +81,7 @@ async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn 
         )?;
         let of_unwatched = nobody_looks.micros_each(unwatched.processor_time()? - before.0);
         let of_watched = looked_at.micros_each(watched.processor_time()? - before.1);
+        let each_traced = load(traced.address).await?.rate();
         let without = load(unwatched.address).await?.rate();
         let end = Instant::now() + effort.round;
         let (with, overviews, sample) = tokio::try_join!(
@@ -89,6 +95,7 @@ async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn 
         if round > 0 {
             all.push(looked_at.rate() / nobody_looks.rate());
             own.push(of_watched / of_unwatched);
+            every.push(each_traced / without);
             open.push(with.rate() / without);
         }
     }
@@ -96,9 +103,12 @@ async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn 
     report.add(name, "ratio", all, Some(Goal::AtLeast(0.9)));
     let name = "the hub's own processor time for an event, the same over none";
     report.add(name, "ratio", own, None);
+    let name = "ingest: a trace of every event as well, over none";
+    report.add(name, "ratio", every, None);
     let name = "ingest: with the dashboard open over without";
     report.add(name, "ratio", open, Some(Goal::AtLeast(0.95)));
     watched.stop()?;
+    traced.stop()?;
     unwatched.stop()?;
     collector.stop()
 }

@@ -208,11 +208,12 @@ fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>>
     })
 }
 
-/// The same with everything that can be seen of it: lines, a trace of each event to a collector, alerts.
-pub(crate) fn watched_hub(collector: &str) -> Result<(), Box<dyn Error>> {
+/// The same with everything that can be seen of it: lines, so many traces a second to a collector, alerts.
+pub(crate) fn watched_hub(collector: &str, traces: &str) -> Result<(), Box<dyn Error>> {
     let more = format!(
         "observe.log_format = \"json\"\n\
-         observe.traces.endpoint = \"{collector}\"\nobserve.traces.protocol = \"http\""
+         observe.traces.endpoint = \"{collector}\"\nobserve.traces.protocol = \"http\"\n\
+         observe.traces.per_second = {traces}"
     );
     let _lines = nexus_host::observe::init_logging(&config(&more)?.observe)?;
     hub(&more)

@@ -7,8 +7,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::super::rate_limit::{Bucket, Keyed, Quota};
+use super::super::super::rate_limit::Keyed;
 use super::{MOST_ADDRESSES, PER_MINUTE, Reason};
+use crate::quota::{Bucket, Quota};
 
 /// Lines for addresses that had none within a minute: so many at once, and so many a minute.
 const FIRST: (u32, u32) = (600, 300);

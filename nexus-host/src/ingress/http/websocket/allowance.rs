@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use crate::admission::{Bucket, Quota};
+use crate::quota::{Bucket, Quota};
 
 /// So many at once, when none came for a while.
 const MOST: u32 = 1_000;

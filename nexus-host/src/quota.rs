@@ -15,7 +15,7 @@ const LONGEST_BURST: u64 = 1 << 61;
 const NANOS: u64 = 1_000_000_000;
 
 /// Nanoseconds since the process first asked. Enough for centuries.
-pub(in crate::admission) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(ORIGIN.elapsed().as_nanos()).unwrap_or(u64::MAX / 4)
 }
@@ -51,7 +51,7 @@ impl Quota {
     ///
     /// # Errors
     /// How long to wait until there is a share.
-    pub(super) fn take(&self, full: u64, now: u64) -> Result<u64, Duration> {
+    pub(crate) fn take(&self, full: u64, now: u64) -> Result<u64, Duration> {
         let full = full.max(now) + self.interval;
         match (full - now).checked_sub(self.whole()) {
             None | Some(0) => Ok(full),
@@ -59,7 +59,7 @@ impl Quota {
         }
     }
 
-    pub(super) fn give_back(&self, full: u64) -> u64 {
+    pub(crate) fn give_back(&self, full: u64) -> u64 {
         full.saturating_sub(self.interval)
     }
 }
@@ -110,7 +110,7 @@ impl Bucket {
         }
     }
 
-    pub(in crate::admission) fn standing(&self, now: u64) -> Standing {
+    pub(crate) fn standing(&self, now: u64) -> Standing {
         let used = self.full.load(Ordering::Relaxed).saturating_sub(now);
         let left = self.quota.whole().saturating_sub(used) / self.quota.interval;
         Standing {
