@@ -58,7 +58,7 @@ pub fn init_logging(config: &Config) -> Result<Lines, LoggingError> {
             Box::new(kept.with(lines.fmt_fields(line::fields())))
         }
         LogFormat::Json => {
-            let lines = lines.fmt_fields(line::json_fields());
+            let lines = lines.fmt_fields(line::Members);
             Box::new(kept.with(lines.event_format(line::Json)))
         }
     };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use nexus_plugin_api::Event;
 use opentelemetry::trace::{
-    Link, Span as _, SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Span as _, SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
     Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
@@ -53,7 +53,14 @@ struct Inner {
 
 /// Something that takes its time, from when it is made until it is dropped. None where nothing is traced.
 #[derive(Debug)]
-pub struct Span(Option<Box<opentelemetry_sdk::trace::Span>>);
+pub struct Span(Option<Traced>);
+
+/// A span of a trace, and of one that is not kept only where it stands: what follows is not kept either then.
+#[derive(Debug)]
+enum Traced {
+    Kept(Box<opentelemetry_sdk::trace::Span>),
+    Passed(SpanContext),
+}
 
 /// What is being received, as far as it is traced: whatever is sent on meanwhile belongs to it.
 #[derive(Clone, Debug)]
@@ -125,42 +132,56 @@ impl Tracer {
         let Some(inner) = &self.0 else {
             return Span(None);
         };
-        let spans::Begin {
-            kind,
-            parent,
-            links,
-            told,
-        } = begin();
+        let spans::Begin { kind, parent, told } = begin();
         let parent = match parent {
+            Some(parent) if !parent.is_sampled() => return Span(Some(Traced::Passed(parent))),
             Some(parent) => Context::new().with_remote_span_context(parent),
             None => Context::new(),
         };
-        let links = links.into_iter().map(Link::with_context).collect();
-        let mut span = inner
-            .tracer
-            .span_builder("")
-            .with_kind(kind)
-            .with_links(links)
-            .start_with_context(&inner.tracer, &parent);
-        // Nobody will read what is told of a span that is not kept.
-        if span.is_recording() {
-            let (name, attributes) = told();
-            span.update_name(name);
-            span.set_attributes(attributes);
+        let builder = inner.tracer.span_builder("").with_kind(kind);
+        let mut span = builder.start_with_context(&inner.tracer, &parent);
+        if !span.is_recording() {
+            return Span(Some(Traced::Passed(span.span_context().clone())));
         }
-        Span(Some(Box::new(span)))
+        let Told {
+            name,
+            link,
+            attributes,
+        } = told();
+        span.update_name(name);
+        span.set_attributes(attributes);
+        if let Some(link) = link {
+            span.add_link(link, Vec::new());
+        }
+        Span(Some(Traced::Kept(Box::new(span))))
     }
 }
 
 impl Span {
     /// The W3C `traceparent` of what follows from it.
     pub fn traceparent(&self) -> Option<String> {
-        Some(written(self.0.as_ref()?.span_context()))
+        Some(written(self.context()?))
+    }
+
+    /// Where it stands in its trace.
+    fn context(&self) -> Option<&SpanContext> {
+        match self.0.as_ref()? {
+            Traced::Kept(span) => Some(span.span_context()),
+            Traced::Passed(context) => Some(context),
+        }
+    }
+
+    /// Itself, where what becomes of it is told.
+    fn kept(&mut self) -> Option<&mut opentelemetry_sdk::trace::Span> {
+        match self.0.as_mut()? {
+            Traced::Kept(span) => Some(span),
+            Traced::Passed(_) => None,
+        }
     }
 
     /// It has ended in a failure of this code.
     pub(crate) fn failed(&mut self, code: &str) {
-        if let Some(span) = &mut self.0 {
+        if let Some(span) = self.kept() {
             let code: String = code.chars().take(LONGEST).collect();
             span.set_attribute(KeyValue::new("error.type", code.clone()));
             span.set_status(Status::error(code));
@@ -169,7 +190,7 @@ impl Span {
 
     /// Some of its work goes to the dead letters.
     pub(crate) fn buried(&mut self, reason: &str) {
-        if let Some(span) = &mut self.0 {
+        if let Some(span) = self.kept() {
             let reason: String = reason.chars().take(LONGEST).collect();
             span.add_event(
                 "nexus.dead_letter",
@@ -180,7 +201,7 @@ impl Span {
 
     /// The answer has this status of HTTP.
     pub(crate) fn answered(&mut self, status: u16) {
-        if let Some(span) = &mut self.0 {
+        if let Some(span) = self.kept() {
             span.set_attribute(KeyValue::new(
                 "http.response.status_code",
                 i64::from(status),
@@ -193,7 +214,7 @@ impl Span {
 
     /// The answer has this status of gRPC.
     pub(crate) fn answered_grpc(&mut self, status: Code) {
-        if let Some(span) = &mut self.0 {
+        if let Some(span) = self.kept() {
             let number = i64::from(i32::from(status));
             span.set_attribute(KeyValue::new("rpc.grpc.status_code", number));
             let is_own = matches!(
@@ -217,12 +238,12 @@ impl Span {
         parent: Option<&str>,
         work: impl Future<Output = T>,
     ) -> T {
-        let Some(span) = &self.0 else {
+        let Some(context) = self.context() else {
             return work.await;
         };
         let receiving = Receiving {
             parent: parent.map(str::to_owned),
-            own: span.span_context().clone(),
+            own: context.clone(),
         };
         RECEIVING.scope(receiving, work).await
     }
@@ -234,12 +255,16 @@ pub(crate) fn receiving_in() -> Option<String> {
 }
 
 fn written(context: &SpanContext) -> String {
-    let flags = context.trace_flags().to_u8();
-    format!(
-        "00-{}-{}-{flags:02x}",
-        context.trace_id(),
-        context.span_id()
-    )
+    let trace_id = context.trace_id().to_bytes();
+    let span_id = context.span_id().to_bytes();
+    let flags = [context.trace_flags().to_u8()];
+    let mut text = [b'-'; 55];
+    text[..2].copy_from_slice(b"00");
+    for (place, bytes) in [(3..35, &trace_id[..]), (36..52, &span_id), (53..55, &flags)] {
+        // There is room for twice as many digits as bytes.
+        let _ = hex::encode_to_slice(bytes, &mut text[place]);
+    }
+    String::from_utf8(text.to_vec()).unwrap_or_default()
 }
 
 /// What the task at hand is receiving.
@@ -275,19 +300,19 @@ pub(crate) fn is_traceparent(text: &str) -> bool {
 
 /// Reads a `traceparent`; what is none belongs to no trace.
 fn context_of(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
-    // The ids are read below as numbers, which may be written in other ways as well.
+    // Where its parts are.
     if !is_traceparent(traceparent) {
         return None;
     }
-    let mut parts = traceparent.split('-').skip(1);
-    let trace_id = TraceId::from_hex(parts.next()?).ok()?;
-    let span_id = SpanId::from_hex(parts.next()?).ok()?;
-    let flags = u8::from_str_radix(parts.next()?, 16).ok()?;
+    let (mut trace_id, mut span_id, mut flags) = ([0; 16], [0; 8], [0; 1]);
+    hex::decode_to_slice(&traceparent[3..35], &mut trace_id).ok()?;
+    hex::decode_to_slice(&traceparent[36..52], &mut span_id).ok()?;
+    hex::decode_to_slice(&traceparent[53..55], &mut flags).ok()?;
     let state = tracestate.and_then(|state| state.parse::<TraceState>().ok());
     let context = SpanContext::new(
-        trace_id,
-        span_id,
-        TraceFlags::new(flags) & TraceFlags::SAMPLED,
+        TraceId::from_bytes(trace_id),
+        SpanId::from_bytes(span_id),
+        TraceFlags::new(flags[0]) & TraceFlags::SAMPLED,
         true,
         state.unwrap_or_default(),
     );

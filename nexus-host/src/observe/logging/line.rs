@@ -4,11 +4,13 @@
 
 use std::fmt::{self, Debug, Write};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
-use tracing::field::Field;
+use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
+use tracing_subscriber::field::{MakeExt, RecordFields};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
@@ -29,29 +31,94 @@ pub(super) fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static 
     debug_fn(field).delimited(" ")
 }
 
-/// The fields of lines for programs.
-pub(super) fn json_fields() -> JsonFields {
-    JsonFields::new()
+/// The fields of lines for programs: members of an object, without its braces. Each event has some on its way, whether
+/// or not a line is told there, so they are written as they come and only read again for a line.
+#[derive(Debug)]
+pub(super) struct Members;
+
+impl<'w> FormatFields<'w> for Members {
+    fn format_fields<R: RecordFields>(&self, to: Writer<'w>, fields: R) -> fmt::Result {
+        let mut members = Written {
+            to,
+            between: "",
+            so_far: Ok(()),
+        };
+        fields.record(&mut members);
+        members.so_far
+    }
+
+    fn add_fields(&self, to: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        if !to.fields.is_empty() {
+            to.fields.push(',');
+        }
+        self.format_fields(to.as_writer(), fields)
+    }
+}
+
+/// Members as far as they are written.
+struct Written<'w> {
+    to: Writer<'w>,
+    /// What goes before the next one.
+    between: &'static str,
+    so_far: fmt::Result,
+}
+
+impl Written<'_> {
+    fn member(&mut self, field: &Field, value: impl Serialize) {
+        let name = serde_json::to_string(field.name());
+        let written = match (name, serde_json::to_string(&value)) {
+            (Ok(name), Ok(value)) => write!(self.to, "{}{name}:{value}", self.between),
+            _ => Err(fmt::Error),
+        };
+        self.between = ",";
+        self.so_far = self.so_far.and(written);
+    }
+}
+
+impl Visit for Written<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.member(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.member(field, format!("{value:?}"));
+    }
 }
 
 /// Lines for programs: an object each, in which what spans tell, such as an event's id, stands beside the record's own.
 #[derive(Debug)]
 pub(super) struct Json;
 
-impl<S> FormatEvent<S, JsonFields> for Json
+impl<S> FormatEvent<S, Members> for Json
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, Members>,
         mut to: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut told = Map::new();
         // What an inner span says goes before what an outer one does.
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
-            if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<Members>>() {
                 add(&mut told, fields);
             }
         }
@@ -77,7 +144,7 @@ where
 }
 
 fn add(told: &mut Map<String, Value>, fields: &str) {
-    if let Ok(Value::Object(fields)) = serde_json::from_str(fields) {
+    if let Ok(Value::Object(fields)) = serde_json::from_str(&format!("{{{fields}}}")) {
         told.extend(fields);
     }
 }
@@ -145,24 +212,58 @@ mod tests {
         assert_eq!(read, text);
     }
 
-    /// What is told about another event within one's way is about that other.
-    #[test]
-    fn an_inner_span_goes_before_an_outer_one() {
+    /// The line for programs that is told meanwhile.
+    fn line(tell: impl FnOnce()) -> Value {
         let (reader, writer) = pipe().unwrap();
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(Arc::new(writer))
-            .fmt_fields(json_fields())
+            .fmt_fields(Members)
             .event_format(Json);
         let log = tracing_subscriber::registry().with(lines);
-        tracing::subscriber::with_default(log, || {
+        tracing::subscriber::with_default(log, tell);
+        let mut line = String::new();
+        BufReader::new(reader).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// What is told about another event within one's way is about that other.
+    #[test]
+    fn an_inner_span_goes_before_an_outer_one() {
+        let line = line(|| {
             let _outer = tracing::error_span!("event", event_id = "outer", outer = 1).entered();
             let _inner = tracing::error_span!("event", event_id = "inner").entered();
             tracing::error!("a line");
         });
-        let mut line = String::new();
-        BufReader::new(reader).read_line(&mut line).unwrap();
-        let line: Value = serde_json::from_str(&line).unwrap();
         let told = ["event_id", "outer", "message"].map(|field| &line[field]);
         assert_eq!(told, [&"inner".into(), &Value::from(1), &"a line".into()]);
+    }
+
+    #[test]
+    fn fields_keep_what_they_are_also_those_that_come_later() {
+        let line = line(|| {
+            let later = tracing::field::Empty;
+            let span = tracing::error_span!(
+                "way",
+                quoted = "a \"b\"\n{",
+                whole = -3,
+                later,
+                none = None::<u8>
+            );
+            span.record("later", 0.5);
+            let _way = span.entered();
+            tracing::error!("odd \" name" = true, large = u64::MAX, said = ?["x"], "a line");
+        });
+        let told = [
+            "quoted",
+            "whole",
+            "later",
+            "odd \" name",
+            "large",
+            "said",
+            "none",
+        ]
+        .map(|field| &line[field]);
+        let expected = serde_json::json!(["a \"b\"\n{", -3, 0.5, true, u64::MAX, "[\"x\"]", null]);
+        assert_eq!(serde_json::json!(told), expected);
     }
 }

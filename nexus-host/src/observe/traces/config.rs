@@ -28,7 +28,7 @@ pub struct Config {
     /// for it. Default 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
-    /// How many of these are kept in a second, and at once; of more, none is kept in part. 1 to 100,000; default 500.
+    /// How many of these are kept in a second, and at once; of more, none is kept in part. 1 to 100,000; default 200.
     #[schemars(range(min = 1, max = 100_000))]
     pub per_second: u32,
     /// What the hub is called in traces. Default "nexus".
@@ -62,7 +62,7 @@ impl Default for Config {
             headers: BTreeMap::new(),
             ca_file: None,
             sample: 1.0,
-            per_second: 500,
+            per_second: 200,
             service_name: "nexus".to_owned(),
             timeout: HumanDuration::from_secs(10),
             delay: HumanDuration::from_secs(1),

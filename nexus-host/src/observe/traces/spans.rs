@@ -9,16 +9,20 @@ use super::{Receiving, Span, Tracer, context_of, context_of_event, receiving};
 /// What conventions call a method of HTTP that somebody has made up.
 pub(crate) const OTHER: &str = "_OTHER";
 
-/// What is told of a span: its name and its attributes.
-pub(super) type Told = (String, Vec<KeyValue>);
-
 /// How a span begins.
 pub(super) struct Begin<T: FnOnce() -> Told> {
     pub(super) kind: SpanKind,
     pub(super) parent: Option<SpanContext>,
-    pub(super) links: Vec<SpanContext>,
-    /// Made only of a span that is kept.
+    /// Asked only for a span that is kept.
     pub(super) told: T,
+}
+
+/// What is told of a span as it begins.
+pub(super) struct Told {
+    pub(super) name: String,
+    /// What it goes back to beside its parent.
+    pub(super) link: Option<SpanContext>,
+    pub(super) attributes: Vec<KeyValue>,
 }
 
 impl Tracer {
@@ -32,14 +36,16 @@ impl Tracer {
         self.begin(|| Begin {
             kind: SpanKind::Server,
             parent: parent.and_then(|parent| context_of(parent, None)),
-            links: Vec::new(),
             told: || {
                 let named = if method == OTHER { "HTTP" } else { method };
-                let attributes = vec![
-                    KeyValue::new("http.request.method", method.to_owned()),
-                    KeyValue::new("http.route", route),
-                ];
-                (format!("{named} {route}"), attributes)
+                Told {
+                    name: format!("{named} {route}"),
+                    link: None,
+                    attributes: vec![
+                        KeyValue::new("http.request.method", method.to_owned()),
+                        KeyValue::new("http.route", route),
+                    ],
+                }
             },
         })
     }
@@ -50,14 +56,14 @@ impl Tracer {
         self.begin(|| Begin {
             kind: SpanKind::Server,
             parent: parent.and_then(|parent| context_of(parent, None)),
-            links: Vec::new(),
-            told: || {
-                let attributes = vec![
+            told: || Told {
+                name: format!("{SERVICE}/{method}"),
+                link: None,
+                attributes: vec![
                     KeyValue::new("rpc.system", "grpc"),
                     KeyValue::new("rpc.service", SERVICE),
                     KeyValue::new("rpc.method", method),
-                ];
-                (format!("{SERVICE}/{method}"), attributes)
+                ],
             },
         })
     }
@@ -68,19 +74,16 @@ impl Tracer {
         self.begin(|| {
             let received = receiving();
             let own = context_of_event(event);
-            let (parent, links) = match received {
-                Some(received) if names_no_other(event, &received) => {
-                    (Some(received.own), Vec::new())
-                }
-                Some(received) if own.as_ref() == Some(&received.own) => (own, Vec::new()),
-                Some(received) => (own, vec![received.own]),
-                None => (own, Vec::new()),
+            let (parent, link) = match received {
+                Some(received) if names_no_other(event, &received) => (Some(received.own), None),
+                Some(received) if own.as_ref() == Some(&received.own) => (own, None),
+                Some(received) => (own, Some(received.own)),
+                None => (own, None),
             };
             Begin {
                 kind: SpanKind::Producer,
                 parent,
-                links,
-                told: || messaging(event, "send"),
+                told: || messaging(event, "send", link),
             }
         })
     }
@@ -91,14 +94,14 @@ impl Tracer {
             let sent = context_of_event(event);
             Begin {
                 kind: SpanKind::Consumer,
-                links: sent.iter().cloned().collect(),
-                parent: sent,
+                parent: sent.clone(),
                 told: || {
-                    let (name, mut attributes) = messaging(event, "process");
-                    let group =
-                        KeyValue::new("messaging.consumer.group.name", processor.to_owned());
-                    attributes.extend([group, KeyValue::new("nexus.attempt", i64::from(attempt))]);
-                    (name, attributes)
+                    let mut told = messaging(event, "process", sent);
+                    told.attributes.extend([
+                        KeyValue::new("messaging.consumer.group.name", processor.to_owned()),
+                        KeyValue::new("nexus.attempt", i64::from(attempt)),
+                    ]);
+                    told
                 },
             }
         })
@@ -118,15 +121,15 @@ impl Tracer {
             parent: decided
                 .and_then(|decided| context_of(decided, event.tracestate.as_deref()))
                 .or_else(|| context_of_event(event)),
-            links: Vec::new(),
-            told: || {
-                let attributes = vec![
+            told: || Told {
+                name: format!("perform {by}"),
+                link: None,
+                attributes: vec![
                     KeyValue::new("nexus.integration", by.to_owned()),
                     KeyValue::new("nexus.effect", i64::from(number)),
                     KeyValue::new("nexus.attempt", i64::from(attempt)),
                     KeyValue::new("messaging.message.id", event.event_id.to_string()),
-                ];
-                (format!("perform {by}"), attributes)
+                ],
             },
         })
     }
@@ -138,7 +141,7 @@ fn names_no_other(event: &Event, received: &Receiving) -> bool {
 }
 
 /// What is told of a span in which an event is the message.
-fn messaging(event: &Event, operation: &'static str) -> Told {
+fn messaging(event: &Event, operation: &'static str, link: Option<SpanContext>) -> Told {
     let mut attributes = vec![
         KeyValue::new("messaging.system", "nexus"),
         KeyValue::new("messaging.operation.name", operation),
@@ -150,5 +153,9 @@ fn messaging(event: &Event, operation: &'static str) -> Told {
         let key = "messaging.message.conversation_id";
         attributes.push(KeyValue::new(key, conversation.clone()));
     }
-    (format!("{operation} {}", event.event_type), attributes)
+    Told {
+        name: format!("{operation} {}", event.event_type),
+        link,
+        attributes,
+    }
 }

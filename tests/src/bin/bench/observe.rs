@@ -57,7 +57,7 @@ async fn scrapes(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Err
 }
 
 /// Traces that are kept in a second: as it is shipped, and of every event.
-const SHIPPED: &str = "500";
+const SHIPPED: &str = "200";
 const EVERY: &str = "100000";
 
 /// Hubs with all that can be turned on, and one with all that can be turned off.
