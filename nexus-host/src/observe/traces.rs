@@ -276,26 +276,26 @@ fn receiving() -> Option<Receiving> {
 /// A later version may go on after a further hyphen.
 pub(crate) fn is_traceparent(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let hex = |range: std::ops::Range<usize>| {
-        let digit = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
-        bytes.get(range).is_some_and(|part| part.iter().all(digit))
+    let Some(head) = bytes.first_chunk::<55>() else {
+        return false;
     };
-    let hyphen = |at: usize| bytes.get(at) == Some(&b'-');
-    let zeros = |range: std::ops::Range<usize>| bytes[range].iter().all(|b| *b == b'0');
-    let shape = hex(0..2)
-        && hyphen(2)
-        && hex(3..35)
-        && hyphen(35)
-        && hex(36..52)
-        && hyphen(52)
-        && hex(53..55);
-    let version = || &bytes[..2];
-    let end = || match version() {
+    let (trace_id, span_id) = (&head[3..35], &head[36..52]);
+    // Every event has one, so this is to be quick: no branch at each digit.
+    let is_hex = |part: &[u8]| {
+        let digit = |b: &u8| b.is_ascii_digit() | (b'a'..=b'f').contains(b);
+        part.iter().fold(true, |all, b| all & digit(b))
+    };
+    let is_zero = |part: &[u8]| part.iter().fold(0, |any, b| any | (b ^ b'0')) == 0;
+    let has_shape = [2, 35, 52].iter().all(|at| head[*at] == b'-')
+        && [&head[..2], trace_id, span_id, &head[53..]]
+            .into_iter()
+            .all(is_hex);
+    let ends = match &head[..2] {
         b"ff" => false,
         b"00" => bytes.len() == 55,
-        _ => bytes.len() == 55 || (bytes.len() <= 512 && hyphen(55)),
+        _ => bytes.len() == 55 || (bytes.len() <= 512 && bytes[55] == b'-'),
     };
-    shape && end() && !zeros(3..35) && !zeros(36..52)
+    has_shape && ends && !is_zero(trace_id) && !is_zero(span_id)
 }
 
 /// Reads a `traceparent`; what is none belongs to no trace.

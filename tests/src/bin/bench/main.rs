@@ -1,7 +1,7 @@
 //! The benchmark: every figure as a ratio between two things measured in turn in the same run.
 //!
 //! `bench` prints the figures of every part and writes them into `docs/benchmarks.md` and `docs/benchmarks.json`; with the
-//! name of a part, only that one's. With `--quick` at the end it takes a shorter look, and writes it into the target
+//! name of a part, only that one's. With `--quick` it takes a shorter look, and writes it into the target
 //! folder. `bench admit CLIENTS CONTRACTS TURNS` does nothing but let events in, for a profiler to look at, and
 //! `bench drive ADDRESS EVENTS` gives some to a server that is being looked at. What the
 //! other arguments name it starts itself, in processes of their own.
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|runtime| runtime.block_on(load::drive(address, events))),
         ["flood-limiter", names] => limiter::flood_and_tell(names),
-        [part @ .., "--quick"] => measure(part, &Effort::QUICK),
+        ["--quick", part @ ..] | [part @ .., "--quick"] => measure(part, &Effort::QUICK),
         part => measure(part, &Effort::FULL),
     };
     match outcome {
