@@ -46,6 +46,7 @@ pub use emitted::Origin;
 pub use rejection::{Code, MAX_VIOLATIONS, Rejection, Violation};
 pub use suspicion::Flag;
 
+pub use crate::quota::Standing;
 pub(crate) use auth::end_of_certificate;
 pub(crate) use envelope::escaped;
 pub(crate) use members::Member;

@@ -128,8 +128,8 @@ fn cargo_in(root: &Path) -> Command {
         }
     }
     if is_ci() && cfg!(unix) {
-        // Nothing is built twice there, and what would make that fast takes more room than all the rest. On Windows
-        // this would have the program that runs here built again, in its own place.
+        // There a crate is built once and not changed, and what would make another build fast takes more room than all
+        // the rest. On Windows the program that runs here would be built again, in its own place.
         cargo.env("CARGO_INCREMENTAL", "0");
     }
     cargo

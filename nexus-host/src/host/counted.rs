@@ -226,6 +226,7 @@ impl Counted {
             series.add(["sent"], counts.sent);
             series.add(["dropped"], counts.dropped);
         });
+        sheet.one(&f::TRACES_LEFT_OUT, self.tracer.left_out());
         if let Some(log) = Log::of_this_process() {
             sheet.one(&f::LOG_LINES_LOST, log.lost());
         }

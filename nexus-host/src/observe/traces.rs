@@ -49,6 +49,7 @@ struct Inner {
     // The tracer holds it weakly.
     _provider: SdkTracerProvider,
     outbox: Outbox,
+    begun: Begun,
 }
 
 /// Something that takes its time, from when it is made until it is dropped. None where nothing is traced.
@@ -96,9 +97,9 @@ impl Tracer {
             max_events_per_span: MOST,
             max_links_per_span: MOST,
         };
-        let sampler = Sampler::ParentBased(Box::new(Begun::new(config)));
+        let begun = Begun::new(config);
         let provider = SdkTracerProvider::builder()
-            .with_sampler(sampler)
+            .with_sampler(Sampler::ParentBased(Box::new(begun.clone())))
             .with_span_limits(limits)
             .with_resource(resource)
             .with_span_processor(sender)
@@ -107,6 +108,7 @@ impl Tracer {
             tracer: provider.tracer("nexus"),
             _provider: provider,
             outbox,
+            begun,
         }))))
     }
 
@@ -119,6 +121,11 @@ impl Tracer {
     pub fn counts(&self) -> SpanCounts {
         let counts = self.0.as_ref().map(|inner| inner.outbox.counts());
         counts.unwrap_or_default()
+    }
+
+    /// How many traces were not kept since there were too many in a second.
+    pub fn left_out(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.begun.left_out())
     }
 
     /// Sends what waits, and takes no more.
@@ -150,7 +157,7 @@ impl Tracer {
         } = told();
         span.update_name(name);
         span.set_attributes(attributes);
-        if let Some(link) = link {
+        if let Some(link) = link.filter(SpanContext::is_sampled) {
             span.add_link(link, Vec::new());
         }
         Span(Some(Traced::Kept(Box::new(span))))

@@ -48,10 +48,15 @@ impl<'w> FormatFields<'w> for Members {
     }
 
     fn add_fields(&self, to: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
-        if !to.fields.is_empty() {
-            to.fields.push(',');
-        }
-        self.format_fields(to.as_writer(), fields)
+        let mut told = Map::new();
+        add(&mut told, &to.fields);
+        let mut more = String::new();
+        self.format_fields(Writer::new(&mut more), fields)?;
+        add(&mut told, &more);
+        let object = Value::Object(told).to_string();
+        let members = object.strip_prefix('{').and_then(|o| o.strip_suffix('}'));
+        to.fields = members.unwrap_or_default().to_owned();
+        Ok(())
     }
 }
 
@@ -247,8 +252,10 @@ mod tests {
                 quoted = "a \"b\"\n{",
                 whole = -3,
                 later,
-                none = None::<u8>
+                none = tracing::field::Empty
             );
+            span.record("none", None::<u8>);
+            span.record("later", 0.25);
             span.record("later", 0.5);
             let _way = span.entered();
             tracing::error!("odd \" name" = true, large = u64::MAX, said = ?["x"], "a line");

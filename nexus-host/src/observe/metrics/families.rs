@@ -261,6 +261,8 @@ families! {
     "The hub" {
         SPANS: Counter "nexus_trace_spans_total" [SPAN_CAME]
             "Spans that have ended; none of them where there is no collector";
+        TRACES_LEFT_OUT: Counter "nexus_traces_left_out_total" []
+            "Traces that were not kept, since `per_second` others had begun";
         LOG_LINES_LOST: Counter "nexus_log_lines_lost_total" []
             "Lines of the log that were lost, since nobody has read standard error; not there where the log is another program's";
         READY: Gauge "nexus_readiness" [READINESS]

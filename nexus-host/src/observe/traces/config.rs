@@ -28,7 +28,7 @@ pub struct Config {
     /// for it. Default 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
-    /// How many of these are kept in a second, and at once; of more, none is kept in part. 1 to 100,000; default 200.
+    /// How many traces that begin here are kept in a second, of those that `sample` keeps. 1 to 100,000; default 200.
     #[schemars(range(min = 1, max = 100_000))]
     pub per_second: u32,
     /// What the hub is called in traces. Default "nexus".

@@ -2,6 +2,7 @@
 //! no more than so many a second, so that a flood of events leaves some traces whole rather than pieces of all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use opentelemetry::trace::{Link, SpanKind, TraceId};
 use opentelemetry::{Context, KeyValue};
@@ -15,6 +16,7 @@ use crate::quota::{Bucket, Quota, now};
 pub(super) struct Begun {
     part: Sampler,
     rate: Arc<Bucket>,
+    left_out: Arc<AtomicU64>,
 }
 
 impl Begun {
@@ -22,7 +24,13 @@ impl Begun {
         Self {
             part: Sampler::TraceIdRatioBased(config.sample),
             rate: Arc::new(Bucket::new(Quota::new(f64::from(config.per_second), None))),
+            left_out: Arc::default(),
         }
+    }
+
+    /// How many were not kept since there were too many in a second.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 }
 
@@ -39,12 +47,13 @@ impl ShouldSample for Begun {
         let chosen = self
             .part
             .should_sample(parent, trace, name, kind, attributes, links);
-        match chosen.decision {
-            SamplingDecision::RecordAndSample if self.rate.take(now()).is_err() => SamplingResult {
-                decision: SamplingDecision::Drop,
-                ..chosen
-            },
-            _ => chosen,
+        if chosen.decision != SamplingDecision::RecordAndSample || self.rate.take(now()).is_ok() {
+            return chosen;
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        SamplingResult {
+            decision: SamplingDecision::Drop,
+            ..chosen
         }
     }
 }

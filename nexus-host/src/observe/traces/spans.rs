@@ -20,7 +20,7 @@ pub(super) struct Begin<T: FnOnce() -> Told> {
 /// What is told of a span as it begins.
 pub(super) struct Told {
     pub(super) name: String,
-    /// What it goes back to beside its parent.
+    /// What it goes back to beside its parent, if that is kept.
     pub(super) link: Option<SpanContext>,
     pub(super) attributes: Vec<KeyValue>,
 }
@@ -76,7 +76,9 @@ impl Tracer {
             let own = context_of_event(event);
             let (parent, link) = match received {
                 Some(received) if names_no_other(event, &received) => (Some(received.own), None),
-                Some(received) if own.as_ref() == Some(&received.own) => (own, None),
+                Some(received) if own.as_ref().is_some_and(|own| is_same(own, &received.own)) => {
+                    (own, None)
+                }
                 Some(received) => (own, Some(received.own)),
                 None => (own, None),
             };
@@ -138,6 +140,11 @@ impl Tracer {
 /// Whether an event belongs to the trace of the request that it came with.
 fn names_no_other(event: &Event, received: &Receiving) -> bool {
     event.traceparent.is_none() || event.traceparent == received.parent
+}
+
+/// Whether it is the same span, wherever one has heard of it.
+fn is_same(one: &SpanContext, other: &SpanContext) -> bool {
+    (one.trace_id(), one.span_id()) == (other.trace_id(), other.span_id())
 }
 
 /// What is told of a span in which an event is the message.
