@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::hub::eventually;
+
 /// A running relay. It ends when dropped, with its connections.
 #[derive(Debug)]
 pub struct Proxy {
@@ -24,6 +26,8 @@ pub struct Proxy {
 struct Way {
     to: Mutex<Option<SocketAddr>>,
     holds_answers: AtomicBool,
+    /// What clients were answered.
+    answered: Mutex<Vec<u8>>,
     /// How often all connections were cut.
     cuts: watch::Sender<u64>,
 }
@@ -39,6 +43,7 @@ impl Proxy {
         let way = Arc::new(Way {
             to: Mutex::new(None),
             holds_answers: AtomicBool::new(false),
+            answered: Mutex::default(),
             cuts: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, way.clone()));
@@ -57,6 +62,20 @@ impl Proxy {
     /// Leads new connections there.
     pub fn lead_to(&self, address: SocketAddr) {
         *self.way.to.lock() = Some(address);
+    }
+
+    /// Waits until a client was answered something with this text in it.
+    ///
+    /// # Panics
+    /// When none is in time.
+    pub async fn wait_for_answer(&self, text: &str) {
+        let text = text.as_bytes();
+        eventually("a client is answered", || async {
+            let answered = self.way.answered.lock();
+            let mut parts = answered.windows(text.len());
+            parts.any(|part| part == text).then_some(())
+        })
+        .await;
     }
 
     /// Lets requests through and no answers, until the next cut.
@@ -105,6 +124,7 @@ async fn relay(client: TcpStream, way: &Way) -> io::Result<()> {
             }
             if !way.holds_answers.load(Ordering::SeqCst) {
                 to_client.write_all(&buffer[..bytes]).await?;
+                way.answered.lock().extend_from_slice(&buffer[..bytes]);
             }
         }
     };

@@ -261,7 +261,7 @@ async fn what_was_accepted_while_the_connection_broke_is_sent_again_and_known() 
         proxy.lead_to(hub.address());
         let mut producer = Producer::start(&proxy.url(), &["--transport", transport]);
         producer.write(lines([0])).await;
-        hub.wait_for_events(1).await;
+        proxy.wait_for_answer(&id(0)).await;
         proxy.hold_answers();
         producer.write(lines([1])).await;
         hub.wait_for_events(2).await;

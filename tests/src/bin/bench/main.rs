@@ -46,7 +46,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["serve-floor", floor] => serve::floor(floor),
         ["serve-hub"] => serve::hub(""),
-        ["serve-watched-hub", collector, traces] => serve::watched_hub(collector, traces),
+        ["serve-watched-hub", collector] => serve::watched_hub(collector, ""),
+        ["serve-traced-hub", collector] => serve::watched_hub(collector, EVERY_TRACE),
         ["serve-unwatched-hub"] => serve::unwatched_hub(),
         ["serve-collector"] => serve::collector(),
         ["serve-durable-hub"] => serve::durable_hub(),
@@ -72,6 +73,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// Keeps a trace of every event, however many come.
+const EVERY_TRACE: &str = "observe.traces.per_second = 100000";
 
 /// What can be measured alone, in the order in which everything is, and whether the load comes from a core on which no
 /// server is.

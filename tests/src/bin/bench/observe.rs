@@ -56,16 +56,12 @@ async fn scrapes(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Err
     hub.stop()
 }
 
-/// Traces that are kept in a second: as it is shipped, and of every event.
-const SHIPPED: &str = "200";
-const EVERY: &str = "100000";
-
 /// Hubs with all that can be turned on, and one with all that can be turned off.
 async fn everything(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let collector = Server::start("serve-collector")?;
     let endpoint = format!("http://{}/v1/traces", collector.address);
-    let mut watched = Server::start_with("serve-watched-hub", &[&endpoint, SHIPPED])?;
-    let traced = Server::start_with("serve-watched-hub", &[&endpoint, EVERY])?;
+    let mut watched = Server::start_with("serve-watched-hub", &[&endpoint])?;
+    let traced = Server::start_with("serve-traced-hub", &[&endpoint])?;
     let mut unwatched = Server::start("serve-unwatched-hub")?;
     let scrape = scrape();
     let event = request(&noted());

@@ -208,12 +208,11 @@ fn hub_on(more: &str, own: Option<Arc<dyn Queue>>) -> Result<(), Box<dyn Error>>
     })
 }
 
-/// The same with everything that can be seen of it: lines, so many traces a second to a collector, alerts.
-pub(crate) fn watched_hub(collector: &str, traces: &str) -> Result<(), Box<dyn Error>> {
+/// The same with everything that can be seen of it: lines, traces to a collector, alerts.
+pub(crate) fn watched_hub(collector: &str, more: &str) -> Result<(), Box<dyn Error>> {
     let more = format!(
         "observe.log_format = \"json\"\n\
-         observe.traces.endpoint = \"{collector}\"\nobserve.traces.protocol = \"http\"\n\
-         observe.traces.per_second = {traces}"
+         observe.traces.endpoint = \"{collector}\"\nobserve.traces.protocol = \"http\"\n{more}"
     );
     let _lines = nexus_host::observe::init_logging(&config(&more)?.observe)?;
     hub(&more)
