@@ -37,6 +37,12 @@ const CLIP: f64 = 2.0;
 /// The spread is never less than this: changes of a few percent are nobody's trouble.
 const LEAST_SPREAD: f64 = 0.05;
 
+/// So many times its least is the spread of a share by chance alone, where about one fails of what there is.
+const UNEVEN: f64 = 1.5;
+
+/// What a share is taken to be at least: one that is smaller was not seen often enough to be known.
+const LEAST_SHARE: f64 = 0.01;
+
 const HOURS_OF_WEEK: usize = 7 * 24;
 const HOURS_OF_DAY: usize = 24;
 
@@ -139,9 +145,8 @@ impl Baseline {
             .into_iter()
             .flatten()
             .find(|track| track.seen >= KNOWN_HOUR);
-        let least = measure.least_spread(weight);
         let known = [Some(&self.recent), hour].into_iter().flatten();
-        let reaches = known.map(|track| track.reach(measure, side, distance, least));
+        let reaches = known.map(|track| track.reach(measure, side, distance, weight));
         // What is far from the last minutes but was like that in this hour before is usual, and so is the reverse.
         reaches.reduce(|one, other| {
             let is_other = match side {
@@ -175,8 +180,9 @@ impl Track {
         self.seen = self.seen.saturating_add(1);
     }
 
-    fn reach(&self, measure: Measure, side: Side, distance: Distance, least: f64) -> Reach {
+    fn reach(&self, measure: Measure, side: Side, distance: Distance, weight: f64) -> Reach {
         let location = f64::from(self.location);
+        let least = measure.least_spread(weight);
         let spread = f64::from(self.spread).max(least);
         let usual = measure.value(location);
         let by_spread = distance.sensitivity * spread;
@@ -189,10 +195,16 @@ impl Track {
             Side::Low => usual / distance.factor,
         };
         let by_factor = (measure.of(by_factor) - location).abs();
-        let by_most = match side {
-            Side::High => measure.of(usual * distance.most) - location,
-            Side::Low => f64::INFINITY,
+        let most = match (side, measure) {
+            (Side::Low, _) => f64::INFINITY,
+            (Side::High, Measure::Share) => {
+                // What varies more than chance has it says as much as fewer that do not.
+                let said = (UNEVEN * least / spread).min(1.0).powi(2);
+                beyond_chance(usual, weight * said, distance.sensitivity)
+            }
+            (Side::High, _) => usual * distance.most,
         };
+        let by_most = measure.of(most) - location;
         let far = by_spread.min(by_most).max(by_factor);
         Reach {
             usual,
@@ -215,7 +227,7 @@ impl Measure {
     pub(super) fn of(self, value: f64) -> f64 {
         match self {
             Self::Log(least) => (value.max(0.0) + least).ln(),
-            Self::Root => value.max(0.0).sqrt(),
+            Self::Root | Self::Share => value.max(0.0).sqrt(),
         }
     }
 
@@ -223,7 +235,7 @@ impl Measure {
     fn value(self, x: f64) -> f64 {
         match self {
             Self::Log(least) => x.exp() - least,
-            Self::Root => x * x.abs(),
+            Self::Root | Self::Share => x * x.abs(),
         }
     }
 
@@ -231,9 +243,37 @@ impl Measure {
     fn least_spread(self, weight: f64) -> f64 {
         match self {
             Self::Log(_) => LEAST_SPREAD,
-            Self::Root => 0.5 / weight.max(1.0).sqrt(),
+            Self::Root | Self::Share => 0.5 / weight.max(1.0).sqrt(),
         }
     }
+}
+
+/// The share, of so many, that chance reaches as rarely as it reaches so many spreads of the normal distribution, by
+/// Chernoff's bound; 1 where that is too few for any share to say so.
+///
+/// Few of many make a spread that is wide for the root of a share, so that of sixty attempts two in five had to fail
+/// where one in a hundred does.
+fn beyond_chance(usual: f64, of: f64, sensitivity: f64) -> f64 {
+    let usual = usual.clamp(LEAST_SHARE, 1.0);
+    let wanted = sensitivity * sensitivity / 2.0 / of;
+    let (mut within, mut beyond) = (usual, 1.0);
+    for _ in 0..24 {
+        let middle = f64::midpoint(within, beyond);
+        match divergence(middle, usual) < wanted {
+            true => within = middle,
+            false => beyond = middle,
+        }
+    }
+    beyond
+}
+
+/// Of Kullback and Leibler, between two shares, in nats.
+fn divergence(one: f64, other: f64) -> f64 {
+    let part = |one: f64, other: f64| match one > 0.0 {
+        true => one * (one / other).ln(),
+        false => 0.0,
+    };
+    part(one, other) + part(1.0 - one, 1.0 - other)
 }
 
 /// Which hour of the week, and which of the day.
@@ -293,6 +333,38 @@ mod tests {
             (0.9..1.1).contains(&(bound.threshold / (20.0 * bound.usual))),
             "{bound:?}"
         );
+    }
+
+    /// The share of failures that is trouble where one in a hundred is usual.
+    fn troubling_share(of: f64) -> f64 {
+        let (mut baseline, mut now) = (Baseline::default(), monday());
+        let failed = (of / 100.0).max(1.0);
+        for at in 0..600 {
+            let every = (failed / (of / 100.0)).round() as usize;
+            let share = if at % every == 0 { failed / of } else { 0.0 };
+            baseline.learn(Measure::Share, share, of, now);
+            now += TimeDelta::seconds(1);
+        }
+        let reach = baseline.reach(Measure::Share, Side::High, FAR, of, now);
+        reach.unwrap().threshold
+    }
+
+    #[test]
+    fn a_share_is_trouble_where_chance_does_not_reach() {
+        let at = [10.0, 60.0, 300.0, 3_000.0].map(troubling_share);
+        assert!(at[0] > 0.5, "{at:?}");
+        assert!((0.1..0.3).contains(&at[1]), "{at:?}");
+        assert!((0.05..0.15).contains(&at[2]), "{at:?}");
+        assert!((0.015..0.08).contains(&at[3]), "{at:?}");
+    }
+
+    #[test]
+    fn chance_reaches_a_share_as_rarely_as_is_said() {
+        // Two in ten at one in a hundred: 10 (0.2 ln 20 + 0.8 ln (0.8 / 0.99)) = 4.286 nats, which are 2.928 spreads.
+        let share = beyond_chance(0.01, 10.0, 2.928);
+        assert!((0.199..0.201).contains(&share), "{share}");
+        // Ten, all of which fail, are not rare enough where half of them do.
+        assert!(beyond_chance(0.5, 10.0, 8.0) > 0.999);
     }
 
     #[test]

@@ -33,3 +33,16 @@ fn every_failure_is_found_within_five_seconds_and_over_when_it_is() {
         assert!(is_over, "{failure:?} is not over");
     }
 }
+
+#[test]
+fn attempts_that_fail_are_found_as_soon_where_there_are_few() {
+    for seed in 0..3 {
+        let mut hub = Simulated::new(BUSY, 2_000 + seed);
+        // Monday morning, after a night in which next to nothing came.
+        hub.pass(TimeDelta::hours(7));
+        let (found, is_over) = hub.fail(Failure::Errors, 60, 300);
+        eprintln!("{found:?} {is_over}");
+        assert!(found.is_some_and(|seconds| seconds <= 4), "{found:?}");
+        assert!(is_over);
+    }
+}

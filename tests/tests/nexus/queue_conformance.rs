@@ -2,11 +2,10 @@
 
 mod memory {
     use std::sync::Arc;
-    use std::time::Instant;
 
-    use nexus_host::queue::{Config, Grave, MemoryQueue, Pushed, Queue, Settlement};
+    use nexus_host::queue::{Config, Grave, MemoryQueue, Queue, Settlement};
     use nexus_tests::conformance::{Backend, Clock, bounds, effect, endings, waking};
-    use nexus_tests::events::{admitted, event};
+    use nexus_tests::events::event;
     use nexus_tests::queue_conformance;
 
     fn memory(clock: Clock) -> Backend {
@@ -67,55 +66,6 @@ mod memory {
             }
             let letter = rig.dead_letters().await.remove(0).id;
             assert_eq!(rig.queue.replay(vec![letter]).await, Ok(vec![letter]));
-        }
-    }
-
-    /// What one event costs, from push to finished, on top of a backlog. Worth running in release:
-    /// `cargo test --release -p nexus-tests --test nexus what_a_backlog_costs -- --ignored --nocapture`.
-    #[tokio::test]
-    #[ignore = "a measurement; takes a minute, and a quiet machine"]
-    async fn what_a_backlog_costs_the_next_event() {
-        const EVENTS: u64 = 50_000;
-        let config = Config {
-            capacity: 2_000_000,
-            max_bytes: "1GiB".parse().unwrap(),
-            dedup_capacity: 10_000,
-            ..Config::default()
-        };
-        let rig = memory(Clock::Real);
-        let rig = rig.rig(config).await;
-        let mut backlog = 0;
-        let mut first = None;
-        for target in [0, 1_000, 100_000, 1_000_000] {
-            for n in backlog..target {
-                rig.put([event(&format!("s{}", n % 1_000), n)]).await;
-            }
-            backlog = target;
-            let mut rounds: Vec<_> = Vec::new();
-            for _ in 0..5 {
-                let events: Vec<_> = (0..EVENTS)
-                    .map(|n| admitted(event(&format!("s{}", n % 1_000), n)))
-                    .collect();
-                let started = Instant::now();
-                for event in events {
-                    let pushed = rig.queue.push(vec![event]).await;
-                    assert_eq!(pushed.answers, [Ok(Pushed::Accepted)]);
-                    let delivery = rig.queue.lease().await.expect("leasing is open");
-                    let settled = rig
-                        .queue
-                        .settle(delivery.lease, Settlement::default())
-                        .await;
-                    settled.expect("it is held");
-                }
-                rounds.push(started.elapsed() / u32::try_from(EVENTS).unwrap());
-            }
-            rounds.sort();
-            let cost = rounds[2];
-            println!("on {backlog} waiting events: {cost:?} an event, of {rounds:?}");
-            assert!(
-                cost < *first.get_or_insert(cost) * 3,
-                "it grows with the backlog"
-            );
         }
     }
 

@@ -15,6 +15,7 @@ use nexus_tests::collector::{Collector, Span};
 use nexus_tests::foreign::python_with;
 use nexus_tests::hub::{ADMIN_KEY, Hub, HubBuilder, eventually};
 use nexus_tests::langgraph::free_port;
+use nexus_tests::scrape::Scrape;
 use nexus_tests::skip::or_skip;
 use nexus_tests::tls::{Front, certificates};
 use serde_json::{Value, json};
@@ -512,14 +513,9 @@ async fn of_a_flood_some_traces_are_kept_whole() {
     // Three at once, and one in each third of a second since.
     let most = 3 + 3 * usize::try_from(begun.elapsed().as_secs()).unwrap() + 3;
     assert!(most < FLOOD, "no flood: {:?}", begun.elapsed());
-    let metrics = hub.request("GET", "/metrics").send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    let counted = |line: &str| {
-        let count = line.strip_prefix("nexus_traces_left_out_total ")?;
-        count.parse::<usize>().ok()
-    };
-    let left_out = metrics.lines().find_map(counted).unwrap();
-    let kept = FLOOD - left_out;
+    let metrics = Scrape::of(&hub).await;
+    let left_out = metrics.sum("nexus_traces_left_out_total", &[]).unwrap();
+    let kept = FLOOD - left_out as usize;
     assert!((3..=most).contains(&kept), "at most {most}: {kept}");
 
     let whole = [
@@ -557,13 +553,11 @@ async fn a_collector_that_is_away_holds_nobody_up_and_is_told_of_once() {
     let mut hub = hub(&traces, "inline").start();
     let skip = command(json!({ "action": "skip", "text": "no" }));
     let dropped = || async {
-        let answer = hub.request("GET", "/metrics").send().await.unwrap();
-        let text = answer.text().await.unwrap();
-        let line = "nexus_trace_spans_total{result=\"dropped\"} ";
-        let count = text.lines().find_map(|told| told.strip_prefix(line));
-        count.unwrap().parse::<u64>().unwrap()
+        let metrics = Scrape::of(&hub).await;
+        let counted = metrics.sum("nexus_trace_spans_total", &[("result", "dropped")]);
+        counted.unwrap()
     };
-    for more in [1, 4] {
+    for more in [1.0, 4.0] {
         hub.process(&skip).await;
         eventually("spans are dropped", || async {
             (dropped().await >= more).then_some(())

@@ -31,7 +31,11 @@ const RETURN: Duration = Duration::from_millis(100);
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let hub = Server::start("serve-hub")?;
     // Nobody, which tells what the measurement itself does; each kind alone; and all at once.
-    let sieges = Attack::ALL.iter().map(std::slice::from_ref);
+    let kinds = match effort.each_attack {
+        true => &Attack::ALL[..],
+        false => &[],
+    };
+    let sieges = kinds.iter().map(std::slice::from_ref);
     let sieges = [&Attack::ALL[..0]].into_iter().chain(sieges);
     let sieges: Vec<&[Attack]> = sieges.chain([&Attack::ALL[..]]).collect();
     let (mut alone, mut beside) = (vec![], vec![]);
@@ -114,6 +118,10 @@ async fn closings(hub: SocketAddr, report: &mut Report) -> Result<(), Box<dyn Er
             Err(_) => println!("{name}: not within {LONGEST:?}"),
         }
     }
-    honest.await??;
+    if honest.is_finished() {
+        honest.await??;
+    } else {
+        honest.abort();
+    }
     Ok(())
 }

@@ -9,14 +9,12 @@ use futures_util::future::try_join_all;
 use nexus_host::Host;
 use nexus_tests::isolated::{NOOP, PLACES, folder_with, process, start};
 
-use crate::call;
 use crate::report::{Effort, Goal, Report};
 
 /// Events at once, of as many lanes.
 const AT_ONCE: usize = 64;
 
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    call::measure(effort, report).await?;
     events(effort, report).await?;
     starts(effort, report).await
 }

@@ -33,6 +33,8 @@ pub(crate) struct Effort {
     pub(crate) polling: Duration,
     /// Days that are simulated in each round.
     pub(crate) days: u32,
+    /// Whether each kind of attacker comes alone as well.
+    pub(crate) each_attack: bool,
 }
 
 impl Effort {
@@ -48,7 +50,8 @@ impl Effort {
         names: 1_000_000,
         crashes: 1,
         polling: Duration::from_secs(15),
-        days: 2,
+        days: 1,
+        each_attack: false,
     };
     /// What is written down.
     pub(crate) const FULL: Self = Self {
@@ -63,6 +66,7 @@ impl Effort {
         crashes: 100,
         polling: Duration::from_secs(600),
         days: 28,
+        each_attack: true,
     };
 }
 
