@@ -69,7 +69,9 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
         let name = format!("p99 over alone, beside {OF_EACH}: {who}");
         report.add(&name, "ratio", ratios, Some(Goal::AtMost(2.0)));
     }
-    closings(hub.address, report).await?;
+    if effort.each_attack {
+        closings(hub.address, report).await?;
+    }
     hub.stop()
 }
 

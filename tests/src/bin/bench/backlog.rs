@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use nexus_host::queue::{Queue, Settlement, SqliteQueue};
+use nexus_host::queue::{Config, Queue, Settlement, SqliteQueue};
 use nexus_tests::events::{admitted, heavy};
 use tokio::task::JoinSet;
 
@@ -27,7 +27,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     let mut memory = Vec::new();
     for pending in [10, effort.backlog / 10, effort.backlog] {
         let folder = tempfile::tempdir_in(target_folder()?)?;
-        fill(folder.path(), pending + WORKED_OFF).await?;
+        fill(folder.path(), pending + WORKED_OFF, effort.marks).await?;
         if pending == effort.backlog {
             let mut took = Vec::with_capacity(effort.rounds);
             for _ in 0..effort.rounds {
@@ -51,9 +51,11 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
 
 /// Makes a queue that has so many events pending, and as many marks against duplicates as it may keep,
 /// however few are pending: their number has a bound of its own.
-async fn fill(folder: &Path, pending: u32) -> Result<(), Box<dyn Error>> {
-    let config = config(folder);
-    let marks = u32::try_from(config.dedup_capacity)?;
+async fn fill(folder: &Path, pending: u32, marks: u32) -> Result<(), Box<dyn Error>> {
+    let config = Config {
+        dedup_capacity: marks as usize,
+        ..config(folder)
+    };
     let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&config, true)?);
     let total = pending.max(marks);
     let mut pushed = 0;

@@ -21,6 +21,8 @@ pub(crate) struct Effort {
     pub(crate) calls: usize,
     /// Events that the longest backlog holds.
     pub(crate) backlog: u32,
+    /// Marks against duplicates that a queue on disk keeps.
+    pub(crate) marks: u32,
     /// WebSockets that are open at once.
     pub(crate) websockets: usize,
     /// WebSockets that all publish at once.
@@ -33,7 +35,7 @@ pub(crate) struct Effort {
     pub(crate) polling: Duration,
     /// Days that are simulated in each round.
     pub(crate) days: u32,
-    /// Whether each kind of attacker comes alone as well.
+    /// Whether each kind of attacker comes alone as well, and is waited for until it is closed.
     pub(crate) each_attack: bool,
 }
 
@@ -42,12 +44,13 @@ impl Effort {
     pub(crate) const QUICK: Self = Self {
         name: "quick",
         rounds: 3,
-        round: Duration::from_millis(500),
+        round: Duration::from_millis(250),
         calls: 100_000,
         backlog: 20_000,
+        marks: 20_000,
         websockets: 2_000,
         producers: 1_000,
-        names: 1_000_000,
+        names: 500_000,
         crashes: 1,
         polling: Duration::from_secs(15),
         days: 1,
@@ -60,6 +63,7 @@ impl Effort {
         round: Duration::from_secs(5),
         calls: 1_000_000,
         backlog: 1_000_000,
+        marks: 100_000,
         websockets: 20_000,
         producers: 10_000,
         names: 10_000_000,
