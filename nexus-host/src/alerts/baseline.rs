@@ -82,8 +82,19 @@ pub(super) struct Distance {
     pub sensitivity: f64,
     /// And at least by so many times.
     pub factor: f64,
-    /// But so many times as much is unusual however it varies.
-    pub most: f64,
+    /// But never further than this, however it varies.
+    pub most: Most,
+}
+
+/// What is unusual however a signal varies. Only what is more than usual has such an end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Most {
+    /// Nothing is.
+    Endless,
+    /// So many times as much.
+    Times(f64),
+    /// A share that chance does not reach.
+    Chance,
 }
 
 impl Default for Baseline {
@@ -195,14 +206,14 @@ impl Track {
             Side::Low => usual / distance.factor,
         };
         let by_factor = (measure.of(by_factor) - location).abs();
-        let most = match (side, measure) {
-            (Side::Low, _) => f64::INFINITY,
-            (Side::High, Measure::Share) => {
+        let most = match (side, distance.most) {
+            (Side::Low, _) | (_, Most::Endless) => f64::INFINITY,
+            (Side::High, Most::Times(times)) => usual * times,
+            (Side::High, Most::Chance) => {
                 // What varies more than chance has it says as much as fewer that do not.
                 let said = (UNEVEN * least / spread).min(1.0).powi(2);
                 beyond_chance(usual, weight * said, distance.sensitivity)
             }
-            (Side::High, _) => usual * distance.most,
         };
         let by_most = measure.of(most) - location;
         let far = by_spread.min(by_most).max(by_factor);
@@ -227,7 +238,7 @@ impl Measure {
     pub(super) fn of(self, value: f64) -> f64 {
         match self {
             Self::Log(least) => (value.max(0.0) + least).ln(),
-            Self::Root | Self::Share => value.max(0.0).sqrt(),
+            Self::Root => value.max(0.0).sqrt(),
         }
     }
 
@@ -235,7 +246,7 @@ impl Measure {
     fn value(self, x: f64) -> f64 {
         match self {
             Self::Log(least) => x.exp() - least,
-            Self::Root | Self::Share => x * x.abs(),
+            Self::Root => x * x.abs(),
         }
     }
 
@@ -243,7 +254,7 @@ impl Measure {
     fn least_spread(self, weight: f64) -> f64 {
         match self {
             Self::Log(_) => LEAST_SPREAD,
-            Self::Root | Self::Share => 0.5 / weight.max(1.0).sqrt(),
+            Self::Root => 0.5 / weight.max(1.0).sqrt(),
         }
     }
 }
@@ -251,8 +262,8 @@ impl Measure {
 /// The share, of so many, that chance reaches as rarely as it reaches so many spreads of the normal distribution, by
 /// Chernoff's bound; 1 where that is too few for any share to say so.
 ///
-/// Few of many make a spread that is wide for the root of a share, so that of sixty attempts two in five had to fail
-/// where one in a hundred does.
+/// Spreads alone end too far away: where one in a hundred fails, few failures make the spread of the root so wide that
+/// of sixty attempts two in five would have to.
 fn beyond_chance(usual: f64, of: f64, sensitivity: f64) -> f64 {
     let usual = usual.clamp(LEAST_SHARE, 1.0);
     let wanted = sensitivity * sensitivity / 2.0 / of;
@@ -295,7 +306,7 @@ mod tests {
     const FAR: Distance = Distance {
         sensitivity: 8.0,
         factor: 2.0,
-        most: f64::INFINITY,
+        most: Most::Endless,
     };
 
     fn monday() -> DateTime<Utc> {
@@ -327,7 +338,7 @@ mod tests {
             let far = Distance { most, ..FAR };
             baseline.reach(LOG, Side::High, far, 1.0, now).unwrap()
         };
-        let (free, bound) = (reach(f64::INFINITY), reach(20.0));
+        let (free, bound) = (reach(Most::Endless), reach(Most::Times(20.0)));
         assert!(free.threshold > 20.0 * free.usual, "{free:?}");
         assert!(
             (0.9..1.1).contains(&(bound.threshold / (20.0 * bound.usual))),
@@ -339,13 +350,17 @@ mod tests {
     fn troubling_share(of: f64) -> f64 {
         let (mut baseline, mut now) = (Baseline::default(), monday());
         let failed = (of / 100.0).max(1.0);
+        let every = (failed / (of / 100.0)).round() as usize;
         for at in 0..600 {
-            let every = (failed / (of / 100.0)).round() as usize;
             let share = if at % every == 0 { failed / of } else { 0.0 };
-            baseline.learn(Measure::Share, share, of, now);
+            baseline.learn(Measure::Root, share, of, now);
             now += TimeDelta::seconds(1);
         }
-        let reach = baseline.reach(Measure::Share, Side::High, FAR, of, now);
+        let far = Distance {
+            most: Most::Chance,
+            ..FAR
+        };
+        let reach = baseline.reach(Measure::Root, Side::High, far, of, now);
         reach.unwrap().threshold
     }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use nexus_plugin_api::alert::Severity;
 use serde_json::{Value, json};
 
-use super::baseline::{Baseline, Distance, Reach};
+use super::baseline::{Baseline, Distance, Most, Reach};
 use super::config;
 use super::signal::{Sample, Side, Signal};
 use crate::config::HumanDuration;
@@ -345,8 +345,9 @@ impl Rule {
             sensitivity,
             factor: FACTOR,
             most: match self.signal {
-                Signal::Latency => MOST_TIMES,
-                _ => f64::INFINITY,
+                Signal::Latency => Most::Times(MOST_TIMES),
+                Signal::ErrorRatio | Signal::RefusedRatio => Most::Chance,
+                _ => Most::Endless,
             },
         };
         let measure = self.signal.measure()?;

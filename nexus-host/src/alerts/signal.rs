@@ -58,10 +58,8 @@ pub(super) enum Side {
 pub(super) enum Measure {
     /// Ratios count; what is below the number makes no difference.
     Log(f64),
-    /// Counts: the root of a number of events varies by half, whatever the number.
+    /// Counts and shares: the root of a number of events varies by half, whatever the number.
     Root,
-    /// Shares, which vary as the counts that they are made of, and of which chance makes only so much.
-    Share,
 }
 
 impl Signal {
@@ -117,8 +115,7 @@ impl Signal {
             Self::Latency => Some(Measure::Log(0.001)),
             Self::QueueWait => Some(Measure::Log(0.01)),
             Self::QueueFill => Some(Measure::Log(0.01)),
-            Self::ErrorRatio | Self::RefusedRatio => Some(Measure::Share),
-            Self::Throughput => Some(Measure::Root),
+            Self::ErrorRatio | Self::RefusedRatio | Self::Throughput => Some(Measure::Root),
             _ => None,
         }
     }
