@@ -6,9 +6,12 @@
 
 mod apart;
 mod breakers;
+mod conclude;
 pub mod config;
 mod counting;
 mod deliver;
+mod failures;
+mod plan;
 pub mod port;
 mod retry;
 mod seats;
@@ -33,8 +36,10 @@ use crate::queue::{
 };
 pub use apart::Apart;
 pub use breakers::{Because, BreakerStatus, Breakers, Held, Permit, Sum, Target};
+use conclude::{Answering, Next};
 pub use config::Config;
-use deliver::{Answering, Deciding, Next, failure, timed_out};
+use failures::{failure, timed_out};
+use plan::Deciding;
 use port::{ABSENT, Admit, Call, Components, Observer, People, WORKER_DIED};
 use retry::RetryPolicy;
 use seats::{Component, Seat, Seats};

@@ -1,23 +1,18 @@
-//! Carrying out decisions: what a processor's answer means for the queue, and performing effects.
+//! Performing effects: receives what was decided, hands on what came of it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use chrono::Utc;
-use nexus_plugin_api::{Decision, Effect, NewEvent, Outcome, PluginError, RawJson, Reply};
+use nexus_plugin_api::{Effect, PluginError, RawJson, Reply};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::port::{ABSENT, Asking, Call};
-use super::retry::{self, DEFERRED, RetryPolicy};
+use super::failures::{bounded, coded, failure, given_up, timed_out};
+use super::plan::{Deciding, plugin_of};
+use super::port::{Asking, Call};
 use super::seats::Seat;
-use super::{Dispatcher, bury, caught, counting, host_panicked, is_suspected, millis};
+use super::{Dispatcher, bury, caught, counting, is_suspected, millis};
 use crate::alerts;
-use crate::observe::measures::Meter;
-use crate::queue::{Delivery, Failure, FollowUp, Grave, Settlement, Step, Verdict, Work};
-
-/// Longest message kept of a failure, in characters.
-const MAX_MESSAGE: usize = 2_000;
+use crate::queue::{Delivery, Grave, Settlement, Step, Verdict, Work};
 
 /// What journals call those who are asked.
 const PEOPLE: &str = "approvals";
@@ -25,244 +20,7 @@ const PEOPLE: &str = "approvals";
 /// Events that one reply of an integration may lead to.
 const MAX_REPLY_EVENTS: usize = 64;
 
-/// What a processor's answer leaves to be done with the event for that processor.
-pub(super) enum Next {
-    /// Nothing.
-    Finished,
-    /// To be shown the event again.
-    Again {
-        after: Duration,
-        /// None when that was no attempt.
-        failure: Option<Failure>,
-    },
-}
-
-/// Who has decided an effect, and the trace of the call in which that was.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deciding<'a> {
-    pub(super) processor: &'a str,
-    pub(super) traceparent: Option<&'a str>,
-}
-
-/// Who a processor's answer comes from, and on which attempt.
-pub(super) struct Answering<'a> {
-    pub(super) deciding: Deciding<'a>,
-    pub(super) meter: &'a Meter,
-    pub(super) first_effect: u32,
-    pub(super) attempt: u32,
-    pub(super) earlier: &'a [Failure],
-}
-
 impl Dispatcher {
-    /// Turns a processor's answer into what the queue is to apply.
-    pub(super) fn conclude(
-        &self,
-        delivery: &Delivery,
-        by: &Answering<'_>,
-        answer: Result<Outcome, PluginError>,
-        settlement: &mut Settlement,
-    ) -> Next {
-        match answer {
-            Ok(outcome) => self.conclude_outcome(delivery, by, outcome, settlement),
-            Err(error) if error.code == ABSENT => {
-                let after = self.retry.pause();
-                // Once: what is looked at again and again must not fill its journey.
-                if matches!(delivery.work, Work::Route) {
-                    settlement.steps.push(Step::ProcessorFailed {
-                        processor: by.deciding.processor.to_owned(),
-                        attempt: by.attempt,
-                        code: error.code.to_string(),
-                        message: bounded(&error.message),
-                        retry_in_ms: Some(millis(after)),
-                    });
-                }
-                Next::Again {
-                    after,
-                    failure: None,
-                }
-            }
-            Err(error) => {
-                let retry = self.retry.after(by.earlier, &error);
-                counting::retry(by.meter, &error, retry);
-                let failure = failure(&error);
-                settlement.steps.push(Step::ProcessorFailed {
-                    processor: by.deciding.processor.to_owned(),
-                    attempt: by.attempt,
-                    code: error.code.to_string(),
-                    message: bounded(&error.message),
-                    retry_in_ms: retry.map(millis),
-                });
-                match retry {
-                    Some(after) => Next::Again {
-                        after,
-                        failure: Some(failure),
-                    },
-                    None => {
-                        let reason = given_up(&error);
-                        self.bury_processing(by, reason, failure, settlement);
-                        Next::Finished
-                    }
-                }
-            }
-        }
-    }
-
-    fn conclude_outcome(
-        &self,
-        delivery: &Delivery,
-        by: &Answering<'_>,
-        outcome: Outcome,
-        settlement: &mut Settlement,
-    ) -> Next {
-        let decided = outcome.effects.len();
-        // What is refused or put off has no effects, whatever the processor names beside it.
-        let (decision, reason, effects) = match &outcome.decision {
-            Decision::Done => ("done", None, decided),
-            Decision::Skip { reason } => ("skip", Some(reason), decided),
-            Decision::Reject { reason } => ("reject", Some(reason), 0),
-            Decision::RetryLater { reason, .. } => ("retry_later", Some(reason), 0),
-            _ => ("unknown", None, 0),
-        };
-        settlement.steps.push(Step::Processed {
-            processor: by.deciding.processor.to_owned(),
-            decision: decision.into(),
-            reason: reason.map(|reason| bounded(reason)),
-            effects,
-            attempt: by.attempt,
-        });
-        match outcome.decision {
-            Decision::Done | Decision::Skip { .. } => {
-                let plugin = plugin_of(by.deciding.processor);
-                let writes = outcome
-                    .state
-                    .into_iter()
-                    .map(|write| (plugin.to_owned(), write));
-                settlement.state.extend(writes);
-                for (number, effect) in (by.first_effect..).zip(outcome.effects) {
-                    self.plan(delivery, by.deciding, number, effect, settlement);
-                }
-                Next::Finished
-            }
-            Decision::RetryLater { after_ms, reason } if RetryPolicy::may_defer(by.earlier) => {
-                Next::Again {
-                    after: Duration::from_millis(after_ms),
-                    failure: Some(coded(DEFERRED, &reason)),
-                }
-            }
-            Decision::RetryLater { reason, .. } => {
-                let failure = coded(DEFERRED, &reason);
-                self.bury_processing(by, "put_off_too_often", failure, settlement);
-                Next::Finished
-            }
-            Decision::Reject { reason } => {
-                self.bury_processing(by, "rejected", coded("rejected", &reason), settlement);
-                Next::Finished
-            }
-            _ => {
-                let failure = coded("unknown_decision", "this host does not know the decision");
-                self.bury_processing(by, "unknown_decision", failure, settlement);
-                Next::Finished
-            }
-        }
-    }
-
-    fn bury_processing(
-        &self,
-        by: &Answering<'_>,
-        reason: &str,
-        last: Failure,
-        settlement: &mut Settlement,
-    ) {
-        settlement.dead.push(Grave {
-            work: Work::Process {
-                processor: by.deciding.processor.to_owned(),
-                first_effect: by.first_effect,
-            },
-            reason: reason.to_owned(),
-            errors: by.earlier.iter().cloned().chain([last]).collect(),
-        });
-    }
-
-    /// Puts one effect into a settlement: events at once, calls as work of their own.
-    fn plan(
-        &self,
-        delivery: &Delivery,
-        by: Deciding<'_>,
-        number: u32,
-        effect: Effect,
-        settlement: &mut Settlement,
-    ) {
-        let work = |effect| Work::Perform {
-            number,
-            processor: by.processor.to_owned(),
-            effect: Box::new(effect),
-            traceparent: by.traceparent.map(str::to_owned),
-        };
-        match effect {
-            Effect::Emit { event } => {
-                let by = Deciding {
-                    processor: plugin_of(by.processor),
-                    ..by
-                };
-                if let Err(error) =
-                    self.emit(delivery, by, number, number, event.clone(), settlement)
-                {
-                    settlement.dead.push(Grave {
-                        work: work(Effect::Emit { event }),
-                        reason: error.code.to_string(),
-                        errors: vec![failure(&error)],
-                    });
-                }
-            }
-            Effect::Schedule { after_ms, effect } => {
-                settlement.steps.push(Step::Scheduled {
-                    effect: number,
-                    after_ms,
-                });
-                settlement.follow_ups.push(FollowUp {
-                    work: work(*effect),
-                    after: Some(Duration::from_millis(after_ms)),
-                    failure: None,
-                });
-            }
-            other => settlement.follow_ups.push(FollowUp {
-                work: work(other),
-                after: None,
-                failure: None,
-            }),
-        }
-    }
-
-    /// Admits an event that follows from `delivery`, by a plugin. `seed` tells apart what one event leads to.
-    fn emit(
-        &self,
-        delivery: &Delivery,
-        by: Deciding<'_>,
-        number: u32,
-        seed: u32,
-        mut event: NewEvent,
-        settlement: &mut Settlement,
-    ) -> Result<(), PluginError> {
-        if event.traceparent.is_none() {
-            event.traceparent = by.traceparent.map(str::to_owned);
-        }
-        let mut admitted = catch_unwind(AssertUnwindSafe(|| {
-            self.admit
-                .admit_emitted(event, by.processor, &delivery.event, seed)
-        }))
-        .unwrap_or_else(|_| Err(host_panicked()))?;
-        if let Some(sent) = self.tracer.send(admitted.event()).traceparent() {
-            admitted.goes_on_from(sent);
-        }
-        settlement.steps.push(Step::Emitted {
-            effect: number,
-            event_id: admitted.event().event_id,
-            event_type: admitted.event().event_type.clone(),
-        });
-        settlement.emitted.push(admitted);
-        Ok(())
-    }
-
     /// Performs one effect that is work of its own.
     pub(super) async fn perform(
         &self,
@@ -570,13 +328,6 @@ fn effect_key(delivery: &Delivery, number: u32) -> String {
     }
 }
 
-/// The plugin's id in `plugin/name`.
-fn plugin_of(component: &str) -> &str {
-    component
-        .split_once('/')
-        .map_or(component, |(plugin, _)| plugin)
-}
-
 /// The code of a call that failed.
 fn told_by<T>(answer: &Result<Result<T, PluginError>, PluginError>) -> Option<&str> {
     let error = match answer {
@@ -584,39 +335,4 @@ fn told_by<T>(answer: &Result<Result<T, PluginError>, PluginError>) -> Option<&s
         Err(panicked) => Some(panicked),
     };
     error.map(|error| &*error.code)
-}
-
-pub(super) fn timed_out(limit: Duration) -> PluginError {
-    PluginError::retryable("timeout", format!("no answer within {limit:?}"))
-}
-
-fn given_up(error: &PluginError) -> &str {
-    if error.retryable {
-        "retries_exhausted"
-    } else {
-        &error.code
-    }
-}
-
-/// What is remembered of an error: one that puts off counts as what it is.
-pub(super) fn failure(error: &PluginError) -> Failure {
-    match retry::puts_off(error) {
-        true => coded(DEFERRED, &error.to_string()),
-        false => coded(&error.code, &error.message),
-    }
-}
-
-fn coded(code: &str, message: &str) -> Failure {
-    Failure {
-        at: Utc::now(),
-        code: code.to_owned(),
-        message: bounded(message),
-    }
-}
-
-fn bounded(text: &str) -> String {
-    match text.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -7,6 +7,7 @@
 mod asyncapi;
 mod contracts;
 mod openapi;
+mod operation;
 mod operations;
 mod schemas;
 

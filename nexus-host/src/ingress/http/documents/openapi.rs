@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::problem::OF_HTTP;
-use super::operations::{Access, Answer, Body, Content, Operation, Parameter, Place};
+use super::operation::{Access, Answer, Body, Content, Operation, Parameter, Place};
 use super::schemas::reference;
 use super::{contracts, operations, schemas};
 use crate::admission::{Code, Contract};

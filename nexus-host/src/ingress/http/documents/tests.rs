@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::super::routes;
-use super::operations::{self, Access};
+use super::operation::Access;
+use super::operations;
 use crate::admission::Code;
 use crate::ingress::harness::Hub;
 
