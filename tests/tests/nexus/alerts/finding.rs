@@ -12,7 +12,7 @@ use nexus_tests::disk::{Fault, Kind, Outcome, Watched};
 use nexus_tests::hub::{HubBuilder, eventually};
 use serde_json::{Value, json};
 
-use super::{Desk, LIMIT, alert, alert_none, alerts, raised, receiver};
+use super::{Desk, LIMIT, alert, alert_none, alerts, command, raised, receiver};
 
 #[tokio::test]
 async fn storage_that_fails_is_raised_and_told_when_it_works_again() {
@@ -167,4 +167,27 @@ async fn a_second_file_of_a_plugin_is_no_restart_and_no_trouble() {
     let now = of("plugin_restarts").unwrap();
     assert_eq!(now["id"], restarts["id"]);
     assert!(now["value"].as_f64().unwrap() <= counted, "{now:#}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_nobody_has_set_up_yet_has_not_stopped_working() {
+    // Port 1 is nobody's.
+    let config = "[plugins.toasty.config]\nendpoint = \"http://127.0.0.1:1\"\n";
+    let hub = ["probe", "outlook", "langgraph", "toasty"]
+        .into_iter()
+        .fold(HubBuilder::new().config(config), HubBuilder::plugin)
+        .start();
+    eventually("all but the probe are degraded", || async {
+        let (_, told) = hub.get("/v1/admin/plugins").await;
+        let all = told["plugins"].as_array()?.iter();
+        (all.filter(|one| one["state"] == "degraded").count() == 3).then_some(())
+    })
+    .await;
+    // Who looks finds both.
+    command(&hub, "error_permanent", 1).await;
+    alert(&hub, "dead_letters", "firing").await;
+    let all = alerts(&hub).await;
+    let degraded = all.iter().filter(|one| one["rule"] == "plugin_degraded");
+    let subjects: Vec<_> = degraded.map(|one| one["subject"].clone()).collect();
+    assert_eq!(subjects, ["toasty"], "{all:#?}");
 }
