@@ -15,6 +15,7 @@ const PATIENCE: u32 = 300;
 
 /// Measures it.
 pub(crate) fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    report.extent = format!("{} rounds of {} simulated days", effort.rounds, effort.days);
     for kind in KINDS {
         let name = format!("alerts: false ones a day, {} events a second", kind.rate);
         let days = i64::from(effort.days);

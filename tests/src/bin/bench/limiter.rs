@@ -36,6 +36,7 @@ struct Flood {
 
 /// Measures it.
 pub(crate) fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    "one flood of each kind".clone_into(&mut report.extent);
     let output = Command::new(std::env::current_exe()?)
         .args(["flood-limiter", &effort.names.to_string()])
         .output()?;

@@ -69,11 +69,10 @@ fn tables(reports: &[Report]) -> String {
         };
         let _ = writeln!(
             text,
-            "### {}\n\n{} rounds of {} s ({}), {} cores{load}; nexus {}, {}, {}.\n\n\
+            "### {}\n\n{} ({}), {} cores{load}; nexus {}, {}, {}.\n\n\
              | | median | spread | goal | |\n|---|---|---|---|---|",
             report.part,
-            report.rounds,
-            report.round_seconds,
+            report.extent,
             report.effort,
             report.cores,
             report.version,

@@ -139,6 +139,7 @@ pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), 
     }
     let requests_before = [told.requests(), asked.requests()];
 
+    report.extent = format!("one run of {} s", effort.polling.as_secs());
     let between = BETWEEN.min(effort.polling / 2).max(QUICK_BETWEEN);
     let begun = Instant::now();
     let mut number = FIRST;

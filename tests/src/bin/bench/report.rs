@@ -127,8 +127,8 @@ impl Figure {
 pub(crate) struct Report {
     pub(crate) part: String,
     pub(crate) effort: String,
-    pub(crate) rounds: usize,
-    pub(crate) round_seconds: f64,
+    /// How much was measured, in words: rounds of load, where a part does not say otherwise.
+    pub(crate) extent: String,
     pub(crate) cores: usize,
     /// Whether the load came from a core on which no server was.
     pub(crate) apart: bool,
@@ -145,8 +145,11 @@ impl Report {
         Self {
             part: part.to_owned(),
             effort: effort.name.to_owned(),
-            rounds: effort.rounds,
-            round_seconds: effort.round.as_secs_f64(),
+            extent: format!(
+                "{} rounds of {} s",
+                effort.rounds,
+                effort.round.as_secs_f64()
+            ),
             cores: system::cores(),
             apart,
             target: nexus_plugin_api::abi::TARGET.to_owned(),
