@@ -1,4 +1,4 @@
-//! Release builds: receives packages, hands on the files cargo says it made of them.
+//! Builds: receives what to build, hands on the files cargo says it made of it.
 //!
 //! File names and folders are never guessed: they differ between platforms and settings.
 
@@ -22,13 +22,28 @@ pub(crate) struct Artifact {
     pub(crate) library: bool,
 }
 
-/// Builds the programs and the loadable libraries of `packages`.
-pub(crate) fn build_release(workspace: &Workspace, packages: &[&Package]) -> Result<Vec<Artifact>> {
+/// What is built, and how.
+pub(crate) enum Build<'a> {
+    /// These packages, optimised: what users are given.
+    Release(&'a [&'a Package]),
+    /// The whole workspace, as its tests have it.
+    Tests,
+}
+
+/// Builds programs and loadable libraries.
+pub(crate) fn build(workspace: &Workspace, what: &Build<'_>) -> Result<Vec<Artifact>> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release"]);
-    cargo.arg("--message-format=json-render-diagnostics");
-    for package in packages {
-        cargo.args(["--package", &package.name]);
+    cargo.args(["build", "--message-format=json-render-diagnostics"]);
+    match what {
+        Build::Release(packages) => {
+            cargo.arg("--release");
+            for package in *packages {
+                cargo.args(["--package", &package.name]);
+            }
+        }
+        Build::Tests => {
+            cargo.arg("--workspace");
+        }
     }
     cargo.stdout(Stdio::piped());
     let mut child = cargo.spawn().tried("run cargo build")?;
@@ -42,7 +57,7 @@ pub(crate) fn build_release(workspace: &Workspace, packages: &[&Package]) -> Res
     }
     let status = child.wait().tried("wait for cargo build")?;
     if !status.success() {
-        return Err(Failure::new("cargo build --release failed; see above"));
+        return Err(Failure::new("cargo build failed; see above"));
     }
     Ok(artifacts)
 }

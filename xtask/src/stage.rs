@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::artifacts::{Artifact, build_release};
+use crate::artifacts::{Artifact, Build, build};
 use crate::console::{heading, say};
 use crate::failure::{Failure, Result, Tried as _};
 use crate::workspace::{Package, Workspace};
@@ -40,7 +40,6 @@ impl Stage {
 pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
     heading("stage");
     let mut packages: Vec<&Package> = workspace.plugins().collect();
-    let plugins: Vec<String> = packages.iter().map(|p| p.name.clone()).collect();
     for program in PROGRAMS.into_iter().chain(DOUBLES) {
         let package = workspace.program(program).ok_or_else(|| {
             Failure::new(format!(
@@ -49,9 +48,19 @@ pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
         })?;
         packages.push(package);
     }
-    let artifacts = build_release(workspace, &packages)?;
+    fill(workspace, &Build::Release(&packages), "stage")
+}
 
-    let folder = workspace.target.join("stage");
+/// Fills `stage-of-tests` there with what the tests run on.
+pub(crate) fn stage_of_tests(workspace: &Workspace) -> Result<Stage> {
+    heading("stage of tests");
+    fill(workspace, &Build::Tests, "stage-of-tests")
+}
+
+fn fill(workspace: &Workspace, what: &Build<'_>, folder: &str) -> Result<Stage> {
+    let artifacts = build(workspace, what)?;
+    let plugins: Vec<String> = workspace.plugins().map(|p| p.name.clone()).collect();
+    let folder = workspace.target.join(folder);
     let plugins_folder = folder.join("plugins");
     fs::create_dir_all(&plugins_folder)
         .tried(format_args!("create {}", plugins_folder.display()))?;

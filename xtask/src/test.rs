@@ -181,9 +181,10 @@ impl Run<'_> {
         Ok(outcome(passed))
     }
 
-    /// The demonstration, which is the product's own acceptance test.
+    /// The demonstration, which is the product's own acceptance test, on what the tests have built: a release build
+    /// takes longer than all the rest of it.
     fn demo(&mut self) -> Result<Outcome> {
-        let verdict = stage::stage(self.workspace)
+        let verdict = stage::stage_of_tests(self.workspace)
             .and_then(|stage| demo::perform(self.workspace, &stage, &self.stop, true));
         let failed = match verdict {
             Ok(verdict) => {

@@ -143,7 +143,10 @@ fn an_address_that_cannot_be_is_told_before_anything_is_sent() {
 fn a_queue_file_is_checked_and_a_damaged_one_stops_the_hub() {
     let place = Place::new();
     place.run(&["queue", "fsck"]).exits(2).complains("memory");
-    let place = place.file("nexus.toml", "[queue]\nbackend = \"sqlite\"\n");
+    let place = place.file(
+        "nexus.toml",
+        "server.http = \"127.0.0.1:0\"\n[queue]\nbackend = \"sqlite\"\n",
+    );
     place.run(&["queue", "fsck"]).exits(2).complains("nexus.db");
     // The pages say SQLite, and then nothing that makes sense.
     let mut bytes = b"SQLite format 3\0\x10\0\x02\x02\0\x40\x20\x20".to_vec();
