@@ -24,7 +24,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nexus_plugin_api::alert::{AlertAcknowledged, AlertEscalated, AlertRaised, AlertResolved};
+use nexus_plugin_api::alert::{
+    AlertAcknowledged, AlertEscalated, AlertRaised, AlertResolved, Severity,
+};
 use nexus_plugin_api::{ContractInfo, StateWrite};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -198,6 +200,14 @@ impl Alerts {
             (rank, std::cmp::Reverse(at))
         });
         all
+    }
+
+    /// How many of a severity are not over.
+    pub(crate) fn active(&self, severity: Severity) -> usize {
+        let lookout = self.lookout.lock();
+        let alerts = lookout.book.alerts().iter();
+        let active = alerts.filter(|alert| alert.is_active() && alert.severity == severity);
+        active.count()
     }
 
     /// One of them.

@@ -31,8 +31,10 @@ pub(crate) fn man(folder: Option<&Path>) -> Result<(), Failure> {
     };
     let written =
         std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
+    let shown = folder.display();
     written.map_err(|error| {
-        let folder = folder.display();
-        Failure::failed(format!("the pages cannot be written to {folder}: {error}"))
-    })
+        Failure::failed(format!("the pages cannot be written to {shown}: {error}"))
+    })?;
+    output::note(&format!("the pages are in {shown}"));
+    Ok(())
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use nexus_plugin_api::Priority;
+use nexus_plugin_api::alert::Severity;
 
 use super::vitals::Vitals;
+use crate::alerts::Alerts;
 use crate::approvals::Approvals;
 use crate::dispatch::Breakers;
 use crate::ingress::{Doors, Readiness, ReadyStatus};
@@ -29,6 +31,7 @@ pub(super) struct Counted {
     pub(super) measures: Arc<Measures>,
     pub(super) breakers: Arc<Breakers>,
     pub(super) catalog: Arc<Catalog>,
+    pub(super) alerts: Arc<Alerts>,
     pub(super) approvals: Arc<Approvals>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) tap: Tap,
@@ -230,6 +233,11 @@ impl Counted {
         if let Some(log) = Log::of_this_process() {
             sheet.one(&f::LOG_LINES_LOST, log.lost());
         }
+        sheet.family(&f::ALERTS, |series| {
+            for severity in [Severity::Warning, Severity::Critical] {
+                series.add([severity.as_str()], self.alerts.active(severity));
+            }
+        });
         sheet.one(&f::APPROVALS, self.approvals.pending());
         sheet.family(&f::BUILD_INFO, |series| {
             series.add([env!("CARGO_PKG_VERSION")], 1_u64);

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::counted::Counted;
-use crate::alerts::Alerts;
 use crate::ingress::Readiness;
 use crate::observe::measures::Meters;
 use crate::observe::overview::{Component, Figures, Listed, Look, Queue, Rooms, Standing, Waiting};
@@ -23,7 +22,6 @@ const MOST_LANES: usize = 10;
 /// Whom to ask.
 pub(super) struct Glance {
     pub(super) counted: Arc<Counted>,
-    pub(super) alerts: Arc<Alerts>,
     pub(super) started: Instant,
 }
 
@@ -119,7 +117,7 @@ impl Glance {
     }
 
     fn alerts(&self) -> Listed<Value> {
-        let alerts = self.alerts.list().into_iter();
+        let alerts = self.counted.alerts.list().into_iter();
         let active = alerts.filter(|one| one.alert.is_active());
         Listed::of(active.map(|one| json!(one)))
     }

@@ -222,6 +222,7 @@ impl Host {
                 measures,
                 breakers: breakers.clone(),
                 catalog: catalog.clone(),
+                alerts: alerts.clone(),
                 approvals: approvals.clone(),
                 vitals: vitals.clone(),
                 tap: tap.clone(),
@@ -231,7 +232,6 @@ impl Host {
             let counted = Arc::new(counted);
             let glance = Glance {
                 counted: counted.clone(),
-                alerts: alerts.clone(),
                 started: Instant::now(),
             };
             let ports = Ports {

@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use nexus_tests::followed::Followed;
 use nexus_tests::hub::{Hub, HubBuilder, eventually};
+use nexus_tests::scrape::Scrape;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -200,6 +201,11 @@ async fn breakers_that_open_are_told_once_and_so_is_that_they_are_closed() {
 #[tokio::test]
 async fn dead_letters_and_failing_attempts_are_raised() {
     let hub = HubBuilder::new().plugin("probe").start();
+    let counted = async |severity| {
+        let scrape = Scrape::of(&hub).await;
+        scrape.sum("nexus_alerts_active", &[("severity", severity)])
+    };
+    assert_eq!(counted("warning").await, Some(0.0));
     let begun = Instant::now();
     command(&hub, "error_permanent", 40).await;
     let alert = raised(&hub, "dead_letters", begun).await;
@@ -207,6 +213,8 @@ async fn dead_letters_and_failing_attempts_are_raised() {
     let alert = raised(&hub, "most_fail", begun).await;
     assert_eq!(alert["severity"], "critical", "{alert:#}");
     assert!(alert["value"].as_f64() > Some(0.5), "{alert:#}");
+    assert_eq!(counted("critical").await, Some(1.0));
+    assert!(counted("warning").await >= Some(1.0));
     let (_, rules) = hub.get(&format!("{PATH}/rules")).await;
     let rules = rules["rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["name"] == "dead_letters"));

@@ -36,7 +36,7 @@ fn man_has_a_page_of_it_and_of_each_command() {
         .says(".TH nexus 1")
         .says("tail");
     page.says("Exit codes");
-    place.run(&["man", "pages"]).exits(0);
+    place.run(&["man", "pages"]).exits(0).complains("in pages");
     let page = |name: &str| std::fs::read_to_string(place.path().join("pages").join(name)).unwrap();
     assert!(page("nexus.1").contains(".TH"));
     assert!(page("nexus-dlq-replay.1").contains("idempotency"));

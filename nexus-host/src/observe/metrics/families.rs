@@ -137,6 +137,7 @@ const READINESS: Label = label(
     "status",
     "`ready`, `degraded`, `not_ready`, `shutting_down`",
 );
+const SEVERITY: Label = label("severity", "`warning`, `critical`");
 const BUILD: Label = label("version", "the hub's version");
 
 const fn count(labels: &[Label]) -> usize {
@@ -267,6 +268,8 @@ families! {
             "Lines of the log that were lost, since nobody has read standard error; not there where the log is another program's";
         READY: Gauge "nexus_readiness" [READINESS]
             "1 for what `/readyz` says, 0 for the rest";
+        ALERTS: Gauge "nexus_alerts_active" [SEVERITY]
+            "The hub's own alerts that are not over, whether or not somebody has taken notice";
         APPROVALS: Gauge "nexus_approvals_pending" []
             "Questions to people that wait for an answer";
         BUILD_INFO: Gauge "nexus_build_info" [BUILD]
