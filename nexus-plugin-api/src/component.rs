@@ -1,6 +1,7 @@
 //! The three kinds of component an author writes, and what passes through them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 
 use bytes::Bytes;
@@ -145,6 +146,19 @@ pub enum Health {
         /// Why.
         reason: String,
     },
+}
+
+impl Health {
+    /// How the reason begins of a component that does nothing yet, since nobody has told it what to do.
+    pub const NOT_CONFIGURED: &str = "not configured: ";
+
+    /// Does nothing yet, since nobody has told it what to do: `what` is to be written. That is degraded, and raises no
+    /// alert. Settings that are there and do not suffice are trouble: say [`Health::Degraded`] then.
+    pub fn not_configured(what: impl fmt::Display) -> Self {
+        Self::Degraded {
+            reason: format!("{}{what}", Self::NOT_CONFIGURED),
+        }
+    }
 }
 
 /// What an integration answers.

@@ -90,7 +90,7 @@ pub(crate) fn perform(
                 tell_of_mail(office, &mut hub, &mut toasty, stop, once, &mut checks);
             }
             if !once && stop.asked() == 0 {
-                invite(workspace, &hub, &toasty);
+                invite(workspace, stage, &hub, &toasty);
                 if let Err(failure) = go_on(&mut hub, &mut toasty, stop) {
                     checks.note::<()>("both go on", Err(failure));
                 }
@@ -340,9 +340,8 @@ fn refused(answer: Answer) -> Result<String> {
 }
 
 /// Says where to look and what to try.
-fn invite(workspace: &Workspace, hub: &Hub, toasty: &Toasty) {
-    let nexus = std::env::consts::EXE_SUFFIX;
-    let nexus = workspace.target.join("stage").join(format!("nexus{nexus}"));
+fn invite(workspace: &Workspace, stage: &Stage, hub: &Hub, toasty: &Toasty) {
+    let nexus = stage.program("nexus");
     let nexus = workspace.short(&nexus);
     let config = workspace.short(&hub.config);
     heading("look");

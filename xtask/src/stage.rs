@@ -48,7 +48,15 @@ pub(crate) fn stage(workspace: &Workspace) -> Result<Stage> {
         })?;
         packages.push(package);
     }
-    fill(workspace, &Build::Release(&packages), "stage")
+    let stage = fill(workspace, &Build::Release(&packages), "stage")?;
+    let config = stage.folder.join("nexus.toml");
+    let done = if config.exists() {
+        "kept"
+    } else {
+        place(EXAMPLE_CONFIG.as_bytes(), None, &config)?
+    };
+    say!("  {done:<9} {}", workspace.short(&config));
+    Ok(stage)
 }
 
 /// Fills `stage-of-tests` there with what the tests run on.
@@ -76,13 +84,6 @@ fn fill(workspace: &Workspace, what: &Build<'_>, folder: &str) -> Result<Stage> 
         let done = place(&bytes, Some(&artifact.path), &to)?;
         say!("  {done:<9} {}", workspace.short(&to));
     }
-    let config = folder.join("nexus.toml");
-    let done = if config.exists() {
-        "kept"
-    } else {
-        place(EXAMPLE_CONFIG.as_bytes(), None, &config)?
-    };
-    say!("  {done:<9} {}", workspace.short(&config));
     let plugins = plugins.iter().map(|package| id(package).to_owned());
     Ok(Stage {
         folder,

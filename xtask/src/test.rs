@@ -182,7 +182,7 @@ impl Run<'_> {
     }
 
     /// The demonstration, which is the product's own acceptance test, on what the tests have built: a release build
-    /// takes longer than all the rest of it.
+    /// takes many minutes, and differs in nothing that its steps look at.
     fn demo(&mut self) -> Result<Outcome> {
         let verdict = stage::stage_of_tests(self.workspace)
             .and_then(|stage| demo::perform(self.workspace, &stage, &self.stop, true));

@@ -81,7 +81,7 @@ pub struct PluginReading {
     pub id: String,
     /// Whether it does not work.
     pub has_failed: bool,
-    /// Whether it works, but not as it should, and anybody counts on it.
+    /// Whether it works, but not as it should, though somebody has configured it.
     pub is_degraded: bool,
     /// How often it was started again since it did not work.
     pub restarts: u64,

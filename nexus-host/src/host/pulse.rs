@@ -61,18 +61,18 @@ impl Rooms for Pulse {
 
 impl Pulse {
     fn plugins(&self) -> Vec<PluginReading> {
-        let stands = self.catalog.stands().into_iter();
-        stands
-            .map(|stand| PluginReading {
+        let standings = self.catalog.standings().into_iter();
+        standings
+            .map(|(id, state, restarts)| PluginReading {
                 has_failed: matches!(
-                    stand.state,
+                    state,
                     PluginState::Failed(_)
                         | PluginState::Quarantined(_)
                         | PluginState::Starting(Some(_))
                 ),
-                is_degraded: matches!(stand.state, PluginState::Degraded(_)) && stand.is_relied_on,
-                id: stand.id,
-                restarts: stand.restarts,
+                is_degraded: matches!(state, PluginState::Degraded(_)) && !state.is_unconfigured(),
+                id,
+                restarts,
             })
             .collect()
     }

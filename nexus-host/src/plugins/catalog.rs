@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::config::Isolation;
 use super::generations::{Generations, LibraryCost};
-use super::glance::{self, Glance, Stand};
+use super::glance::{self, Glance};
 use super::lineup::{Lineup, Place};
 use super::member::{Member, Origin};
 use super::standing::{PluginState, Standing};
@@ -144,11 +144,12 @@ impl Catalog {
 
     /// How each plugin stands, and how often it was started again. Asks for it to be known as it is: what has failed
     /// is to be raised within seconds, and not when it is doubted.
-    pub(crate) fn stands(&self) -> Vec<Stand> {
+    pub(crate) fn standings(&self) -> Vec<(String, PluginState, u64)> {
         self.is_asked();
         let lineup = self.lineup();
         let by_id = glance::by_id(lineup.members()).into_iter();
-        by_id.map(|(id, one)| Stand::of(id, one)).collect()
+        let stands = by_id.map(|(id, one)| (id.to_owned(), one.standing().state, one.restarted()));
+        stands.collect()
     }
 
     /// What is not used although nobody has asked for that, and no other file of the plugin is: the names of files,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::config::Isolation;
 use super::member::{Member, Origin};
-use super::standing::PluginState;
 
 /// How a plugin stands.
 #[derive(Debug, Clone)]
@@ -33,26 +32,6 @@ pub struct WorkersGlance {
     pub processes: Vec<(usize, u32)>,
     /// How many have died since the plugin was started.
     pub deaths: u64,
-}
-
-/// How a plugin stands, for whoever raises alarm.
-pub(crate) struct Stand {
-    pub(crate) id: String,
-    pub(crate) state: PluginState,
-    pub(crate) restarts: u64,
-    /// Whether anybody counts on it.
-    pub(crate) is_relied_on: bool,
-}
-
-impl Stand {
-    pub(super) fn of(id: &str, member: &Member) -> Self {
-        Self {
-            id: id.to_owned(),
-            state: member.standing().state,
-            restarts: member.restarted(),
-            is_relied_on: member.is_relied_on(),
-        }
-    }
 }
 
 /// One for each id.

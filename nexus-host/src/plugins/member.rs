@@ -119,8 +119,6 @@ struct Condition {
     has_hung: AtomicBool,
     /// Restarts that came to nothing since this one runs.
     in_vain: AtomicU64,
-    /// Whether it was found well.
-    was_well: AtomicBool,
 }
 
 /// What a plugin says of itself again and again.
@@ -174,7 +172,6 @@ enum Sources {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Past {
     pub(super) restarts: u64,
-    was_well: bool,
     panics: u64,
     last_panic: Option<String>,
 }
@@ -200,7 +197,6 @@ impl Member {
                 is_restarting: AtomicBool::new(false),
                 has_hung: AtomicBool::new(false),
                 in_vain: AtomicU64::new(0),
-                was_well: AtomicBool::new(false),
             }),
         }
     }
@@ -279,19 +275,6 @@ impl Member {
         self.past.restarts + self.condition.in_vain.load(Ordering::Relaxed)
     }
 
-    /// Whether anybody counts on it: who has written settings for it or linked it, or has seen it work. A file of the
-    /// folder that nobody has configured yet has not stopped doing anything.
-    pub(super) fn is_relied_on(&self) -> bool {
-        let is_set_up = |running: &Arc<Running>| running.settings != PluginConfig::default();
-        self.origin == Origin::Linked
-            || self.running.as_ref().is_some_and(is_set_up)
-            || self.was_well()
-    }
-
-    fn was_well(&self) -> bool {
-        self.past.was_well || self.condition.was_well.load(Ordering::Relaxed)
-    }
-
     /// An attempt to start it again has not come back.
     pub(super) fn hangs(&self) {
         self.condition.has_hung.store(true, Ordering::Relaxed);
@@ -323,7 +306,6 @@ impl Member {
         let (panics, last_panic) = self.panics();
         Past {
             restarts: self.restarted(),
-            was_well: self.was_well(),
             panics,
             last_panic,
         }
@@ -361,9 +343,6 @@ impl Member {
         self.condition.strikes.store(0, Ordering::Relaxed);
         if state.serves() {
             *self.condition.said.lock() = Some(Said::again(said, state.as_str()));
-        }
-        if state == PluginState::Ready {
-            self.condition.was_well.store(true, Ordering::Relaxed);
         }
         self.stands(state);
         false

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use nexus_plugin_api::Health;
 use serde::{Serialize, Serializer};
 
 use super::backoff;
@@ -76,6 +77,16 @@ impl PluginState {
             Self::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// Whether it does nothing yet, since nobody has told it what to do: its component says [`Health::not_configured`].
+    pub(crate) fn is_unconfigured(&self) -> bool {
+        let Self::Degraded(reason) = self else {
+            return false;
+        };
+        // Before it stands which component says so.
+        let said = reason.split_once(": ").map(|(_, said)| said);
+        said.is_some_and(|said| said.starts_with(Health::NOT_CONFIGURED))
     }
 
     /// Whether events are shown to it, however well it is.

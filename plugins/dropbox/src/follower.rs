@@ -75,6 +75,7 @@ impl Component for Follower {
 
     async fn health_check(&self) -> Health {
         match self.missing().await {
+            Some(error) if self.is_blank().await => Health::not_configured(error.message),
             Some(error) => Health::Degraded {
                 reason: format!("nothing is followed: {}", error.message),
             },
@@ -197,6 +198,11 @@ impl Follower {
             true => Ok(Outcome::retry_later(pause, error.to_string())),
             false => Err(error),
         }
+    }
+
+    /// Whether nothing has been written yet.
+    async fn is_blank(&self) -> bool {
+        self.config == Config::default() && self.services.secret(APP_SECRET).await.is_err()
     }
 
     /// What is to be written so that anything is followed, if something is.

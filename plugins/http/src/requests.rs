@@ -71,10 +71,9 @@ impl Component for Requests {
 
     async fn health_check(&self) -> Health {
         if self.targets.is_empty() && !self.allow_any_url {
-            let reason = "nothing can be asked; write [plugins.http.config.targets.NAME] url = \"https://...\"";
-            return Health::Degraded {
-                reason: reason.to_owned(),
-            };
+            return Health::not_configured(
+                "write [plugins.http.config.targets.NAME] url = \"https://...\"",
+            );
         }
         for (name, target) in &self.targets {
             if let Some(secret) = target.auth.secret()

@@ -119,11 +119,16 @@ impl Config {
         .collect();
         (!missing.is_empty()).then(|| {
             format!(
-                "not configured: write {} under [plugins.outlook.config], and `client_secret` under \
+                "write {} under [plugins.outlook.config], and `client_secret` under \
                  [plugins.outlook.secrets]",
                 missing.join(", ")
             )
         })
+    }
+
+    /// Whether nothing has been written of what has to be.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.tenant.is_empty() && self.client_id.is_empty() && self.mailboxes.is_empty()
     }
 
     /// Refuses what cannot work.

@@ -59,6 +59,7 @@ impl Component for Outlook {
 
     async fn health_check(&self) -> Health {
         match self.config.missing() {
+            Some(what) if self.config.is_blank() => Health::not_configured(what),
             Some(reason) => Health::Degraded { reason },
             None => self.standing.health(),
         }

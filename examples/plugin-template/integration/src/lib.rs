@@ -47,9 +47,7 @@ impl Component for Book {
     async fn health_check(&self) -> Health {
         match self.file {
             Some(_) => Health::Ready,
-            None => Health::Degraded {
-                reason: "`file` is not configured".to_owned(),
-            },
+            None => Health::not_configured("write `file`"),
         }
     }
 }

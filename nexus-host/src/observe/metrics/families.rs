@@ -269,7 +269,7 @@ families! {
         READY: Gauge "nexus_readiness" [READINESS]
             "1 for what `/readyz` says, 0 for the rest";
         ALERTS: Gauge "nexus_alerts_active" [SEVERITY]
-            "The hub's own alerts that are not over, whether or not somebody has taken notice";
+            "The hub's own alerts that are not over, also those that are silenced or that somebody has taken notice of";
         APPROVALS: Gauge "nexus_approvals_pending" []
             "Questions to people that wait for an answer";
         BUILD_INFO: Gauge "nexus_build_info" [BUILD]

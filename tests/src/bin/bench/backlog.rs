@@ -24,6 +24,7 @@ const BATCH: u32 = 1_000;
 
 /// Measures restarts and memory. All files come from the page cache: they were just written.
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    report.extent = format!("{} restarts with {} events", effort.rounds, effort.backlog);
     let mut memory = Vec::new();
     for pending in [10, effort.backlog / 10, effort.backlog] {
         let folder = tempfile::tempdir_in(target_folder()?)?;

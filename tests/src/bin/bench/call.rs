@@ -21,6 +21,7 @@ use crate::serve::noop;
 const AT_ONCE: usize = 64;
 
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    report.extent = format!("{} rounds of {} calls", effort.rounds, effort.calls);
     let event = event();
     let inline = start(Isolation::Inline)?;
     let thread = start(Isolation::Thread)?;

@@ -27,6 +27,11 @@ const LANES: u32 = 1_000;
 const EVENTS: u32 = 20_000;
 
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    report.extent = format!(
+        "{} rounds of {} s of requests, and of {EVENTS} events of the queue",
+        effort.rounds,
+        effort.round.as_secs_f64()
+    );
     routes(effort, report).await?;
     backlog(effort, report).await
 }

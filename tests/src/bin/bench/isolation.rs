@@ -15,6 +15,13 @@ use crate::report::{Effort, Goal, Report};
 const AT_ONCE: usize = 64;
 
 pub(crate) async fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    report.extent = format!(
+        "{} rounds of {} calls, {} starts and {} crashes of each kind",
+        effort.rounds,
+        effort.calls / 20,
+        effort.rounds * 3,
+        effort.crashes
+    );
     events(effort, report).await?;
     starts(effort, report).await
 }

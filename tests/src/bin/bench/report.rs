@@ -128,6 +128,7 @@ pub(crate) struct Report {
     pub(crate) part: String,
     pub(crate) effort: String,
     /// How much was measured, in words: rounds of load, where a part does not say otherwise.
+    #[serde(default)]
     pub(crate) extent: String,
     pub(crate) cores: usize,
     /// Whether the load came from a core on which no server was.
