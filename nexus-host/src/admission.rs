@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 use nexus_plugin_api::{Event, RawJson};
-use tracing::Level;
+use semver::Version;
 use uuid::Uuid;
 
 pub use admitted::Admitted;
@@ -257,8 +257,9 @@ impl Admission {
         self.take(client)?;
         let fields = Fields::read(text, self.bounds)?;
         if let Some((source, event_type)) = fields.origin() {
-            permit(client, source, event_type, fields.ids())?;
-            self.rates.take(source, event_type)?;
+            permit(client, source, event_type, fields.ids())
+                .and_then(|()| self.rates.take(source, event_type))
+                .map_err(|refused| refused.of(fields.named()))?;
         }
         let opened = fields.open(supplied)?;
         self.conclude(opened.event, &opened.payload)
@@ -303,16 +304,24 @@ impl Admission {
 
     /// The last steps: the contract, where it leads, and what looks like an attack in what goes on. A refusal is told
     /// to the log, by its code.
-    fn conclude(&self, event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
-        let span = tracing::enabled!(Level::DEBUG).then(|| Ids::of(&event).span());
-        let concluded = self.judge(event, payload);
-        if let (Err(refused), Some(span)) = (&concluded, span) {
-            span.in_scope(|| tracing::debug!(code = %refused.code(), "refused"));
+    fn conclude(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
+        match self.judge(&mut event, payload) {
+            Ok(judged) => {
+                let admitted = Admitted::new(event, judged.flags).with_notice(judged.notice);
+                Ok(match judged.sent {
+                    None => admitted,
+                    Some(sent) => admitted.migrated_from(sent),
+                })
+            }
+            Err(refused) => {
+                let span = Ids::of(&event).span();
+                span.in_scope(|| tracing::debug!(code = %refused.code(), "refused"));
+                Err(refused.of(&event))
+            }
         }
-        concluded
     }
 
-    fn judge(&self, mut event: Event, payload: &Tree<'_>) -> Result<Admitted, Rejection> {
+    fn judge(&self, event: &mut Event, payload: &Tree<'_>) -> Result<Judged, Rejection> {
         let version = event.contract_version.as_ref();
         let found = self.contracts.find(&event.event_type, version)?;
         found.refuse_sunset(Utc::now)?;
@@ -321,22 +330,22 @@ impl Admission {
         if event.contract_version.is_none() {
             event.contract_version = Some(sent.clone());
         }
-        found.hold(&event, payload)?;
-        let admitted = match found.onward() {
-            None => {
-                let flags = self.look_for_attacks(&event, payload)?;
-                Admitted::new(event, flags)
-            }
+        found.hold(event, payload)?;
+        let (flags, sent) = match found.onward() {
+            None => (self.look_for_attacks(event, payload)?, None),
             Some(onward) => {
                 let sent = sent.clone();
-                let flags = self.carry_over(&mut event, &found, &onward)?;
-                Admitted::new(event, flags).migrated_from(sent)
+                (self.carry_over(event, &found, &onward)?, Some(sent))
             }
         };
         self.chains
-            .join(admitted.event(), self.limits.max_chain, Instant::now())?;
+            .join(event, self.limits.max_chain, Instant::now())?;
         found.count_use();
-        Ok(admitted.with_notice(found.notice()))
+        Ok(Judged {
+            flags,
+            sent,
+            notice: found.notice(),
+        })
     }
 
     /// Makes an event of an earlier version one of the newest that can be reached, and looks for attacks in
@@ -390,6 +399,14 @@ impl Admission {
         }
         str::from_utf8(bytes).map_err(|error| Fault::no_text(error).into_rejection(bytes))
     }
+}
+
+/// What is found of an event that is let in.
+struct Judged {
+    flags: Vec<Flag>,
+    /// The version it was sent as, where it was carried over to another.
+    sent: Option<Version>,
+    notice: Option<Arc<Notice>>,
 }
 
 impl fmt::Debug for Admission {

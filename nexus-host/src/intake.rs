@@ -235,8 +235,8 @@ impl Intake {
     fn count(&self, door: Door, answer: &Result<Receipt, Rejection>) {
         let is_new = |receipt: &Receipt| receipt.first_accepted_at.is_none();
         if let Err(refused) = answer {
-            let (code, message) = (refused.code().as_str(), refused.message());
-            self.observer.refused(door.as_str(), code, Some(message));
+            let code = refused.code().as_str();
+            self.observer.refused(door.as_str(), code, Some(refused));
         }
         let answer = answer.as_ref().map(is_new).map_err(Rejection::code);
         self.outcomes.add(door, answer);
@@ -315,16 +315,17 @@ impl Intake {
         with_events
             .map(|((answer, (event, notice)), watch)| {
                 self.tell(&event, &answer);
-                let (first_accepted_at, id_is_shared) = match answer.map_err(refusal)? {
-                    Pushed::Accepted => {
-                        self.observer.accepted(&event);
-                        (None, false)
-                    }
-                    Pushed::Duplicate {
-                        first_accepted_at,
-                        id_is_shared,
-                    } => (Some(first_accepted_at), id_is_shared),
-                };
+                let (first_accepted_at, id_is_shared) =
+                    match answer.map_err(|error| refusal(error).of(&*event))? {
+                        Pushed::Accepted => {
+                            self.observer.accepted(&event);
+                            (None, false)
+                        }
+                        Pushed::Duplicate {
+                            first_accepted_at,
+                            id_is_shared,
+                        } => (Some(first_accepted_at), id_is_shared),
+                    };
                 Ok(Receipt {
                     event_id: event.event_id,
                     first_accepted_at,

@@ -10,6 +10,7 @@ use chrono::Utc;
 use nexus_host::admission::{Contracts, FileReport, check_issuer_files, register_files};
 use nexus_host::config::{Config, Problem, Selector};
 use nexus_host::ingress::{TlsError, check_tls_files};
+use nexus_host::observe::traces::check_files;
 use nexus_host::{alerts, approvals};
 use nexus_plugin_api::abi::ComponentKind;
 use serde::Serialize;
@@ -309,6 +310,20 @@ impl Findings {
             let message = format!("the hub would not start: failed to {error}");
             self.problems
                 .push(Problem::new(place, at.join("."), message));
+        }
+        let traces = &config.observe.traces;
+        if let Err(error) = traces
+            .endpoint
+            .as_ref()
+            .map_or(Ok(()), |_| check_files(traces))
+        {
+            let at = ["observe", "traces", "ca_file"];
+            let message = format!("the hub would not start: {error}");
+            self.problems.push(Problem::new(
+                config.document().place(&at),
+                at.join("."),
+                message,
+            ));
         }
         for (index, issuer) in config.issuers.iter().enumerate() {
             if let Err(error) = check_issuer_files(issuer) {

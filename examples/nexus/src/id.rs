@@ -8,8 +8,8 @@ use uuid::Uuid;
 /// When it is none.
 pub(crate) fn parse(text: &str) -> Result<Uuid, String> {
     text.trim().parse().map_err(|_| {
-        "an id is a UUID such as 0190a6e0-3c1e-7d2a-9c1b-2f3e4d5c6b7a, as `nexus send` prints it and `nexus \
-         dlq list` lists it"
+        "an id is a UUID such as 0190a6e0-3c1e-7d2a-9c1b-2f3e4d5c6b7a, as `nexus send` prints it and lists such as \
+         `nexus dlq list` show it"
             .to_owned()
     })
 }

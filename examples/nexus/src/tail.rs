@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::{explain, output};
 
 /// Names every stage.
-const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// Follows events.
 ///

@@ -30,11 +30,13 @@ pub(crate) async fn top(common: &Common, options: &Top) -> Result<(), Failure> {
     let hub = Hub::find(common, &options.reach)?;
     let following = hub.follow(STREAM, &[]).await?;
     let is_drawn = !common.json && options.count.is_none() && stdout().is_terminal();
+    let is_drawn = is_drawn && stdin().is_terminal();
     let shown = Shown {
         address: hub.address(),
+        is_printed: !is_drawn,
         ..Shown::default()
     };
-    if is_drawn && stdin().is_terminal() {
+    if is_drawn {
         return draw(&hub, following, shown).await;
     }
     tokio::select! {

@@ -56,8 +56,9 @@ impl Admission {
         }
         match origin {
             Origin::Client(client) => {
-                permit(client, &event.source, &event.event_type, Ids::of(&event))?;
-                self.rates.take(&event.source, &event.event_type)?;
+                permit(client, &event.source, &event.event_type, Ids::of(&event))
+                    .and_then(|()| self.rates.take(&event.source, &event.event_type))
+                    .map_err(|refused| refused.of(&event))?;
             }
             Origin::Host | Origin::Plugin(_) if rules::is_reserved(&event.event_type) => {
                 let message = format!(
@@ -65,13 +66,15 @@ impl Admission {
                     quoted(&event.event_type),
                     origin.source()
                 );
-                return Err(Rejection::new(Code::Forbidden, message));
+                return Err(Rejection::new(Code::Forbidden, message).of(&event));
             }
             Origin::Hub | Origin::Host | Origin::Plugin(_) => {}
         }
         rules::settle_trace(&mut event.traceparent, &mut event.tracestate);
         let payload = event.payload.clone();
-        let tree = self.payload(&payload)?;
+        let tree = self
+            .payload(&payload)
+            .map_err(|refused| refused.of(&event))?;
         self.conclude(event, &tree)
     }
 

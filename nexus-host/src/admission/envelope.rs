@@ -16,6 +16,7 @@ use super::rejection::{Code, MAX_VIOLATIONS, Rejection, Violation, quoted};
 use super::rules;
 use super::strict_json::{self, Bounds, KeySeed, Reason, Tree, TreeSeed, Walk};
 use crate::observe::Ids;
+use crate::observe::stages::Named;
 
 /// Where the fields that hold a text stand in [`Fields`].
 const NAMES: [&str; 12] = [
@@ -95,6 +96,18 @@ impl<'t> Fields<'t> {
         Ids {
             event_id: text(0).and_then(rules::uuid),
             correlation_id: text(5).filter(|text| rules::is_label(text)),
+        }
+    }
+
+    /// Which event it is, as far as that is well-formed.
+    pub(super) fn named(&self) -> Named {
+        let ids = self.ids();
+        let origin = self.origin();
+        Named {
+            event_id: ids.event_id,
+            event_type: origin.map(|(_, event_type)| event_type.to_owned()),
+            source: origin.map(|(source, _)| source.to_owned()),
+            correlation_id: ids.correlation_id.map(str::to_owned),
         }
     }
 
@@ -188,8 +201,18 @@ impl<'t> Fields<'t> {
                 };
                 Ok(Opened { event, payload })
             }
-            _ if is_cloudevent => Err(a_cloudevent(found.0)),
-            _ => Err(not_an_event(found.0)),
+            (_, event_type, source, _) => {
+                let refused = match is_cloudevent {
+                    true => a_cloudevent(found.0),
+                    false => not_an_event(found.0),
+                };
+                Err(refused.of(Named {
+                    event_id,
+                    event_type,
+                    source,
+                    correlation_id,
+                }))
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use nexus_plugin_api::{PluginError, one_line};
 use serde::Serialize;
 
+use crate::observe::stages::Named;
+
 /// How many violations one rejection lists; whoever sends more has enough to mend.
 pub const MAX_VIOLATIONS: usize = 20;
 
@@ -165,8 +167,9 @@ impl Violation {
 pub struct Rejection {
     code: Code,
     message: Cow<'static, str>,
-    errors: Vec<Violation>,
+    errors: Box<[Violation]>,
     retry_after: Option<Duration>,
+    about: Option<Box<Named>>,
 }
 
 impl Rejection {
@@ -175,8 +178,9 @@ impl Rejection {
         Self {
             code,
             message: message.into(),
-            errors: Vec::new(),
+            errors: Box::default(),
             retry_after: None,
+            about: None,
         }
     }
 
@@ -184,7 +188,7 @@ impl Rejection {
     #[must_use]
     pub fn with_errors(mut self, mut errors: Vec<Violation>) -> Self {
         errors.truncate(MAX_VIOLATIONS);
-        self.errors = errors;
+        self.errors = errors.into();
         self
     }
 
@@ -193,6 +197,18 @@ impl Rejection {
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
+    }
+
+    /// Says which event it is about.
+    #[must_use]
+    pub(crate) fn of(mut self, event: impl Into<Named>) -> Self {
+        self.about = Some(Box::new(event.into()));
+        self
+    }
+
+    /// Which event it is about, as far as that is known.
+    pub fn about(&self) -> Option<&Named> {
+        self.about.as_deref()
     }
 
     /// The stable code.

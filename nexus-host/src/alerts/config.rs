@@ -301,6 +301,14 @@ impl Rule {
                 here.refuse(key, "must be a number of 0 or more", "write such as 0.5");
             }
         }
+        let never = signal.most().zip(self.above);
+        if let Some((most, _)) = never.filter(|(most, above)| above >= most) {
+            here.refuse(
+                "above",
+                format!("is never reached: {} is at most {most}", signal.as_str()),
+                "write less, such as 0.5",
+            );
+        }
         let clears_wrong = |clear: f64| {
             whole.above.is_some_and(|above| clear > above)
                 || whole.below.is_some_and(|below| clear < below)

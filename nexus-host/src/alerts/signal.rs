@@ -109,6 +109,26 @@ impl Signal {
         }
     }
 
+    /// What it never is above, if there is such a thing: the whole, of shares, and of what is so or not.
+    pub(super) fn most(self) -> Option<f64> {
+        match self {
+            Self::Latency
+            | Self::QueueWait
+            | Self::Throughput
+            | Self::DeadLetters
+            | Self::PluginRestarts
+            | Self::DiskFree => None,
+            Self::ErrorRatio
+            | Self::RefusedRatio
+            | Self::QueueFill
+            | Self::BreakerOpen
+            | Self::PluginFailed
+            | Self::PluginDegraded
+            | Self::StorageFailing
+            | Self::PluginRefused => Some(1.0),
+        }
+    }
+
     /// How what is usual is learnt; `None` where nothing is.
     pub(super) fn measure(self) -> Option<Measure> {
         match self {

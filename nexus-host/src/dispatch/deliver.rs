@@ -138,6 +138,13 @@ impl Dispatcher {
             Err(held) => {
                 component.meter.held_back();
                 let after = held.pick();
+                tracing::debug!(
+                    integration = &*integration,
+                    effect = notify.number,
+                    because = held.because.as_str(),
+                    retry_in = ?after,
+                    "an effect is held back"
+                );
                 settlement.steps.push(Step::Parked {
                     effect: notify.number,
                     integration: integration.to_string(),
@@ -279,6 +286,7 @@ impl Dispatcher {
         settlement: &mut Settlement,
     ) -> Option<Duration> {
         let retry = self.retry.after(&delivery.errors, error);
+        tracing::debug!(integration, effect = number, code = &*error.code, retry_in = ?retry, "an effect has failed");
         let failure = failure(error);
         settlement.steps.push(Step::DeliveryFailed {
             effect: number,

@@ -9,7 +9,7 @@ use nexus_plugin_api::{Event, NewEvent, Outcome, PluginError, RawJson, Reply};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Rejection};
 use crate::queue::BoxFuture;
 
 /// The plugins, as dispatch sees them.
@@ -95,8 +95,8 @@ pub trait Observer: Send + Sync + 'static {
     /// A step on an event's way, an object as journeys have it. Told while somebody watches.
     fn step(&self, _event: &Event, _step: Value) {}
 
-    /// What came by a door was refused.
-    fn refused(&self, _door: &'static str, _code: &'static str, _message: Option<&str>) {}
+    /// What came by a door was refused, and how, where it was looked at.
+    fn refused(&self, _door: &'static str, _code: &'static str, _refused: Option<&Rejection>) {}
 }
 
 /// Who asks people something.

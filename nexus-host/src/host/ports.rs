@@ -13,6 +13,7 @@ use crate::approvals::Announce;
 use crate::dispatch::port::Observer;
 use crate::ingress::{HookFailure, Hooks};
 use crate::intake::{Completions, Door, Intake};
+use crate::observe::stages::Named;
 use crate::observe::{Stages, Tap};
 use crate::plugins::Catalog;
 use crate::plugins::port::Upstream;
@@ -30,6 +31,7 @@ impl Observer for News {
     fn accepted(&self, event: &Arc<Event>) {
         self.tap.show(event);
         if self.stages.are_watched() {
+            let event = Named::from(&**event);
             self.stages.show(Some(event), json!({ "step": "accepted" }));
         }
     }
@@ -43,13 +45,15 @@ impl Observer for News {
     }
 
     fn step(&self, event: &Event, step: Value) {
-        self.stages.show(Some(event), step);
+        self.stages.show(Some(event.into()), step);
     }
 
-    fn refused(&self, door: &'static str, code: &'static str, message: Option<&str>) {
+    fn refused(&self, door: &'static str, code: &'static str, refused: Option<&Rejection>) {
         if self.stages.are_watched() {
+            let message = refused.map(Rejection::message);
             let step = json!({ "step": "refused", "door": door, "code": code, "message": message });
-            self.stages.show(None, step);
+            let about = refused.and_then(Rejection::about).cloned();
+            self.stages.show(about, step);
         }
     }
 }

@@ -8,6 +8,9 @@ use nexus_plugin_api::Event;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::Ids;
 
 /// How many wait for one who is slow. Each is a few hundred bytes: of payloads they have nothing.
 const WAITING: usize = 1_024;
@@ -43,7 +46,7 @@ pub struct Stage {
     pub at: DateTime<Utc>,
     /// What has happened, as journeys call it; or `refused`.
     pub stage: String,
-    /// The event; none where it was refused.
+    /// The event; none where it was refused before it could be read.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub event: Option<Named>,
     /// What else there is to say.
@@ -51,16 +54,18 @@ pub struct Stage {
     pub more: Map<String, Value>,
 }
 
-/// Which event it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Which event it is. What is missing was not there, or not well-formed, in one that was refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Named {
     /// Its id.
-    pub event_id: uuid::Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<Uuid>,
     /// Its type.
-    #[serde(rename = "type")]
-    pub event_type: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
     /// Its source.
-    pub source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// What it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
@@ -69,10 +74,20 @@ pub struct Named {
 impl From<&Event> for Named {
     fn from(event: &Event) -> Self {
         Self {
-            event_id: event.event_id,
-            event_type: event.event_type.clone(),
-            source: event.source.clone(),
+            event_id: Some(event.event_id),
+            event_type: Some(event.event_type.clone()),
+            source: Some(event.source.clone()),
             correlation_id: event.correlation_id.clone(),
+        }
+    }
+}
+
+impl Named {
+    /// By what lines of the log name it.
+    pub(crate) fn ids(&self) -> Ids<'_> {
+        Ids {
+            event_id: self.event_id,
+            correlation_id: self.correlation_id.as_deref(),
         }
     }
 }
@@ -89,14 +104,13 @@ impl Stages {
     }
 
     /// Shows a step, an object whose `step` names it.
-    pub fn show(&self, event: Option<&Event>, step: Value) {
+    pub fn show(&self, event: Option<Named>, step: Value) {
         let Value::Object(mut more) = step else {
             return;
         };
         let Some(Value::String(stage)) = more.remove("step") else {
             return;
         };
-        let event = event.map(Named::from);
         // An emitted event is named by the step; the one that led to it is what the step is about.
         for (name, renamed) in [("event_id", "emitted_id"), ("type", "emitted_type")] {
             if let Some(of_step) = more.remove(name) {
@@ -144,7 +158,7 @@ mod tests {
             RawJson::from_checked("{\"secret\":1}".to_owned()),
         );
         let emitted = json!({ "step": "emitted", "event_id": 7, "type": "c.d" });
-        stages.show(Some(&event), emitted);
+        stages.show(Some(Named::from(&event)), emitted);
         let shown = serde_json::to_value(&*watched.try_recv().unwrap()).unwrap();
         assert_eq!(shown["stage"], "emitted");
         assert_eq!(
@@ -153,11 +167,18 @@ mod tests {
         );
         assert_eq!(shown["event_id"], json!(event.event_id));
         assert!(!shown.to_string().contains("secret"));
-        stages.show(None, json!({ "step": "refused", "code": "forbidden" }));
+        let refused = Named {
+            source: Some("s".to_owned()),
+            ..Named::default()
+        };
+        stages.show(
+            Some(refused),
+            json!({ "step": "refused", "code": "forbidden" }),
+        );
         let shown = serde_json::to_value(&*watched.try_recv().unwrap()).unwrap();
         assert_eq!(
-            (&shown["code"], &shown["event_id"]),
-            (&json!("forbidden"), &Value::Null)
+            (&shown["code"], &shown["source"], shown.get("event_id")),
+            (&json!("forbidden"), &json!("s"), None)
         );
     }
 }

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 pub use config::Config;
+pub use export::check_files;
 pub use outbox::SpanCounts;
 pub(crate) use spans::OTHER;
 

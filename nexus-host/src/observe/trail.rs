@@ -52,7 +52,8 @@ impl<'e> Ids<'e> {
 
     fn span_with(self, event: Option<String>) -> Span {
         let event_id = self.event_id.map(tracing::field::display);
-        let correlation_id = self.correlation_id;
+        // As it is, not quoted: that is how a filter names it.
+        let correlation_id = self.correlation_id.map(tracing::field::display);
         error_span!(target: TARGET, "event", event_id, correlation_id, event)
     }
 }

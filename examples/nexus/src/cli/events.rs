@@ -4,11 +4,14 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use nexus_host::config::Selector;
+use nexus_host::observe::stages::STAGES;
 use uuid::Uuid;
 
 use super::Reach;
 use crate::id;
+use crate::tail::ALL;
 
 #[derive(Debug, Args)]
 pub(crate) struct Send {
@@ -94,6 +97,8 @@ pub(crate) struct Tail {
         long,
         value_name = "STAGES",
         value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(STAGES.into_iter().chain([ALL])),
+        hide_possible_values = true,
         conflicts_with = "payload"
     )]
     pub(crate) stage: Vec<String>,

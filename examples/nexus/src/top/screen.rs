@@ -14,9 +14,11 @@ use serde_json::Value;
 
 use crate::output;
 
-/// The screen where there is none.
+/// The screen where there is none: as wide as this, or as the longest of what is not well.
 const WIDTH: u16 = 110;
-const HEIGHT: u16 = 36;
+
+/// Its lines beside those of what is called and what is not well.
+const HEIGHT: u16 = 14;
 
 /// Below this there is room for figures, and none for what they were.
 const LOW: u16 = 20;
@@ -27,6 +29,9 @@ const NARROW: u16 = 104;
 /// Lines of trouble at most.
 const MOST_TROUBLES: usize = 8;
 
+/// Lines that are printed at most.
+const MOST_LINES: u16 = 500;
+
 /// What is shown.
 #[derive(Default)]
 pub(super) struct Shown {
@@ -36,6 +41,8 @@ pub(super) struct Shown {
     pub(super) overview: Option<Value>,
     /// The seconds before.
     pub(super) seconds: VecDeque<Value>,
+    /// Whether there is no terminal: nobody presses a key, and lines may be as many and as long as it takes.
+    pub(super) is_printed: bool,
     /// Whether it stands still.
     pub(super) is_paused: bool,
     /// Whether the hub has gone, and is waited for.
@@ -44,13 +51,26 @@ pub(super) struct Shown {
 
 /// The screen as lines.
 pub(super) fn text(shown: &Shown) -> String {
-    let Ok(mut terminal) = Terminal::new(TestBackend::new(WIDTH, HEIGHT));
+    let (width, height) = room(shown);
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     let Ok(_) = terminal.draw(|frame| draw(frame, shown));
     let cells = terminal.backend().buffer().content();
-    let lines = cells.chunks(usize::from(WIDTH));
+    let lines = cells.chunks(usize::from(width));
     let lines = lines.map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>());
     let lines: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n").trim_end().to_owned()
+}
+
+/// What it takes to print everything.
+fn room(shown: &Shown) -> (u16, u16) {
+    let overview = shown.overview.as_ref().unwrap_or(&Value::Null);
+    let called = ["processors", "integrations"].map(|key| overview[key]["list"].as_array());
+    let called: usize = called.into_iter().flatten().map(Vec::len).sum();
+    let troubles = troubles(overview);
+    let longest = troubles.iter().map(Line::width).max().unwrap_or_default();
+    let bounded = |room: usize| u16::try_from(room).unwrap_or(u16::MAX);
+    let height = HEIGHT.saturating_add(bounded(called + troubles.len()));
+    (WIDTH.max(bounded(longest)), height.min(MOST_LINES))
 }
 
 /// Draws the screen.
@@ -60,13 +80,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {
         frame.render_widget(Paragraph::new("waiting for the hub"), area);
         return;
     };
-    let is_low = area.height < LOW;
+    let is_low = area.height < LOW && !shown.is_printed;
     let trouble = troubles(overview);
+    let rows = match shown.is_printed {
+        true => trouble.len(),
+        false => usize::from(area.height / 8).clamp(1, MOST_TROUBLES),
+    };
     let heading = match trouble.len() {
         0 => "what is not well: nothing".to_owned(),
+        count if count > rows => format!("what is not well: {count}, the first {rows}"),
         count => format!("what is not well: {count}"),
     };
-    let rows = usize::from(area.height / 8).clamp(1, MOST_TROUBLES);
     let rows = u16::try_from(rows.min(trouble.len())).unwrap_or(u16::MAX);
     let [head, charts, queue, calls, below, foot] = Layout::vertical([
         Constraint::Length(2),
@@ -74,7 +98,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {
         Constraint::Length(if is_low { 2 } else { 3 }),
         Constraint::Fill(1),
         Constraint::Length(rows + 1),
-        Constraint::Length(1),
+        Constraint::Length(if shown.is_printed { 0 } else { 1 }),
     ])
     .areas(area);
     frame.render_widget(Paragraph::new(header(shown, overview)), head);
@@ -92,7 +116,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {
 }
 
 fn titled(title: &str) -> Block<'_> {
-    Block::new().borders(Borders::TOP).title(title.bold())
+    Block::new()
+        .borders(Borders::TOP)
+        .title(format!("{title} ").bold())
 }
 
 /// What matters most comes first: a terminal that is not wide cuts the rest.
@@ -406,7 +432,12 @@ mod tests {
 
     #[test]
     fn everything_is_on_the_screen_and_nothing_is_obeyed() {
-        let text = text(&shown());
+        let printed = Shown {
+            is_printed: true,
+            ..shown()
+        };
+        let text = text(&printed);
+        assert!(!text.contains("q quits"), "{text}");
         for part in [
             "degraded   nexus 0.1.0 at http://127.0.0.1:7070",
             "up 1 d 1 h   approvals 1   memory 20 MiB   connections 4   followers 2",

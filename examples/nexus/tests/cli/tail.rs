@@ -208,7 +208,7 @@ fn what_happens_to_events_is_shown_by_stage() {
         "{whole:?}"
     );
 
-    let refused = ["--stage", "refused", "--count", "1"];
+    let refused = ["--stage", "refused", "--type", "probe.*", "--count", "1"];
     let wrong = || {
         let line = [
             "send",
@@ -226,13 +226,13 @@ fn what_happens_to_events_is_shown_by_stage() {
     let (lines, _) = Tailing::start(&place, url, &refused).ends(wrong);
     assert_eq!(lines.len(), 1);
     assert!(
-        lines[0].contains("refused at http: contract_violation"),
+        lines[0].contains("probe.ping") && lines[0].contains("refused at http: contract_violation"),
         "{lines:?}"
     );
     let unknown = ["tail", "--url", url, "--stage", "eaten"];
     place
         .run_with_key(&unknown)
-        .exits(1)
+        .exits(2)
         .complains("delivery_failed");
 }
 

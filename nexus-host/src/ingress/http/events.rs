@@ -27,6 +27,7 @@ use super::{Shared, State, auth, body, json, json_text, rate};
 use crate::admission::{ClientScope, Notice, Rejection, Sender, Supplied, Transport, quoted};
 use crate::ingress::cloudevents;
 use crate::intake::{Door, Receipt, Submitted};
+use crate::observe::stages::Named;
 use crate::queue::{EventStatus, Journey};
 
 /// `POST /v1/events`.
@@ -105,7 +106,9 @@ async fn take_in(
         claim.keep();
     }
     let submitted = submitted.inspect_err(|refused| {
-        tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
+        let about = refused.about().map(Named::ids).unwrap_or_default();
+        let tell = || tracing::debug!(client = %client.id(), code = %refused.code(), "refused");
+        about.span().in_scope(tell);
     })?;
     Ok(answer(shared, &client, submitted, watched).await)
 }

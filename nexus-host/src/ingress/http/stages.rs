@@ -17,7 +17,7 @@ use super::sse::{SIGN_OF_LIFE, STILL_HERE};
 use super::{State, auth, sse};
 use crate::admission::{ClientScope, quoted};
 use crate::ingress::follower::Wanted;
-use crate::observe::stages::{STAGES, Stage};
+use crate::observe::stages::{Named, STAGES, Stage};
 
 /// Said at once.
 const WATCHING: Bytes = Bytes::from_static(b": watching\n\n");
@@ -94,8 +94,12 @@ impl Lines {
         let is_meant = self.stages.is_empty() || self.stages.contains(&stage.stage);
         is_meant
             && match &stage.event {
-                Some(event) => self.wanted.names(&event.event_type, &event.source),
-                None => self.wanted.is_everything(),
+                Some(Named {
+                    event_type: Some(event_type),
+                    source: Some(source),
+                    ..
+                }) => self.wanted.names(event_type, source),
+                _ => self.wanted.is_everything(),
             }
     }
 }

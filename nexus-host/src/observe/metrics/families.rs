@@ -110,7 +110,7 @@ const DEATH: Label = label(
 const FILE: Label = label("file", "`main`, and `log`, what is not copied into it yet");
 const PROCESSOR: Label = label(
     "processor",
-    "`plugin/name` of the plugins' processors, and `routes/name` of the routes",
+    "`plugin/name` of the plugins' processors, `routes/name` of the routes, and `alerts/name` of the alerts' receivers",
 );
 const INTEGRATION: Label = label(
     "integration",
@@ -201,7 +201,7 @@ families! {
         ACCEPTED: Counter "nexus_queue_accepted_events_total" []
             "Events that were accepted, with those that followed from others and what the hub tells itself, such as alerts";
         FINISHED: Counter "nexus_queue_finished_events_total" []
-            "Events for which nothing more is done, dead ones included";
+            "Events for which nothing more is done, dead ones included; once more when that was replayed";
         DEAD_LETTERS: Counter "nexus_dead_letters_total" [DEATH]
             "Work that went to the dead letters, by why";
         DEAD_LETTERS_KEPT: Gauge "nexus_dead_letters_kept" []

@@ -88,10 +88,17 @@ impl Config {
             return;
         };
         let uri = endpoint.parse::<http::Uri>().ok();
-        let is_usable = uri.is_some_and(|uri| {
+        let is_usable = uri.as_ref().is_some_and(|uri| {
             matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
         });
-        if !is_usable {
+        let names = uri.as_ref().and_then(|uri| uri.authority());
+        if names.is_some_and(|names| names.as_str().contains('@')) {
+            section.refuse(
+                "endpoint",
+                "has a name and a password in it",
+                "write headers.authorization = { env = \"...\" }",
+            );
+        } else if !is_usable {
             section.refuse(
                 "endpoint",
                 "is no address of a collector",

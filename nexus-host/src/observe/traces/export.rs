@@ -192,6 +192,14 @@ fn channel(
     Ok(to.connect_timeout(config.timeout.get()).connect_lazy())
 }
 
+/// Reads what files the settings name.
+///
+/// # Errors
+/// Which cannot be used, and why.
+pub fn check_files(config: &Config) -> Result<(), String> {
+    authorities(config).map(drop)
+}
+
 /// The authorities of the configuration's own, read here so that it is told at the start when they cannot be.
 fn authorities(config: &Config) -> Result<Option<Vec<u8>>, String> {
     let Some(path) = &config.ca_file else {

@@ -333,7 +333,7 @@ impl Gathering<'_> {
                 let before = self.before.of_id(id);
                 let past = before.map_or_else(Past::default, |(member, _)| member.becomes_past());
                 match before {
-                    None => tracing::info!(plugin = id, %origin, "plugin ready"),
+                    None => tracing::info!(plugin = id, %origin, "plugin started"),
                     Some(_) => tracing::info!(
                         plugin = id,
                         %origin,
