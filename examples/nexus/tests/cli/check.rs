@@ -229,6 +229,36 @@ fn certificates_and_keys_that_cannot_be_read_are_told_before_the_start() {
 }
 
 #[test]
+fn a_collector_that_could_not_be_reached_is_told_before_the_start() {
+    let traces = |more: &str| Place::new().hub(&format!("[observe.traces]\n{more}\n"));
+    let https = "endpoint = \"https://collector.example:4317\"\nca_file = \"ca.pem\"";
+    let place = traces(https);
+    place
+        .run(&["check"])
+        .exits(2)
+        .says("observe.traces.ca_file: the hub would not start: ")
+        .says("ca.pem");
+    let place = place.file("ca.pem", "no certificate");
+    let told = place.run(&["check"]).exits(2);
+    told.says("there is no certificate in it");
+    let told = traces("endpoint = \"http://me:secret@collector.example:4317\"");
+    let told = told.run(&["check"]).exits(2);
+    told.says("observe.traces.endpoint: has a name and a password in it");
+}
+
+#[test]
+fn an_alert_that_could_never_be_raised_is_refused() {
+    let rule = |above: f64| {
+        Place::new().hub(&format!(
+            "[[alerts.rules]]\nname = \"most_fail\"\nabove = {above:?}"
+        ))
+    };
+    rule(0.9).run(&["check"]).exits(0);
+    let told = rule(1.0).run(&["check"]).exits(2);
+    told.says("alerts.rules[0].above: is never reached");
+}
+
+#[test]
 fn what_is_wrong_in_routes_is_told_with_its_line() {
     Place::new()
         .probe()
