@@ -204,19 +204,46 @@ async fn what_goes_to_the_dead_letters_is_told_once_and_by_its_ids() {
 #[tokio::test]
 async fn refusals_name_the_event_that_is_refused() {
     let hub = hub("log_level = \"debug\"\nlog_format = \"json\"", "inline");
-    let (status, _) = hub.publish(&command(json!({ "action": "no such" }))).await;
-    assert_eq!(status, 422);
-    eventually("the refusal is told", || async {
-        let told = lines(&hub);
-        let refused = |line: &&Value| text(line, "code") == "contract_violation";
-        let line = told
-            .iter()
-            .filter(refused)
-            .find(|line| text(line, "event_id") == ID)?;
-        assert_eq!(text(line, "correlation_id"), "order-7");
-        Some(())
-    })
-    .await;
+    // Its payload is none, or what is round it.
+    let mut odd = command(json!({ "action": "log", "n": 1, "text": "here" }));
+    odd["priority"] = json!("sometime");
+    for event in [command(json!({ "action": "no such" })), odd] {
+        let before = lines(&hub).len();
+        let (status, _) = hub.publish(&event).await;
+        assert_eq!(status, 422);
+        eventually("the refusal is told", || async {
+            let told = lines(&hub).split_off(before);
+            let refused = |line: &&Value| text(line, "code") == "contract_violation";
+            let mut refusals = told.iter().filter(refused).peekable();
+            refusals
+                .find(|line| text(line, "target").contains("ingress"))
+                .map(drop)
+        })
+        .await;
+        for line in lines(&hub).split_off(before) {
+            let ids = (text(&line, "event_id"), text(&line, "correlation_id"));
+            assert_eq!(ids, (ID, "order-7"), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_event_or_what_belongs_together_is_told_in_full() {
+    for field in [&format!("event_id={ID}"), "correlation_id=order-7"] {
+        let filter = format!("warn,[event{{{field}}}]=trace");
+        let hub = hub(
+            &format!("log_level = \"{filter}\"\nlog_format = \"json\""),
+            "inline",
+        );
+        let ping = json!({ "type": "probe.ping", "source": "test", "payload": { "n": 1 } });
+        hub.process(&ping).await;
+        let log = json!({ "action": "log", "n": 1, "text": "here" });
+        hub.process(&command(log)).await;
+        hub.wait_for_log("a processor has answered").await;
+        for line in lines(&hub) {
+            assert_eq!(text(&line, "event_id"), ID, "{field}: {line}");
+        }
+    }
 }
 
 async fn nothing_secret_is_told(format: &str, isolation: &str) {
