@@ -220,8 +220,12 @@ async fn refusals_name_the_event_that_is_refused() {
                 .map(drop)
         })
         .await;
-        for line in lines(&hub).split_off(before) {
-            let ids = (text(&line, "event_id"), text(&line, "correlation_id"));
+        let told = lines(&hub).split_off(before);
+        for line in told
+            .iter()
+            .filter(|line| text(line, "message") == "refused")
+        {
+            let ids = (text(line, "event_id"), text(line, "correlation_id"));
             assert_eq!(ids, (ID, "order-7"), "{line}");
         }
     }
@@ -240,8 +244,8 @@ async fn one_event_or_what_belongs_together_is_told_in_full() {
         let log = json!({ "action": "log", "n": 1, "text": "here" });
         hub.process(&command(log)).await;
         hub.wait_for_log("a processor has answered").await;
-        for line in lines(&hub) {
-            assert_eq!(text(&line, "event_id"), ID, "{field}: {line}");
+        for line in lines(&hub).iter().filter(|line| line["level"] != "WARN") {
+            assert_eq!(text(line, "event_id"), ID, "{field}: {line}");
         }
     }
 }
